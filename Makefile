@@ -1,0 +1,40 @@
+# What there is to do here. The work is done by scripts/ and rebar3; `make` alone lists the targets.
+
+.PHONY: help run build test bench release format clean
+
+help:
+	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
+	@echo '              DB=postgres://USER@HOST/NAME or DB=sqlite:FILE   another database than data/domains.db'
+	@echo '              DATA=DIR                                         another directory than data/'
+	@echo '              NODE=NAME@HOST                                   let other Erlang nodes connect'
+	@echo 'make build    the native library and the Erlang application'
+	@echo 'make test     every check and every test'
+	@echo 'make bench    the benchmarks'
+	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
+	@echo 'make format   formats the Rust sources'
+	@echo 'make clean    removes everything that was built; data/ stays'
+	@echo
+	@echo 'What run, build, test and release need, they install on Debian and Ubuntu; Rust has to be there.'
+
+run:
+	@scripts/run
+
+build:
+	@scripts/require run
+	rebar3 compile
+
+test:
+	@scripts/test
+
+bench:
+	@bench/run
+
+release:
+	@scripts/require run
+	rebar3 as prod tar
+
+format:
+	cargo fmt --all
+
+clean:
+	rm -rf _build target priv/domain_nif.so

@@ -1,0 +1,148 @@
+%% The application environment of mongoose_domain, read and checked in one place.
+%%
+%% A value of the wrong shape is an error that names its key, the value and what was expected, and
+%% the application does not start. An entry of `hosts' or `host_types' that cannot be a name is not:
+%% mongoose_domain_core reports it and leaves it out, so that one bad tenant does not keep a
+%% thousand others offline.
+%%
+%% Defaults are filled in here; what read/0 answers has every key. The database's URL may hold a
+%% password: it is not part of an error, and database_url/1 is the only place that reads it.
+-module(mongoose_domain_config).
+
+-export([read/0, database_url/1]).
+
+-export_type([t/0, service/0, problem/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+-type t() :: #{
+    hosts := [mongoose_domain_core:pair()],
+    host_types := [mongoose_domain_core:host_type()],
+    data_dir := file:filename_all() | undefined,
+    repeated_operations := ok | error,
+    service_domain_db := service() | disabled
+}.
+%% Times in milliseconds, but for the two that MongooseIM gives in seconds.
+-type service() :: #{
+    database := database(),
+    poll_interval := pos_integer(),
+    event_cleaning_interval := pos_integer(),
+    event_max_age := pos_integer(),
+    pool_size := pos_integer(),
+    connect_timeout := pos_integer(),
+    statement_timeout := pos_integer(),
+    lock_timeout := pos_integer()
+}.
+-type database() :: unicode:chardata() | {env, string()} | {file, file:filename_all()}.
+-type problem() :: #{key := atom() | [atom()], value := term(), expected := unicode:chardata()}.
+
+-define(NOT_SHOWN, '(not shown, it may hold a password)').
+
+%% @doc The checked configuration. Makes sure that the data directory is there.
+-spec read() -> {ok, t()} | {error, problem()}.
+read() ->
+    Env = maps:remove(included_applications, maps:from_list(application:get_all_env(mongoose_domain))),
+    try
+        Config = maps:from_list([{Key, check(Key, maps:get(Key, Env, Default))} || {Key, Default} <- defaults()]),
+        warn_of_unknown(maps:keys(Env) -- maps:keys(Config)),
+        {ok, Config}
+    catch
+        throw:{wrong, Problem} -> {error, Problem}
+    end.
+
+%% @doc The URL, from wherever the configuration keeps it.
+-spec database_url(database()) -> {ok, binary()} | {error, problem()}.
+database_url({env, Name}) ->
+    case os:getenv(Name) of
+        false -> database_problem({env, Name}, "an environment variable that is set");
+        Value -> url(Value, {env, Name})
+    end;
+database_url({file, Path}) ->
+    case file:read_file(Path) of
+        {ok, Text} -> url(string:trim(Text), {file, Path});
+        {error, Reason} -> database_problem({file, Path}, ["a file that can be read: ", file:format_error(Reason)])
+    end;
+database_url(Url) ->
+    url(Url, ?NOT_SHOWN).
+
+url(Text, Shown) ->
+    case unicode:characters_to_binary(Text) of
+        Url when is_binary(Url), Url =/= <<>> -> {ok, Url};
+        _ -> database_problem(Shown, "a URL as UTF-8 text, and not an empty one")
+    end.
+
+database_problem(Value, Expected) ->
+    {error, #{key => [service_domain_db, database], value => Value, expected => Expected}}.
+
+defaults() ->
+    [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok}, {service_domain_db, disabled}].
+
+service_defaults() ->
+    #{poll_interval => 30000, event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4,
+      connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
+
+check(hosts, Hosts) when is_list(Hosts), length(Hosts) >= 0 ->
+    [host(Host) || Host <- Hosts];
+check(hosts, Value) ->
+    wrong(hosts, Value, "a list of {Domain, HostType}, or of Domain for one that is its own host type");
+check(host_types, HostTypes) when is_list(HostTypes), length(HostTypes) >= 0 ->
+    HostTypes;
+check(host_types, Value) ->
+    wrong(host_types, Value, "a list of binaries");
+check(data_dir, undefined) ->
+    undefined;
+check(data_dir, Dir) ->
+    case is_filename(Dir) andalso filelib:ensure_path(Dir) of
+        ok -> Dir;
+        false -> wrong(data_dir, Dir, "the name of a directory");
+        {error, Reason} ->
+            wrong(data_dir, Dir, ["a directory that is there or can be made: ", file:format_error(Reason)])
+    end;
+check(repeated_operations, Value) when Value =:= ok; Value =:= error ->
+    Value;
+check(repeated_operations, Value) ->
+    wrong(repeated_operations, Value, "ok or error");
+check(service_domain_db, disabled) ->
+    disabled;
+check(service_domain_db, #{database := Database} = Options) ->
+    check_database(Database),
+    Defaults = service_defaults(),
+    maps:foreach(fun check_option/2, maps:remove(database, Options)),
+    maps:merge(Defaults, Options);
+check(service_domain_db, Options) when is_map(Options) ->
+    wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
+check(service_domain_db, Value) ->
+    wrong(service_domain_db, Value, "a map, or no such key where there is no database").
+
+host({_Domain, _HostType} = Pair) -> Pair;
+host(Domain) when is_binary(Domain) -> {Domain, Domain};
+host(Other) -> wrong(hosts, Other, "{Domain, HostType}, or Domain for one that is its own host type").
+
+check_database({env, Name}) when is_list(Name), Name =/= [] ->
+    ok;
+check_database({file, Path}) ->
+    is_filename(Path) orelse wrong([service_domain_db, database], {file, Path}, "the name of a file");
+check_database(Url) when is_binary(Url); is_list(Url) ->
+    ok;
+check_database(_Other) ->
+    Expected = "\"postgres://...\", \"sqlite:FILE\", {env, \"NAME\"} or {file, \"PATH\"}",
+    wrong([service_domain_db, database], ?NOT_SHOWN, Expected).
+
+check_option(Key, Value) ->
+    case service_defaults() of
+        #{Key := _} when is_integer(Value), Value > 0, Value =< 16#FFFFFFFF -> ok;
+        #{Key := _} -> wrong([service_domain_db, Key], Value, "an integer from 1 to 4294967295");
+        Known -> wrong([service_domain_db, Key], Value, io_lib:format("no such key; known are ~p", [[database | maps:keys(Known)]]))
+    end.
+
+is_filename(Name) when is_binary(Name) -> Name =/= <<>>;
+is_filename(Name) -> is_list(Name) andalso Name =/= [] andalso io_lib:char_list(Name).
+
+warn_of_unknown([]) ->
+    ok;
+warn_of_unknown(Keys) ->
+    ?LOG_WARNING(#{what => unknown_configuration_keys, application => mongoose_domain, keys => Keys}).
+
+-spec wrong(atom() | [atom()], term(), unicode:chardata()) -> no_return().
+wrong(Key, Value, Expected) ->
+    throw({wrong, #{key => Key, value => Value, expected => unicode:characters_to_binary(Expected)}}).

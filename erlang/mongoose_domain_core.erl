@@ -1,0 +1,259 @@
+%% The table of domains: static ones from configuration, dynamic ones that are inserted.
+%%
+%% The functions and their results are those of MongooseIM's module of this name. The table itself
+%% lives in the native library. Lookups call no process:
+%%
+%%   1> mongoose_domain_core:get_host_type(<<"example.com">>).
+%%   {ok, <<"type1">>}
+%%
+%% What the process is for: it opens the table when it starts and closes it at an orderly stop. When
+%% it crashes, the table stays open and its successor takes it over, so no route is lost. A start by
+%% start_link/2, and mongoose_domain_sup:restart_core/1, begin with an empty table.
+%%
+%% Rules: a static pair never changes and wins over a dynamic one of the same name. A dynamic
+%% domain's host type must be one of the list that the table was opened with. A name is valid when
+%% nameprep leaves it unchanged and it has 1 to 250 bytes.
+%%
+%% What is wrong in the arguments (a pair given twice, a name or host type that cannot be one) is
+%% logged once and left out; the rest is served.
+-module(mongoose_domain_core).
+-behaviour(gen_server).
+
+-export([start_link/2, resume_link/2, get_start_args/0]).
+-export([get_host_type/1, is_static/1, is_host_type_allowed/1]).
+-export([insert/3, delete/1, nameprep/1]).
+-export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_domains_by_host_type/1]).
+-export([page/3, for_each_domain/2, domains_count/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% The ready-made answers to a lookup, {error, not_found} first.
+-define(ANSWERS, ?MODULE).
+%% The arguments that the open table was opened with; absent while it is closed.
+-define(START_ARGS, {?MODULE, start_args}).
+
+-define(PAGE, 1000).
+
+-type domain() :: binary().
+-type host_type() :: binary().
+-type pair() :: {domain(), host_type()}.
+%% What brought a dynamic domain; every load of the database is one. 1 to 4294967295.
+-type source() :: pos_integer().
+-type select() :: mongoose_domain_nif:select().
+-type position() :: non_neg_integer().
+
+%% @doc Starts with an empty table, whatever was there before.
+-spec start_link([pair()], [host_type()]) -> gen_server:start_ret().
+start_link(Pairs, HostTypes) ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, {empty, Pairs, HostTypes}, []).
+
+%% @doc Starts with the table that a crashed predecessor left, if it had the same arguments.
+-spec resume_link([pair()], [host_type()]) -> gen_server:start_ret().
+resume_link(Pairs, HostTypes) ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, {resume, Pairs, HostTypes}, []).
+
+%% @doc The two arguments that the table was opened with; fails with badarg while it is closed.
+-spec get_start_args() -> [[pair()] | [host_type()]].
+get_start_args() ->
+    persistent_term:get(?START_ARGS).
+
+%% @doc The host type that serves this domain. Fails with badarg when Domain is no binary, or while
+%% the table is closed.
+-spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
+get_host_type(Domain) ->
+    element(mongoose_domain_nif:lookup(Domain), persistent_term:get(?ANSWERS)).
+
+%% @doc Whether the domain is from configuration.
+-spec is_static(domain()) -> boolean().
+is_static(Domain) ->
+    mongoose_domain_nif:is_static(Domain).
+
+%% @doc Whether dynamic domains may have this host type.
+-spec is_host_type_allowed(host_type()) -> boolean().
+is_host_type_allowed(HostType) ->
+    mongoose_domain_nif:is_host_type_allowed(HostType).
+
+%% @doc Adds a dynamic domain to this node's table, or confirms it with a new source. To add one for
+%% all nodes, change the database.
+-spec insert(domain(), host_type(), source()) ->
+    ok | {error, unknown_host_type | static | bad_insert | invalid_domain}.
+insert(Domain, HostType, Source) ->
+    case mongoose_domain_nif:insert(Domain, HostType, Source) of
+        added -> ok;
+        kept -> ok;
+        invalid_domain -> {error, invalid_domain};
+        Reason -> refuse(insert_event(Reason), Reason, #{domain => Domain, host_type => HostType})
+    end.
+
+insert_event(unknown_host_type) -> ignore_domain_from_db_with_unknown_host_type;
+insert_event(static) -> domain_static_but_in_db;
+insert_event(bad_insert) -> ignore_domain_from_db_with_different_host_type.
+
+%% @doc Removes a dynamic domain from this node's table; one that is not there is removed already.
+-spec delete(domain()) -> ok | {error, static | invalid_domain}.
+delete(Domain) ->
+    case mongoose_domain_nif:delete(Domain) of
+        removed -> ok;
+        absent -> ok;
+        invalid_domain -> {error, invalid_domain};
+        static -> refuse(domain_static_but_was_in_db, static, #{domain => Domain})
+    end.
+
+refuse(Event, Reason, Report) ->
+    ?LOG_ERROR(Report#{what => Event}),
+    {error, Reason}.
+
+%% @doc The valid name that stands for this one: nameprep (RFC 3491) applied.
+-spec nameprep(binary()) -> {ok, domain()} | {error, invalid_domain}.
+nameprep(Domain) ->
+    mongoose_domain_nif:nameprep(Domain).
+
+%% @doc The pairs from configuration.
+-spec get_all_static() -> [pair()].
+get_all_static() ->
+    list(static).
+
+%% @doc The dynamic pairs, all in one list: with very many of them, read page/3 by page/3.
+-spec get_all_dynamic() -> [pair()].
+get_all_dynamic() ->
+    list(dynamic).
+
+%% @doc The dynamic pairs that another source than this one brought.
+-spec get_all_outdated(source()) -> [pair()].
+get_all_outdated(Source) ->
+    list({outdated, Source}).
+
+%% @doc Static and dynamic domains of a host type, all in one list; none for an unknown one.
+-spec get_domains_by_host_type(host_type()) -> [domain()].
+get_domains_by_host_type(HostType) ->
+    [Domain || {Domain, _} <- list({host_type, HostType})].
+
+%% @doc A bounded part of a listing, from position 0 on: up to Limit (at most 1000) pairs, and the
+%% position of the next part. A part may be empty and not be the last one. A domain that is there
+%% from the first part to the last is listed exactly once; others may be or not.
+-spec page(select(), position(), pos_integer()) -> {[pair()], position() | done}.
+page(Select, From, Limit) ->
+    {Next, Page} = mongoose_domain_nif:page(Select, From, Limit),
+    Answers = persistent_term:get(?ANSWERS),
+    {[{Domain, element(2, element(Answer, Answers))} || {Domain, Answer} <- Page], Next}.
+
+list(Select) ->
+    list(Select, 0, []).
+
+list(_Select, done, Parts) ->
+    lists:append(lists:reverse(Parts));
+list(Select, From, Parts) ->
+    {Part, Next} = page(Select, From, ?PAGE),
+    list(Select, Next, [Part | Parts]).
+
+%% @doc Calls F(HostType, Domain) for each domain of the host type. A call that fails is logged and
+%% does not stop the others. Domains may come and go meanwhile.
+-spec for_each_domain(host_type(), fun((host_type(), domain()) -> term())) -> ok.
+for_each_domain(HostType, F) ->
+    for_each_domain(HostType, F, 0).
+
+for_each_domain(_HostType, _F, done) ->
+    ok;
+for_each_domain(HostType, F, From) ->
+    {Pairs, Next} = page({host_type, HostType}, From, ?PAGE),
+    lists:foreach(fun({Domain, _}) -> call(F, HostType, Domain) end, Pairs),
+    for_each_domain(HostType, F, Next).
+
+call(F, HostType, Domain) ->
+    try
+        F(HostType, Domain)
+    catch
+        Class:Reason:Stacktrace ->
+            ?LOG_ERROR(#{what => domain_operation_failed, domain => Domain, host_type => HostType,
+                         class => Class, reason => Reason, stacktrace => Stacktrace})
+    end.
+
+%% @doc How many domains there are, static ones included.
+-spec domains_count() -> non_neg_integer().
+domains_count() ->
+    {Static, Dynamic} = mongoose_domain_nif:counts(),
+    Static + Dynamic.
+
+%% gen_server
+
+-spec init({empty | resume, [pair()], [host_type()]}) -> {ok, no_state}.
+init({How, Pairs, HostTypes}) ->
+    %% So that an orderly stop closes the table.
+    process_flag(trap_exit, true),
+    Args = [Pairs, HostTypes],
+    case How =:= resume andalso persistent_term:get(?START_ARGS, closed) =:= Args of
+        true -> ok;
+        false -> open(Args)
+    end,
+    {ok, no_state}.
+
+-spec handle_call(term(), gen_server:from(), no_state) -> {reply, {error, unknown_call}, no_state}.
+handle_call(Request, _From, State) ->
+    ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), no_state) -> {noreply, no_state}.
+handle_cast(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec handle_info(term(), no_state) -> {noreply, no_state}.
+handle_info(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec terminate(term(), no_state) -> ok.
+terminate(Reason, _State) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
+    _ = persistent_term:erase(?START_ARGS),
+    ok = mongoose_domain_nif:close(),
+    _ = persistent_term:erase(?ANSWERS),
+    ok;
+terminate(_Crash, _State) ->
+    ok.
+
+open([Pairs, HostTypes] = Args) ->
+    Allowed = lists:append([host_type(host_types, HostType) || HostType <- HostTypes]),
+    {Static, _Seen} = lists:mapfoldl(fun static_pair/2, #{}, Pairs),
+    %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
+    %% last: a crash in between leaves nothing that a successor would take over.
+    _ = persistent_term:erase(?START_ARGS),
+    Answers = [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()],
+    persistent_term:put(?ANSWERS, list_to_tuple([{error, not_found} | Answers])),
+    ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
+    persistent_term:put(?START_ARGS, Args),
+    %% Its routes are gone; whoever follows the database begins anew.
+    service_domain_db:check_local().
+
+static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->
+    Report = #{what => static_domain_given_twice, domain => Domain, host_type => HostType,
+               kept_host_type => map_get(Domain, Seen)},
+    ?LOG_ERROR(Report),
+    {[], Seen};
+static_pair({Domain, HostType}, Seen) ->
+    case {domain(Domain), host_type(hosts, HostType)} of
+        {ok, [Answer]} -> {[{Domain, Answer}], Seen#{Domain => HostType}};
+        _ -> {[], Seen}
+    end.
+
+domain(Domain) when is_binary(Domain) ->
+    case mongoose_domain_nif:check_domain(Domain) of
+        ok -> ok;
+        {error, Text} -> ignore(ignore_invalid_domain, hosts, Domain, Text)
+    end;
+domain(Domain) ->
+    ignore(ignore_invalid_domain, hosts, Domain, <<"a domain name is a binary">>).
+
+host_type(Key, HostType) when is_binary(HostType) ->
+    case mongoose_domain_nif:intern_host_type(HostType) of
+        {ok, Answer} -> [Answer];
+        {error, Text} -> ignore(ignore_invalid_host_type, Key, HostType, Text)
+    end;
+host_type(Key, HostType) ->
+    ignore(ignore_invalid_host_type, Key, HostType, <<"a host type is a binary">>).
+
+ignore(Event, Key, Value, Expected) ->
+    ?LOG_ERROR(#{what => Event, key => Key, value => Value, expected => Expected}),
+    [].

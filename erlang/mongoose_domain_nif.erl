@@ -1,0 +1,103 @@
+%% Stubs of the native library, and nothing else.
+%%
+%% This module never changes between releases: a module with NIFs cannot be upgraded in a running
+%% VM, so what may need an upgrade lives elsewhere. Call mongoose_domain_core and service_domain_db
+%% instead; what these functions promise is said there.
+%%
+%% The table that they work on is the VM's only one. It outlives every process.
+-module(mongoose_domain_nif).
+
+-export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
+-export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
+-export([follower_start/5, follower_check/1, follower_sync/2, follower_proceed/1, follower_stop/1, follower_status/1]).
+-export([reset_progress/0]).
+
+-export_type([answer/0, select/0, follower/0]).
+
+-nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
+-nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
+-nifs([follower_start/5, follower_check/1, follower_sync/2, follower_proceed/1, follower_stop/1, follower_status/1]).
+-nifs([reset_progress/0]).
+
+-on_load(load/0).
+
+%% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on.
+-type answer() :: pos_integer().
+-type select() :: all | static | dynamic | {host_type, binary()} | {outdated, pos_integer()}.
+-opaque follower() :: reference().
+
+%% The only configuration is the number of schedulers: the table's lock has a place for each.
+load() ->
+    erlang:load_nif(filename:join(priv_dir(), "domain_nif"), erlang:system_info(schedulers)).
+
+%% In a directory that is not called mongoose_domain[-vsn], the code server does not know the
+%% application, but priv still lies beside ebin.
+priv_dir() ->
+    case code:priv_dir(mongoose_domain) of
+        {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
+        Dir -> Dir
+    end.
+
+-define(STUB, erlang:nif_error({not_loaded, ?MODULE})).
+
+-spec lookup(binary()) -> answer().
+lookup(_Domain) -> ?STUB.
+
+-spec is_static(binary()) -> boolean().
+is_static(_Domain) -> ?STUB.
+
+-spec is_host_type_allowed(binary()) -> boolean().
+is_host_type_allowed(_HostType) -> ?STUB.
+
+-spec host_types() -> [binary()].
+host_types() -> ?STUB.
+
+-spec intern_host_type(binary()) -> {ok, answer()} | {error, binary()}.
+intern_host_type(_HostType) -> ?STUB.
+
+-spec check_domain(binary()) -> ok | {error, binary()}.
+check_domain(_Domain) -> ?STUB.
+
+-spec nameprep(binary()) -> {ok, binary()} | {error, invalid_domain}.
+nameprep(_Domain) -> ?STUB.
+
+-spec open([{binary(), answer()}], [answer()]) -> ok.
+open(_Pairs, _Allowed) -> ?STUB.
+
+-spec close() -> ok.
+close() -> ?STUB.
+
+-spec insert(binary(), binary(), pos_integer()) ->
+    added | kept | static | unknown_host_type | bad_insert | invalid_domain.
+insert(_Domain, _HostType, _Source) -> ?STUB.
+
+-spec delete(binary()) -> removed | absent | static | invalid_domain.
+delete(_Domain) -> ?STUB.
+
+-spec page(select(), non_neg_integer(), pos_integer()) -> {non_neg_integer() | done, [{binary(), answer()}]}.
+page(_Select, _From, _Limit) -> ?STUB.
+
+-spec counts() -> {Static :: non_neg_integer(), Dynamic :: non_neg_integer()}.
+counts() -> ?STUB.
+
+-spec follower_start(binary(), pos_integer(), pos_integer(), pos_integer(), pos_integer()) ->
+    {ok, follower()} | {error, binary()}.
+follower_start(_Url, _PollInterval, _ConnectTimeout, _StatementTimeout, _LockTimeout) -> ?STUB.
+
+-spec follower_check(follower()) -> ok.
+follower_check(_Follower) -> ?STUB.
+
+-spec follower_sync(follower(), non_neg_integer()) -> ok.
+follower_sync(_Follower, _Ticket) -> ?STUB.
+
+-spec follower_proceed(follower()) -> ok.
+follower_proceed(_Follower) -> ?STUB.
+
+-spec follower_stop(follower()) -> ok.
+follower_stop(_Follower) -> ?STUB.
+
+-spec follower_status(follower()) -> map().
+follower_status(_Follower) -> ?STUB.
+
+-spec reset_progress() -> ok.
+reset_progress() -> ?STUB.

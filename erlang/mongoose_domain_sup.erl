@@ -1,0 +1,47 @@
+%% Supervises the process that opens the table and the service that follows the database.
+%%
+%% They restart apart from each other: a crashed core leaves the table open for its successor, and a
+%% crashed service leaves it as current as it was.
+-module(mongoose_domain_sup).
+-behaviour(supervisor).
+
+-export([start_link/1, restart_core/1]).
+-export([start_scope/0]).
+-export([init/1]).
+
+%% @doc Starts the processes for this configuration.
+-spec start_link(mongoose_domain_config:t()) -> supervisor:startlink_ret().
+start_link(Config) ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, Config).
+
+%% @doc Begins with an empty table and these arguments ([StaticPairs, HostTypes], as
+%% mongoose_domain_core:get_start_args/0 answers them). The service loads the dynamic domains again.
+-spec restart_core([[mongoose_domain_core:pair()] | [mongoose_domain_core:host_type()]]) -> {ok, pid()}.
+restart_core([Pairs, HostTypes]) ->
+    ok = supervisor:terminate_child(?MODULE, mongoose_domain_core),
+    ok = supervisor:delete_child(?MODULE, mongoose_domain_core),
+    {ok, _Pid} = supervisor:start_child(?MODULE, core(Pairs, HostTypes)).
+
+-spec init(mongoose_domain_config:t()) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init(#{hosts := Hosts, host_types := HostTypes, service_domain_db := Service}) ->
+    Flags = #{strategy => one_for_one, intensity => 10, period => 10},
+    {ok, {Flags, [core(Hosts, HostTypes) | service(Service)]}}.
+
+core(Pairs, HostTypes) ->
+    #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
+
+%% The service reads its options itself: a child's arguments show in crash reports, and they may
+%% hold the database's password.
+service(disabled) ->
+    [];
+service(#{}) ->
+    [#{id => pg_scope, start => {?MODULE, start_scope, []}},
+     #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000}].
+
+%% @private The peer's scope: in one VM with MongooseIM it is there already.
+-spec start_scope() -> {ok, pid()} | ignore.
+start_scope() ->
+    case pg:start_link(service_domain_db:scope()) of
+        {ok, Pid} -> {ok, Pid};
+        {error, {already_started, _Pid}} -> ignore
+    end.

@@ -1,0 +1,222 @@
+%% Follows the database: the owner of the native thread that keeps this node's table equal to it.
+%%
+%% The functions are those of MongooseIM's module of this name. The thread loads the enabled domains
+%% and then follows the log of events. It looks at the database when PostgreSQL notifies it, when
+%% any node tells this process to check for updates, and at least every `poll_interval'.
+%%
+%% The thread asks this process before it changes the table, so while this process is suspended
+%% (sys:suspend/1) nothing is applied, and when it dies the thread ends. Its successor goes on where
+%% the thread was; only restart/0 loads everything again.
+%%
+%% While the database is away, lookups answer from the table as it is, and the thread tries again
+%% with growing pauses. That is logged when it begins and when it ends.
+-module(service_domain_db).
+-behaviour(gen_server).
+
+-export([start_link/0, enabled/0, restart/0, status/0]).
+-export([force_check_for_updates/0, check_local/0, sync_local/0, ping/1]).
+-export([scope/0]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% The peer's, so that its nodes and ours wake each other.
+-define(SCOPE, mim_scope).
+-define(GROUP, service_domain_db_group).
+
+%% How long the thread may take to end, in milliseconds.
+-define(END_TIMEOUT, 5000).
+%% Pauses before a thread that panicked is started again, in milliseconds.
+-define(FIRST_PAUSE, 100).
+-define(LONGEST_PAUSE, 10000).
+
+-record(state, {
+    follower :: mongoose_domain_nif:follower() | undefined,
+    %% Callers of sync_local/0 who wait for an answer.
+    waiting = #{} :: #{non_neg_integer() => gen_server:from()},
+    next_ticket = 0 :: non_neg_integer(),
+    pause = ?FIRST_PAUSE :: pos_integer()
+}).
+
+%% @doc Starts the service as the application environment says.
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc Whether the configuration names a database.
+-spec enabled() -> boolean().
+enabled() ->
+    application:get_env(mongoose_domain, service_domain_db, disabled) =/= disabled.
+
+%% @doc Ends this process; its successor loads everything again, and what that load does not bring
+%% is removed from the table.
+-spec restart() -> ok.
+restart() ->
+    gen_server:cast(?MODULE, restart).
+
+%% @doc What the service is doing. `state' is connecting, loading, following, away (the database does
+%% not answer), ended (the thread panicked and will be started again) or not_running. `cursor' is the
+%% id of the last event that the table shows, `lag' how many ids the newest one was ahead when the
+%% thread last looked. `since', `current_at' (when the table was last found current) and
+%% `last_error_at' are milliseconds since 1970; what is not known is undefined.
+-spec status() -> #{state := atom(), atom() => term()}.
+status() ->
+    case whereis(?MODULE) of
+        undefined -> #{state => not_running};
+        Pid -> gen_server:call(Pid, status)
+    end.
+
+%% @doc Tells every node's service to look at the database now.
+-spec force_check_for_updates() -> ok.
+force_check_for_updates() ->
+    lists:foreach(fun(Pid) -> Pid ! check_for_updates end, pg:get_members(?SCOPE, ?GROUP)).
+
+%% @doc Tells this node's service, if there is one, to look at the database now.
+-spec check_local() -> ok.
+check_local() ->
+    case whereis(?MODULE) of
+        undefined -> ok;
+        Pid -> Pid ! check_for_updates, ok
+    end.
+
+%% @doc Returns when this node's table shows all that was committed before the call, or an error when
+%% the database does not answer. Fails after five seconds.
+-spec sync_local() -> ok | {error, binary()}.
+sync_local() ->
+    gen_server:call(?MODULE, sync).
+
+%% @doc Whether the service of a node answers.
+-spec ping(node()) -> pong | {error, term()}.
+ping(Node) ->
+    try
+        gen_server:call({?MODULE, Node}, ping)
+    catch
+        exit:{Reason, _} -> {error, Reason}
+    end.
+
+%% @doc The pg scope in which the services of all nodes find each other.
+-spec scope() -> atom().
+scope() ->
+    ?SCOPE.
+
+%% gen_server
+
+-spec init([]) -> {ok, #state{}, {continue, start}} | {stop, term()}.
+init([]) ->
+    %% So that an orderly stop ends the thread, too.
+    process_flag(trap_exit, true),
+    case start_follower() of
+        {ok, Follower} ->
+            {ok, #state{follower = Follower}, {continue, start}};
+        {error, Problem} ->
+            ?LOG_ERROR(Problem#{what => wrong_configuration, application => mongoose_domain}),
+            {stop, {wrong_configuration, Problem}}
+    end.
+
+-spec handle_continue(start, #state{}) -> {noreply, #state{}}.
+handle_continue(start, State) ->
+    ok = pg:join(?SCOPE, ?GROUP, self()),
+    {noreply, State}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call(ping, _From, State) ->
+    {reply, pong, State};
+handle_call(status, _From, #state{follower = undefined} = State) ->
+    {reply, #{state => ended}, State};
+handle_call(status, _From, #state{follower = Follower} = State) ->
+    {reply, mongoose_domain_nif:follower_status(Follower), State};
+handle_call(sync, _From, #state{follower = undefined} = State) ->
+    {reply, {error, <<"the follower has ended and will be started again">>}, State};
+handle_call(sync, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
+    ok = mongoose_domain_nif:follower_sync(Follower, Ticket),
+    {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}};
+handle_call(Request, _From, State) ->
+    ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, shutdown, #state{}}.
+handle_cast(restart, State) ->
+    Ended = end_follower(State),
+    ok = mongoose_domain_nif:reset_progress(),
+    {stop, shutdown, Ended};
+handle_cast(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_info({domain_follower, Message}, State) ->
+    handle_follower(Message, State);
+handle_info(check_for_updates, #state{follower = undefined} = State) ->
+    {noreply, State};
+handle_info(check_for_updates, #state{follower = Follower} = State) ->
+    ok = mongoose_domain_nif:follower_check(Follower),
+    {noreply, State};
+handle_info(start_follower, State) ->
+    case start_follower() of
+        {ok, Follower} -> {noreply, State#state{follower = Follower}};
+        {error, Problem} -> {stop, {wrong_configuration, Problem}, State}
+    end;
+handle_info({'EXIT', _Parent, Reason}, State) ->
+    {stop, Reason, State};
+handle_info(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, State) ->
+    _ = end_follower(State),
+    ok.
+
+handle_follower(_Late, #state{follower = undefined} = State) ->
+    {noreply, State};
+handle_follower(ask, #state{follower = Follower} = State) ->
+    ok = mongoose_domain_nif:follower_proceed(Follower),
+    {noreply, State};
+handle_follower({reports, Reports}, State) ->
+    lists:foreach(fun log/1, Reports),
+    {noreply, State#state{pause = ?FIRST_PAUSE}};
+handle_follower({synced, Ticket, Result}, #state{waiting = Waiting} = State) ->
+    {From, Others} = maps:take(Ticket, Waiting),
+    gen_server:reply(From, Result),
+    {noreply, State#state{waiting = Others}};
+handle_follower({ended, How}, #state{pause = Pause} = State) ->
+    ?LOG_CRITICAL(#{what => domain_follower_ended, reason => How, retry_after => Pause}),
+    _ = erlang:send_after(Pause, self(), start_follower),
+    {noreply, State#state{follower = undefined, pause = min(Pause * 2, ?LONGEST_PAUSE)}}.
+
+log({Level, Report}) ->
+    logger:log(Level, Report, #{mfa => {?MODULE, log, 1}, domain => [mongoose_domain]}).
+
+start_follower() ->
+    case mongoose_domain_config:read() of
+        {ok, #{service_domain_db := #{database := Database} = Options}} ->
+            case mongoose_domain_config:database_url(Database) of
+                {ok, Url} -> start_follower(Url, Options);
+                {error, Problem} -> {error, Problem}
+            end;
+        {ok, #{service_domain_db := disabled}} ->
+            {error, #{key => service_domain_db, value => undefined, expected => <<"a map">>}};
+        {error, Problem} ->
+            {error, Problem}
+    end.
+
+start_follower(Url, #{poll_interval := Poll, connect_timeout := Connect, statement_timeout := Statement,
+                      lock_timeout := Lock}) ->
+    case mongoose_domain_nif:follower_start(Url, Poll, Connect, Statement, Lock) of
+        {ok, Follower} ->
+            {ok, Follower};
+        {error, Text} ->
+            {error, #{key => [service_domain_db, database], value => '(not shown)', expected => Text}}
+    end.
+
+%% Waits for the thread, so that the next one need not.
+end_follower(#state{follower = undefined} = State) ->
+    State;
+end_follower(#state{follower = Follower} = State) ->
+    ok = mongoose_domain_nif:follower_stop(Follower),
+    receive
+        {domain_follower, {ended, _How}} -> ok
+    after ?END_TIMEOUT ->
+        ?LOG_ERROR(#{what => domain_follower_still_running, waited => ?END_TIMEOUT})
+    end,
+    State#state{follower = undefined}.

@@ -1,0 +1,135 @@
+//! Host types as small numbers.
+//!
+//! A server has a handful of host types and a million domains, so a domain's entry holds a
+//! [`HostTypeId`] instead of a text. Ids are handed out once and never reused or forgotten, not
+//! even when the table is emptied: an id that a lookup returned a moment ago still means the same
+//! host type, whatever happened since. That lets the Erlang side keep its ready-made answers in one
+//! tuple that only ever grows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use thiserror::Error;
+
+/// Stands for one host type for as long as the [`HostTypes`] that gave it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostTypeId(u16);
+
+impl HostTypeId {
+    /// Its place in [`HostTypes::names`], counted from 0.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Why a text is not a host type.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidHostType {
+    /// It is empty or longer than the database's column.
+    #[error("a host type has 1 to {max} bytes, this one has {0}", max = HostTypes::MAX_BYTES)]
+    Length(usize),
+    /// Its bytes are not UTF-8, or hold a NUL, which no PostgreSQL text can hold.
+    #[error("a host type is UTF-8 without NUL bytes")]
+    NotText,
+    /// More host types than ids were named since the VM started.
+    #[error("there are {max} host types already", max = HostTypes::MAX_COUNT)]
+    TooMany,
+}
+
+/// Every host type that was ever named.
+#[derive(Default)]
+pub struct HostTypes(RwLock<Names>);
+
+#[derive(Default)]
+struct Names {
+    ids: HashMap<Arc<str>, HostTypeId>,
+    names: Vec<Arc<str>>,
+}
+
+impl HostTypes {
+    /// The width of `domain_settings.host_type`.
+    pub const MAX_BYTES: usize = 250;
+    /// As many as a [`HostTypeId`] can tell apart.
+    pub const MAX_COUNT: usize = 1 << 16;
+
+    /// The id of `name`, a new one if it was never named before.
+    pub fn intern(&self, name: &[u8]) -> Result<HostTypeId, InvalidHostType> {
+        if !(1..=HostTypes::MAX_BYTES).contains(&name.len()) {
+            return Err(InvalidHostType::Length(name.len()));
+        }
+        let name = std::str::from_utf8(name).map_err(|_| InvalidHostType::NotText)?;
+        if name.contains('\0') {
+            return Err(InvalidHostType::NotText);
+        }
+        let mut known = self.0.write();
+        if let Some(&id) = known.ids.get(name) {
+            return Ok(id);
+        }
+        let id = HostTypeId(u16::try_from(known.names.len()).map_err(|_| InvalidHostType::TooMany)?);
+        let name: Arc<str> = name.into();
+        known.names.push(name.clone());
+        known.ids.insert(name, id);
+        Ok(id)
+    }
+
+    /// The id of a host type that was named before.
+    pub fn id(&self, name: &str) -> Option<HostTypeId> {
+        self.0.read().ids.get(name).copied()
+    }
+
+    /// The id whose [`HostTypeId::index`] this is.
+    pub fn at(&self, index: usize) -> Option<HostTypeId> {
+        let known = index < self.0.read().names.len();
+        u16::try_from(index).ok().filter(|_| known).map(HostTypeId)
+    }
+
+    /// The name that an id stands for.
+    pub fn name(&self, id: HostTypeId) -> Arc<str> {
+        self.0.read().names[id.index()].clone()
+    }
+
+    /// All names, in the order of their ids.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.0.read().names.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_has_the_same_id_for_ever() {
+        let host_types = HostTypes::default();
+        let first = host_types.intern(b"type1").unwrap();
+        let second = host_types.intern(b"type2").unwrap();
+        assert_ne!(first, second);
+        assert_eq!(host_types.intern(b"type1"), Ok(first));
+        assert_eq!(host_types.id("type2"), Some(second));
+        assert_eq!(host_types.id("type3"), None);
+        assert_eq!((host_types.at(1), host_types.at(2)), (Some(second), None));
+        assert_eq!(&*host_types.name(second), "type2");
+        assert_eq!(host_types.names().len(), 2);
+    }
+
+    #[test]
+    fn a_host_type_has_1_to_250_bytes_of_text() {
+        let host_types = HostTypes::default();
+        assert_eq!(host_types.intern(b""), Err(InvalidHostType::Length(0)));
+        assert_eq!(host_types.intern(&[b'a'; 251]), Err(InvalidHostType::Length(251)));
+        assert!(host_types.intern(&[b'a'; 250]).is_ok());
+        assert_eq!(host_types.intern(b"\xff"), Err(InvalidHostType::NotText));
+        assert_eq!(host_types.intern(b"a\0"), Err(InvalidHostType::NotText));
+    }
+
+    #[test]
+    fn the_ids_end_with_an_error_and_not_with_a_reuse() {
+        let host_types = HostTypes::default();
+        for n in 0..HostTypes::MAX_COUNT {
+            host_types.intern(n.to_string().as_bytes()).unwrap();
+        }
+        assert_eq!(host_types.intern(b"one more"), Err(InvalidHostType::TooMany));
+        assert!(host_types.intern(b"0").is_ok());
+    }
+}

@@ -1,0 +1,385 @@
+//! The table: static rules, dynamic routes, and how current they are.
+//!
+//! Two roads lead in. [`Table::insert`] and [`Table::delete`] change one domain and refuse to let a
+//! route point elsewhere, as MongooseIM's domain core does. [`Table::apply`] is the follower's: it
+//! takes what the database says now, in batches that hold readers for a few microseconds a hundred
+//! changes, and a host type that changed is exchanged in place, so the domain is never unknown in
+//! between.
+//!
+//! The static rules: what [`Table::open`] was given stays as it is and wins over any row of the same
+//! name; a dynamic route may only use a host type of the list that `open` was given.
+//!
+//! [`Progress`] (which load the routes are from and up to which event they are current) lives in
+//! here, because it is a property of these routes: emptying the table forgets both at once. The
+//! [`Epoch`] tells a load that began before the table was emptied that its batches are not wanted.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::entries::Entries;
+use crate::entry::{Entry, Origin};
+use crate::host_types::{HostTypeId, HostTypes};
+use crate::lock::BigLock;
+use crate::name::DomainName;
+use crate::page::{PLACES, Page, Position, Select};
+
+/// How many changes one write section applies: readers wait for no more than these.
+const SECTION: usize = 256;
+
+/// What brought a dynamic route: each load of the database is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(pub NonZeroU32);
+
+/// An id of `domain_events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub i64);
+
+/// Counts how often the table was opened, closed or had its progress reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(u64);
+
+/// How current the dynamic routes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The table is closed: there is nothing to be current with.
+    Closed,
+    /// They were never loaded.
+    Unloaded,
+    /// They are to be loaded again, and what that load does not bring is to go.
+    Reset,
+    /// They are from a load and follow the log of events.
+    Following {
+        /// The load that they are from.
+        source: Source,
+        /// The event up to which they were followed.
+        cursor: EventId,
+    },
+}
+
+/// A domain from configuration and the host type that serves it.
+pub type StaticPair = (DomainName, HostTypeId);
+
+/// What the database says about a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is enabled, with this host type.
+    Put(DomainName, HostTypeId),
+    /// It is gone, disabled or in removal.
+    Remove(DomainName),
+}
+
+impl Change {
+    /// The domain that it is about.
+    pub fn domain(&self) -> &DomainName {
+        let (Change::Put(domain, _) | Change::Remove(domain)) = self;
+        domain
+    }
+}
+
+/// What became of a [`Change`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The domain is new.
+    Added,
+    /// It was there with the same host type.
+    Kept,
+    /// It was there with another host type: this one.
+    Moved(HostTypeId),
+    /// It was there and is gone.
+    Removed(HostTypeId),
+    /// It was not there.
+    Absent,
+    /// A static rule stands against it, and nothing was changed.
+    Refused(Refusal),
+}
+
+/// Which static rule stands against a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The domain is static.
+    Static,
+    /// The host type is not one that dynamic domains may use.
+    UnknownHostType,
+}
+
+/// What [`Table::insert`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// The domain was not there before.
+    Added,
+    /// It was there with the same host type; its source is the new one.
+    Kept,
+}
+
+/// Why [`Table::insert`] changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InsertError {
+    /// The host type is not one that dynamic domains may use.
+    #[error("the host type is not one that dynamic domains may use")]
+    UnknownHostType,
+    /// The domain is static.
+    #[error("the domain is static")]
+    Static,
+    /// The domain is there with another host type: this one.
+    #[error("the domain is there with another host type")]
+    OtherHostType(HostTypeId),
+}
+
+/// A static domain cannot be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the domain is static")]
+pub struct IsStatic;
+
+/// The table was opened, closed or reset since the caller took its [`Epoch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the table was opened, closed or reset in between")]
+pub struct Stale;
+
+/// How many domains there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// From configuration.
+    pub r#static: usize,
+    /// Inserted.
+    pub dynamic: usize,
+}
+
+/// Which host type serves which domain.
+pub struct Table {
+    host_types: Arc<HostTypes>,
+    content: BigLock<Content>,
+}
+
+struct Content {
+    epoch: Epoch,
+    entries: Entries,
+    /// The host types that dynamic routes may use: a handful.
+    allowed: Vec<HostTypeId>,
+    counts: Counts,
+    progress: Progress,
+    last_source: u32,
+}
+
+impl Table {
+    /// A closed table, for about `threads` threads that look up.
+    pub fn new(threads: usize) -> Table {
+        let content = Content::new(Progress::Closed, Vec::new());
+        Table { host_types: Arc::default(), content: BigLock::new(threads, content) }
+    }
+
+    /// The host types that ids in this table stand for.
+    pub fn host_types(&self) -> &Arc<HostTypes> {
+        &self.host_types
+    }
+
+    /// Empties the table and begins anew with these static pairs (the first of a name wins) and
+    /// these host types for dynamic domains. Every progress is forgotten.
+    pub fn open(&self, pairs: &[StaticPair], allowed: impl IntoIterator<Item = HostTypeId>) {
+        let mut new = Content::new(Progress::Unloaded, allowed.into_iter().collect());
+        for (domain, host_type) in pairs {
+            if new.entries.get(domain.as_bytes()).is_none() {
+                new.entries.insert(Entry::new(domain.as_bytes(), *host_type, Origin::Static));
+                new.counts.r#static += 1;
+            }
+        }
+        self.exchange(new);
+    }
+
+    /// Empties the table: no domain, no host type, no progress.
+    pub fn close(&self) {
+        self.exchange(Content::new(Progress::Closed, Vec::new()));
+    }
+
+    fn exchange(&self, mut new: Content) {
+        // The old content goes after the lock: freeing a million entries takes a while.
+        let _old = self.content.write(move |content| {
+            new.epoch = Epoch(content.epoch.0 + 1);
+            new.last_source = content.last_source;
+            std::mem::replace(content, new)
+        });
+    }
+
+    /// The host type that serves `domain`.
+    #[inline]
+    pub fn host_type(&self, domain: &[u8]) -> Option<HostTypeId> {
+        self.content.read(|content| content.entries.get(domain).map(Entry::host_type))
+    }
+
+    /// Whether `domain` is from configuration.
+    pub fn is_static(&self, domain: &[u8]) -> bool {
+        self.content.read(|content| content.is_static(domain))
+    }
+
+    /// Whether dynamic domains may use this host type.
+    pub fn is_allowed(&self, host_type: HostTypeId) -> bool {
+        self.content.read(|content| content.allowed.contains(&host_type))
+    }
+
+    /// Adds one dynamic domain, or confirms it. Errors in the order of [`InsertError`]'s variants.
+    pub fn insert(&self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Result<Inserted, InsertError> {
+        self.content.write(|content| match content.slot(domain, host_type) {
+            Err(Refusal::UnknownHostType) => Err(InsertError::UnknownHostType),
+            Err(Refusal::Static) => Err(InsertError::Static),
+            Ok(Some(entry)) if entry.host_type() != host_type => Err(InsertError::OtherHostType(entry.host_type())),
+            Ok(Some(entry)) => {
+                entry.set(host_type, source);
+                Ok(Inserted::Kept)
+            }
+            Ok(None) => {
+                content.add(domain, host_type, source);
+                Ok(Inserted::Added)
+            }
+        })
+    }
+
+    /// Removes one dynamic domain: its host type, or nothing when it was not there.
+    pub fn delete(&self, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
+        self.content.write(|content| {
+            if content.is_static(domain.as_bytes()) {
+                return Err(IsStatic);
+            }
+            Ok(content.take(domain))
+        })
+    }
+
+    /// The present epoch, for [`Table::apply`] and [`Table::advance`].
+    pub fn epoch(&self) -> Epoch {
+        self.content.read(|content| content.epoch)
+    }
+
+    /// A source that no route is from yet.
+    pub fn new_source(&self) -> Source {
+        self.content.write(|content| {
+            content.last_source = content.last_source.checked_add(1).unwrap_or(1);
+            Source(NonZeroU32::new(content.last_source).unwrap_or(NonZeroU32::MIN))
+        })
+    }
+
+    /// Makes the table say what the database says: one outcome per change, in order.
+    ///
+    /// Readers run in between every few hundred changes, each of which they see whole.
+    pub fn apply(&self, epoch: Epoch, source: Source, changes: &[Change]) -> Result<Vec<Outcome>, Stale> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for section in changes.chunks(SECTION) {
+            self.content.write(|content| {
+                content.check(epoch)?;
+                outcomes.extend(section.iter().map(|change| content.apply(change, source)));
+                Ok(())
+            })?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Says how current the routes are now.
+    pub fn advance(&self, epoch: Epoch, progress: Progress) -> Result<(), Stale> {
+        self.content.write(|content| {
+            content.check(epoch)?;
+            content.progress = progress;
+            Ok(())
+        })
+    }
+
+    /// How current the routes are, and the epoch that this is said in.
+    pub fn progress(&self) -> (Epoch, Progress) {
+        self.content.read(|content| (content.epoch, content.progress))
+    }
+
+    /// Keeps the routes and asks for a new load that brings all that are to stay. A load or a
+    /// catching up that is under way is not wanted any more: a new epoch begins.
+    pub fn reset_progress(&self) {
+        self.content.write(|content| {
+            content.epoch = Epoch(content.epoch.0 + 1);
+            content.progress = Progress::Reset;
+        });
+    }
+
+    /// Up to `limit` of the selected domains, from a position on.
+    pub fn page(&self, select: Select, from: Position, limit: usize) -> Page {
+        self.content.read(|content| {
+            let mut page = Page::default();
+            let to = from.0.saturating_add(PLACES);
+            let mut next = to;
+            for (place, entry) in content.entries.range(from.0, to) {
+                if !select.takes(entry) {
+                    continue;
+                }
+                if page.len() == limit {
+                    next = place;
+                    break;
+                }
+                page.push(entry);
+            }
+            page.next = (next < content.entries.end()).then_some(Position(next));
+            page
+        })
+    }
+
+    /// How many domains there are.
+    pub fn counts(&self) -> Counts {
+        self.content.read(|content| content.counts.clone())
+    }
+}
+
+impl Content {
+    fn new(progress: Progress, allowed: Vec<HostTypeId>) -> Content {
+        let (entries, counts) = (Entries::new(), Counts::default());
+        Content { epoch: Epoch(0), entries, allowed, counts, progress, last_source: 0 }
+    }
+
+    fn check(&self, epoch: Epoch) -> Result<(), Stale> {
+        if self.epoch == epoch { Ok(()) } else { Err(Stale) }
+    }
+
+    fn is_static(&self, domain: &[u8]) -> bool {
+        self.entries.get(domain).is_some_and(|entry| entry.origin() == Origin::Static)
+    }
+
+    /// The entry that a dynamic route of this domain is to change, or nothing when it needs a new
+    /// one. The host type is checked before the domain, as the peer does.
+    fn slot(&mut self, domain: &DomainName, host_type: HostTypeId) -> Result<Option<&mut Entry>, Refusal> {
+        if !self.allowed.contains(&host_type) {
+            return Err(Refusal::UnknownHostType);
+        }
+        match self.entries.get_mut(domain.as_bytes()) {
+            Some(entry) if entry.origin() == Origin::Static => Err(Refusal::Static),
+            found => Ok(found),
+        }
+    }
+
+    fn apply(&mut self, change: &Change, source: Source) -> Outcome {
+        match change {
+            Change::Put(domain, host_type) => self.put(domain, *host_type, source),
+            Change::Remove(domain) if self.is_static(domain.as_bytes()) => Outcome::Refused(Refusal::Static),
+            Change::Remove(domain) => self.take(domain).map_or(Outcome::Absent, Outcome::Removed),
+        }
+    }
+
+    fn put(&mut self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Outcome {
+        match self.slot(domain, host_type) {
+            Err(refusal) => Outcome::Refused(refusal),
+            Ok(Some(entry)) => {
+                let before = entry.host_type();
+                entry.set(host_type, source);
+                if before == host_type { Outcome::Kept } else { Outcome::Moved(before) }
+            }
+            Ok(None) => {
+                self.add(domain, host_type, source);
+                Outcome::Added
+            }
+        }
+    }
+
+    fn add(&mut self, domain: &DomainName, host_type: HostTypeId, source: Source) {
+        self.entries.insert(Entry::new(domain.as_bytes(), host_type, Origin::Dynamic(source)));
+        self.counts.dynamic += 1;
+    }
+
+    /// Takes out a dynamic route (the caller knows that it is none of the static ones).
+    fn take(&mut self, domain: &DomainName) -> Option<HostTypeId> {
+        let entry = self.entries.remove(domain.as_bytes())?;
+        self.counts.dynamic -= 1;
+        Some(entry.host_type())
+    }
+}

@@ -1,0 +1,142 @@
+//! The table's promises that random operations do not reach: sizes, listings under change, epochs.
+#![cfg(not(loom))]
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain_core::{Change, DomainName, EventId, Position, Progress, Select, Stale, Table};
+
+fn name(number: usize) -> DomainName {
+    DomainName::new(&format!("tenant-{number}.example.com")).unwrap()
+}
+
+fn open() -> (Table, domain_core::HostTypeId) {
+    let table = Table::new(4);
+    let host_type = table.host_types().intern(b"type1").unwrap();
+    table.open(&[], [host_type]);
+    (table, host_type)
+}
+
+fn list(table: &Table, select: Select) -> Vec<Vec<u8>> {
+    let mut listed = Vec::new();
+    let mut position = Some(Position::START);
+    while let Some(from) = position {
+        let page = table.page(select, from, 1000);
+        listed.extend(page.iter().map(|(name, _)| name.to_vec()));
+        position = page.next;
+    }
+    listed
+}
+
+fn unique_number(name: &[u8]) -> usize {
+    let name = std::str::from_utf8(name).unwrap();
+    name.strip_prefix("tenant-").and_then(|rest| rest.split_once('.')).unwrap().0.parse().unwrap()
+}
+
+#[test]
+fn two_hundred_thousand_domains_are_found_and_listed_once_each() {
+    let (table, host_type) = open();
+    let changes: Vec<_> = (0..200_000).map(|n| Change::Put(name(n), host_type)).collect();
+    table.apply(table.epoch(), table.new_source(), &changes).unwrap();
+    assert!((0..200_000).all(|n| table.host_type(name(n).as_bytes()) == Some(host_type)));
+    assert_eq!(table.host_type(name(200_000).as_bytes()), None);
+    let listed = list(&table, Select::All);
+    assert_eq!(listed.len(), 200_000);
+    assert_eq!(listed.into_iter().collect::<HashSet<_>>().len(), 200_000);
+}
+
+#[test]
+fn who_stays_throughout_is_listed_once_while_others_come_and_go() {
+    let (table, host_type) = open();
+    let source = table.new_source();
+    let stay: Vec<_> = (0..20_000).map(|n| Change::Put(name(n), host_type)).collect();
+    table.apply(table.epoch(), source, &stay).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (20_000..30_000).cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
+                table.insert(&name(n), host_type, source).unwrap();
+                let another = if n % 2 == 0 { n } else { n - 1 };
+                table.delete(&name(another)).unwrap();
+            }
+        });
+        for _ in 0..20 {
+            let listed = list(&table, Select::All);
+            let unique: HashSet<_> = listed.iter().map(Vec::as_slice).collect();
+            assert!((0..20_000).all(|n| unique.contains(name(n).as_bytes())));
+            let stayed = |name: &&Vec<u8>| unique_number(name) < 20_000;
+            assert_eq!(listed.iter().filter(stayed).count(), 20_000);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_changed_host_type_is_never_unknown_in_between() {
+    let table = Table::new(2);
+    let one = table.host_types().intern(b"type1").unwrap();
+    let two = table.host_types().intern(b"type2").unwrap();
+    table.open(&[], [one, two]);
+    let source = table.new_source();
+    table.insert(&name(1), one, source).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert!(table.host_type(name(1).as_bytes()).is_some());
+            }
+        });
+        for round in 0..10_000 {
+            let host_type = if round % 2 == 0 { two } else { one };
+            table.apply(table.epoch(), source, &[Change::Put(name(1), host_type)]).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
+    let (table, host_type) = open();
+    let (source, epoch) = (table.new_source(), table.epoch());
+    let progress = Progress::Following { source, cursor: EventId(7) };
+    table.advance(epoch, progress).unwrap();
+    assert_eq!(table.progress(), (epoch, progress));
+
+    table.open(&[], [host_type]);
+    assert_eq!(table.progress().1, Progress::Unloaded);
+    assert_eq!(table.apply(epoch, source, &[Change::Put(name(1), host_type)]), Err(Stale));
+    assert_eq!(table.advance(epoch, progress), Err(Stale));
+    assert_eq!(table.counts().dynamic, 0);
+    assert_ne!(table.new_source(), source, "a source is not used twice");
+}
+
+#[test]
+fn the_first_of_two_static_pairs_wins() {
+    let table = Table::new(1);
+    let one = table.host_types().intern(b"type1").unwrap();
+    let two = table.host_types().intern(b"type2").unwrap();
+    table.open(&[(name(1), one), (name(1), two)], []);
+    assert_eq!(table.host_type(name(1).as_bytes()), Some(one));
+    assert_eq!(table.counts().r#static, 1);
+}
+
+#[test]
+fn a_closed_table_knows_nobody() {
+    let (table, host_type) = open();
+    table.insert(&name(1), host_type, table.new_source()).unwrap();
+    table.close();
+    assert_eq!(table.host_type(name(1).as_bytes()), None);
+    assert!(!table.is_allowed(host_type));
+    assert_eq!(table.progress().1, Progress::Closed);
+}
+
+#[test]
+fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
+    let (table, host_type) = open();
+    let (source, epoch) = (table.new_source(), table.epoch());
+    table.apply(epoch, source, &[Change::Put(name(1), host_type)]).unwrap();
+    table.reset_progress();
+    assert_eq!(table.progress().1, Progress::Reset);
+    assert_eq!(table.advance(epoch, Progress::Following { source, cursor: EventId(7) }), Err(Stale));
+    assert_eq!(table.host_type(name(1).as_bytes()), Some(host_type));
+}

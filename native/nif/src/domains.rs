@@ -1,0 +1,140 @@
+//! Domains: the questions and changes that touch nothing but the table.
+
+use std::num::NonZeroU32;
+
+use domain_core::{
+    DomainName, HostTypeId, InsertError, Inserted, IsStatic, Position, Select as Selection, Source, StaticPair,
+};
+use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
+
+use crate::table;
+use crate::terms::{atoms, binary};
+
+/// The answer's place in the tuple of ready-made answers: 1 is "not found", host types follow.
+#[rustler::nif]
+fn lookup(domain: Binary) -> usize {
+    table().host_type(&domain).map_or(1, answer)
+}
+
+fn answer(host_type: HostTypeId) -> usize {
+    host_type.index() + 2
+}
+
+#[rustler::nif]
+fn is_static(domain: Binary) -> bool {
+    table().is_static(&domain)
+}
+
+#[rustler::nif]
+fn is_host_type_allowed(host_type: Binary) -> bool {
+    find_host_type(&host_type).is_some_and(|id| table().is_allowed(id))
+}
+
+/// The host types in the order of their answers.
+#[rustler::nif]
+fn host_types(env: Env) -> Vec<Term> {
+    table().host_types().names().iter().map(|name| binary(env, name.as_bytes())).collect()
+}
+
+#[rustler::nif]
+fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
+    match table().host_types().intern(&host_type) {
+        Ok(id) => (atoms::ok(), answer(id)).encode(env),
+        Err(invalid) => (atoms::error(), binary(env, invalid.to_string().as_bytes())).encode(env),
+    }
+}
+
+#[rustler::nif]
+fn check_domain<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
+    match DomainName::from_bytes(&domain) {
+        Ok(_) => atoms::ok().encode(env),
+        Err(invalid) => (atoms::error(), binary(env, invalid.to_string().as_bytes())).encode(env),
+    }
+}
+
+#[rustler::nif]
+fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
+    match std::str::from_utf8(&domain).ok().and_then(|text| DomainName::prepare(text).ok()) {
+        Some(name) => (atoms::ok(), binary(env, name.as_bytes())).encode(env),
+        None => (atoms::error(), atoms::invalid_domain()).encode(env),
+    }
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn open(pairs: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
+    let host_type = |answer: usize| answer.checked_sub(2).and_then(|index| table().host_types().at(index));
+    let pair = |(domain, answer): &(Binary, usize)| Some((DomainName::from_bytes(domain).ok()?, host_type(*answer)?));
+    let pairs: Option<Vec<StaticPair>> = pairs.iter().map(pair).collect();
+    let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type).collect();
+    table().open(&pairs.ok_or(Error::BadArg)?, allowed.ok_or(Error::BadArg)?);
+    Ok(atoms::ok())
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn close() -> Atom {
+    table().close();
+    atoms::ok()
+}
+
+#[rustler::nif]
+fn insert(domain: Binary, host_type: Binary, source: u32) -> NifResult<Atom> {
+    let source = Source(NonZeroU32::new(source).ok_or(Error::BadArg)?);
+    let Ok(name) = DomainName::from_bytes(&domain) else { return Ok(atoms::invalid_domain()) };
+    let Some(host_type) = find_host_type(&host_type) else { return Ok(atoms::unknown_host_type()) };
+    Ok(match table().insert(&name, host_type, source) {
+        Ok(Inserted::Added) => atoms::added(),
+        Ok(Inserted::Kept) => atoms::kept(),
+        Err(InsertError::UnknownHostType) => atoms::unknown_host_type(),
+        Err(InsertError::Static) => atoms::r#static(),
+        Err(InsertError::OtherHostType(_)) => atoms::bad_insert(),
+    })
+}
+
+#[rustler::nif]
+fn delete(domain: Binary) -> Atom {
+    match DomainName::from_bytes(&domain).map(|name| table().delete(&name)) {
+        Ok(Ok(Some(_))) => atoms::removed(),
+        Ok(Ok(None)) => atoms::absent(),
+        Ok(Err(IsStatic)) => atoms::r#static(),
+        Err(_) => atoms::invalid_domain(),
+    }
+}
+
+#[derive(NifTaggedEnum)]
+enum Select<'a> {
+    All,
+    Static,
+    Dynamic,
+    HostType(Binary<'a>),
+    Outdated(u32),
+}
+
+/// `{Next, [{Domain, Answer}]}`; `Next` is where to go on, or `done`.
+#[rustler::nif]
+fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<Term<'a>> {
+    let select = match select {
+        Select::All => Selection::All,
+        Select::Static => Selection::Static,
+        Select::Dynamic => Selection::Dynamic,
+        Select::HostType(name) => match find_host_type(&name) {
+            Some(id) => Selection::HostType(id),
+            None => return Ok((atoms::done(), Vec::<Term>::new()).encode(env)),
+        },
+        Select::Outdated(source) => Selection::Outdated(Source(NonZeroU32::new(source).ok_or(Error::BadArg)?)),
+    };
+    let page = table().page(select, Position::from_number(from), limit.clamp(1, 1000));
+    let domains: Vec<_> = page.iter().map(|(name, host_type)| (binary(env, name), answer(host_type))).collect();
+    let next = page.next.map_or(atoms::done().encode(env), |next| next.to_number().encode(env));
+    Ok((next, domains).encode(env))
+}
+
+/// How many domains are static, and how many dynamic.
+#[rustler::nif]
+fn counts() -> (usize, usize) {
+    let counts = table().counts();
+    (counts.r#static, counts.dynamic)
+}
+
+fn find_host_type(name: &[u8]) -> Option<HostTypeId> {
+    table().host_types().id(std::str::from_utf8(name).ok()?)
+}

@@ -1,0 +1,67 @@
+//! Which database: read from a URL once, connected to as often as needed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain_core::HostTypes;
+use thiserror::Error;
+
+use crate::postgres::{PostgresStore, Target, UrlError};
+use crate::sqlite::SqliteStore;
+use crate::{Signal, Store, StoreError, Timeouts};
+
+/// A database that can be connected to. It knows the secret in its URL and does not tell it.
+pub struct Database {
+    place: Place,
+    timeouts: Timeouts,
+    description: String,
+}
+
+enum Place {
+    Postgres(Box<Target>),
+    Sqlite(PathBuf),
+}
+
+/// Why a text is not a database.
+#[derive(Debug, Error)]
+pub enum DatabaseError {
+    /// Its scheme is not one of those offered.
+    #[error("a database is postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE; this is neither")]
+    Scheme,
+    /// There is no file name behind `sqlite:`.
+    #[error("sqlite: needs the name of a file behind the colon")]
+    NoFile,
+    /// The PostgreSQL URL cannot be used as it is.
+    #[error(transparent)]
+    Postgres(#[from] UrlError),
+}
+
+impl Database {
+    /// Reads `postgres://…`, `postgresql://…` or `sqlite:FILE`. Connects to nothing yet.
+    pub fn parse(url: &str, timeouts: Timeouts) -> Result<Database, DatabaseError> {
+        let place = match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Place::Postgres(Box::new(Target::new(url, &timeouts)?)),
+            Some(("sqlite", "")) => return Err(DatabaseError::NoFile),
+            Some(("sqlite", file)) => Place::Sqlite(file.into()),
+            _ => return Err(DatabaseError::Scheme),
+        };
+        let description = match &place {
+            Place::Postgres(target) => target.description().to_owned(),
+            Place::Sqlite(file) => format!("sqlite:{}", file.display()),
+        };
+        Ok(Database { place, timeouts, description })
+    }
+
+    /// The database without its secrets, for logs and people.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Connects, makes sure that the tables are there and right, and begins to listen for changes.
+    pub fn connect(&self, host_types: Arc<HostTypes>, signal: Arc<Signal>) -> Result<Box<dyn Store>, StoreError> {
+        Ok(match &self.place {
+            Place::Postgres(target) => Box::new(PostgresStore::connect(target, self.timeouts, host_types, signal)?),
+            Place::Sqlite(file) => Box::new(SqliteStore::open(file, self.timeouts, host_types, signal)?),
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong with a database, in words that name it.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::postgres::ConnectError;
+use crate::schema::SchemaError;
+
+/// Why a store could not be opened or a call not be answered.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No server of the URL let this node in.
+    #[error("cannot connect to {database}: {reason}")]
+    Connect {
+        /// The database, without secrets.
+        database: String,
+        /// What the driver said, causes included.
+        reason: String,
+    },
+    /// The tables are not those that are needed.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The database refused a statement, or the connection broke.
+    #[error("{doing}: {reason}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// What the driver said, causes included.
+        reason: String,
+    },
+    /// The database did not answer in time.
+    #[error("{doing}: no answer within {limit:?}")]
+    Deadline {
+        /// What was being done.
+        doing: &'static str,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The thread was told to stop.
+    #[error("told to stop")]
+    Stopped,
+}
+
+impl StoreError {
+    pub(crate) fn connect(database: &str, error: &ConnectError) -> StoreError {
+        StoreError::Connect { database: database.to_owned(), reason: chain(error) }
+    }
+
+    pub(crate) fn failed(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> StoreError {
+        StoreError::Failed { doing, reason: chain(error) }
+    }
+}
+
+/// An error with its causes; drivers like to say "db error" and keep the reason to themselves.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        cause = error.source();
+    }
+    text
+}

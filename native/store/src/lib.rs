@@ -1,0 +1,32 @@
+//! The database of domains: one trait, [`Store`], with PostgreSQL and SQLite behind it.
+//!
+//! Rows become types here. A domain that comes out of a store is a
+//! [`DomainName`](domain_core::DomainName) and its host type a
+//! [`HostTypeId`](domain_core::HostTypeId); a row that cannot be either is a [`Misfit`], told apart
+//! from the others so that it stops none of them.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`store`](Store) | what a follower asks of a database |
+//! | [`row`](Row) | what a row says |
+//! | [`database`](Database) | which database, from a URL; a connection to it |
+//! | [`signal`](Signal) | how other threads reach one that is inside a store |
+//! | `schema` | the tables: created when absent, refused when they are something else |
+//! | `postgres`, `sqlite` | the two stores |
+
+mod database;
+mod error;
+mod postgres;
+mod row;
+mod schema;
+mod signal;
+mod sqlite;
+mod store;
+
+pub use database::{Database, DatabaseError};
+pub use error::StoreError;
+pub use postgres::{Timeouts, UrlError};
+pub use row::{Misfit, Row, Unfit};
+pub use schema::SchemaError;
+pub use signal::Signal;
+pub use store::{Bounds, Events, Store};

@@ -1,0 +1,197 @@
+//! Connects to the PostgreSQL server that a URL leads to.
+//!
+//! The servers of the URL are tried one after the other, each at all its addresses, until one lets
+//! us in and is what `target_session_attrs` asks for. The limit on an attempt (`connect_timeout`)
+//! spans all of it, from the socket to the login, so that a server that takes the connection and
+//! then hangs does not keep us from the next one. Looking up a name has the same limit of its own.
+//!
+//! Nothing is retried here, and a name is looked up anew at each call. It needs a tokio runtime
+//! with I/O and time enabled.
+
+mod defaults;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+
+use super::tls::Tls;
+use super::url::{Server, Url, UrlError};
+
+pub use defaults::Timeouts;
+pub use error::{ConnectError, Failure};
+
+/// Where to connect, as whom and how.
+#[derive(Clone)]
+pub(crate) struct Target {
+    config: Config,
+    servers: Vec<Server>,
+    shuffled: bool,
+    tls: Tls,
+    description: String,
+}
+
+impl Target {
+    /// Reads the files that the URL names; connects to nothing.
+    pub(crate) fn new(url: &str, timeouts: &Timeouts) -> Result<Target, UrlError> {
+        let url = Url::parse(url)?;
+        let tls = Tls::new(&url.ssl)?;
+        let description = url.description();
+        let config = defaults::fill_in(&url, timeouts);
+        Ok(Target { config, servers: url.servers, shuffled: url.shuffled, tls, description })
+    }
+
+    /// The URL without its password and parameters: `postgres://user@h1:5432,h2:5433/db`.
+    pub(crate) fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Connects to the first server that will have us.
+    pub(crate) async fn connect(&self) -> Result<(Client, Connection), ConnectError> {
+        let mut servers: Vec<&Server> = self.servers.iter().collect();
+        if self.shuffled {
+            shuffle(&mut servers);
+        }
+        let mut failures = Vec::new();
+        for server in servers {
+            for address in self.addresses(server, &mut failures).await {
+                match self.attempt(server, address).await {
+                    Ok(connected) => return Ok(connected),
+                    Err(reason) => failures.push((place(server, address), reason)),
+                }
+            }
+        }
+        Err(ConnectError { failures })
+    }
+
+    /// The addresses to try: none, with the failure noted, if the name leads nowhere.
+    async fn addresses(&self, server: &Server, failures: &mut Vec<(String, Failure)>) -> Vec<Option<SocketAddr>> {
+        let (host, port) = match server {
+            Server::Socket { .. } => return vec![None],
+            Server::Tcp { hostaddr: Some(ip), port, .. } => {
+                return vec![Some(SocketAddr::new(*ip, *port))];
+            }
+            Server::Tcp { host, port, .. } => (host.as_str(), *port),
+        };
+        let found = self.limited(tokio::net::lookup_host((host, port)), Failure::Lookup).await;
+        let mut addresses: Vec<_> = match found {
+            Ok(addresses) => addresses.map(Some).collect(),
+            Err(reason) => {
+                failures.push((place(server, None), reason));
+                return Vec::new();
+            }
+        };
+        if addresses.is_empty() {
+            let nothing = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+            failures.push((place(server, None), Failure::Lookup(nothing)));
+        }
+        if self.shuffled {
+            shuffle(&mut addresses);
+        }
+        addresses
+    }
+
+    /// Connects and logs in at one address.
+    async fn attempt(&self, server: &Server, address: Option<SocketAddr>) -> Result<(Client, Connection), Failure> {
+        let mut config = self.config.clone();
+        let tls = match (server, &self.tls) {
+            (Server::Tcp { host, port, .. }, tls) => {
+                config.host(host).port(*port);
+                if let Some(address) = address {
+                    config.hostaddr(address.ip());
+                }
+                tls
+            }
+            (Server::Socket { folder, port }, _) => {
+                config.host_path(folder).port(*port);
+                &Tls::Off
+            }
+        };
+        match tls {
+            Tls::Off => {
+                config.ssl_mode(DriverSslMode::Disable);
+                let connecting = config.connect(NoTls);
+                let (client, mut driver) = self.limited(connecting, Failure::Refused).await?;
+                Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
+            }
+            Tls::On { mode, connector } => {
+                config.ssl_mode(*mode);
+                let connecting = config.connect(connector.clone());
+                let (client, mut driver) = self.limited(connecting, Failure::Refused).await?;
+                Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
+            }
+        }
+    }
+
+    async fn limited<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+        failure: impl FnOnce(E) -> Failure,
+    ) -> Result<T, Failure> {
+        match self.config.get_connect_timeout() {
+            None => work.await.map_err(failure),
+            Some(&limit) => match tokio::time::timeout(limit, work).await {
+                Ok(result) => result.map_err(failure),
+                Err(_) => Err(Failure::TimedOut(limit)),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({}, tls: {:?})", self.description, self.tls)
+    }
+}
+
+/// The half of a connection that does the work for its [`Client`]: it must be polled for anything
+/// to happen, and is where notices and notifications arrive.
+pub(crate) struct Connection(Box<dyn FnMut(&mut Context<'_>) -> Polled + Send>);
+
+type Polled = Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>;
+
+impl Connection {
+    fn new(poll: impl FnMut(&mut Context<'_>) -> Polled + Send + 'static) -> Connection {
+        Connection(Box::new(poll))
+    }
+
+    /// [`tokio_postgres::Connection::poll_message`], whatever it runs over. `None` and an error are
+    /// the end: it must not be polled again.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Polled {
+        (self.0)(cx)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// An address in words, for errors.
+fn place(server: &Server, address: Option<SocketAddr>) -> String {
+    match (server, address) {
+        (Server::Socket { folder, port }, _) => format!("{}/.s.PGSQL.{port}", folder.display()),
+        (Server::Tcp { host, port, .. }, Some(address)) if address.ip().to_string() != *host => {
+            format!("{host}:{port} ({})", address.ip())
+        }
+        (Server::Tcp { .. }, Some(address)) => address.to_string(),
+        (Server::Tcp { host, port, .. }, None) => format!("{host}:{port}"),
+    }
+}
+
+/// `RandomState` is seeded at random, which is all that it takes to spread connections.
+fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let chosen = RandomState::new().hash_one(last) % (last as u64 + 1);
+        items.swap(last, chosen as usize);
+    }
+}

@@ -1,0 +1,70 @@
+//! What a connection has where its URL does not say otherwise.
+//!
+//! A dead peer is noticed within about a minute: by keep-alives while the connection is idle, by
+//! `tcp_user_timeout` while something was sent. And the server itself ends a statement, a wait for a
+//! lock or an idle transaction that lasts too long, even if we are no longer there to ask for it.
+//!
+//! Those three limits travel as startup `options`. A PgBouncer in between refuses them unless its
+//! `ignore_startup_parameters` has `options`; timeouts of zero send none.
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+
+use crate::postgres::url::Url;
+
+/// How long the database may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The limit on one attempt to connect to one address, unless the URL sets `connect_timeout`.
+    pub connect: Duration,
+    /// The server's `statement_timeout`, and its `idle_in_transaction_session_timeout`. Zero leaves
+    /// both as the server has them.
+    pub statement: Duration,
+    /// The server's `lock_timeout`. Zero leaves it as the server has it.
+    pub lock: Duration,
+}
+
+/// The URL's configuration with what it leaves open filled in.
+pub(super) fn fill_in(url: &Url, timeouts: &Timeouts) -> Config {
+    let mut config = url.config.clone();
+    if !url.sets("application_name") {
+        config.application_name("mongoose_domain");
+    }
+    if !url.sets("connect_timeout") {
+        config.connect_timeout(timeouts.connect);
+    }
+    if !url.sets("keepalives_idle") {
+        config.keepalives_idle(Duration::from_secs(30));
+    }
+    if !url.sets("keepalives_interval") {
+        config.keepalives_interval(Duration::from_secs(10));
+    }
+    if !url.sets("keepalives_count") && !url.sets("keepalives_retries") {
+        config.keepalives_retries(3);
+    }
+    if !url.sets("tcp_user_timeout") {
+        config.tcp_user_timeout(Duration::from_secs(30));
+    }
+    let settings = [
+        ("statement_timeout", timeouts.statement),
+        ("lock_timeout", timeouts.lock),
+        ("idle_in_transaction_session_timeout", timeouts.statement),
+    ];
+    let mut options: Vec<String> = settings
+        .into_iter()
+        .filter(|(_, limit)| !limit.is_zero())
+        .map(|(name, limit)| format!("-c {name}={}", server_milliseconds(limit)))
+        .collect();
+    // Last, since the last setting of a name is the one that holds.
+    options.extend(config.get_options().map(str::to_owned));
+    if !options.is_empty() {
+        config.options(options.join(" "));
+    }
+    config
+}
+
+/// Rounded up, since 0 would be no limit; capped at the most that the server takes.
+fn server_milliseconds(limit: Duration) -> u128 {
+    limit.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128)
+}

@@ -1,0 +1,43 @@
+//! Why there is no connection to the database.
+//!
+//! The text tells every attempt, since with several hosts the last failure is rarely the one that
+//! matters. It never shows the password, which no server's answer repeats.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+/// Why there is no connection: what failed at each address, in the order of the attempts.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .failures.iter().map(|(place, reason)| format!("{place}: {reason}"))
+    .collect::<Vec<_>>().join("; "))]
+pub struct ConnectError {
+    /// Each place that was tried, as `host:port (address)`, and what happened there.
+    pub failures: Vec<(String, Failure)>,
+}
+
+/// Why one attempt to connect failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The host's name could not be looked up.
+    #[error("{0}")]
+    Lookup(io::Error),
+    /// The server can't be reached, is not trusted, will not have us, or is not what
+    /// `target_session_attrs` asks for.
+    #[error("{}", chain(.0))]
+    Refused(tokio_postgres::Error),
+    /// It took too long.
+    #[error("no answer within {0:?} (connect_timeout)")]
+    TimedOut(Duration),
+}
+
+/// The driver's error with its causes, in which the news is.
+fn chain(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

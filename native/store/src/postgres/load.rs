@@ -1,0 +1,156 @@
+//! Reading a million rows in one snapshot.
+//!
+//! One read-only, repeatable-read transaction: first the newest event's id, then every row of
+//! interest. So an event after that id is about a change that these rows may lack, and one up to it
+//! is about a change that they have, unless its transaction was still open: see `docs/design.md`.
+//!
+//! The rows come by binary COPY, which needs no portal, no page and no escaping. Where a database
+//! does not offer COPY from a query (CockroachDB), they come in pages ordered by id, which cost a
+//! round trip each.
+//!
+//! No single deadline fits a load of unknown size, so each step has one: to answer, and to send the
+//! next row.
+
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::time::Duration;
+
+use domain_core::{EventId, HostTypes};
+use futures_util::StreamExt;
+use tokio_postgres::binary_copy::BinaryCopyOutStream;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
+
+use super::{Bytes, NOT_OFFERED, guarded};
+use crate::{Row, Signal, StoreError};
+
+const DOING: &str = "loading domain_settings";
+
+/// Rows a page, where there is no COPY.
+const PAGE: i64 = 10_000;
+
+/// How the rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Road {
+    Copy,
+    Pages,
+}
+
+pub(super) enum LoadError {
+    /// The database does not offer this road; nothing was read yet.
+    NotOffered,
+    Store(StoreError),
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> Self {
+        LoadError::Store(error)
+    }
+}
+
+impl From<LoadError> for StoreError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Store(error) => error,
+            LoadError::NotOffered => {
+                StoreError::Failed { doing: DOING, reason: "the database offers neither COPY nor pages".to_owned() }
+            }
+        }
+    }
+}
+
+pub(super) struct Load<'a> {
+    pub(super) host_types: &'a HostTypes,
+    pub(super) signal: &'a Signal,
+    pub(super) limit: Duration,
+    pub(super) batch: usize,
+    pub(super) take: &'a mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
+    /// Read and not taken yet.
+    pub(super) rows: Vec<Row>,
+}
+
+impl Load<'_> {
+    /// Answers the newest event's id, or nothing when `take` broke off.
+    pub(super) async fn run(&mut self, client: &mut Client, road: Road) -> Result<Option<EventId>, LoadError> {
+        self.rows = Vec::with_capacity(self.batch);
+        let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let snapshot = self.guarded(builder.start()).await?;
+        // The server's own statement time-out is for small statements; see above for this one's.
+        self.guarded(snapshot.batch_execute("SET LOCAL statement_timeout = 0")).await?;
+        let newest = self.guarded(snapshot.query_typed_one("SELECT max(id) FROM domain_events", &[])).await?;
+        let newest: Option<i64> = newest.try_get(0).map_err(unreadable)?;
+        let read = match road {
+            Road::Copy => self.copy(&snapshot).await?,
+            Road::Pages => self.pages(&snapshot).await?,
+        };
+        if read.is_break() || self.hand_over().is_break() {
+            return Ok(None);
+        }
+        self.guarded(snapshot.commit()).await?;
+        Ok(Some(EventId(newest.unwrap_or(0))))
+    }
+
+    async fn copy(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
+        let start = snapshot.copy_out(
+            "COPY (SELECT domain, host_type, status FROM domain_settings WHERE status NOT IN (0, 2))
+               TO STDOUT (FORMAT binary)",
+        );
+        let offered = async {
+            match start.await {
+                Ok(stream) => Ok(Some(stream)),
+                Err(error) if error.code().is_some_and(|code| NOT_OFFERED.contains(code)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let stream = self.guarded(offered).await?.ok_or(LoadError::NotOffered)?;
+        let mut stream = pin!(BinaryCopyOutStream::new(stream, &[Type::VARCHAR, Type::VARCHAR, Type::INT2]));
+        while let Some(row) = self.guarded(async { stream.next().await.transpose() }).await? {
+            let domain: Bytes<'_> = row.try_get(0).map_err(unreadable)?;
+            let host_type: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
+            let status: i16 = row.try_get(2).map_err(unreadable)?;
+            if self.push(domain, host_type, status).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn pages(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
+        let mut after = i64::MIN;
+        loop {
+            let page = "SELECT id, domain, host_type, status FROM domain_settings
+                         WHERE id > $1 AND status NOT IN (0, 2) ORDER BY id LIMIT $2";
+            let rows = self.guarded(snapshot.query_typed(page, &[(&after, Type::INT8), (&PAGE, Type::INT8)])).await?;
+            let Some(last) = rows.last() else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            after = last.try_get(0).map_err(unreadable)?;
+            for row in &rows {
+                let domain: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
+                let host_type: Bytes<'_> = row.try_get(2).map_err(unreadable)?;
+                let status: i16 = row.try_get(3).map_err(unreadable)?;
+                if self.push(domain, host_type, status).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, domain: Bytes<'_>, host_type: Bytes<'_>, status: i16) -> ControlFlow<()> {
+        self.rows.push(Row::read(self.host_types, domain.0, Some((host_type.0, i64::from(status)))));
+        if self.rows.len() == self.batch { self.hand_over() } else { ControlFlow::Continue(()) }
+    }
+
+    fn hand_over(&mut self) -> ControlFlow<()> {
+        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(self.batch));
+        if rows.is_empty() { ControlFlow::Continue(()) } else { (self.take)(rows) }
+    }
+
+    async fn guarded<T>(&self, step: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+        guarded(self.signal, DOING, self.limit, step).await
+    }
+}
+
+fn unreadable(error: tokio_postgres::Error) -> LoadError {
+    LoadError::Store(StoreError::failed(DOING, &error))
+}

@@ -1,0 +1,61 @@
+//! What a row says: the border where texts from the database become names.
+
+use domain_core::{DomainName, HostTypeId, HostTypes, InvalidDomain};
+
+/// What `domain_settings` says about one domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// It is enabled and served by this host type.
+    Enabled(DomainName, HostTypeId),
+    /// It is disabled, in removal, or has no row.
+    NotEnabled(DomainName),
+    /// It makes no sense here.
+    Misfit(Misfit),
+}
+
+/// A row that cannot become a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The domain as it stands in the row, with a replacement character for what is not UTF-8.
+    pub domain: String,
+    /// The domain, if it is a valid name.
+    pub name: Option<DomainName>,
+    /// What is wrong.
+    pub why: Unfit,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// Its domain is no valid name.
+    InvalidDomain(InvalidDomain),
+    /// Its host type was never named on this node.
+    UnknownHostType(String),
+    /// Its status is none of 0 (disabled), 1 (enabled) and 2 (deleting).
+    UnknownStatus(i64),
+}
+
+impl Row {
+    /// Reads a row. A domain without a row has no `settings`.
+    pub(crate) fn read(host_types: &HostTypes, domain: &[u8], settings: Option<(&[u8], i64)>) -> Row {
+        let name = match DomainName::from_bytes(domain) {
+            Ok(name) => name,
+            Err(invalid) => return Row::misfit(domain, None, Unfit::InvalidDomain(invalid)),
+        };
+        match settings {
+            None | Some((_, 0 | 2)) => Row::NotEnabled(name),
+            Some((host_type, 1)) => match std::str::from_utf8(host_type).ok().and_then(|text| host_types.id(text)) {
+                Some(id) => Row::Enabled(name, id),
+                None => {
+                    let host_type = String::from_utf8_lossy(host_type).into_owned();
+                    Row::misfit(domain, Some(name), Unfit::UnknownHostType(host_type))
+                }
+            },
+            Some((_, status)) => Row::misfit(domain, Some(name), Unfit::UnknownStatus(status)),
+        }
+    }
+
+    fn misfit(domain: &[u8], name: Option<DomainName>, why: Unfit) -> Row {
+        Row::Misfit(Misfit { domain: String::from_utf8_lossy(domain).into_owned(), name, why })
+    }
+}

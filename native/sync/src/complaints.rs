@@ -1,0 +1,99 @@
+//! Rows that make no sense, each said once.
+//!
+//! A bad row stays bad for months and shows up at every load and every event of its domain. It is
+//! reported when it is first seen, and again only after the row was good, or bad in another way, in
+//! between. A node that lacks a host type may meet a million such rows: the first [`NAMED`] of a
+//! pass are named one by one, the others are counted, and no more than [`REMEMBERED`] are remembered.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::{Complaint, Report};
+
+/// Complaints a pass that are named one by one.
+const NAMED: usize = 1_000;
+
+/// Complaints that are remembered, to be said once.
+const REMEMBERED: usize = 100_000;
+
+#[derive(Default)]
+pub(crate) struct Complaints {
+    /// By domain, a hash of what was last said about it.
+    said: HashMap<Box<str>, u64>,
+    hashing: RandomState,
+    named: Vec<Complaint>,
+    more: u64,
+}
+
+impl Complaints {
+    /// Makes a complaint, unless it was made before.
+    pub(crate) fn make(&mut self, complaint: Complaint) {
+        let hash = self.hashing.hash_one(&complaint);
+        if self.said.get(complaint.domain()) == Some(&hash) {
+            return;
+        }
+        if self.said.len() < REMEMBERED || self.said.contains_key(complaint.domain()) {
+            self.said.insert(complaint.domain().into(), hash);
+        }
+        if self.named.len() < NAMED {
+            self.named.push(complaint);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// There is nothing to complain of about this domain now.
+    pub(crate) fn withdraw(&mut self, domain: &str) {
+        if !self.said.is_empty() {
+            self.said.remove(domain);
+        }
+    }
+
+    /// Forgets what was said: the rules are other ones now.
+    pub(crate) fn forget(&mut self) {
+        *self = Complaints::default();
+    }
+
+    /// The complaints since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Report> {
+        let more = std::mem::take(&mut self.more);
+        let named = std::mem::take(&mut self.named).into_iter().map(Report::Complaint);
+        named.chain((more > 0).then_some(Report::MoreComplaints { count: more })).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(domain: &str, host_type: &str) -> Complaint {
+        Complaint::UnknownHostType { domain: domain.into(), host_type: host_type.into() }
+    }
+
+    #[test]
+    fn a_complaint_is_made_once_until_it_is_another_one_or_was_withdrawn() {
+        let mut complaints = Complaints::default();
+        complaints.make(unknown("a", "one"));
+        complaints.make(unknown("a", "one"));
+        assert_eq!(complaints.take(), vec![Report::Complaint(unknown("a", "one"))]);
+        complaints.make(unknown("a", "one"));
+        assert_eq!(complaints.take(), vec![]);
+        complaints.make(unknown("a", "two"));
+        assert_eq!(complaints.take().len(), 1);
+        complaints.withdraw("a");
+        complaints.make(unknown("a", "two"));
+        assert_eq!(complaints.take().len(), 1);
+    }
+
+    #[test]
+    fn a_flood_is_counted() {
+        let mut complaints = Complaints::default();
+        for n in 0..REMEMBERED + 10 {
+            complaints.make(unknown(&n.to_string(), "one"));
+        }
+        let reports = complaints.take();
+        assert_eq!(reports.len(), NAMED + 1);
+        assert_eq!(reports.last(), Some(&Report::MoreComplaints { count: (REMEMBERED + 10 - NAMED) as u64 }));
+        assert!(complaints.said.len() <= REMEMBERED);
+    }
+}

@@ -1,0 +1,53 @@
+//! What others ask of the thread, wherever it is just then.
+
+use domain_store::Signal;
+use parking_lot::{Condvar, Mutex};
+
+/// Stands for one caller of [`Follower::sync`](crate::Follower::sync) who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    asked: Mutex<Asked>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Asked {
+    leave: bool,
+    tickets: Vec<Ticket>,
+}
+
+impl Inbox {
+    /// Grants the leave that the thread asked for.
+    pub(crate) fn grant(&self) {
+        self.asked.lock().leave = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets the thread look whether it was stopped.
+    pub(crate) fn nudge(&self) {
+        // Under the lock, so that a thread between its look and its sleep is not missed.
+        let _asked = self.asked.lock();
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn add_ticket(&self, ticket: Ticket) {
+        self.asked.lock().tickets.push(ticket);
+    }
+
+    /// The tickets that came since the last call.
+    pub(crate) fn take_tickets(&self) -> Vec<Ticket> {
+        std::mem::take(&mut self.asked.lock().tickets)
+    }
+
+    /// Sleeps until leave is granted: true, or the signal says stop: false.
+    pub(crate) fn await_leave(&self, signal: &Signal) -> bool {
+        let mut asked = self.asked.lock();
+        while !asked.leave && !signal.is_stopped() {
+            self.changed.wait(&mut asked);
+        }
+        std::mem::take(&mut asked.leave)
+    }
+}

@@ -1,0 +1,115 @@
+//! What a follower has to say, for somebody else to put into words or logs.
+
+use std::time::Duration;
+
+use domain_core::EventId;
+use domain_store::{Bounds, Unfit};
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The database does not answer. Said once, when that begins.
+    Away {
+        /// What went wrong.
+        error: String,
+    },
+    /// The database answers again. Said once, when that begins.
+    Back,
+    /// The routes were loaded.
+    Loaded {
+        /// How many domains the load brought.
+        count: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Events were followed.
+    Updated {
+        /// Domains that were added or got another host type.
+        inserts: u64,
+        /// Domains that were removed.
+        deletes: u64,
+        /// Events that changed nothing.
+        skips: u64,
+    },
+    /// The log of events is not the one that the table was following.
+    OutOfSync {
+        /// The last event that was followed.
+        cursor: EventId,
+        /// The ends of the log now.
+        bounds: Bounds,
+    },
+    /// A load did not bring these routes, and they were removed as asked.
+    OutdatedRemoved {
+        /// How many.
+        count: u64,
+    },
+    /// A load did not bring these routes, and nobody asked to remove them.
+    OutdatedKept {
+        /// How many.
+        count: u64,
+    },
+    /// A row is of no use here.
+    Complaint(Complaint),
+    /// More rows of no use than are named one by one.
+    MoreComplaints {
+        /// How many more.
+        count: u64,
+    },
+}
+
+/// A row that is of no use here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Complaint {
+    /// An enabled row has the name of a static domain.
+    StaticButInDb {
+        /// The domain.
+        domain: String,
+    },
+    /// A row that is not enabled any more has the name of a static domain.
+    StaticButWasInDb {
+        /// The domain.
+        domain: String,
+    },
+    /// The host type is none that dynamic domains may use on this node.
+    UnknownHostType {
+        /// The domain.
+        domain: String,
+        /// The host type.
+        host_type: String,
+    },
+    /// The domain is no valid name.
+    InvalidDomain {
+        /// The domain.
+        domain: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The status means nothing.
+    UnknownStatus {
+        /// The domain.
+        domain: String,
+        /// The status.
+        status: i64,
+    },
+}
+
+impl Complaint {
+    pub(crate) fn misfit(domain: String, why: Unfit) -> Complaint {
+        match why {
+            Unfit::InvalidDomain(invalid) => Complaint::InvalidDomain { domain, reason: invalid.to_string() },
+            Unfit::UnknownHostType(host_type) => Complaint::UnknownHostType { domain, host_type },
+            Unfit::UnknownStatus(status) => Complaint::UnknownStatus { domain, status },
+        }
+    }
+
+    /// The domain that it is about.
+    pub fn domain(&self) -> &str {
+        match self {
+            Complaint::StaticButInDb { domain }
+            | Complaint::StaticButWasInDb { domain }
+            | Complaint::UnknownHostType { domain, .. }
+            | Complaint::InvalidDomain { domain, .. }
+            | Complaint::UnknownStatus { domain, .. } => domain,
+        }
+    }
+}

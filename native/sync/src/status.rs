@@ -1,0 +1,66 @@
+//! What a follower is doing, for whoever asks.
+
+use std::time::SystemTime;
+
+use domain_core::EventId;
+
+/// What a follower is doing and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// Since when.
+    pub since: SystemTime,
+    /// The database, without secrets.
+    pub database: String,
+    /// The event up to which the table is current.
+    pub cursor: Option<EventId>,
+    /// The newest event when it last looked.
+    pub newest: Option<EventId>,
+    /// When it last found the table current.
+    pub current_at: Option<SystemTime>,
+    /// The last failure, and when it was.
+    pub last_error: Option<(String, SystemTime)>,
+    /// How many loads it did.
+    pub loads: u64,
+    /// How many events it followed.
+    pub events: u64,
+}
+
+/// What a follower can be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Opening a connection.
+    Connecting,
+    /// Reading all rows.
+    Loading,
+    /// Reading events, or waiting for them.
+    Following,
+    /// Resting after a failure.
+    Away,
+    /// Not any more.
+    Ended,
+}
+
+impl Status {
+    pub(crate) fn new(database: &str) -> Status {
+        Status {
+            state: State::Connecting,
+            since: SystemTime::now(),
+            database: database.to_owned(),
+            cursor: None,
+            newest: None,
+            current_at: None,
+            last_error: None,
+            loads: 0,
+            events: 0,
+        }
+    }
+
+    pub(crate) fn enter(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.since = SystemTime::now();
+        }
+    }
+}
