@@ -2,13 +2,28 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain_core::HostTypes;
 use thiserror::Error;
 
 use crate::postgres::{PostgresStore, Target, UrlError};
 use crate::sqlite::SqliteStore;
-use crate::{Signal, Store, StoreError, Timeouts};
+use crate::{Signal, Store, StoreError};
+
+/// How long a database may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The limit on one attempt to connect to one address, unless the URL sets `connect_timeout`.
+    pub connect: Duration,
+    /// The limit on a statement; while rows stream in, on the next of them. It is the server's
+    /// `statement_timeout`, too, and its `idle_in_transaction_session_timeout`; zero leaves both as
+    /// the server has them.
+    pub statement: Duration,
+    /// The limit on the wait for a lock: the server's `lock_timeout` (zero leaves it as the server
+    /// has it), SQLite's busy time-out.
+    pub lock: Duration,
+}
 
 /// A database that can be connected to. It knows the secret in its URL and does not tell it.
 pub struct Database {

@@ -53,7 +53,7 @@ impl StoreError {
 }
 
 /// An error with its causes; drivers like to say "db error" and keep the reason to themselves.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -23,9 +23,9 @@ mod signal;
 mod sqlite;
 mod store;
 
-pub use database::{Database, DatabaseError};
+pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
-pub use postgres::{Timeouts, UrlError};
+pub use postgres::UrlError;
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
 pub use signal::Signal;

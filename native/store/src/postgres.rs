@@ -28,13 +28,13 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client};
 
-pub use connect::Timeouts;
 pub(crate) use connect::{ConnectError, Target};
 use load::{Load, LoadError, Road};
 pub use url::UrlError;
 
+use crate::error::chain;
 use crate::schema::{self, Column, Kind};
-use crate::{Bounds, Events, Row, Signal, Store, StoreError};
+use crate::{Bounds, Events, Row, Signal, Store, StoreError, Timeouts};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
 const CHANNEL: &str = "mongoose_domain_events";
@@ -100,7 +100,7 @@ impl PostgresStore {
                     match poll_fn(|cx| connection.poll_message(cx)).await {
                         Some(Ok(AsyncMessage::Notification(_))) => notified.notify_one(),
                         Some(Ok(_)) => (),
-                        Some(Err(error)) => return error.to_string(),
+                        Some(Err(error)) => return chain(&error),
                         None => return "the connection was closed".to_owned(),
                     }
                 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use domain_core::Table;
+use domain_core::{Epoch, Table};
 use domain_store::{Database, Signal, Store, StoreError};
 use parking_lot::Mutex;
 
@@ -54,6 +54,7 @@ impl Follower {
             database,
             poll_interval,
             owner,
+            epoch: None,
             complaints: Complaints::default(),
             reports: Vec::new(),
             tickets: Vec::new(),
@@ -106,6 +107,8 @@ pub(crate) struct Work {
     database: Database,
     poll_interval: Duration,
     owner: Box<dyn Owner>,
+    /// The table's when it was last looked at.
+    pub(crate) epoch: Option<Epoch>,
     pub(crate) complaints: Complaints,
     reports: Vec<Report>,
     tickets: Vec<Ticket>,

@@ -72,6 +72,10 @@ impl Work {
     pub(crate) fn pass(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
         loop {
             let (epoch, progress) = self.table.progress();
+            if self.epoch.replace(epoch) != Some(epoch) {
+                // Other rules may hold now.
+                self.complaints.forget();
+            }
             let done = match progress {
                 Progress::Closed => return Ok(()),
                 Progress::Unloaded => self.load(store, epoch, Outdated::Keep),
@@ -81,7 +85,7 @@ impl Work {
             match done.and_then(|(source, cursor)| self.catch_up(store, epoch, source, cursor)) {
                 Ok(()) => return Ok(()),
                 Err(Break::Halt(halt)) => return Err(halt),
-                Err(Break::Stale) => self.complaints.forget(),
+                Err(Break::Stale) => (),
             }
         }
     }

@@ -25,8 +25,8 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::tls::Tls;
 use super::url::{Server, Url, UrlError};
+use crate::Timeouts;
 
-pub use defaults::Timeouts;
 pub use error::{ConnectError, Failure};
 
 /// Where to connect, as whom and how.

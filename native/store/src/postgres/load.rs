@@ -154,3 +154,43 @@ impl Load<'_> {
 fn unreadable(error: tokio_postgres::Error) -> LoadError {
     LoadError::Store(StoreError::failed(DOING, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PostgresStore;
+    use super::super::test_server::TestServer;
+    use super::*;
+    use crate::{Database, Timeouts};
+
+    #[test]
+    fn both_roads_bring_the_same_rows() {
+        let server = TestServer::start(&[]);
+        let minute = Duration::from_secs(60);
+        let timeouts = Timeouts { connect: minute, statement: minute, lock: minute };
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port());
+        drop(Database::parse(&url, timeouts).unwrap().connect(Default::default(), Default::default()).unwrap());
+        let target = super::super::Target::new(&url, &timeouts).unwrap();
+        let mut store = PostgresStore::connect(&target, timeouts, Default::default(), Default::default()).unwrap();
+        let fill = "INSERT INTO domain_settings (domain, host_type, status)
+                        SELECT 'tenant-' || n || '.example', 'type1', n % 4 FROM generate_series(1, 50000) n;
+                    INSERT INTO domain_events (domain) VALUES ('tenant-1.example')";
+        store.runtime.block_on(store.client.batch_execute(fill)).unwrap();
+
+        let mut read = |road| {
+            let mut all = Vec::new();
+            let mut take = |rows: Vec<Row>| {
+                all.extend(rows);
+                ControlFlow::Continue(())
+            };
+            let PostgresStore { client, runtime, timeouts, host_types, signal, .. } = &mut store;
+            let (limit, rows) = (timeouts.statement, Vec::new());
+            let mut load = Load { host_types, signal, limit, batch: 999, take: &mut take, rows };
+            let newest = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();
+            all.sort_by_key(|row| format!("{row:?}"));
+            (newest, all)
+        };
+        let (newest, rows) = read(Road::Copy);
+        assert_eq!((newest, rows.len()), (Some(EventId(1)), 25_000));
+        assert!(read(Road::Pages) == (newest, rows), "pages brought other rows than COPY");
+    }
+}

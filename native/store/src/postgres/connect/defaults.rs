@@ -11,19 +11,8 @@ use std::time::Duration;
 
 use tokio_postgres::Config;
 
+use crate::Timeouts;
 use crate::postgres::url::Url;
-
-/// How long the database may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// The limit on one attempt to connect to one address, unless the URL sets `connect_timeout`.
-    pub connect: Duration,
-    /// The server's `statement_timeout`, and its `idle_in_transaction_session_timeout`. Zero leaves
-    /// both as the server has them.
-    pub statement: Duration,
-    /// The server's `lock_timeout`. Zero leaves it as the server has it.
-    pub lock: Duration,
-}
 
 /// The URL's configuration with what it leaves open filled in.
 pub(super) fn fill_in(url: &Url, timeouts: &Timeouts) -> Config {

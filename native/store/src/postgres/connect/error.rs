@@ -3,9 +3,10 @@
 //! The text tells every attempt, since with several hosts the last failure is rarely the one that
 //! matters. It never shows the password, which no server's answer repeats.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
+
+use crate::error::chain;
 
 /// Why there is no connection: what failed at each address, in the order of the attempts.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +30,4 @@ pub enum Failure {
     /// It took too long.
     #[error("no answer within {0:?} (connect_timeout)")]
     TimedOut(Duration),
-}
-
-/// The driver's error with its causes, in which the news is.
-fn chain(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

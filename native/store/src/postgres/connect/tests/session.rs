@@ -1,6 +1,7 @@
 //! Who logs in, and what the session is like.
 
 use super::*;
+use crate::Timeouts;
 
 #[test]
 fn a_password_of_reserved_characters_logs_in_bound_to_the_channel() {

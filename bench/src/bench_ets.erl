@@ -1,0 +1,44 @@
+%% The baseline: what a lookup costs that asks an ETS table.
+%%
+%% The table is laid out as MongooseIM's is, `{Domain, HostType, {dynamic, Pid}}' in a protected named
+%% set with read concurrency. This code is our own and does only what is measured. It is called the way
+%% ours is, through bench_ets_api, so that both pay for the same calls.
+-module(bench_ets).
+
+-export([new/0, insert/2, delete/0, get_host_type/1, get_domains_by_host_type/1, bytes/0]).
+
+%% @doc Creates the table; the calling process owns it and alone may write to it.
+-spec new() -> ok.
+new() ->
+    ?MODULE = ets:new(?MODULE, [set, protected, named_table, {read_concurrency, true}]),
+    ok.
+
+%% @doc Puts one domain in.
+-spec insert(binary(), binary()) -> ok.
+insert(Domain, HostType) ->
+    true = ets:insert(?MODULE, {Domain, HostType, {dynamic, self()}}),
+    ok.
+
+%% @doc Deletes the table.
+-spec delete() -> ok.
+delete() ->
+    true = ets:delete(?MODULE),
+    ok.
+
+%% @doc The host type of a domain.
+-spec get_host_type(binary()) -> {ok, binary()} | {error, not_found}.
+get_host_type(Domain) ->
+    case ets:lookup(?MODULE, Domain) of
+        [{_Domain, HostType, _Source}] -> {ok, HostType};
+        [] -> {error, not_found}
+    end.
+
+%% @doc All domains of a host type.
+-spec get_domains_by_host_type(binary()) -> [binary()].
+get_domains_by_host_type(HostType) ->
+    [Domain || [Domain] <- ets:match(?MODULE, {'$1', HostType, '_'})].
+
+%% @doc What ETS itself says that the table occupies, in bytes.
+-spec bytes() -> pos_integer().
+bytes() ->
+    ets:info(?MODULE, memory) * erlang:system_info(wordsize).

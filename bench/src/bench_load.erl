@@ -1,0 +1,68 @@
+%% All domains from PostgreSQL: how long until they answer, and how much memory they occupy.
+%%
+%% It is the real way in: the application is started, its follower connects, checks the schema and loads.
+%% The time ends when the table holds every domain, the last one answers and the follower follows. Beside
+%% it, in turns, psql takes the same rows out through the same URL, by binary COPY into a pipe.
+%%
+%% Memory is the VM's resident size after the first load less that before the application was started. So
+%% the library, the follower's thread and what the load left behind are in it, not the table alone.
+-module(bench_load).
+
+-export([run/4, ets_memory/1]).
+
+%% @doc Loads, measures, and loads again so many times. The VM is a fresh one, and its application is
+%% configured to follow the database.
+-spec run(pos_integer(), pos_integer(), string(), file:filename()) -> [bench:result()].
+run(Domains, Loads, Url, Psql) ->
+    {module, bench_psql} = code:ensure_loaded(bench_psql),
+    Last = bench_names:name(Domains - 1, bench_names:bases()),
+    Before = bench_os:resident(),
+    First = load(Domains, Last),
+    After = bench_os:resident(),
+    Turns = [{bench_psql:copy_out(Psql, Url), reload(Domains, Last)} || _ <- lists:seq(1, Loads)],
+    {Copies, Reloads} = lists:unzip(Turns),
+    {CopyTimes, [Bytes | _]} = lists:unzip(Copies),
+    {Copy, Ours} = {bench_stats:summary(CopyTimes), bench_stats:summary(Reloads)},
+    [
+        {load, #{
+            domains => Domains, rounds => Loads, unit => ms, first => First, ours => Ours, copy => Copy,
+            copy_bytes => Bytes, times_as_long => map_get(median, Ours) / map_get(median, Copy)
+        }},
+        memory(ours, Domains, Before, After, #{resident_after_reloads => bench_os:resident()})
+    ].
+
+%% @doc The same domains in the baseline's table, in a VM of its own.
+-spec ets_memory(pos_integer()) -> bench:result().
+ets_memory(Domains) ->
+    Bases = bench_names:bases(),
+    ok = bench_ets:new(),
+    Before = bench_os:resident(),
+    lists:foreach(
+        fun(Index) -> bench_ets:insert(bench_names:name(Index, Bases), bench_names:host_type(Index)) end,
+        lists:seq(0, Domains - 1)
+    ),
+    memory(ets, Domains, Before, bench_os:resident(), #{ets_info_bytes_a_domain => bench_ets:bytes() / Domains}).
+
+memory(Side, Domains, Before, After, More) ->
+    Facts = #{side => Side, domains => Domains, unit => bytes, resident_before => Before, resident_after => After,
+              bytes_a_domain => (After - Before) / Domains},
+    {memory, maps:merge(Facts, More)}.
+
+reload(Domains, Last) ->
+    ok = application:stop(mongoose_domain),
+    load(Domains, Last).
+
+load(Domains, Last) ->
+    Begin = erlang:monotonic_time(microsecond),
+    {ok, _} = application:ensure_all_started(mongoose_domain),
+    await(Domains, Last),
+    (erlang:monotonic_time(microsecond) - Begin) / 1000.
+
+await(Domains, Last) ->
+    case mongoose_domain_core:domains_count() =:= Domains andalso service_domain_db:status() of
+        #{state := following} ->
+            {ok, _HostType} = mongoose_domain_api:get_host_type(Last);
+        _ ->
+            timer:sleep(1),
+            await(Domains, Last)
+    end.

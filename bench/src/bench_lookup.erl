@@ -1,0 +1,100 @@
+%% A lookup: ours beside the ETS baseline, in turns.
+%%
+%% A round times three loops over the same names (bench_loop): the empty one, and one for each side,
+%% which take turns at being first. A side's figure is its loop less the empty one of the same round.
+%% Rounds are short, a few milliseconds, so that most of them run undisturbed on a machine that has
+%% other work to do as well.
+%%
+%% Names come from the measuring process's own heap, where each is a binary of its own, in the order in
+%% which they were drawn: at random, and for every round anew. The drawing is over before the timing
+%% begins, and a garbage collection has moved the names out of the way of those that follow.
+%%
+%% Several processes run the same round at the same time, each bound to a scheduler of its own, with
+%% names of its own. They wait for each other before each loop.
+-module(bench_lookup).
+
+-export([run/3]).
+
+-export_type([keys/0]).
+
+-type keys() :: hits | misses | hot.
+
+%% Loops for the calls of one hot key: short enough to stay in the first-level cache.
+-define(HOT_LIST, 100).
+
+-record(plan, {
+    answer :: bench_loop:answer(),
+    %% One list of names for each round.
+    lists :: fun((Process :: pos_integer()) -> [[binary(), ...]]),
+    %% How often a round walks its list.
+    times :: pos_integer()
+}).
+
+%% @doc Times lookups in a table of so many Domains, which is filled already, on both sides.
+-spec run(pos_integer(), keys(), #{processes := pos_integer(), rounds := pos_integer(), calls := pos_integer()}) ->
+    bench:result().
+run(Domains, Keys, #{processes := Processes, rounds := Rounds, calls := Calls}) ->
+    Plan = plan(Keys, Domains, Rounds, Calls),
+    Arrivals = atomics:new(1, []),
+    Parent = self(),
+    Workers = [
+        %% The option is undocumented; OTP's own tests use it. Without it two new processes may share
+        %% a scheduler for longer than a round takes.
+        erlang:spawn_opt(
+            fun() -> Parent ! {self(), worker(Plan, Process, Processes, Arrivals)} end,
+            [link, {scheduler, Process}]
+        )
+     || Process <- lists:seq(1, Processes)
+    ],
+    Timings = lists:append([receive {Worker, Timing} -> Timing end || Worker <- Workers]),
+    Net = fun(Side) -> [map_get(Side, Timing) - map_get(loop, Timing) || Timing <- Timings] end,
+    {Ets, Ours} = {bench_stats:summary(Net(ets)), bench_stats:summary(Net(ours))},
+    {lookup, #{
+        domains => Domains, keys => Keys, processes => Processes, rounds => Rounds, calls_a_round => Calls,
+        unit => ns_a_call, loop => bench_stats:summary([map_get(loop, Timing) || Timing <- Timings]),
+        ets => Ets, ours => Ours, times_as_fast => map_get(median, Ets) / map_get(median, Ours)
+    }}.
+
+plan(hot, Domains, Rounds, Calls) ->
+    Lists = fun(_Process) ->
+        Name = bench_names:name(Domains div 2, bench_names:bases()),
+        lists:duplicate(Rounds, lists:duplicate(?HOT_LIST, Name))
+    end,
+    #plan{answer = found, lists = Lists, times = Calls div ?HOT_LIST};
+plan(hits, Domains, Rounds, Calls) ->
+    #plan{answer = found, lists = drawn(0, Domains, Rounds, Calls), times = 1};
+plan(misses, Domains, Rounds, Calls) ->
+    #plan{answer = not_found, lists = drawn(Domains, Domains, Rounds, Calls), times = 1}.
+
+drawn(From, Among, Rounds, Calls) ->
+    fun(Process) ->
+        [bench_names:draw(Calls, From, Among, Process * Rounds + Round) || Round <- lists:seq(1, Rounds)]
+    end.
+
+worker(#plan{answer = Answer, lists = Draw, times = Times}, Process, Processes, Arrivals) ->
+    Lists = Draw(Process),
+    %% The second and third one move the names to the old generation, where the garbage that the ETS
+    %% side makes does not have them copied again.
+    true = erlang:garbage_collect(),
+    true = erlang:garbage_collect(self(), [{type, minor}]),
+    true = erlang:garbage_collect(self(), [{type, minor}]),
+    Time = fun(Side, Names) ->
+        meet(Arrivals, Processes),
+        {Side, bench_loop:time(Side, Answer, Names, Times)}
+    end,
+    Turns = lists:zip(Lists, lists:seq(1, length(Lists))),
+    [maps:from_list([Time(Side, Names) || Side <- sides(Turn)]) || {Names, Turn} <- Turns].
+
+sides(Turn) when Turn rem 2 =:= 0 -> [loop, ets, ours];
+sides(_Turn) -> [loop, ours, ets].
+
+%% Returns when all processes are here.
+meet(Arrivals, Processes) ->
+    Arrived = atomics:add_get(Arrivals, 1, 1),
+    await(Arrivals, (Arrived + Processes - 1) div Processes * Processes).
+
+await(Arrivals, Wanted) ->
+    case atomics:get(Arrivals, 1) of
+        Arrived when Arrived < Wanted -> await(Arrivals, Wanted);
+        _ -> ok
+    end.

@@ -1,0 +1,62 @@
+%% The loops that are timed, and nothing else.
+%%
+%% A loop walks a list of names, several times over, and looks each one up. What every loop does
+%% besides the lookup, the walk itself, is timed as a loop of its own (`loop') and subtracted by
+%% bench_lookup. The calls into the two sides are written out, since a call of a fun would cost both
+%% of them more than it costs the empty loop. An answer that is not the expected one ends the benchmark.
+-module(bench_loop).
+
+-export([time/4]).
+
+-export_type([side/0, answer/0]).
+
+-type side() :: loop | ets | ours.
+%% What every lookup of a loop is to answer.
+-type answer() :: found | not_found.
+
+%% @doc Nanoseconds a name: walks Names so many Times.
+-spec time(side(), answer(), [binary(), ...], pos_integer()) -> float().
+time(Side, Answer, Names, Times) ->
+    Begin = erlang:monotonic_time(),
+    ok = walk(Side, Answer, Names, Times),
+    End = erlang:monotonic_time(),
+    erlang:convert_time_unit(End - Begin, native, nanosecond) / (length(Names) * Times).
+
+walk(_Side, _Answer, _Names, 0) ->
+    ok;
+walk(Side, Answer, Names, Times) ->
+    ok = walk(Side, Answer, Names),
+    walk(Side, Answer, Names, Times - 1).
+
+walk(loop, _Answer, Names) -> nothing(Names);
+walk(ets, found, Names) -> ets_found(Names);
+walk(ets, not_found, Names) -> ets_not_found(Names);
+walk(ours, found, Names) -> ours_found(Names);
+walk(ours, not_found, Names) -> ours_not_found(Names).
+
+nothing([_Name | Names]) -> nothing(Names);
+nothing([]) -> ok.
+
+ets_found([Name | Names]) ->
+    {ok, _HostType} = bench_ets_api:get_host_type(Name),
+    ets_found(Names);
+ets_found([]) ->
+    ok.
+
+ets_not_found([Name | Names]) ->
+    {error, not_found} = bench_ets_api:get_host_type(Name),
+    ets_not_found(Names);
+ets_not_found([]) ->
+    ok.
+
+ours_found([Name | Names]) ->
+    {ok, _HostType} = mongoose_domain_api:get_host_type(Name),
+    ours_found(Names);
+ours_found([]) ->
+    ok.
+
+ours_not_found([Name | Names]) ->
+    {error, not_found} = mongoose_domain_api:get_host_type(Name),
+    ours_not_found(Names);
+ours_not_found([]) ->
+    ok.

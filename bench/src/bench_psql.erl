@@ -1,0 +1,63 @@
+%% psql, as the yardstick for reading all domains, and as the client that changes one.
+-module(bench_psql).
+
+-export([copy_out/2, open/2, change/3, close/1]).
+
+-export_type([session/0]).
+
+-opaque session() :: port().
+
+-define(COPY, "COPY (SELECT domain, host_type FROM domain_settings WHERE status = 1) TO STDOUT (FORMAT binary)").
+
+%% @doc Milliseconds, and bytes, that psql takes to write every enabled domain into a pipe, at the end of
+%% which something reads and counts. The start of psql is part of it.
+-spec copy_out(file:filename(), string()) -> {Milliseconds :: float(), Bytes :: pos_integer()}.
+copy_out(Psql, Url) ->
+    Command = ["'", Psql, "' -X -q -c '", ?COPY, "' '", Url, "' | wc -c"],
+    {Microseconds, Output} = timer:tc(fun() -> os:cmd(lists:flatten(Command)) end),
+    {Microseconds / 1000, list_to_integer(string:trim(Output))}.
+
+%% @doc A psql that waits for transactions.
+-spec open(file:filename(), string()) -> session().
+open(Psql, Url) ->
+    open_port({spawn_executable, Psql}, [{args, ["-X", "-v", "ON_ERROR_STOP=1", Url]}, {line, 1000}, binary, use_stdio]).
+
+%% @doc Adds a domain as other writers do, its row, its event and a notification in one transaction, and
+%% watches this node's table for it.
+%%
+%% Answers the microseconds until the table shows it: since the transaction was handed to psql, and since
+%% psql's word that it is committed arrived here (none when the table was first).
+-spec change(session(), binary(), binary()) -> {SinceSent :: non_neg_integer(), SinceCommitted :: non_neg_integer()}.
+change(Port, Domain, HostType) ->
+    Sql = ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
+           "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; NOTIFY mongoose_domain_events \\; COMMIT;\n"],
+    Sent = erlang:monotonic_time(microsecond),
+    true = port_command(Port, Sql),
+    {Committed, Visible} = watch(Port, Domain, unknown, unknown),
+    {Visible - Sent, max(0, Visible - Committed)}.
+
+watch(_Port, _Domain, Committed, Visible) when is_integer(Committed), is_integer(Visible) ->
+    {Committed, Visible};
+watch(Port, Domain, Committed, unknown) ->
+    Visible =
+        case mongoose_domain_api:get_host_type(Domain) of
+            {ok, _HostType} -> erlang:monotonic_time(microsecond);
+            {error, not_found} -> unknown
+        end,
+    watch(Port, Domain, hear(Port, Committed, 0), Visible);
+watch(Port, Domain, unknown, Visible) ->
+    watch(Port, Domain, hear(Port, unknown, infinity), Visible).
+
+hear(Port, Committed, Timeout) ->
+    receive
+        {Port, {data, {eol, <<"COMMIT">>}}} -> erlang:monotonic_time(microsecond);
+        {Port, {data, {eol, _Other}}} -> hear(Port, Committed, Timeout)
+    after Timeout ->
+        Committed
+    end.
+
+%% @doc Ends the psql.
+-spec close(session()) -> ok.
+close(Port) ->
+    true = port_close(Port),
+    ok.

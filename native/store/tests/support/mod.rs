@@ -1,0 +1,117 @@
+//! A database of its own for each test, and a second connection that writes plain SQL to it.
+
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use domain_core::{HostTypeId, HostTypes};
+use domain_store::{Database, Signal, Store, StoreError, Timeouts};
+use tempfile::TempDir;
+
+/// A name too long to lie inside an entry.
+pub const LONG: &str = "a-name-of-more-than-fifty-four-bytes-needs-memory-of-its-own.example";
+
+pub struct Fixture {
+    pub opener: Opener,
+    writer: Writer,
+    pub signal: Arc<Signal>,
+    pub url: String,
+}
+
+/// Opens connections of the kind that is tested.
+pub struct Opener {
+    database: Database,
+    host_types: Arc<HostTypes>,
+    signal: Arc<Signal>,
+}
+
+impl Opener {
+    pub fn connect(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.database.connect(self.host_types.clone(), self.signal.clone())
+    }
+}
+
+enum Writer {
+    Postgres(Box<postgres::Client>),
+    Sqlite { connection: rusqlite::Connection, _folder: TempDir },
+}
+
+impl Fixture {
+    pub fn postgres() -> Fixture {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("MONGOOSE_DOMAIN_TEST_PG").expect(
+            "MONGOOSE_DOMAIN_TEST_PG is not set: it is the URL of a PostgreSQL server where this test may create \
+             databases. `make test` starts one and sets it; `scripts/postgres` starts one by hand",
+        );
+        let name = format!("store_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        postgres::Client::connect(&server, postgres::NoTls)
+            .and_then(|mut client| client.batch_execute(&format!("CREATE DATABASE {name}")))
+            .expect("a database for this test");
+        let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
+        let url = format!("{place}/{name}");
+        let client = postgres::Client::connect(&url, postgres::NoTls).expect("a connection to write by");
+        Fixture::new(url, Writer::Postgres(Box::new(client)))
+    }
+
+    pub fn sqlite() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("domains.db");
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        connection.busy_timeout(Duration::from_secs(30)).unwrap();
+        Fixture::new(format!("sqlite:{}", file.display()), Writer::Sqlite { connection, _folder: folder })
+    }
+
+    fn new(url: String, writer: Writer) -> Fixture {
+        let host_types = HostTypes::default();
+        for name in ["type1", "type2"] {
+            host_types.intern(name.as_bytes()).unwrap();
+        }
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: 30 * second, statement: 30 * second, lock: 30 * second };
+        let database = Database::parse(&url, timeouts).unwrap();
+        let signal = Arc::<Signal>::default();
+        let opener = Opener { database, host_types: Arc::new(host_types), signal: signal.clone() };
+        Fixture { opener, writer, signal, url }
+    }
+
+    pub fn store(&self) -> Box<dyn Store> {
+        self.opener.connect().unwrap()
+    }
+
+    pub fn host_type(&self, name: &str) -> HostTypeId {
+        self.opener.host_types.id(name).unwrap()
+    }
+
+    /// Plain SQL from another connection, committed.
+    pub fn write(&mut self, sql: &str) {
+        match &mut self.writer {
+            // On a thread of its own: the client will not run inside a load's callback, where another
+            // runtime is at work.
+            Writer::Postgres(client) => std::thread::scope(|scope| {
+                scope.spawn(|| client.batch_execute(sql)).join().expect("a writer that does not panic").unwrap();
+            }),
+            Writer::Sqlite { connection, .. } => connection.execute_batch(sql).unwrap(),
+        }
+    }
+
+    /// Enables `tenant-1.example` and so on.
+    pub fn fill(&mut self, count: usize) {
+        let rows: Vec<_> = (1..=count).map(|n| format!("('tenant-{n}.example', 'type1')")).collect();
+        self.write(&format!("INSERT INTO domain_settings (domain, host_type) VALUES {}", rows.join(",")));
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if let Writer::Postgres(client) = &mut self.writer {
+            // Left behind it would only take room on a server that is thrown away.
+            let (place, name) = self.url.rsplit_once('/').unwrap_or_default();
+            let dropped = postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls)
+                .and_then(|mut other| other.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")));
+            drop((client, dropped));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The follower's promises, on SQLite: what it asks its owner, when it changes the table, how it ends.
+
+mod support;
+
+use domain_core::{Progress, Select};
+use domain_sync::{Complaint, Ended, Leave, Report, State};
+use support::{Answer, Bench, Message};
+
+#[test]
+fn it_loads_and_then_follows() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+
+    bench.enable("b.example", "type2");
+    bench.change("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'a.example'", "a.example");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type2".into()));
+    assert_eq!(bench.host_type("b.example"), Some("type2".into()));
+
+    bench.change("UPDATE domain_settings SET status = 0 WHERE domain = 'a.example'", "a.example");
+    bench.change("DELETE FROM domain_settings WHERE domain = 'b.example'", "b.example");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(bench.host_type("b.example"), None);
+
+    let status = follower.status();
+    assert_eq!((status.state, status.loads, status.events), (State::Following, 1, 4));
+}
+
+#[test]
+fn an_event_that_is_applied_twice_changes_nothing() {
+    let mut bench = Bench::new();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.enable("a.example", "type1");
+    bench.write("INSERT INTO domain_events (domain) SELECT 'a.example' FROM domain_events");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(bench.table.counts().dynamic, 1);
+}
+
+#[test]
+fn more_events_than_a_page_are_followed_to_the_end() {
+    let mut bench = Bench::new();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
+    bench.write(&format!(
+        "BEGIN;
+         {numbers} INSERT INTO domain_settings (domain, host_type) SELECT 't' || n || '.example', 'type1' FROM n;
+         INSERT INTO domain_events (domain) SELECT domain FROM domain_settings;
+         COMMIT"
+    ));
+    bench.synced(&follower);
+    assert_eq!(bench.table.counts().dynamic, 3000);
+    assert_eq!(follower.status().events, 3000);
+}
+
+#[test]
+fn nothing_is_applied_without_leave() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Asked));
+    bench.expect(Message::Ask);
+    assert_eq!(bench.host_type("a.example"), None);
+    follower.proceed();
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_leave_and_nothing_is_applied() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Asked));
+    bench.expect(Message::Ask);
+    follower.stop();
+    bench.expect(Message::Ended(Ended::Stopped));
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(follower.status().state, State::Ended);
+}
+
+#[test]
+fn an_owner_that_is_gone_ends_the_thread() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.start(Answer::Always(Leave::Gone));
+    bench.expect(Message::Ended(Ended::Stopped));
+    assert_eq!(bench.host_type("a.example"), None);
+}
+
+#[test]
+fn a_panic_ends_the_thread_and_is_told() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.start(Answer::Panic);
+    bench.expect(Message::Ended(Ended::Panicked("on purpose".into())));
+}
+
+#[test]
+fn the_next_follower_goes_on_where_the_last_one_was() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let first = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&first);
+    first.stop();
+    bench.expect(Message::Ended(Ended::Stopped));
+    // No event tells of this one, so only a load would find it.
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('silent.example', 'type1')");
+    bench.enable("b.example", "type1");
+
+    let second = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&second);
+    assert_eq!(second.status().loads, 0);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!(bench.host_type("silent.example"), None);
+}
+
+#[test]
+fn a_second_follower_waits_until_the_first_has_gone() {
+    let mut bench = Bench::new();
+    let first = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&first);
+    let second = bench.start(Answer::Always(Leave::Granted));
+    bench.enable("a.example", "type1");
+    bench.synced(&first);
+    assert_eq!(second.status().loads + second.status().events, 0);
+    first.stop();
+    bench.expect(Message::Ended(Ended::Stopped));
+    bench.enable("b.example", "type1");
+    bench.synced(&second);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!(second.status().events, 1);
+}
+
+#[test]
+fn emptying_the_table_leads_to_a_new_load() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.open();
+    assert_eq!(bench.host_type("a.example"), None);
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(follower.status().loads, 2);
+}
+
+#[test]
+fn a_closed_table_is_left_alone() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.table.close();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    assert_eq!(follower.status().loads, 0);
+    assert_eq!(bench.table.progress().1, Progress::Closed);
+}
+
+#[test]
+fn a_reset_removes_what_the_load_does_not_bring() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    // No event: the database forgot.
+    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+    bench.table.reset_progress();
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    bench.expect_report(|report| *report == Report::OutdatedRemoved { count: 1 });
+}
+
+#[test]
+fn a_log_that_lost_events_leads_to_a_load_that_removes_nothing() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')");
+    bench.write("INSERT INTO domain_events (id, domain) VALUES (50, 'b.example')");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "routes are not thrown away");
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
+    bench.expect_report(|report| *report == Report::OutdatedKept { count: 1 });
+    assert_eq!(bench.table.page(Select::Dynamic, domain_core::Position::START, 10).len(), 2);
+}
+
+#[test]
+fn ids_that_ran_backwards_lead_to_a_load() {
+    let mut bench = Bench::new();
+    for domain in ["a.example", "b.example", "c.example"] {
+        bench.enable(domain, "type1");
+    }
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_events WHERE id > 1");
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("d.example"), Some("type1".into()));
+    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
+}
+
+#[test]
+fn a_bad_row_is_reported_once_and_stops_nobody() {
+    let mut bench = Bench::new();
+    bench.write(
+        "INSERT INTO domain_settings (domain, host_type, status) VALUES
+             ('stranger.example', 'type9', 1), ('Upper.example', 'type1', 1), ('odd.example', 'type1', 7),
+             ('static.example', 'type1', 1), ('good.example', 'type1', 1)",
+    );
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("good.example"), Some("type1".into()));
+    assert_eq!(bench.host_type("static.example"), Some("static".into()));
+    assert_eq!(bench.complaints(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
+
+    for domain in ["stranger.example", "Upper.example", "odd.example", "static.example"] {
+        bench.change("SELECT 1", domain);
+    }
+    bench.open();
+    bench.table.reset_progress();
+    bench.synced(&follower);
+    // A table that was opened anew may have other rules, so its complaints are new, too.
+    assert_eq!(bench.complaints(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
+    for domain in ["stranger.example", "Upper.example", "odd.example", "static.example"] {
+        bench.change("SELECT 1", domain);
+    }
+    bench.synced(&follower);
+    assert_eq!(bench.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_turns_bad_loses_its_route() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.change("UPDATE domain_settings SET host_type = 'type9' WHERE domain = 'a.example'", "a.example");
+    bench.change("UPDATE domain_settings SET status = 9 WHERE domain = 'b.example'", "b.example");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(bench.host_type("b.example"), None);
+    assert_eq!(bench.complaints(), ["a.example", "b.example"]);
+}
+
+#[test]
+fn a_host_type_that_is_known_but_not_allowed_is_a_bad_row() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "static");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    bench.expect_report(|report| {
+        let (domain, host_type) = ("a.example".to_owned(), "static".to_owned());
+        *report == Report::Complaint(Complaint::UnknownHostType { domain, host_type })
+    });
+}
+
+#[test]
+fn an_absent_database_is_reported_once_and_used_when_it_comes() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.hide_database();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    for _ in 0..3 {
+        assert!(bench.sync(&follower).is_err());
+    }
+    assert_eq!(follower.status().state, State::Away);
+    assert!(follower.status().last_error.is_some());
+    assert_eq!(bench.host_type("static.example"), Some("static".into()));
+    bench.show_database();
+    while bench.sync(&follower).is_err() {}
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    let away = |report: &Report| matches!(report, Report::Away { .. });
+    assert_eq!(bench.reports().iter().filter(|report| away(report)).count(), 1);
+    assert_eq!(bench.reports().iter().filter(|report| **report == Report::Back).count(), 1);
+}

@@ -1,0 +1,215 @@
+//! A follower on a workbench: a table, an SQLite file that the test writes to, and an owner that
+//! does as it is told and keeps what it hears.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use domain_core::{DomainName, Table};
+use domain_store::{Database, Timeouts};
+use domain_sync::{Ended, Follower, Leave, Owner, Report, Seat, Ticket};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// Far longer than any test takes: who waits for it has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What an owner hears.
+#[derive(Debug, PartialEq)]
+pub enum Message {
+    Ask,
+    Reports(Vec<Report>),
+    Answer(Ticket, Result<(), String>),
+    Ended(Ended),
+}
+
+/// What an owner does when it is asked for leave.
+#[derive(Clone, Copy)]
+pub enum Answer {
+    Always(Leave),
+    Panic,
+}
+
+struct TestOwner {
+    answer: Answer,
+    heard: Sender<Message>,
+}
+
+impl Owner for TestOwner {
+    fn ask(&mut self) -> Leave {
+        let _ = self.heard.send(Message::Ask);
+        match self.answer {
+            Answer::Always(leave) => leave,
+            Answer::Panic => panic!("on purpose"),
+        }
+    }
+
+    fn tell(&mut self, reports: Vec<Report>) {
+        let _ = self.heard.send(Message::Reports(reports));
+    }
+
+    fn answer(&mut self, ticket: Ticket, result: Result<(), String>) {
+        let _ = self.heard.send(Message::Answer(ticket, result));
+    }
+
+    fn ended(&mut self, how: Ended) {
+        let _ = self.heard.send(Message::Ended(how));
+    }
+}
+
+pub struct Bench {
+    pub table: Arc<Table>,
+    seat: Seat,
+    folder: TempDir,
+    writer: Connection,
+    owner: Sender<Message>,
+    messages: Receiver<Message>,
+    reports: RefCell<VecDeque<Report>>,
+    tickets: u64,
+    running: Vec<Follower>,
+}
+
+impl Bench {
+    /// A table with the host types type1 and type2 and one static domain; a database with tables.
+    pub fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Connection::open(folder.path().join("domains.db")).unwrap();
+        writer.busy_timeout(LONG).unwrap();
+        writer.execute_batch(include_str!("../../../../priv/sql/sqlite.sql")).unwrap();
+        let (owner, messages) = channel();
+        let table = Arc::new(Table::new(2));
+        let (reports, running) = (RefCell::default(), Vec::new());
+        let bench =
+            Bench { table, seat: Seat::default(), folder, writer, owner, messages, reports, tickets: 0, running };
+        bench.open();
+        bench
+    }
+
+    /// Empties the table and opens it anew.
+    pub fn open(&self) {
+        let id = |name: &str| self.table.host_types().intern(name.as_bytes()).unwrap();
+        let pair = (DomainName::new("static.example").unwrap(), id("static"));
+        self.table.open(&[pair], [id("type1"), id("type2")]);
+    }
+
+    pub fn start(&mut self, answer: Answer) -> Follower {
+        let timeouts = Timeouts { connect: LONG, statement: LONG, lock: LONG };
+        let database = Database::parse(&format!("sqlite:{}", self.file().display()), timeouts).unwrap();
+        let owner = Box::new(TestOwner { answer, heard: self.owner.clone() });
+        let hour = Duration::from_secs(3600);
+        let follower = Follower::start(self.table.clone(), self.seat.clone(), database, hour, owner).unwrap();
+        self.running.push(follower.clone());
+        follower
+    }
+
+    /// Waits for this message; reports that come before it are kept.
+    pub fn expect(&mut self, wanted: Message) {
+        loop {
+            match self.next() {
+                message if message == wanted => return,
+                Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
+                Message::Ended(how) => panic!("the follower ended: {how:?}"),
+                Message::Ask | Message::Answer(..) => (),
+            }
+        }
+    }
+
+    /// Lets the follower look at the database: what it answered.
+    pub fn sync(&mut self, follower: &Follower) -> Result<(), String> {
+        self.tickets += 1;
+        let wanted = Ticket(self.tickets);
+        follower.sync(wanted);
+        loop {
+            match self.next() {
+                Message::Answer(ticket, result) if ticket == wanted => return result,
+                Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
+                Message::Ended(how) => panic!("the follower ended: {how:?}"),
+                Message::Ask | Message::Answer(..) => (),
+            }
+        }
+    }
+
+    /// Waits until the table shows what the database says.
+    pub fn synced(&mut self, follower: &Follower) {
+        self.sync(follower).unwrap();
+    }
+
+    fn next(&self) -> Message {
+        self.messages.recv_timeout(LONG).expect("the follower has nothing more to say")
+    }
+
+    /// All that was reported so far.
+    pub fn reports(&self) -> Vec<Report> {
+        self.reports.borrow().iter().cloned().collect()
+    }
+
+    pub fn expect_report(&self, wanted: impl Fn(&Report) -> bool) {
+        let reports = self.reports();
+        assert!(reports.iter().any(wanted), "not among the reports: {reports:?}");
+    }
+
+    /// The domains that were complained of since the last call, sorted.
+    pub fn complaints(&self) -> Vec<String> {
+        let mut domains: Vec<_> = self
+            .reports
+            .borrow_mut()
+            .drain(..)
+            .filter_map(|report| match report {
+                Report::Complaint(complaint) => Some(complaint.domain().to_owned()),
+                _ => None,
+            })
+            .collect();
+        domains.sort();
+        domains
+    }
+
+    pub fn host_type(&self, domain: &str) -> Option<String> {
+        self.table.host_type(domain.as_bytes()).map(|id| self.table.host_types().name(id).to_string())
+    }
+
+    pub fn write(&self, sql: &str) {
+        self.writer.execute_batch(sql).unwrap();
+    }
+
+    /// A settings row and its event.
+    pub fn enable(&self, domain: &str, host_type: &str) {
+        let insert = format!("INSERT INTO domain_settings (domain, host_type) VALUES ('{domain}', '{host_type}')");
+        self.change(&insert, domain);
+    }
+
+    /// A change and its event, in one transaction.
+    pub fn change(&self, sql: &str, domain: &str) {
+        self.write(&format!("BEGIN; {sql}; INSERT INTO domain_events (domain) VALUES ('{domain}'); COMMIT"));
+    }
+
+    /// Takes the database's directory away, so that it can't be opened.
+    pub fn hide_database(&self) {
+        std::fs::create_dir(self.folder.path().join("hidden")).unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let file = format!("domains.db{end}");
+            let _ = std::fs::rename(self.folder.path().join(&file), self.folder.path().join("hidden").join(&file));
+        }
+        std::fs::create_dir(self.file()).unwrap();
+    }
+
+    pub fn show_database(&self) {
+        std::fs::remove_dir(self.file()).unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let file = format!("domains.db{end}");
+            let _ = std::fs::rename(self.folder.path().join("hidden").join(&file), self.folder.path().join(&file));
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("domains.db")
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.running.iter().for_each(Follower::stop);
+    }
+}
