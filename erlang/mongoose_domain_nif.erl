@@ -9,15 +9,13 @@
 
 -export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--export([follower_start/5, follower_check/1, follower_sync/2, follower_proceed/1, follower_stop/1, follower_status/1]).
--export([reset_progress/0]).
+-export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 
--export_type([answer/0, select/0, follower/0]).
+-export_type([answer/0, select/0, follower/0, times/0]).
 
 -nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--nifs([follower_start/5, follower_check/1, follower_sync/2, follower_proceed/1, follower_stop/1, follower_status/1]).
--nifs([reset_progress/0]).
+-nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 
 -on_load(load/0).
 
@@ -25,6 +23,14 @@
 -type answer() :: pos_integer().
 -type select() :: all | static | dynamic | {host_type, binary()} | {outdated, pos_integer()}.
 -opaque follower() :: reference().
+%% Milliseconds. More keys do no harm.
+-type times() :: #{
+    poll_interval := pos_integer(),
+    connect_timeout := pos_integer(),
+    statement_timeout := pos_integer(),
+    lock_timeout := pos_integer(),
+    atom() => term()
+}.
 
 %% The only configuration is the number of schedulers: the table's lock has a place for each.
 load() ->
@@ -80,21 +86,11 @@ page(_Select, _From, _Limit) -> ?STUB.
 -spec counts() -> {Static :: non_neg_integer(), Dynamic :: non_neg_integer()}.
 counts() -> ?STUB.
 
--spec follower_start(binary(), pos_integer(), pos_integer(), pos_integer(), pos_integer()) ->
-    {ok, follower()} | {error, binary()}.
-follower_start(_Url, _PollInterval, _ConnectTimeout, _StatementTimeout, _LockTimeout) -> ?STUB.
+-spec follower_start(binary(), times()) -> {ok, follower()} | {error, binary()}.
+follower_start(_Url, _Times) -> ?STUB.
 
--spec follower_check(follower()) -> ok.
-follower_check(_Follower) -> ?STUB.
-
--spec follower_sync(follower(), non_neg_integer()) -> ok.
-follower_sync(_Follower, _Ticket) -> ?STUB.
-
--spec follower_proceed(follower()) -> ok.
-follower_proceed(_Follower) -> ?STUB.
-
--spec follower_stop(follower()) -> ok.
-follower_stop(_Follower) -> ?STUB.
+-spec follower_tell(follower(), check | proceed | stop | {sync, non_neg_integer()}) -> ok.
+follower_tell(_Follower, _Order) -> ?STUB.
 
 -spec follower_status(follower()) -> map().
 follower_status(_Follower) -> ?STUB.

@@ -128,7 +128,7 @@ handle_call(status, _From, #state{follower = Follower} = State) ->
 handle_call(sync, _From, #state{follower = undefined} = State) ->
     {reply, {error, <<"the follower has ended and will be started again">>}, State};
 handle_call(sync, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
-    ok = mongoose_domain_nif:follower_sync(Follower, Ticket),
+    ok = mongoose_domain_nif:follower_tell(Follower, {sync, Ticket}),
     {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}};
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
@@ -149,7 +149,7 @@ handle_info({domain_follower, Message}, State) ->
 handle_info(check_for_updates, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_info(check_for_updates, #state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_check(Follower),
+    ok = mongoose_domain_nif:follower_tell(Follower, check),
     {noreply, State};
 handle_info(start_follower, State) ->
     case start_follower() of
@@ -170,7 +170,7 @@ terminate(_Reason, State) ->
 handle_follower(_Late, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_follower(ask, #state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_proceed(Follower),
+    ok = mongoose_domain_nif:follower_tell(Follower, proceed),
     {noreply, State};
 handle_follower({reports, Reports}, State) ->
     lists:foreach(fun log/1, Reports),
@@ -200,9 +200,8 @@ start_follower() ->
             {error, Problem}
     end.
 
-start_follower(Url, #{poll_interval := Poll, connect_timeout := Connect, statement_timeout := Statement,
-                      lock_timeout := Lock}) ->
-    case mongoose_domain_nif:follower_start(Url, Poll, Connect, Statement, Lock) of
+start_follower(Url, Options) ->
+    case mongoose_domain_nif:follower_start(Url, Options) of
         {ok, Follower} ->
             {ok, Follower};
         {error, Text} ->
@@ -213,7 +212,7 @@ start_follower(Url, #{poll_interval := Poll, connect_timeout := Connect, stateme
 end_follower(#state{follower = undefined} = State) ->
     State;
 end_follower(#state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_stop(Follower),
+    ok = mongoose_domain_nif:follower_tell(Follower, stop),
     receive
         {domain_follower, {ended, _How}} -> ok
     after ?END_TIMEOUT ->

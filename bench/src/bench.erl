@@ -30,9 +30,9 @@ main([Part, Scale, Results, Url, Psql]) ->
 
 %% `rounds' and `calls' are those of lookups.
 scale("full") ->
-    #{sizes => [1, 10000, 100000, 1000000], rounds => 51, calls => 4000, loads => 5, idle => 10000, changes => 50};
+    #{sizes => [1, 10000, 100000, 1000000], rounds => 201, calls => 1000, loads => 5, idle => 10000, changes => 50};
 scale("quick") ->
-    #{sizes => [1, 10000, 100000], rounds => 21, calls => 2000, loads => 3, idle => 2000, changes => 10}.
+    #{sizes => [1, 10000, 100000], rounds => 51, calls => 1000, loads => 3, idle => 2000, changes => 10}.
 
 part(rows, #{sizes := Sizes}, File, _Url, _Psql) ->
     bench_names:write(File, lists:max(Sizes));

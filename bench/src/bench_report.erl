@@ -19,7 +19,7 @@ machine(Results) ->
 
 lookups(Results) ->
     table(
-        "Lookups: nanoseconds a call, the loop's own cost subtracted; median (fastest to slowest round)",
+        "Lookups: nanoseconds a call, the loop's own cost subtracted; median (eight of ten rounds)",
         ["domains", "keys", "processes", "loop", "ETS", "ours", "times as fast", "ours, calls a second"],
         [[integer(Domains), atom_to_list(Keys), integer(Processes), number(map_get(median, Loop)), summary(Ets),
           summary(Ours), number(Faster), integer(round(Processes * 1.0e9 / map_get(median, Ours)))]
@@ -97,8 +97,8 @@ yes_no(false) -> "no".
 all(What, Results) ->
     [Facts || {Kind, Facts} <- Results, Kind =:= What].
 
-summary(#{median := Median, min := Min, max := Max}) ->
-    [number(Median), " (", number(Min), " to ", number(Max), ")"].
+summary(#{median := Median, p10 := Low, p90 := High}) ->
+    [number(Median), " (", number(Low), " to ", number(High), ")"].
 
 integer(Integer) ->
     grouped(integer_to_list(Integer)).

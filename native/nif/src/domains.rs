@@ -8,7 +8,7 @@ use domain_core::{
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
 use crate::table;
-use crate::terms::{atoms, binary};
+use crate::terms::{atoms, binary, error_term};
 
 /// The answer's place in the tuple of ready-made answers: 1 is "not found", host types follow.
 #[rustler::nif]
@@ -40,7 +40,7 @@ fn host_types(env: Env) -> Vec<Term> {
 fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
     match table().host_types().intern(&host_type) {
         Ok(id) => (atoms::ok(), answer(id)).encode(env),
-        Err(invalid) => (atoms::error(), binary(env, invalid.to_string().as_bytes())).encode(env),
+        Err(invalid) => error_term(env, invalid),
     }
 }
 
@@ -48,7 +48,7 @@ fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
 fn check_domain<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
     match DomainName::from_bytes(&domain) {
         Ok(_) => atoms::ok().encode(env),
-        Err(invalid) => (atoms::error(), binary(env, invalid.to_string().as_bytes())).encode(env),
+        Err(invalid) => error_term(env, invalid),
     }
 }
 

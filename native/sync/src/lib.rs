@@ -14,12 +14,14 @@
 //! | [`owner`](Owner) | the process for which the thread works, and without whose leave it changes nothing |
 //! | [`report`](Report) | what the thread has to say |
 //! | [`status`](Status) | what it is doing |
+//! | [`log`](Fields) | what reports and the status look like outside |
 //! | `backoff` | how long to rest after a failure |
 
 mod backoff;
 mod complaints;
 mod follower;
 mod inbox;
+mod log;
 mod owner;
 mod pass;
 mod report;
@@ -27,6 +29,7 @@ mod status;
 
 pub use follower::{Follower, Seat};
 pub use inbox::Ticket;
+pub use log::{Fields, Level, Value};
 pub use owner::{Ended, Leave, Owner};
 pub use report::{Complaint, Report};
 pub use status::{State, Status};

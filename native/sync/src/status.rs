@@ -57,6 +57,13 @@ impl Status {
         }
     }
 
+    /// How many ids the log was ahead of the table when the thread last looked: at least 0, and at
+    /// least the number of events to come.
+    pub fn lag(&self) -> Option<i64> {
+        let cursor = self.cursor?;
+        Some(self.newest.map_or(0, |newest| newest.0.saturating_sub(cursor.0).max(0)))
+    }
+
     pub(crate) fn enter(&mut self, state: State) {
         if self.state != state {
             self.state = state;

@@ -1,0 +1,161 @@
+//! What reports and the status look like outside: a name, and fields of texts and numbers.
+//!
+//! The names of log events are MongooseIM's where it has one for the same thing.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use domain_store::Bounds;
+
+use crate::{Complaint, Report, State, Status};
+
+/// How grave a report is, by the names of RFC 5424.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// In the course of things.
+    Info,
+    /// In the course of things, and seldom.
+    Notice,
+    /// Worth a look.
+    Warning,
+    /// Something is wrong with one domain, or with the database.
+    Error,
+    /// Routes may be wrong.
+    Critical,
+}
+
+impl Level {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Notice => "notice",
+            Level::Warning => "warning",
+            Level::Error => "error",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(i64),
+    /// One of a few words.
+    Word(&'static str),
+    /// Not known.
+    Unknown,
+}
+
+/// Fields and their names.
+pub type Fields = Vec<(&'static str, Value)>;
+
+impl Report {
+    /// Its level, the name of the event, and what there is to say about it.
+    pub fn to_log(&self) -> (Level, &'static str, Fields) {
+        match self {
+            Report::Away { error } => (Level::Error, "domain_database_away", vec![("reason", text(error))]),
+            Report::Back => (Level::Notice, "domain_database_back", vec![]),
+            Report::Loaded { count, took } => {
+                let milliseconds = took.as_millis() as u64;
+                (
+                    Level::Info,
+                    "load_data_from_base",
+                    vec![("count", count_of(*count)), ("duration", count_of(milliseconds))],
+                )
+            }
+            Report::Updated { inserts, deletes, skips } => {
+                let counts = [("inserts", inserts), ("deletes", deletes), ("skips", skips)];
+                (Level::Info, "load_updated_domains", counts.map(|(name, count)| (name, count_of(*count))).to_vec())
+            }
+            Report::OutOfSync { cursor, bounds } => {
+                let mut fields = vec![("cursor", Value::Number(cursor.0))];
+                if let Bounds::From { oldest, newest } = bounds {
+                    fields.extend([("oldest", Value::Number(oldest.0)), ("newest", Value::Number(newest.0))]);
+                }
+                (Level::Critical, "events_log_out_of_sync", fields)
+            }
+            Report::OutdatedRemoved { count } => {
+                (Level::Warning, "remove_outdated_domains_from_core", vec![("count", count_of(*count))])
+            }
+            Report::OutdatedKept { count } => {
+                (Level::Warning, "outdated_domains_kept", vec![("count", count_of(*count))])
+            }
+            Report::Complaint(complaint) => {
+                let (name, field) = complaint.to_log();
+                let fields = [Some(("domain", text(complaint.domain()))), field];
+                (Level::Error, name, fields.into_iter().flatten().collect())
+            }
+            Report::MoreComplaints { count } => {
+                (Level::Error, "ignore_more_domains_from_db", vec![("count", count_of(*count))])
+            }
+        }
+    }
+}
+
+impl Complaint {
+    fn to_log(&self) -> (&'static str, Option<(&'static str, Value)>) {
+        match self {
+            Complaint::StaticButInDb { .. } => ("domain_static_but_in_db", None),
+            Complaint::StaticButWasInDb { .. } => ("domain_static_but_was_in_db", None),
+            Complaint::UnknownHostType { host_type, .. } => {
+                ("ignore_domain_from_db_with_unknown_host_type", Some(("host_type", text(host_type))))
+            }
+            Complaint::InvalidDomain { reason, .. } => {
+                ("ignore_domain_from_db_with_invalid_name", Some(("reason", text(reason))))
+            }
+            Complaint::UnknownStatus { status, .. } => {
+                ("ignore_domain_from_db_with_unknown_status", Some(("status", Value::Number(*status))))
+            }
+        }
+    }
+}
+
+impl Status {
+    /// What there is to say; times are milliseconds since 1970.
+    pub fn to_fields(&self) -> Fields {
+        let error = self.last_error.as_ref();
+        vec![
+            ("state", Value::Word(self.state.name())),
+            ("since", time(self.since)),
+            ("database", text(&self.database)),
+            ("cursor", known(self.cursor.map(|cursor| Value::Number(cursor.0)))),
+            ("lag", known(self.lag().map(Value::Number))),
+            ("current_at", known(self.current_at.map(time))),
+            ("last_error", known(error.map(|(reason, _)| text(reason)))),
+            ("last_error_at", known(error.map(|(_, at)| time(*at)))),
+            ("loads", count_of(self.loads)),
+            ("events", count_of(self.events)),
+        ]
+    }
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Connecting => "connecting",
+            State::Loading => "loading",
+            State::Following => "following",
+            State::Away => "away",
+            State::Ended => "ended",
+        }
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn count_of(count: u64) -> Value {
+    Value::Number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn time(time: SystemTime) -> Value {
+    count_of(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+}
+
+fn known(value: Option<Value>) -> Value {
+    value.unwrap_or(Value::Unknown)
+}
