@@ -21,6 +21,7 @@ run:
 
 build:
 	@scripts/require run
+	native/build
 	rebar3 compile
 
 test:

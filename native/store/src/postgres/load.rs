@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain_core::{EventId, HostTypes};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
@@ -104,7 +104,13 @@ impl Load<'_> {
         };
         let stream = self.guarded(offered).await?.ok_or(LoadError::NotOffered)?;
         let mut stream = pin!(BinaryCopyOutStream::new(stream, &[Type::VARCHAR, Type::VARCHAR, Type::INT2]));
-        while let Some(row) = self.guarded(async { stream.next().await.transpose() }).await? {
+        loop {
+            // Most rows are there already, and a deadline costs more than a row.
+            let next = match stream.next().now_or_never() {
+                Some(ready) => ready.transpose().map_err(unreadable)?,
+                None => self.guarded(async { stream.next().await.transpose() }).await?,
+            };
+            let Some(row) = next else { return Ok(ControlFlow::Continue(())) };
             let domain: Bytes<'_> = row.try_get(0).map_err(unreadable)?;
             let host_type: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
             let status: i16 = row.try_get(2).map_err(unreadable)?;
@@ -112,7 +118,6 @@ impl Load<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(ControlFlow::Continue(()))
     }
 
     async fn pages(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {

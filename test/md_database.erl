@@ -1,0 +1,79 @@
+%% Makes a database of its own for each test, and takes it away again.
+%%
+%% PostgreSQL's are made on the throw-away cluster that MONGOOSE_DOMAIN_TEST_PG names; `make test'
+%% starts one. Without it the tests that need it fail and say so: a run in which they were silently
+%% left out would look like one in which they passed.
+-module(md_database).
+
+-export([create/0, drop/1, with_tables/1, sqlite/1]).
+-export([with_user/3, with_port/2, with_query/2, port/1]).
+
+-define(VARIABLE, "MONGOOSE_DOMAIN_TEST_PG").
+
+%% @doc The URL of a new, empty PostgreSQL database.
+-spec create() -> string().
+create() ->
+    Cluster = cluster(),
+    Unique = erlang:phash2({os:getpid(), node(), erlang:system_time(), make_ref()}, 1 bsl 32),
+    Name = lists:concat(["ct_", os:getpid(), "_", erlang:unique_integer([positive]), "_", Unique]),
+    run(Cluster, ["CREATE DATABASE ", Name]),
+    change(Cluster, fun(Parts) -> Parts#{path := "/" ++ Name} end).
+
+%% @doc Drops a database that create/0 made, and ends the connections to it.
+-spec drop(string()) -> ok.
+drop(Url) ->
+    #{path := "/" ++ Name} = uri_string:parse(Url),
+    run(cluster(), ["DROP DATABASE IF EXISTS ", Name, " WITH (FORCE)"]).
+
+%% @doc The same URL, once the tables are there.
+-spec with_tables(string()) -> string().
+with_tables(Url) ->
+    Client = md_client:open(Url),
+    _ = md_client:run_file(Client, filename:join([code:priv_dir(mongoose_domain), "sql", "postgres.sql"])),
+    ok = md_client:close(Client),
+    Url.
+
+%% @doc The URL of an SQLite file in this directory that is not there yet.
+-spec sqlite(file:filename()) -> string().
+sqlite(Directory) ->
+    Name = lists:concat(["domains-", erlang:unique_integer([positive]), ".db"]),
+    "sqlite:" ++ filename:join(Directory, Name).
+
+%% @doc The same database for another user.
+-spec with_user(string(), string(), string() | none) -> string().
+with_user(Url, User, none) ->
+    change(Url, fun(Parts) -> Parts#{userinfo => User} end);
+with_user(Url, User, Password) ->
+    change(Url, fun(Parts) -> Parts#{userinfo => User ++ ":" ++ Password} end).
+
+%% @doc The same database at another port of this machine.
+-spec with_port(string(), inet:port_number()) -> string().
+with_port(Url, Port) ->
+    change(Url, fun(Parts) -> Parts#{host := "127.0.0.1", port => Port} end).
+
+%% @doc The same database with parameters, such as "sslmode=require".
+-spec with_query(string(), string()) -> string().
+with_query(Url, Query) ->
+    Url ++ "?" ++ Query.
+
+%% @doc The port at which the server listens.
+-spec port(string()) -> inet:port_number().
+port(Url) ->
+    maps:get(port, uri_string:parse(Url), 5432).
+
+change(Url, Change) ->
+    uri_string:recompose(Change(uri_string:parse(Url))).
+
+cluster() ->
+    case os:getenv(?VARIABLE) of
+        false ->
+            erlang:error({?VARIABLE, "is not set: it names the PostgreSQL cluster for these tests, as "
+                                     "`scripts/postgres start DIRECTORY` prints it; `make test` does all that"});
+        Url ->
+            Url
+    end.
+
+run(Url, Sql) ->
+    Client = md_client:open(Url),
+    _ = md_client:query(Client, Sql),
+    md_client:close(Client).

@@ -1,0 +1,186 @@
+%% A node of the application: a VM of its own, in an operating system process of its own.
+%%
+%% Nodes are steered over their standard input and are no part of any Erlang cluster, so two of them
+%% know nothing of each other. Those from connected/1 have names and are connected. A node ends with
+%% the test that started it.
+%%
+%%   Node = md_node:start(#{host_types => [<<"type1">>], service_domain_db => #{database => Url}}),
+%%   {error, not_found} = md_node:lookup(Node, <<"example.com">>).
+%%
+%% What a node logs is kept in it and read with logged/2 and count/2.
+-module(md_node).
+
+-export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
+-export([start_application/2, stop_application/1]).
+-export([call/4, lookup/2, routes/1, status/1, sync/1, service/1, threads/1]).
+-export([logged/2, count/2]).
+-export([wait_until_following/1, wait_until_at/2]).
+%% Runs in the node.
+-export([configure_and_start/1, follower_threads/0]).
+
+-export_type([t/0]).
+
+-type t() :: pid().
+-type environment() :: #{atom() => term()}.
+
+-define(BOOT_TIMEOUT, 60000).
+-define(CALL_TIMEOUT, 60000).
+
+%% @doc A VM in which the application is not started.
+-spec boot() -> t().
+boot() ->
+    [Node] = boot_many(1),
+    Node.
+
+%% @doc So many of them, booting at the same time.
+-spec boot_many(pos_integer()) -> [t()].
+boot_many(Count) ->
+    boot_all([#{} || _ <- lists:seq(1, Count)]).
+
+%% @doc A node with this application environment, started.
+-spec start(environment()) -> t().
+start(Environment) ->
+    [Node] = start_many([Environment]),
+    Node.
+
+%% @doc Several, booting at the same time.
+-spec start_many([environment()]) -> [t()].
+start_many(Environments) ->
+    start_all([#{} || _ <- Environments], Environments).
+
+%% @doc As start_many/1, but they have names and each is connected to the first.
+-spec connected([environment()]) -> [t()].
+connected(Environments) ->
+    Cookie = ["-setcookie", "mongoose_domain_ct_" ++ os:getpid()],
+    Names = [#{name => peer:random_name(md), host => "127.0.0.1", longnames => true, args => Cookie} || _ <- Environments],
+    [First | Others] = Nodes = start_all(Names, Environments),
+    Name = call(First, erlang, node, []),
+    [true = call(Node, net_kernel, connect_node, [Name]) || Node <- Others],
+    Nodes.
+
+start_all(Options, Environments) ->
+    Nodes = boot_all(Options),
+    [ok = start_application(Node, Environment) || {Node, Environment} <- lists:zip(Nodes, Environments)],
+    Nodes.
+
+boot_all(AllOptions) ->
+    Nodes = [begin_boot(Options) || Options <- AllOptions],
+    [await_boot(Node, Tag) || {Node, Tag} <- Nodes].
+
+begin_boot(Options) ->
+    Tag = make_ref(),
+    Args = ["+S", "2", "-noinput", "-kernel", "logger", "[{handler,default,undefined}]", "-pa" | code_path()],
+    Own = maps:get(args, Options, []),
+    case peer:start_link(Options#{connection => standard_io, wait_boot => {self(), Tag}, args => Own ++ Args}) of
+        {ok, Node} -> {Node, Tag};
+        {ok, Node, _Name} -> {Node, Tag}
+    end.
+
+await_boot(Node, Tag) ->
+    receive
+        {Tag, {started, _Name, Node}} ->
+            _ = call(Node, logger, remove_handler, [simple]),
+            ok = call(Node, md_log, start, []),
+            Node;
+        {Tag, Failed} ->
+            erlang:error(Failed)
+    after ?BOOT_TIMEOUT ->
+        erlang:error({a_node_does_not_boot, Node})
+    end.
+
+%% Where this application and its tests lie.
+code_path() ->
+    lists:usort([filename:dirname(code:which(Module)) || Module <- [mongoose_domain_core, ?MODULE]]).
+
+%% @doc Starts the application with this environment.
+-spec start_application(t(), environment()) -> ok | {error, term()}.
+start_application(Node, Environment) ->
+    call(Node, ?MODULE, configure_and_start, [Environment]).
+
+%% @private
+-spec configure_and_start(environment()) -> ok | {error, term()}.
+configure_and_start(Environment) ->
+    case application:load(mongoose_domain) of
+        ok -> ok;
+        {error, {already_loaded, mongoose_domain}} -> ok
+    end,
+    maps:foreach(fun(Key, Value) -> application:set_env(mongoose_domain, Key, Value) end, Environment),
+    application:start(mongoose_domain).
+
+%% @doc Stops the application; the VM stays.
+-spec stop_application(t()) -> ok.
+stop_application(Node) ->
+    call(Node, application, stop, [mongoose_domain]).
+
+%% @doc Calls a function in the node.
+-spec call(t(), module(), atom(), [term()]) -> term().
+call(Node, Module, Function, Args) ->
+    peer:call(Node, Module, Function, Args, ?CALL_TIMEOUT).
+
+%% @doc What mongoose_domain_api:get_host_type/1 answers there.
+-spec lookup(t(), binary()) -> {ok, binary()} | {error, not_found}.
+lookup(Node, Domain) ->
+    call(Node, mongoose_domain_api, get_host_type, [Domain]).
+
+%% @doc The dynamic domains and their host types.
+-spec routes(t()) -> #{binary() => binary()}.
+routes(Node) ->
+    maps:from_list(call(Node, mongoose_domain_api, get_all_dynamic, [])).
+
+%% @doc What service_domain_db:status/0 answers there.
+-spec status(t()) -> map().
+status(Node) ->
+    call(Node, service_domain_db, status, []).
+
+%% @doc What service_domain_db:sync_local/0 answers there.
+-spec sync(t()) -> ok | {error, binary()}.
+sync(Node) ->
+    call(Node, service_domain_db, sync_local, []).
+
+%% @doc The service's process.
+-spec service(t()) -> pid() | undefined.
+service(Node) ->
+    call(Node, erlang, whereis, [service_domain_db]).
+
+%% @doc How many threads of the operating system follow a database there.
+-spec threads(t()) -> non_neg_integer() | unknown.
+threads(Node) ->
+    call(Node, ?MODULE, follower_threads, []).
+
+%% @private Linux tells; elsewhere nobody is asked.
+-spec follower_threads() -> non_neg_integer() | unknown.
+follower_threads() ->
+    case filelib:wildcard("/proc/self/task/*/comm") of
+        [] -> unknown;
+        Files -> length([File || File <- Files, {ok, <<"domain_follower\n">>} <- [file:read_file(File)]])
+    end.
+
+%% @doc The reports with this `what' that the node logged, each with its level.
+-spec logged(t(), atom()) -> [{logger:level(), map()}].
+logged(Node, What) ->
+    call(Node, md_log, named, [What]).
+
+%% @doc How many they are.
+-spec count(t(), atom()) -> non_neg_integer().
+count(Node, What) ->
+    call(Node, md_log, count, [What]).
+
+%% @doc Returns when the node has found its table current.
+-spec wait_until_following(t()) -> ok.
+wait_until_following(Node) ->
+    md_wait:until(fun() ->
+        case status(Node) of
+            #{state := following, current_at := At} when is_integer(At) -> true;
+            Status -> Status
+        end
+    end).
+
+%% @doc Returns when the node's table shows this event, and so all before it.
+-spec wait_until_at(t(), non_neg_integer()) -> ok.
+wait_until_at(Node, Event) ->
+    md_wait:until(fun() ->
+        case status(Node) of
+            #{state := following, cursor := Cursor} when Cursor =:= Event -> true;
+            Status -> Status
+        end
+    end).

@@ -1,0 +1,206 @@
+%% The application environment: what each key may be, what it is when it is absent, and what the
+%% report of a wrong value says.
+-module(mongoose_domain_config_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-export([without_any_key_every_default_is_there/0]).
+-export([hosts_are_pairs_or_domains_that_are_their_own_host_type/0]).
+-export([wrong_hosts_are_named/0]).
+-export([an_entry_that_cannot_be_a_name_is_left_to_the_core/0]).
+-export([wrong_host_types_are_named/0]).
+-export([a_data_directory_is_made/0]).
+-export([a_data_directory_that_cannot_be_made_is_named/0]).
+-export([repeated_operations_are_ok_or_error/0]).
+-export([a_service_has_every_default/0]).
+-export([each_option_of_the_service_takes_a_positive_integer/0]).
+-export([each_wrong_option_is_named/0]).
+-export([an_unknown_option_is_named_and_the_known_ones_are_listed/0]).
+-export([a_service_needs_a_database/0]).
+-export([a_service_that_is_no_map_is_named/0]).
+-export([a_database_has_one_of_four_shapes/0]).
+-export([a_wrong_database_is_named_and_not_shown/0]).
+-export([an_unknown_key_is_a_warning/0]).
+-export([the_url_comes_from_the_environment_a_file_or_the_configuration/0]).
+-export([a_url_that_is_not_there_is_a_problem_that_names_the_place/0]).
+-export([a_database_that_is_no_text_is_a_problem/0]).
+-export([no_problem_shows_a_password/0]).
+
+-define(SECRET, "s3cret-pa55word").
+-define(URL, "postgres://mongoose:" ?SECRET "@db.example/mongoose").
+
+all_test_() ->
+    md_promises:of_module(?MODULE, fun empty/0, fun restore/1).
+
+%% An environment without any key; the real one comes back afterwards.
+empty() ->
+    _ = application:load(mongoose_domain),
+    Before = application:get_all_env(mongoose_domain),
+    [ok = application:unset_env(mongoose_domain, Key) || {Key, _} <- Before],
+    ok = md_log:start(),
+    Before.
+
+restore(Before) ->
+    ok = md_log:stop(),
+    [ok = application:unset_env(mongoose_domain, Key) || {Key, _} <- application:get_all_env(mongoose_domain)],
+    [ok = application:set_env(mongoose_domain, Key, Value) || {Key, Value} <- Before].
+
+read(Environment) ->
+    [ok = application:unset_env(mongoose_domain, Key) || {Key, _} <- application:get_all_env(mongoose_domain)],
+    maps:foreach(fun(Key, Value) -> ok = application:set_env(mongoose_domain, Key, Value) end, Environment),
+    mongoose_domain_config:read().
+
+%% A report that names this key and shows this value, and says in words what was expected.
+-define(assertWrong(Key, Value, Environment),
+    (fun() ->
+        {error, Problem} = read(Environment),
+        ?assertMatch(#{key := _, value := _, expected := _}, Problem),
+        ?assertEqual({Key, Value}, {map_get(key, Problem), map_get(value, Problem)}),
+        ?assertMatch(<<_, _/binary>>, unicode:characters_to_binary(map_get(expected, Problem)))
+    end)()).
+
+without_any_key_every_default_is_there() ->
+    ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
+                        service_domain_db => disabled}}, read(#{})).
+
+hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
+    {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),
+    ?assertEqual([{<<"a.example">>, <<"type">>}, {<<"b.example">>, <<"b.example">>}], Hosts).
+
+wrong_hosts_are_named() ->
+    [?assertWrong(hosts, Value, #{hosts => Value}) || Value <- [<<"a.example">>, #{}, [<<"a">> | <<"b">>], undefined]],
+    [?assertWrong(hosts, Value, #{hosts => [<<"a.example">>, Value]}) || Value <- ["a.example", a, {a}, {a, b, c}]].
+
+an_entry_that_cannot_be_a_name_is_left_to_the_core() ->
+    Hosts = [{<<"UPPER">>, <<>>}, {<<>>, atom}],
+    HostTypes = [<<>>, atom],
+    ?assertMatch({ok, #{hosts := Hosts, host_types := HostTypes}}, read(#{hosts => Hosts, host_types => HostTypes})).
+
+wrong_host_types_are_named() ->
+    ?assertMatch({ok, #{host_types := [<<"a">>]}}, read(#{host_types => [<<"a">>]})),
+    [?assertWrong(host_types, Value, #{host_types => Value}) || Value <- [<<"a">>, #{}, [<<"a">> | b], undefined]].
+
+a_data_directory_is_made() ->
+    Directory = filename:join([temporary(), "data", "below"]),
+    ?assertMatch({ok, #{data_dir := Directory}}, read(#{data_dir => Directory})),
+    ?assert(filelib:is_dir(Directory)),
+    AsBinary = unicode:characters_to_binary(Directory),
+    ?assertMatch({ok, #{data_dir := AsBinary}}, read(#{data_dir => AsBinary})),
+    ok = file:del_dir_r(filename:dirname(filename:dirname(Directory))).
+
+a_data_directory_that_cannot_be_made_is_named() ->
+    File = temporary_file("a file, no directory"),
+    Below = filename:join(File, "below"),
+    [?assertWrong(data_dir, Value, #{data_dir => Value}) || Value <- [File, Below, "", <<>>, 7, an_atom, [1, a]]],
+    ok = file:delete(File).
+
+repeated_operations_are_ok_or_error() ->
+    [?assertMatch({ok, #{repeated_operations := Value}}, read(#{repeated_operations => Value})) || Value <- [ok, error]],
+    [?assertWrong(repeated_operations, Value, #{repeated_operations => Value}) || Value <- [true, <<"ok">>, 1]].
+
+a_service_has_every_default() ->
+    {ok, #{service_domain_db := Service}} = read(#{service_domain_db => #{database => "sqlite:x.db"}}),
+    ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, event_cleaning_interval => 1800,
+                   event_max_age => 7200, pool_size => 4, connect_timeout => 5000, statement_timeout => 30000,
+                   lock_timeout => 5000}, Service),
+    ?assertMatch({ok, #{service_domain_db := disabled}}, read(#{service_domain_db => disabled})).
+
+options() ->
+    [poll_interval, event_cleaning_interval, event_max_age, pool_size, connect_timeout, statement_timeout, lock_timeout].
+
+service(Options) ->
+    #{service_domain_db => Options#{database => ?URL}}.
+
+each_option_of_the_service_takes_a_positive_integer() ->
+    [begin
+        {ok, #{service_domain_db := Service}} = read(service(#{Option => Value})),
+        ?assertEqual(Value, map_get(Option, Service))
+     end || Option <- options(), Value <- [1, 16#FFFFFFFF]].
+
+each_wrong_option_is_named() ->
+    [?assertWrong([service_domain_db, Option], Value, service(#{Option => Value}))
+     || Option <- options(), Value <- [0, -1, 16#100000000, 1.5, <<"1">>, infinity, undefined]].
+
+an_unknown_option_is_named_and_the_known_ones_are_listed() ->
+    {error, #{key := [service_domain_db, pol_interval], expected := Expected}} = read(service(#{pol_interval => 1})),
+    [?assertNotEqual(nomatch, string:find(Expected, atom_to_list(Option))) || Option <- [database | options()]].
+
+a_service_needs_a_database() ->
+    ?assertWrong([service_domain_db, database], undefined, #{service_domain_db => #{}}).
+
+a_service_that_is_no_map_is_named() ->
+    [?assertMatch({error, #{key := service_domain_db, expected := _}}, read(#{service_domain_db => Value}))
+     || Value <- [[], [{database, "sqlite:x.db"}], true, <<"sqlite:x.db">>]].
+
+a_database_has_one_of_four_shapes() ->
+    [?assertMatch({ok, #{service_domain_db := #{database := Database}}}, read(#{service_domain_db => #{database => Database}}))
+     || Database <- [?URL, <<?URL>>, "sqlite:x.db", {env, "NAME"}, {file, "path"}, {file, <<"path">>}]].
+
+a_wrong_database_is_named_and_not_shown() ->
+    [begin
+        {error, Problem} = read(#{service_domain_db => #{database => Database}}),
+        ?assertMatch(#{key := [service_domain_db, database], expected := _}, Problem)
+     end || Database <- [atom, 7, {env, ""}, {env, <<"NAME">>}, {file, ""}, {file, 7}, {url, ?URL}, #{}]].
+
+an_unknown_key_is_a_warning() ->
+    ?assertMatch({ok, _}, read(#{hots => [<<"a.example">>]})),
+    ?assertMatch([{warning, #{keys := [hots]}}], md_log:named(unknown_configuration_keys)).
+
+%% The URL
+
+the_url_comes_from_the_environment_a_file_or_the_configuration() ->
+    true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", ?URL),
+    File = temporary_file(["  ", ?URL, "\n"]),
+    [?assertEqual({ok, <<?URL>>}, mongoose_domain_config:database_url(Database))
+     || Database <- [{env, "MONGOOSE_DOMAIN_TEST_URL"}, {file, File}, ?URL, <<?URL>>]],
+    ?assertEqual({ok, <<"sqlite:d\x{e4}ta.db"/utf8>>}, mongoose_domain_config:database_url("sqlite:d\x{e4}ta.db")),
+    true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
+    ok = file:delete(File).
+
+a_url_that_is_not_there_is_a_problem_that_names_the_place() ->
+    true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
+    Empty = temporary_file("\n"),
+    Absent = Empty ++ ".absent",
+    [?assertMatch({error, #{key := [service_domain_db, database], value := Place, expected := _}},
+                  mongoose_domain_config:database_url(Place))
+     || Place <- [{env, "MONGOOSE_DOMAIN_TEST_URL"}, {file, Absent}, {file, Empty}]],
+    ok = file:delete(Empty).
+
+a_database_that_is_no_text_is_a_problem() ->
+    [?assertMatch({error, #{key := [service_domain_db, database], expected := _}},
+                  problem_of(#{service_domain_db => #{database => Database}}))
+     || Database <- ["", <<>>, <<?URL, 16#F3>>, [?URL, 16#110000], [?URL, not_a_character], [?URL | {}]]].
+
+%% Wherever the problem is found: when the configuration is read, or when the URL is.
+problem_of(Environment) ->
+    case read(Environment) of
+        {ok, #{service_domain_db := #{database := Database}}} -> mongoose_domain_config:database_url(Database);
+        {error, Problem} -> {error, Problem}
+    end.
+
+no_problem_shows_a_password() ->
+    File = temporary_file([?URL, 16#F3]),
+    true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", [?URL, 16#F3]),
+    Databases = [{url, ?URL}, [?URL, 16#110000], {file, File}, <<?URL, 16#F3>>,
+                 {env, "MONGOOSE_DOMAIN_TEST_URL"}],
+    Services = [#{database => Database} || Database <- Databases]
+        ++ [?URL, <<?URL>>, [{database, ?URL}], {database, ?URL}, #{url => ?URL}, #{database => ?URL, url => ?URL},
+            #{database => ?URL, password => ?SECRET}, #{database => ?URL, poll_interval => 0}],
+    Shown = [Service || Service <- Services, shows_secret(catch problem_of(#{service_domain_db => Service}))],
+    true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
+    ok = file:delete(File),
+    ?assertEqual([], Shown).
+
+shows_secret({ok, _}) -> false;
+shows_secret(Problem) -> md_secret:is_in(?SECRET, Problem).
+
+%% Files
+
+temporary() ->
+    Name = "mongoose_domain_config_tests_" ++ os:getpid() ++ "_" ++ integer_to_list(erlang:unique_integer([positive])),
+    filename:join(os:getenv("TMPDIR", "/tmp"), Name).
+
+temporary_file(Content) ->
+    File = temporary(),
+    ok = file:write_file(File, Content),
+    File.
