@@ -125,7 +125,11 @@ impl Work {
         loop {
             let Events { bounds, rows, count, last } = store.events(cursor, EVENTS)?;
             if is_out_of_sync(cursor, bounds) {
-                self.report(Report::OutOfSync { cursor, bounds });
+                // A log that was empty may begin with any id: nothing is wrong with it, and a load
+                // makes sure of what may have been pruned from it since.
+                if cursor > EventId(0) {
+                    self.report(Report::OutOfSync { cursor, bounds });
+                }
                 (source, cursor) = self.load(store, epoch, Outdated::Keep)?;
                 self.status(|status| status.enter(State::Following));
                 continue;

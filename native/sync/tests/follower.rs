@@ -194,6 +194,18 @@ fn a_log_that_lost_events_leads_to_a_load_that_removes_nothing() {
 }
 
 #[test]
+fn a_log_that_was_empty_may_begin_with_any_id() {
+    let mut bench = Bench::new();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
+    bench.write("INSERT INTO domain_events (id, domain) VALUES (500, 'a.example')");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert!(!bench.reports().iter().any(|report| matches!(report, Report::OutOfSync { .. })));
+}
+
+#[test]
 fn ids_that_ran_backwards_lead_to_a_load() {
     let mut bench = Bench::new();
     for domain in ["a.example", "b.example", "c.example"] {
