@@ -10,8 +10,9 @@
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
     case mongoose_domain_config:read() of
-        {ok, Config} ->
-            mongoose_domain_sup:start_link(Config);
+        {ok, _Config} ->
+            warn_of_unknown(mongoose_domain_config:unknown_keys()),
+            mongoose_domain_sup:start_link();
         {error, Report} ->
             ?LOG_ERROR(Report#{what => wrong_configuration, application => mongoose_domain}),
             {error, {wrong_configuration, Report}}
@@ -20,3 +21,8 @@ start(_Type, _Args) ->
 -spec stop(term()) -> ok.
 stop(_State) ->
     ok.
+
+warn_of_unknown([]) ->
+    ok;
+warn_of_unknown(Keys) ->
+    ?LOG_WARNING(#{what => unknown_configuration_keys, application => mongoose_domain, keys => Keys}).

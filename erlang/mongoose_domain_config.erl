@@ -9,11 +9,9 @@
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
--export([read/0, database_url/1]).
+-export([read/0, unknown_keys/0, database_url/1]).
 
 -export_type([t/0, service/0, problem/0]).
-
--include_lib("kernel/include/logger.hrl").
 
 -type t() :: #{
     hosts := [mongoose_domain_core:pair()],
@@ -41,14 +39,21 @@
 %% @doc The checked configuration. Makes sure that the data directory is there.
 -spec read() -> {ok, t()} | {error, problem()}.
 read() ->
-    Env = maps:remove(included_applications, maps:from_list(application:get_all_env(mongoose_domain))),
+    Env = environment(),
     try
         Config = maps:from_list([{Key, check(Key, maps:get(Key, Env, Default))} || {Key, Default} <- defaults()]),
-        warn_of_unknown(maps:keys(Env) -- maps:keys(Config)),
         {ok, Config}
     catch
         throw:{wrong, Problem} -> {error, Problem}
     end.
+
+%% @doc The keys in the environment that mean nothing here: most likely slips of the pen.
+-spec unknown_keys() -> [atom()].
+unknown_keys() ->
+    maps:keys(environment()) -- proplists:get_keys(defaults()).
+
+environment() ->
+    maps:remove(included_applications, maps:from_list(application:get_all_env(mongoose_domain))).
 
 %% @doc The URL, from wherever the configuration keeps it.
 -spec database_url(database()) -> {ok, binary()} | {error, problem()}.
@@ -66,10 +71,15 @@ database_url(Url) ->
     url(Url, ?NOT_SHOWN).
 
 url(Text, Shown) ->
-    case unicode:characters_to_binary(Text) of
+    try unicode:characters_to_binary(Text) of
         Url when is_binary(Url), Url =/= <<>> -> {ok, Url};
-        _ -> database_problem(Shown, "a URL as UTF-8 text, and not an empty one")
+        _ -> no_url(Shown)
+    catch
+        error:badarg -> no_url(Shown)
     end.
+
+no_url(Shown) ->
+    database_problem(Shown, "a URL as UTF-8 text, and not an empty one").
 
 database_problem(Value, Expected) ->
     {error, #{key => [service_domain_db, database], value => Value, expected => Expected}}.
@@ -112,7 +122,7 @@ check(service_domain_db, #{database := Database} = Options) ->
 check(service_domain_db, Options) when is_map(Options) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
 check(service_domain_db, Value) ->
-    wrong(service_domain_db, Value, "a map, or no such key where there is no database").
+    wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database").
 
 host({_Domain, _HostType} = Pair) -> Pair;
 host(Domain) when is_binary(Domain) -> {Domain, Domain};
@@ -130,18 +140,26 @@ check_database(_Other) ->
 
 check_option(Key, Value) ->
     case service_defaults() of
-        #{Key := _} when is_integer(Value), Value > 0, Value =< 16#FFFFFFFF -> ok;
-        #{Key := _} -> wrong([service_domain_db, Key], Value, "an integer from 1 to 4294967295");
-        Known -> wrong([service_domain_db, Key], Value, io_lib:format("no such key; known are ~p", [[database | maps:keys(Known)]]))
+        #{Key := _} when is_integer(Value), Value > 0, Value =< 16#FFFFFFFF ->
+            ok;
+        #{Key := _} ->
+            wrong([service_domain_db, Key], shown(Value), "an integer from 1 to 4294967295");
+        Known ->
+            Keys = [database | maps:keys(Known)],
+            wrong([service_domain_db, Key], ?NOT_SHOWN, io_lib:format("no such key; known are ~p", [Keys]))
+    end.
+
+%% What is meant to be a number and is a text may be a URL in the wrong place.
+shown(Value) when is_number(Value); is_atom(Value) -> Value;
+shown(Value) ->
+    Text = try unicode:characters_to_list(Value) catch error:badarg -> not_text end,
+    case io_lib:printable_unicode_list(Text) andalso string:find(Text, "://") =:= nomatch of
+        true -> Value;
+        false -> ?NOT_SHOWN
     end.
 
 is_filename(Name) when is_binary(Name) -> Name =/= <<>>;
 is_filename(Name) -> is_list(Name) andalso Name =/= [] andalso io_lib:char_list(Name).
-
-warn_of_unknown([]) ->
-    ok;
-warn_of_unknown(Keys) ->
-    ?LOG_WARNING(#{what => unknown_configuration_keys, application => mongoose_domain, keys => Keys}).
 
 -spec wrong(atom() | [atom()], term(), unicode:chardata()) -> no_return().
 wrong(Key, Value, Expected) ->

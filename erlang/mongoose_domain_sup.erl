@@ -5,14 +5,14 @@
 -module(mongoose_domain_sup).
 -behaviour(supervisor).
 
--export([start_link/1, restart_core/1]).
+-export([start_link/0, restart_core/1]).
 -export([start_scope/0]).
 -export([init/1]).
 
-%% @doc Starts the processes for this configuration.
--spec start_link(mongoose_domain_config:t()) -> supervisor:startlink_ret().
-start_link(Config) ->
-    supervisor:start_link({local, ?MODULE}, ?MODULE, Config).
+%% @doc Starts the processes that the application environment asks for.
+-spec start_link() -> supervisor:startlink_ret().
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 %% @doc Begins with an empty table and these arguments ([StaticPairs, HostTypes], as
 %% mongoose_domain_core:get_start_args/0 answers them). The service loads the dynamic domains again.
@@ -22,16 +22,17 @@ restart_core([Pairs, HostTypes]) ->
     ok = supervisor:delete_child(?MODULE, mongoose_domain_core),
     {ok, _Pid} = supervisor:start_child(?MODULE, core(Pairs, HostTypes)).
 
--spec init(mongoose_domain_config:t()) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
-init(#{hosts := Hosts, host_types := HostTypes, service_domain_db := Service}) ->
+%% Whoever needs the configuration reads it: an argument, a supervisor's or a child's, stays in its
+%% state and shows in crash reports, and it may hold the database's password.
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service}} = mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
     {ok, {Flags, [core(Hosts, HostTypes) | service(Service)]}}.
 
 core(Pairs, HostTypes) ->
     #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
 
-%% The service reads its options itself: a child's arguments show in crash reports, and they may
-%% hold the database's password.
 service(disabled) ->
     [];
 service(#{}) ->

@@ -30,6 +30,8 @@
 -define(FIRST_PAUSE, 100).
 -define(LONGEST_PAUSE, 10000).
 
+-define(HAS_ENDED, {error, <<"the follower has ended and will be started again">>}).
+
 -record(state, {
     follower :: mongoose_domain_nif:follower() | undefined,
     %% Callers of sync_local/0 who wait for an answer.
@@ -126,7 +128,7 @@ handle_call(status, _From, #state{follower = undefined} = State) ->
 handle_call(status, _From, #state{follower = Follower} = State) ->
     {reply, mongoose_domain_nif:follower_status(Follower), State};
 handle_call(sync, _From, #state{follower = undefined} = State) ->
-    {reply, {error, <<"the follower has ended and will be started again">>}, State};
+    {reply, ?HAS_ENDED, State};
 handle_call(sync, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
     ok = mongoose_domain_nif:follower_tell(Follower, {sync, Ticket}),
     {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}};
@@ -179,10 +181,12 @@ handle_follower({synced, Ticket, Result}, #state{waiting = Waiting} = State) ->
     {From, Others} = maps:take(Ticket, Waiting),
     gen_server:reply(From, Result),
     {noreply, State#state{waiting = Others}};
-handle_follower({ended, How}, #state{pause = Pause} = State) ->
+handle_follower({ended, How}, #state{pause = Pause, waiting = Waiting} = State) ->
     ?LOG_CRITICAL(#{what => domain_follower_ended, reason => How, retry_after => Pause}),
+    %% The thread answered whom it knew of; who asked after its last look hears it here.
+    maps:foreach(fun(_Ticket, From) -> gen_server:reply(From, ?HAS_ENDED) end, Waiting),
     _ = erlang:send_after(Pause, self(), start_follower),
-    {noreply, State#state{follower = undefined, pause = min(Pause * 2, ?LONGEST_PAUSE)}}.
+    {noreply, State#state{follower = undefined, waiting = #{}, pause = min(Pause * 2, ?LONGEST_PAUSE)}}.
 
 log({Level, Report}) ->
     logger:log(Level, Report, #{mfa => {?MODULE, log, 1}, domain => [mongoose_domain]}).

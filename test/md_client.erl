@@ -9,12 +9,12 @@
 %%   [[<<"1">>, <<"a">>]] = md_client:query(Client, "SELECT 1, 'a'").
 -module(md_client).
 
--export([open/1, query/2, run_file/2, close/1]).
+-export([open/1, query/2, close/1]).
 -export([speaks_sqlite/0]).
 
 -export_type([t/0]).
 
--record(client, {port :: port(), echo :: string(), run :: string()}).
+-record(client, {port :: port(), echo :: string()}).
 -opaque t() :: #client{}.
 
 %% For where sqlite3 is not installed: what it does, as far as it is needed here.
@@ -36,15 +36,15 @@
 -spec open(string()) -> t().
 open("postgres" ++ _ = Url) ->
     Args = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", Url],
-    start(program("psql"), Args, "\\echo ", "\\i ");
+    start(program("psql"), Args, "\\echo ");
 open("sqlite:" ++ File) ->
     case sqlite_program() of
         {sqlite3, Path} ->
-            Client = start(Path, ["-batch", File], ".print ", ".read "),
+            Client = start(Path, ["-batch", File], ".print "),
             ok = send(Client, ".timeout 30000"),
             Client;
         {python3, Path} ->
-            start(Path, ["-c", ?PYTHON, File], ".print ", "");
+            start(Path, ["-c", ?PYTHON, File], ".print ");
         none ->
             erlang:error(neither_sqlite3_nor_python3_is_on_path)
     end.
@@ -67,10 +67,10 @@ program(Name) ->
         Path -> Path
     end.
 
-start(Program, Args, Echo, Run) ->
+start(Program, Args, Echo) ->
     Port = open_port({spawn_executable, Program},
         [{args, Args}, {line, 1 bsl 20}, binary, stderr_to_stdout, exit_status, hide]),
-    #client{port = Port, echo = Echo, run = Run}.
+    #client{port = Port, echo = Echo}.
 
 %% @doc Runs statements (separated by "; ", on one line) and answers the rows of all of them, a list
 %% of columns each. Fails with what the database said when it refused one.
@@ -78,12 +78,6 @@ start(Program, Args, Echo, Run) ->
 query(Client, Sql) ->
     ok = send(Client, [Sql, ";"]),
     answer(Client, Sql).
-
-%% @doc Runs a file of statements.
--spec run_file(t(), file:filename()) -> [[binary()]].
-run_file(#client{run = Run} = Client, File) ->
-    ok = send(Client, [Run, File]),
-    answer(Client, File).
 
 answer(#client{echo = Echo} = Client, Sql) ->
     Marker = list_to_binary(["done-", integer_to_list(erlang:unique_integer([positive]))]),

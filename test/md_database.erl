@@ -5,7 +5,7 @@
 %% left out would look like one in which they passed.
 -module(md_database).
 
--export([create/0, drop/1, with_tables/1, sqlite/1]).
+-export([create/0, drop/1, with_tables/1, sqlite/1, or_fail/1]).
 -export([with_user/3, with_port/2, with_query/2, port/1]).
 
 -define(VARIABLE, "MONGOOSE_DOMAIN_TEST_PG").
@@ -29,9 +29,31 @@ drop(Url) ->
 -spec with_tables(string()) -> string().
 with_tables(Url) ->
     Client = md_client:open(Url),
-    _ = md_client:run_file(Client, filename:join([code:priv_dir(mongoose_domain), "sql", "postgres.sql"])),
+    [] = md_client:query(Client, statements(script(Url))),
     ok = md_client:close(Client),
     Url.
+
+script("postgres" ++ _) -> "postgres.sql";
+script("sqlite" ++ _) -> "sqlite.sql".
+
+%% The script that the product creates its tables with, on one line.
+statements(Script) ->
+    {ok, Text} = file:read_file(filename:join([code:priv_dir(mongoose_domain), "sql", Script])),
+    Lines = [Line || Line <- binary:split(Text, <<"\n">>, [global]), not is_comment(Line)],
+    string:trim(lists:join(" ", Lines), trailing, " ;").
+
+is_comment(<<"--", _/binary>>) -> true;
+is_comment(_) -> false.
+
+%% @doc For init_per_testcase/2: its value, or the failure of the test where there is no cluster.
+%% Were that an exception, the test would count as skipped.
+-spec or_fail(fun(() -> Config)) -> Config | {fail, string()}.
+or_fail(Init) ->
+    try
+        Init()
+    catch
+        error:{?VARIABLE, Problem} -> {fail, ?VARIABLE ++ " " ++ Problem}
+    end.
 
 %% @doc The URL of an SQLite file in this directory that is not there yet.
 -spec sqlite(file:filename()) -> string().

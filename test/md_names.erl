@@ -9,8 +9,7 @@
 all() ->
     lists:usort([Name || {ok, Name} <- [mongoose_domain_core:nameprep(Line) || Line <- lines()]]).
 
-%% @doc The names of the data files that are said to be no valid ones. They are names that people
-%% have registered, so there should be none.
+%% @doc The names of the data files that nameprep refuses.
 -spec refused() -> [binary()].
 refused() ->
     [Line || Line <- lines(), mongoose_domain_core:nameprep(Line) =:= {error, invalid_domain}].

@@ -12,11 +12,11 @@
 
 -export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
 -export([start_application/2, stop_application/1]).
--export([call/4, lookup/2, routes/1, status/1, sync/1, service/1, threads/1]).
+-export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1]).
 -export([logged/2, count/2]).
 -export([wait_until_following/1, wait_until_at/2]).
 %% Runs in the node.
--export([configure_and_start/1, follower_threads/0]).
+-export([configure_and_start/1, look_up/1, follower_threads/0]).
 
 -export_type([t/0]).
 
@@ -69,7 +69,7 @@ boot_all(AllOptions) ->
 
 begin_boot(Options) ->
     Tag = make_ref(),
-    Args = ["+S", "2", "-noinput", "-kernel", "logger", "[{handler,default,undefined}]", "-pa" | code_path()],
+    Args = ["+S", "2", "-kernel", "logger", "[{handler,default,undefined}]", "-pa" | code_path()],
     Own = maps:get(args, Options, []),
     case peer:start_link(Options#{connection => standard_io, wait_boot => {self(), Tag}, args => Own ++ Args}) of
         {ok, Node} -> {Node, Tag};
@@ -92,18 +92,18 @@ await_boot(Node, Tag) ->
 code_path() ->
     lists:usort([filename:dirname(code:which(Module)) || Module <- [mongoose_domain_core, ?MODULE]]).
 
-%% @doc Starts the application with this environment.
--spec start_application(t(), environment()) -> ok | {error, term()}.
+%% @doc Starts the application with this environment and no other, or with the one that it has.
+-spec start_application(t(), environment() | unchanged) -> ok | {error, term()}.
 start_application(Node, Environment) ->
     call(Node, ?MODULE, configure_and_start, [Environment]).
 
 %% @private
--spec configure_and_start(environment()) -> ok | {error, term()}.
+-spec configure_and_start(environment() | unchanged) -> ok | {error, term()}.
+configure_and_start(unchanged) ->
+    application:start(mongoose_domain);
 configure_and_start(Environment) ->
-    case application:load(mongoose_domain) of
-        ok -> ok;
-        {error, {already_loaded, mongoose_domain}} -> ok
-    end,
+    _ = application:load(mongoose_domain),
+    [ok = application:unset_env(mongoose_domain, Key) || {Key, _} <- application:get_all_env(mongoose_domain)],
     maps:foreach(fun(Key, Value) -> application:set_env(mongoose_domain, Key, Value) end, Environment),
     application:start(mongoose_domain).
 
@@ -121,6 +121,16 @@ call(Node, Module, Function, Args) ->
 -spec lookup(t(), binary()) -> {ok, binary()} | {error, not_found}.
 lookup(Node, Domain) ->
     call(Node, mongoose_domain_api, get_host_type, [Domain]).
+
+%% @doc The answers for many domains, in one call.
+-spec lookups(t(), [binary()]) -> [{ok, binary()} | {error, not_found}].
+lookups(Node, Domains) ->
+    call(Node, ?MODULE, look_up, [Domains]).
+
+%% @private
+-spec look_up([binary()]) -> [{ok, binary()} | {error, not_found}].
+look_up(Domains) ->
+    [mongoose_domain_api:get_host_type(Domain) || Domain <- Domains].
 
 %% @doc The dynamic domains and their host types.
 -spec routes(t()) -> #{binary() => binary()}.

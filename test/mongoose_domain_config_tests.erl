@@ -20,7 +20,7 @@
 -export([a_service_that_is_no_map_is_named/0]).
 -export([a_database_has_one_of_four_shapes/0]).
 -export([a_wrong_database_is_named_and_not_shown/0]).
--export([an_unknown_key_is_a_warning/0]).
+-export([an_unknown_key_is_told_and_stops_nothing/0]).
 -export([the_url_comes_from_the_environment_a_file_or_the_configuration/0]).
 -export([a_url_that_is_not_there_is_a_problem_that_names_the_place/0]).
 -export([a_database_that_is_no_text_is_a_problem/0]).
@@ -142,9 +142,9 @@ a_wrong_database_is_named_and_not_shown() ->
         ?assertMatch(#{key := [service_domain_db, database], expected := _}, Problem)
      end || Database <- [atom, 7, {env, ""}, {env, <<"NAME">>}, {file, ""}, {file, 7}, {url, ?URL}, #{}]].
 
-an_unknown_key_is_a_warning() ->
+an_unknown_key_is_told_and_stops_nothing() ->
     ?assertMatch({ok, _}, read(#{hots => [<<"a.example">>]})),
-    ?assertMatch([{warning, #{keys := [hots]}}], md_log:named(unknown_configuration_keys)).
+    ?assertEqual([hots], mongoose_domain_config:unknown_keys()).
 
 %% The URL
 

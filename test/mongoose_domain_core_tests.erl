@@ -45,7 +45,7 @@
 -export([a_host_type_of_250_bytes_is_served/0]).
 -export([a_thousand_host_types_are_told_apart/0]).
 -export([nameprep_answers_the_valid_name/0]).
--export([every_name_of_the_data_files_is_valid/0]).
+-export([every_name_of_the_data_files_is_valid_but_one_newer_than_nameprep/0]).
 -export([unknown_messages_are_logged_and_survived/0]).
 
 -define(STATIC, [{<<"static.example">>, <<"static type">>}, {<<"own.example">>, <<"own.example">>}]).
@@ -387,8 +387,9 @@ nameprep_answers_the_valid_name() ->
     [?assertEqual({error, invalid_domain}, ?CORE:nameprep(Name))
      || Name <- [<<>>, binary:copy(<<"a">>, 251), <<16#F3>>, <<"a", 0>>, <<16#E000/utf8>>]].
 
-every_name_of_the_data_files_is_valid() ->
-    ?assertEqual([], md_names:refused()).
+every_name_of_the_data_files_is_valid_but_one_newer_than_nameprep() ->
+    %% Balinese letters: Unicode has them since 5.0, nameprep (RFC 3491) knows 3.2.
+    ?assertEqual([<<"ᬩᬮᬶ.id"/utf8>>], md_names:refused()).
 
 unknown_messages_are_logged_and_survived() ->
     Pid = whereis(?CORE),

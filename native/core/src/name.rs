@@ -1,9 +1,13 @@
 //! What a domain name is: the one place that decides.
 //!
-//! A name is valid when nameprep (RFC 3491) leaves it unchanged and it fits 1 to 250 bytes of
-//! UTF-8, the width of the database's column. [`DomainName`] is the proof: whoever holds one need
-//! not check again. A NUL byte, which nameprep would pass, is refused as well, because no
-//! PostgreSQL text can hold it.
+//! A name is valid when nameprep leaves it unchanged and it fits 1 to 250 bytes of UTF-8, the width
+//! of the database's column. [`DomainName`] is the proof: whoever holds one need not check again. A
+//! NUL byte, which nameprep would pass, is refused as well, because no PostgreSQL text can hold it.
+//!
+//! Nameprep (RFC 3491) is a profile for *labels*, and is applied to each (RFC 3490, section 4): a
+//! label of Arabic letters may stand beside one of Latin ones, though both in one label are
+//! forbidden. As for every stored string (RFC 3454, section 7), characters that Unicode 3.2 does not
+//! know are refused.
 //!
 //! Lookups do not come through here. They compare bytes, and a name that is not valid is simply
 //! not in the table.
@@ -95,12 +99,13 @@ fn prepared(name: &str) -> Result<Cow<'_, str>, InvalidDomain> {
     if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         return Ok(Cow::Borrowed(name));
     }
-    let result = stringprep::nameprep(name).map_err(|error| InvalidDomain::Prohibited(error.to_string()))?;
+    let labels: Result<Vec<_>, _> = name.split('.').map(stringprep::nameprep).collect();
+    let result = labels.map_err(|error| InvalidDomain::Prohibited(error.to_string()))?.join(".");
     if result == name {
         return Ok(Cow::Borrowed(name));
     }
     check_bytes(&result)?;
-    Ok(Cow::Owned(result.into_owned()))
+    Ok(Cow::Owned(result))
 }
 
 fn check_bytes(name: &str) -> Result<(), InvalidDomain> {
@@ -138,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn each_label_may_have_a_direction_of_its_own() {
+        for name in ["ايران.ir", "ایران.ir", "www.איקום.ישראל"] {
+            assert_eq!(DomainName::new(name).unwrap().as_str(), name);
+        }
+        assert!(matches!(DomainName::new("xايران.ir"), Err(InvalidDomain::Prohibited(_))));
+    }
+
+    #[test]
     fn a_name_has_1_to_250_bytes() {
         assert_eq!(DomainName::new(""), Err(InvalidDomain::Empty));
         assert!(DomainName::new(&"a".repeat(250)).is_ok());
@@ -154,6 +167,7 @@ mod tests {
     fn what_nameprep_forbids_is_refused() {
         assert!(matches!(DomainName::new("a\u{e000}.com"), Err(InvalidDomain::Prohibited(_))));
         assert!(matches!(DomainName::new("a\u{5d0}b"), Err(InvalidDomain::Prohibited(_))));
+        assert!(matches!(DomainName::new("\u{1b29}.example"), Err(InvalidDomain::Prohibited(_))), "newer than 3.2");
         assert_eq!(DomainName::from_bytes(b"a\xf3"), Err(InvalidDomain::NotUtf8));
         assert_eq!(DomainName::new("a\0b"), Err(InvalidDomain::Nul));
     }

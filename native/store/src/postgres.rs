@@ -116,15 +116,11 @@ impl PostgresStore {
     fn prepare_schema(&mut self) -> Result<(), StoreError> {
         const DOING: &str = "reading or creating the tables";
         let limit = self.timeouts.statement;
-        for table in &schema::TABLES {
-            let mut found = self.call(DOING, limit, columns(&self.client, table.name))?;
-            if found.is_empty() {
-                self.call(DOING, limit, create_tables(&self.client))?;
-                found = self.call(DOING, limit, columns(&self.client, table.name))?;
-            }
-            table.check(&found, is)?;
-        }
-        Ok(())
+        schema::prepare(
+            |table| self.call(DOING, limit, columns(&self.client, table)),
+            || self.call(DOING, limit, create_tables(&self.client)),
+            is,
+        )
     }
 
     fn listen(&mut self) -> Result<(), StoreError> {
@@ -164,18 +160,19 @@ impl Store for PostgresStore {
     }
 
     fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
-        // Both go out at once; the server answers them in this order.
+        // Both go out at once and are answered in this order, each as of its own moment. Were the
+        // bounds the older ones, events that are pruned in between would go unmissed.
         let (client, limit) = (&self.client, i64::from(limit));
         let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
-        let (bounds, rows) = self.call("reading domain_events", self.timeouts.statement, async {
+        let (rows, bounds) = self.call("reading domain_events", self.timeouts.statement, async {
             tokio::try_join!(
-                client.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
                 client.query_typed(
                     "SELECT e.id, e.domain, s.host_type, s.status
                        FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
                       WHERE e.id > $1 ORDER BY e.id LIMIT $2",
                     &parameters,
                 ),
+                client.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
             )
         })?;
         let unreadable = |error: tokio_postgres::Error| StoreError::failed("reading domain_events", &error);

@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use crate::StoreError;
+
 /// The script that creates what is absent in PostgreSQL.
 pub(crate) const POSTGRES: &str = include_str!("../../../priv/sql/postgres.sql");
 /// The same for SQLite.
@@ -22,13 +24,13 @@ pub(crate) enum Kind {
 }
 
 /// A table and the columns that are needed of it.
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
+struct Table {
+    name: &'static str,
     columns: &'static [(&'static str, Kind)],
 }
 
 /// All tables.
-pub(crate) const TABLES: [Table; 3] = [
+const TABLES: [Table; 3] = [
     Table {
         name: "domain_settings",
         columns: &[("id", Kind::BigInt), ("domain", Kind::Text), ("host_type", Kind::Text), ("status", Kind::SmallInt)],
@@ -75,9 +77,31 @@ pub(crate) struct Column {
     pub(crate) type_name: String,
 }
 
+/// Makes sure that every table is there and right. Nothing is created beside a table that is wrong.
+///
+/// `columns` describes the table of a name, which has none when it is absent; `create` creates what
+/// is absent; `is` knows the database's names of types.
+pub(crate) fn prepare(
+    columns: impl Fn(&str) -> Result<Vec<Column>, StoreError>,
+    create: impl FnOnce() -> Result<(), StoreError>,
+    is: fn(&str, Kind) -> bool,
+) -> Result<(), StoreError> {
+    let mut absent = Vec::new();
+    for table in &TABLES {
+        match columns(table.name)? {
+            found if found.is_empty() => absent.push(table),
+            found => table.check(&found, is)?,
+        }
+    }
+    if !absent.is_empty() {
+        create()?;
+    }
+    absent.into_iter().try_for_each(|table| Ok(table.check(&columns(table.name)?, is)?))
+}
+
 impl Table {
     /// Checks the columns that were found under this table's name.
-    pub(crate) fn check(&self, found: &[Column], is: fn(&str, Kind) -> bool) -> Result<(), SchemaError> {
+    fn check(&self, found: &[Column], is: fn(&str, Kind) -> bool) -> Result<(), SchemaError> {
         for &(column, kind) in self.columns {
             let Some(there) = found.iter().find(|there| there.name == column) else {
                 let found = found.iter().map(|there| there.name.clone()).collect();

@@ -112,15 +112,11 @@ fn open(file: &Path, timeouts: Timeouts) -> rusqlite::Result<Connection> {
 
 fn prepare_schema(connection: &Connection) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| StoreError::failed("reading or creating the tables", &error);
-    for table in &schema::TABLES {
-        let mut found = columns(connection, table.name).map_err(failed)?;
-        if found.is_empty() {
-            connection.execute_batch(schema::SQLITE).map_err(failed)?;
-            found = columns(connection, table.name).map_err(failed)?;
-        }
-        table.check(&found, is)?;
-    }
-    Ok(())
+    schema::prepare(
+        |table| columns(connection, table).map_err(failed),
+        || connection.execute_batch(schema::SQLITE).map_err(failed),
+        is,
+    )
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {

@@ -36,7 +36,7 @@ pub trait Store: Send {
 /// Some events, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
-    /// The log's ends before these events were read.
+    /// The log's ends when these events were read, or a moment later.
     pub bounds: Bounds,
     /// What the rows of the events' domains say, one per event; a dummy event (its domain is empty)
     /// has none.

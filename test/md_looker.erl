@@ -1,0 +1,48 @@
+%% Looks, inside a node: at domains all the time, and into the application's processes.
+-module(md_looker).
+
+-export([start/1, stop/1]).
+-export([everything_shown/0, lengthen_pause/0]).
+
+%% @doc A process that looks these domains up without a pause, until stop/1.
+-spec start([binary()]) -> pid().
+start(Domains) ->
+    spawn(fun() -> look(Domains, 0, []) end).
+
+%% @doc How many lookups it made, and the answers that were not {ok, HostType}.
+-spec stop(pid()) -> {non_neg_integer(), [term()]}.
+stop(Looker) ->
+    Looker ! {stop, self()},
+    receive {Looker, Lookups, Failures} -> {Lookups, Failures} end.
+
+look(Domains, Lookups, Failures) ->
+    receive
+        {stop, From} -> From ! {self(), Lookups, Failures}
+    after 0 ->
+        Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
+                                      element(1, Answer) =/= ok],
+        look(Domains, Lookups + length(Domains), lists:sublist(Failed ++ Failures, 10))
+    end.
+
+%% @doc What anyone who looks into this node is shown: the log, the status, the supervisor's
+%% children, and the states, dictionaries and messages of the application's processes.
+-spec everything_shown() -> [{Place :: term(), term()}].
+everything_shown() ->
+    Supervisor = mongoose_domain_sup,
+    Children = supervisor:which_children(Supervisor),
+    Pids = [{Supervisor, whereis(Supervisor)} | [{Id, Pid} || {Id, Pid, _, _} <- Children, is_pid(Pid)]],
+    [{log, md_log:all()},
+     {status, service_domain_db:status()},
+     {children, Children},
+     {child_specifications, [supervisor:get_childspec(Supervisor, Id) || {Id, _, _, _} <- Children]}]
+        ++ [{{state, Id}, sys:get_state(Pid)} || {Id, Pid} <- Pids]
+        ++ [{{status, Id}, sys:get_status(Pid)} || {Id, Pid} <- Pids]
+        ++ [{{process, Id}, process_info(Pid, [dictionary, messages, initial_call])} || {Id, Pid} <- Pids].
+
+%% @doc Lets the service wait for an hour before it starts a thread that ended again.
+-spec lengthen_pause() -> ok.
+lengthen_pause() ->
+    _ = sys:replace_state(service_domain_db, fun({state, Follower, Waiting, Ticket, _Pause}) ->
+        {state, Follower, Waiting, Ticket, 3600000}
+    end),
+    ok.
