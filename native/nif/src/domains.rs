@@ -7,18 +7,9 @@ use domain_core::{
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
+use crate::lookup::answer;
 use crate::table;
 use crate::terms::{atoms, binary, error_term};
-
-/// The answer's place in the tuple of ready-made answers: 1 is "not found", host types follow.
-#[rustler::nif]
-fn lookup(domain: Binary) -> usize {
-    table().host_type(&domain).map_or(1, answer)
-}
-
-fn answer(host_type: HostTypeId) -> usize {
-    host_type.index() + 2
-}
 
 #[rustler::nif]
 fn is_static(domain: Binary) -> bool {

@@ -9,6 +9,7 @@
 
 mod domains;
 mod follower;
+mod lookup;
 mod terms;
 
 use std::sync::{Arc, OnceLock};
