@@ -15,7 +15,6 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -58,7 +57,7 @@ impl Target {
     pub(crate) async fn connect(&self) -> Result<(Client, Connection), ConnectError> {
         let mut servers: Vec<&Server> = self.servers.iter().collect();
         if self.shuffled {
-            shuffle(&mut servers);
+            fastrand::shuffle(&mut servers);
         }
         let mut failures = Vec::new();
         for server in servers {
@@ -94,7 +93,7 @@ impl Target {
             failures.push((place(server, None), Failure::Lookup(nothing)));
         }
         if self.shuffled {
-            shuffle(&mut addresses);
+            fastrand::shuffle(&mut addresses);
         }
         addresses
     }
@@ -185,13 +184,5 @@ fn place(server: &Server, address: Option<SocketAddr>) -> String {
         }
         (Server::Tcp { .. }, Some(address)) => address.to_string(),
         (Server::Tcp { host, port, .. }, None) => format!("{host}:{port}"),
-    }
-}
-
-/// `RandomState` is seeded at random, which is all that it takes to spread connections.
-fn shuffle<T>(items: &mut [T]) {
-    for last in (1..items.len()).rev() {
-        let chosen = RandomState::new().hash_one(last) % (last as u64 + 1);
-        items.swap(last, chosen as usize);
     }
 }
