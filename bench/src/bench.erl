@@ -28,11 +28,12 @@ main([Part, Scale, Results, Url, Psql]) ->
             halt(1)
     end.
 
-%% `rounds' and `calls' are those of lookups.
 scale("full") ->
-    #{sizes => [1, 10000, 100000, 1000000], rounds => 201, calls => 1000, loads => 5, idle => 10000, changes => 50};
+    #{sizes => [1, 10000, 100000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 7,
+      idle => 10000, changes => 50};
 scale("quick") ->
-    #{sizes => [1, 10000, 100000], rounds => 51, calls => 1000, loads => 3, idle => 2000, changes => 10}.
+    #{sizes => [1, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
+      idle => 2000, changes => 10}.
 
 part(rows, #{sizes := Sizes}, File, _Url, _Psql) ->
     bench_names:write(File, lists:max(Sizes));
@@ -43,15 +44,16 @@ part(load, #{sizes := Sizes, loads := Loads}, Results, Url, Psql) ->
     [save(Results, Result) || Result <- bench_load:run(lists:max(Sizes), Loads, Url, Psql)];
 part(ets_memory, #{sizes := Sizes}, Results, _Url, _Psql) ->
     save(Results, bench_load:ets_memory(lists:max(Sizes)));
-part(lookup, #{sizes := Sizes, rounds := Rounds, calls := Calls}, Results, _Url, _Psql) ->
+part(lookup, #{sizes := Sizes, lookups := Options}, Results, _Url, _Psql) ->
     configure(no_database),
     {ok, _} = application:ensure_all_started(mongoose_domain),
     ok = bench_ets:new(),
-    Processes = lists:usort([1, min(2, erlang:system_info(schedulers_online)), erlang:system_info(schedulers_online)]),
+    Schedulers = erlang:system_info(schedulers_online),
+    Processes = lists:usort([1, min(2, Schedulers), Schedulers]),
     lists:foldl(fun(Domains, Filled) ->
         fill(Filled, Domains),
-        [save(Results, bench_lookup:run(Domains, Keys, #{processes => P, rounds => Rounds, calls => Calls}))
-         || Keys <- keys(Domains), P <- Processes],
+        Cases = [{Keys, Count} || Keys <- keys(Domains), Count <- Processes],
+        [save(Results, Result) || Result <- bench_lookup:run(Domains, Cases, Options)],
         Domains
     end, 0, Sizes),
     save(Results, bench_listing:run(lists:max(Sizes), <<"type2">>, 7));

@@ -3,7 +3,8 @@
 %% A round times three loops over the same names (bench_loop): the empty one, and one for each side,
 %% which take turns at being first. A side's figure is its loop less the empty one's median. Rounds are
 %% many and short, some milliseconds at most, so that most of them run undisturbed on a machine that
-%% has other work to do as well.
+%% has other work to do as well. They are made in passes over all cases, because a machine shared with
+%% others has slow seconds: so every case gets its part of them.
 %%
 %% Names come from the measuring process's own heap, where each is a binary of its own, in the order in
 %% which they were drawn: at random, and for every round anew. The drawing is over before the timing
@@ -18,6 +19,7 @@
 -export_type([keys/0]).
 
 -type keys() :: hits | misses | hot.
+-type options() :: #{passes := pos_integer(), rounds := pos_integer(), calls := pos_integer()}.
 
 %% The list that holds one hot key so many times: short enough to stay in the first-level cache.
 -define(HOT_LIST, 100).
@@ -28,39 +30,47 @@
 
 -record(plan, {
     answer :: bench_loop:answer(),
-    %% One list of names for each round.
-    lists :: fun((Process :: pos_integer()) -> [[binary(), ...]]),
+    %% One list of names for each round; other ones for another number.
+    lists :: fun((Number :: pos_integer()) -> [[binary(), ...]]),
     %% How often a round walks its list.
     times :: pos_integer()
 }).
 
-%% @doc Times lookups in a table of so many Domains, which is filled already, on both sides.
--spec run(pos_integer(), keys(), #{processes := pos_integer(), rounds := pos_integer(), calls := pos_integer()}) ->
-    bench:result().
-run(Domains, Keys, #{processes := Processes, rounds := Rounds, calls := Calls}) ->
-    Plan = plan(Keys, Domains, Rounds, Calls),
-    Arrivals = atomics:new(1, []),
-    Parent = self(),
-    Workers = [
-        %% The option is undocumented; OTP's own tests use it. Without it two new processes may share
-        %% a scheduler for longer than a round takes.
-        erlang:spawn_opt(
-            fun() -> Parent ! {self(), worker(Plan, Process, Processes, Arrivals)} end,
-            [link, {scheduler, Process}, {min_heap_size, ?HEAP}]
-        )
-     || Process <- lists:seq(1, Processes)
-    ],
-    Timings = lists:append([receive {Worker, Timing} -> Timing end || Worker <- Workers]),
+%% @doc Times lookups in a table of so many Domains, which is filled already, on both sides. A case is
+%% what is looked up and by how many processes; `rounds' are those of one pass, `calls' those of one
+%% loop.
+-spec run(pos_integer(), [{keys(), Processes :: pos_integer()}], options()) -> [bench:result()].
+run(Domains, Cases, #{passes := Passes} = Options) ->
+    Timings = [{Case, time(Domains, Case, Pass, Options)} || Pass <- lists:seq(1, Passes), Case <- Cases],
+    [result(Domains, Case, Options, lists:append(proplists:get_all_values(Case, Timings))) || Case <- Cases].
+
+result(Domains, {Keys, Processes}, #{passes := Passes, rounds := Rounds, calls := Calls}, Timings) ->
     Loop = bench_stats:summary([map_get(loop, Timing) || Timing <- Timings]),
     Net = fun(Side) -> bench_stats:summary([map_get(Side, Timing) - map_get(median, Loop) || Timing <- Timings]) end,
     {Ets, Ours} = {Net(ets), Net(ours)},
     {lookup, #{
-        domains => Domains, keys => Keys, processes => Processes, rounds => Rounds, calls_a_round => Calls,
-        unit => ns_a_call, loop => Loop, ets => Ets, ours => Ours, times_as_fast => map_get(median, Ets) / map_get(median, Ours)
+        domains => Domains, keys => Keys, processes => Processes, rounds => Passes * Rounds, calls_a_round => Calls,
+        unit => ns_a_call, loop => Loop, ets => Ets, ours => Ours,
+        times_as_fast => map_get(median, Ets) / map_get(median, Ours)
     }}.
 
+time(Domains, {Keys, Processes}, Pass, #{rounds := Rounds, calls := Calls}) ->
+    Plan = plan(Keys, Domains, Rounds, Calls),
+    Arrivals = atomics:new(1, []),
+    Parent = self(),
+    Workers = [
+        %% The option scheduler is undocumented; OTP's own tests use it. Without it two new processes
+        %% may share a scheduler for longer than a round takes.
+        erlang:spawn_opt(
+            fun() -> Parent ! {self(), worker(Plan, Pass * Processes + Process, Processes, Arrivals)} end,
+            [link, {scheduler, Process}, {min_heap_size, ?HEAP}]
+        )
+     || Process <- lists:seq(1, Processes)
+    ],
+    lists:append([receive {Worker, Timings} -> Timings end || Worker <- Workers]).
+
 plan(hot, Domains, Rounds, Calls) ->
-    Lists = fun(_Process) ->
+    Lists = fun(_Number) ->
         Name = bench_names:name(Domains div 2, bench_names:bases()),
         lists:duplicate(Rounds, lists:duplicate(?HOT_LIST, Name))
     end,
@@ -71,12 +81,12 @@ plan(misses, Domains, Rounds, Calls) ->
     #plan{answer = not_found, lists = drawn(Domains, Domains, Rounds, Calls), times = 1}.
 
 drawn(From, Among, Rounds, Calls) ->
-    fun(Process) ->
-        [bench_names:draw(Calls, From, Among, Process * Rounds + Round) || Round <- lists:seq(1, Rounds)]
+    fun(Number) ->
+        [bench_names:draw(Calls, From, Among, Number * Rounds + Round) || Round <- lists:seq(1, Rounds)]
     end.
 
-worker(#plan{answer = Answer, lists = Draw, times = Times}, Process, Processes, Arrivals) ->
-    Lists = Draw(Process),
+worker(#plan{answer = Answer, lists = Draw, times = Times}, Number, Processes, Arrivals) ->
+    Lists = Draw(Number),
     %% The second and third one move the names to the old generation, where the garbage that the ETS
     %% side makes does not have them copied again.
     true = erlang:garbage_collect(),

@@ -7,7 +7,8 @@
 
 -opaque session() :: port().
 
--define(COPY, "COPY (SELECT domain, host_type FROM domain_settings WHERE status = 1) TO STDOUT (FORMAT binary)").
+-define(ROWS, "SELECT domain, host_type FROM domain_settings WHERE status = 1").
+-define(COPY, "COPY (" ?ROWS ") TO STDOUT (FORMAT binary)").
 
 %% @doc Milliseconds, and bytes, that psql takes to write every enabled domain into a pipe, at the end of
 %% which something reads and counts. The start of psql is part of it.
@@ -20,7 +21,8 @@ copy_out(Psql, Url) ->
 %% @doc A psql that waits for transactions.
 -spec open(file:filename(), string()) -> session().
 open(Psql, Url) ->
-    open_port({spawn_executable, Psql}, [{args, ["-X", "-v", "ON_ERROR_STOP=1", Url]}, {line, 1000}, binary, use_stdio]).
+    Args = ["-X", "-v", "ON_ERROR_STOP=1", Url],
+    open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio]).
 
 %% @doc Adds a domain as other writers do, its row, its event and a notification in one transaction, and
 %% watches this node's table for it.
@@ -29,6 +31,7 @@ open(Psql, Url) ->
 %% psql's word that it is committed arrived here (none when the table was first).
 -spec change(session(), binary(), binary()) -> {SinceSent :: non_neg_integer(), SinceCommitted :: non_neg_integer()}.
 change(Port, Domain, HostType) ->
+    %% One message to the server: psql sends what \\; separates together.
     Sql = ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
            "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; NOTIFY mongoose_domain_events \\; COMMIT;\n"],
     Sent = erlang:monotonic_time(microsecond),

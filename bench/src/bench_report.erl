@@ -12,10 +12,9 @@ print(Results) ->
     ]).
 
 machine(Results) ->
-    [[io_lib:format("~s, ~p cores, cache ~s, memory ~s; ~s; Erlang/OTP ~s (~s); ~s; revision ~s; ~s; load average ~s\n",
-                    [map_get(Fact, Machine) || Fact <- [processor, cores, cache, memory, kernel, otp, emulator,
-                                                        postgresql, revision, time, load_average]])]
-     || Machine <- all(machine, Results)].
+    Facts = [processor, cores, cache, memory, kernel, otp, emulator, postgresql, revision, time, load_average],
+    Format = "~s, ~p cores, cache ~s, memory ~s; ~s; Erlang/OTP ~s (~s); ~s; revision ~s; ~s; load average ~s~n",
+    [io_lib:format(Format, [map_get(Fact, Machine) || Fact <- Facts]) || Machine <- all(machine, Results)].
 
 lookups(Results) ->
     table(
@@ -40,7 +39,8 @@ memories(Results) ->
     table(
         "Resident memory: a fresh VM before and after",
         ["side", "domains", "before, MiB", "after, MiB", "bytes a domain", "more"],
-        [[atom_to_list(Side), integer(Domains), number(Before / 1048576), number(After / 1048576), number(Bytes), more(Facts)]
+        [[atom_to_list(Side), integer(Domains), number(Before / 1048576), number(After / 1048576), number(Bytes),
+          more(Facts)]
          || #{side := Side, domains := Domains, resident_before := Before, resident_after := After,
               bytes_a_domain := Bytes} = Facts <- all(memory, Results)]
     ).
@@ -51,18 +51,17 @@ more(#{ets_info_bytes_a_domain := Bytes}) ->
     ["ets:info says ", number(Bytes)].
 
 follower(Results) ->
-    table(
-        "The follower",
-        ["what", "figure"],
-        [[["idle for ", number(Duration / 1000), " s"],
-          [integer(Ticks), " ticks of processor time, ", integer(Waits + Preemptions), " context switches"]]
-         || #{duration := Duration, ticks := Ticks, waits := Waits, preemptions := Preemptions} <- all(idle, Results)] ++
-        lists:append(
-            [[[[integer(Changes), " changes, ms from handing the transaction to psql to visible"], summary(Sent)],
-              [[integer(Changes), " changes, ms from psql's COMMIT to visible"], summary(Committed)]]
-             || #{changes := Changes, since_sent := Sent, since_committed := Committed} <- all(propagation, Results)]
-        )
-    ).
+    Idle = [
+        [["idle for ", number(Duration / 1000), " s"],
+         [integer(Ticks), " ticks of processor time, ", integer(Waits + Preemptions), " context switches"]]
+     || #{duration := Duration, ticks := Ticks, waits := Waits, preemptions := Preemptions} <- all(idle, Results)
+    ],
+    Propagation = [
+        [[integer(Changes), " changes, ms from ", From, " to visible"], summary(map_get(Since, Facts))]
+     || #{changes := Changes} = Facts <- all(propagation, Results),
+        {Since, From} <- [{since_sent, "handing the transaction to psql"}, {since_committed, "psql's COMMIT"}]
+    ],
+    table("The follower", ["what", "figure"], Idle ++ Propagation).
 
 listings(Results) ->
     table(
@@ -75,8 +74,8 @@ listings(Results) ->
 
 %% What the project set out to reach.
 targets(Results) ->
-    Hot = [target(["hot key, times as fast as ETS (domains: ", integer(Domains), ", processes: ", integer(Processes), ")"],
-                  at_least, 2.5, Faster)
+    Where = fun(Domains, Processes) -> [integer(Domains), " domains, ", integer(Processes), " at a time"] end,
+    Hot = [target(["hot key, times as fast as ETS: ", Where(Domains, Processes)], at_least, 2.5, Faster)
            || #{keys := hot, domains := Domains, processes := Processes, times_as_fast := Faster} <- all(lookup, Results)],
     Load = [target("load of 1,000,000 domains: times as long as psql's COPY", at_most, 3, Longer)
             || #{domains := 1000000, times_as_long := Longer} <- all(load, Results)],
@@ -121,7 +120,8 @@ table(Title, Header, Rows) ->
     Cells = [[lists:flatten(Cell) || Cell <- Row] || Row <- [Header | Rows]],
     Columns = lists:seq(1, length(Header)),
     Widths = [lists:max([length(lists:nth(Column, Row)) || Row <- Cells]) || Column <- Columns],
-    Line = fun(Row) -> ["| ", lists:join(" | ", [pad(C, Cell, W) || {C, Cell, W} <- lists:zip3(Columns, Row, Widths)]), " |\n"] end,
+    Padded = fun(Row) -> [pad(Column, Cell, Width) || {Column, Cell, Width} <- lists:zip3(Columns, Row, Widths)] end,
+    Line = fun(Row) -> ["| ", lists:join(" | ", Padded(Row)), " |\n"] end,
     Rule = ["|", lists:join("|", [rule(Column, Width) || {Column, Width} <- lists:zip(Columns, Widths)]), "|\n"],
     [Title, "\n\n", Line(hd(Cells)), Rule, [Line(Row) || Row <- tl(Cells)]].
 
