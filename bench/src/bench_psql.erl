@@ -7,8 +7,8 @@
 
 -opaque session() :: port().
 
--define(ROWS, "SELECT domain, host_type FROM domain_settings WHERE status = 1").
--define(COPY, "COPY (" ?ROWS ") TO STDOUT (FORMAT binary)").
+-define(ENABLED, "SELECT domain, host_type FROM domain_settings WHERE status = 1").
+-define(COPY, "COPY (" ?ENABLED ") TO STDOUT (FORMAT binary)").
 
 %% @doc Milliseconds, and bytes, that psql takes to write every enabled domain into a pipe, at the end of
 %% which something reads and counts. The start of psql is part of it.
@@ -31,9 +31,12 @@ open(Psql, Url) ->
 %% psql's word that it is committed arrived here (none when the table was first).
 -spec change(session(), binary(), binary()) -> {SinceSent :: non_neg_integer(), SinceCommitted :: non_neg_integer()}.
 change(Port, Domain, HostType) ->
-    %% One message to the server: psql sends what \\; separates together.
-    Sql = ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
-           "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; NOTIFY mongoose_domain_events \\; COMMIT;\n"],
+    %% One message to the server, since psql sends together what \; separates.
+    Sql = [
+        "BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
+        "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; "
+        "NOTIFY mongoose_domain_events \\; COMMIT;\n"
+    ],
     Sent = erlang:monotonic_time(microsecond),
     true = port_command(Port, Sql),
     {Committed, Visible} = watch(Port, Domain, unknown, unknown),

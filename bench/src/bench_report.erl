@@ -6,10 +6,9 @@
 %% @doc Prints all tables that there are results for, and last what was to be reached.
 -spec print([bench:result()]) -> ok.
 print(Results) ->
-    lists:foreach(fun(Section) -> io:put_chars([Section, $\n]) end, [
-        machine(Results), lookups(Results), loads(Results), memories(Results), follower(Results), listings(Results),
-        targets(Results)
-    ]).
+    Sections = [machine(Results), lookups(Results), loads(Results), memories(Results), follower(Results),
+                listings(Results), targets(Results)],
+    io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
 
 machine(Results) ->
     Facts = [processor, cores, cache, memory, kernel, otp, emulator, postgresql, revision, time, load_average],
@@ -76,7 +75,8 @@ listings(Results) ->
 targets(Results) ->
     Where = fun(Domains, Processes) -> [integer(Domains), " domains, ", integer(Processes), " at a time"] end,
     Hot = [target(["hot key, times as fast as ETS: ", Where(Domains, Processes)], at_least, 2.5, Faster)
-           || #{keys := hot, domains := Domains, processes := Processes, times_as_fast := Faster} <- all(lookup, Results)],
+           || #{keys := hot, domains := Domains, processes := Processes, times_as_fast := Faster} <-
+                  all(lookup, Results)],
     Load = [target("load of 1,000,000 domains: times as long as psql's COPY", at_most, 3, Longer)
             || #{domains := 1000000, times_as_long := Longer} <- all(load, Results)],
     Memory = [target("resident bytes a domain at 1,000,000", at_most, 110, Bytes)
