@@ -1,7 +1,9 @@
 //! What a follower asks of a database.
 //!
-//! A store is one connection, used by one thread. Every call has a deadline and ends early when the
-//! [`Signal`](crate::Signal) says stop. After an error the store is of no further use: drop it and
+//! A store is one connection, used by one thread. A wait ends early when the
+//! [`Signal`](crate::Signal) says stop. On PostgreSQL every other call does so, too, and has a
+//! deadline; SQLite's calls work on a local file, and wait for nothing but its lock, for a limited
+//! time. After an error the store is of no further use: drop it and
 //! connect again.
 
 use std::ops::ControlFlow;
