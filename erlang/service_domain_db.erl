@@ -14,7 +14,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, enabled/0, restart/0, status/0]).
--export([force_check_for_updates/0, check_local/0, sync_local/0, ping/1]).
+-export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, ping/1]).
 -export([scope/0]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
@@ -85,7 +85,12 @@ check_local() ->
 %% the database does not answer. Fails after five seconds.
 -spec sync_local() -> ok | {error, binary()}.
 sync_local() ->
-    gen_server:call(?MODULE, sync).
+    sync_local(5000).
+
+%% @doc The same; fails after so many milliseconds.
+-spec sync_local(timeout()) -> ok | {error, binary()}.
+sync_local(Timeout) ->
+    gen_server:call(?MODULE, sync, Timeout).
 
 %% @doc Whether the service of a node answers.
 -spec ping(node()) -> pong | {error, term()}.
@@ -212,14 +217,20 @@ start_follower(Url, Options) ->
             {error, #{key => [service_domain_db, database], value => '(not shown)', expected => Text}}
     end.
 
-%% Waits for the thread, so that the next one need not.
+%% Waits for the thread, so that the next one need not, and for its last words.
 end_follower(#state{follower = undefined} = State) ->
     State;
 end_follower(#state{follower = Follower} = State) ->
     ok = mongoose_domain_nif:follower_tell(Follower, stop),
+    ok = await_end(),
+    State#state{follower = undefined}.
+
+await_end() ->
     receive
-        {domain_follower, {ended, _How}} -> ok
+        {domain_follower, {ended, _How}} -> ok;
+        {domain_follower, {reports, Reports}} ->
+            lists:foreach(fun log/1, Reports),
+            await_end()
     after ?END_TIMEOUT ->
         ?LOG_ERROR(#{what => domain_follower_still_running, waited => ?END_TIMEOUT})
-    end,
-    State#state{follower = undefined}.
+    end.

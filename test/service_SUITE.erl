@@ -162,6 +162,14 @@ wait_for_retries(Node, Count) ->
     md_wait:until(fun() -> maps:get(last_error_at, md_node:status(Node)) =/= Last end),
     wait_for_retries(Node, Count - 1).
 
+%% Until the service, which does not read them, has it among its messages.
+wait_for_message(Node, Message) ->
+    Service = md_node:service(Node),
+    md_wait:until(fun() ->
+        {messages, Messages} = md_node:call(Node, erlang, process_info, [Service, messages]),
+        lists:member(Message, Messages)
+    end).
+
 kill(Node, Name) ->
     Pid = md_node:call(Node, erlang, whereis, [Name]),
     true = md_node:call(Node, erlang, exit, [Pid, kill]),
@@ -272,12 +280,7 @@ nothing_is_applied_while_the_service_is_suspended(Config) ->
     ok = md_node:call(Node, sys, suspend, [service_domain_db]),
     ok = md_writer:write_and_notify(?config(writer, Config), [{add, <<"type1">>, [<<"d.example">>]}, {delete, [<<"a.example">>]}]),
     %% The thread was woken, has read the events, and asks.
-    Service = md_node:service(Node),
-    Asked = {domain_follower, ask},
-    md_wait:until(fun() ->
-        {messages, Messages} = md_node:call(Node, erlang, process_info, [Service, messages]),
-        lists:member(Asked, Messages)
-    end),
+    wait_for_message(Node, {domain_follower, ask}),
     assert_loaded(Node),
     ok = md_node:call(Node, sys, resume, [service_domain_db]),
     wait_until_found(Node, <<"d.example">>, <<"type1">>),
@@ -330,6 +333,7 @@ a_thread_that_panics_is_started_again_after_a_pause(Config) ->
     ok = md_node:call(Node, sys, suspend, [service_domain_db]),
     _ = md_node:call(Node, erlang, send, [service_domain_db, {domain_follower, {ended, {panicked, <<"a test">>}}}]),
     ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [Follower, stop]),
+    wait_for_message(Node, {domain_follower, {ended, stopped}}),
     ok = md_node:call(Node, sys, resume, [service_domain_db]),
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, 1),
     ?assertMatch([{critical, #{reason := {panicked, <<"a test">>}, retry_after := Pause}}] when Pause > 0,
