@@ -30,8 +30,6 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% The ready-made answers to a lookup, {error, not_found} first.
--define(ANSWERS, ?MODULE).
 %% The arguments that the open table was opened with; absent while it is closed.
 -define(START_ARGS, {?MODULE, start_args}).
 
@@ -64,7 +62,7 @@ get_start_args() ->
 %% the table is closed.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
-    element(mongoose_domain_nif:lookup(Domain), persistent_term:get(?ANSWERS)).
+    element(mongoose_domain_nif:lookup(Domain), mongoose_domain_answers:all()).
 
 %% @doc Whether the domain is from configuration.
 -spec is_static(domain()) -> boolean().
@@ -137,7 +135,7 @@ get_domains_by_host_type(HostType) ->
 -spec page(select(), position(), pos_integer()) -> {[pair()], position() | done}.
 page(Select, From, Limit) ->
     {Next, Page} = mongoose_domain_nif:page(Select, From, Limit),
-    Answers = persistent_term:get(?ANSWERS),
+    Answers = mongoose_domain_answers:all(),
     {[{Domain, element(2, element(Answer, Answers))} || {Domain, Answer} <- Page], Next}.
 
 list(Select) ->
@@ -209,7 +207,6 @@ handle_info(Message, State) ->
 terminate(Reason, _State) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
     _ = persistent_term:erase(?START_ARGS),
     ok = mongoose_domain_nif:close(),
-    _ = persistent_term:erase(?ANSWERS),
     ok;
 terminate(_Crash, _State) ->
     ok.
@@ -221,11 +218,18 @@ open([Pairs, HostTypes] = Args) ->
     %% last: a crash in between leaves nothing that a successor would take over.
     _ = persistent_term:erase(?START_ARGS),
     Answers = [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()],
-    persistent_term:put(?ANSWERS, list_to_tuple([{error, not_found} | Answers])),
+    ok = set_answers(list_to_tuple([{error, not_found} | Answers])),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
     persistent_term:put(?START_ARGS, Args),
     %% Its routes are gone; whoever follows the database begins anew.
     service_domain_db:check_local().
+
+%% Host types are never forgotten, so the answers stay the same or become more.
+set_answers(Answers) ->
+    case mongoose_domain_answers:all() of
+        Answers -> ok;
+        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, all, Answers)
+    end.
 
 static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->
     Report = #{what => static_domain_given_twice, domain => Domain, host_type => HostType,

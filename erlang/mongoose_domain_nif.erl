@@ -19,8 +19,9 @@
 
 -on_load(load/0).
 
-%% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on.
--type answer() :: pos_integer().
+%% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on; 0, where
+%% there is none, while the table is closed.
+-type answer() :: non_neg_integer().
 -type select() :: all | static | dynamic | {host_type, binary()} | {outdated, pos_integer()}.
 -opaque follower() :: reference().
 %% Milliseconds. More keys do no harm.

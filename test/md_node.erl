@@ -100,11 +100,15 @@ start_application(Node, Environment) ->
 %% @private
 -spec configure_and_start(environment() | unchanged) -> ok | {error, term()}.
 configure_and_start(unchanged) ->
-    application:start(mongoose_domain);
+    start_with_dependencies();
 configure_and_start(Environment) ->
     _ = application:load(mongoose_domain),
     [ok = application:unset_env(mongoose_domain, Key) || {Key, _} <- application:get_all_env(mongoose_domain)],
     maps:foreach(fun(Key, Value) -> application:set_env(mongoose_domain, Key, Value) end, Environment),
+    start_with_dependencies().
+
+start_with_dependencies() ->
+    {ok, _} = application:ensure_all_started(compiler),
     application:start(mongoose_domain).
 
 %% @doc Stops the application; the VM stays.
@@ -142,10 +146,10 @@ routes(Node) ->
 status(Node) ->
     call(Node, service_domain_db, status, []).
 
-%% @doc What service_domain_db:sync_local/0 answers there.
+%% @doc What service_domain_db:sync_local/1 answers there. All that was to be reported before is logged then.
 -spec sync(t()) -> ok | {error, binary()}.
 sync(Node) ->
-    call(Node, service_domain_db, sync_local, []).
+    call(Node, service_domain_db, sync_local, [?CALL_TIMEOUT]).
 
 %% @doc The service's process.
 -spec service(t()) -> pid() | undefined.
@@ -175,15 +179,15 @@ logged(Node, What) ->
 count(Node, What) ->
     call(Node, md_log, count, [What]).
 
-%% @doc Returns when the node has found its table current.
+%% @doc Returns when the node has found its table current, and has said so.
 -spec wait_until_following(t()) -> ok.
 wait_until_following(Node) ->
     md_wait:until(fun() ->
         case status(Node) of
-            #{state := following, current_at := At} when is_integer(At) -> true;
+            #{state := following, current_at := At} when is_integer(At) -> sync(Node);
             Status -> Status
         end
-    end).
+    end, ok).
 
 %% @doc Returns when the node's table shows this event, and so all before it.
 -spec wait_until_at(t(), non_neg_integer()) -> ok.

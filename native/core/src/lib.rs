@@ -26,6 +26,6 @@ pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use table::{
-    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Source, Stale,
+    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Source, Stale,
     StaticPair, Table,
 };

@@ -127,6 +127,17 @@ pub enum InsertError {
     OtherHostType(HostTypeId),
 }
 
+/// Why [`Table::host_type`] found no host type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Miss {
+    /// The table is open, and the domain is not in it.
+    #[error("no such domain")]
+    NotFound,
+    /// The table is closed.
+    #[error("the table is closed")]
+    Closed,
+}
+
 /// A static domain cannot be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the domain is static")]
@@ -203,8 +214,12 @@ impl Table {
 
     /// The host type that serves `domain`.
     #[inline]
-    pub fn host_type(&self, domain: &[u8]) -> Option<HostTypeId> {
-        self.content.read(|content| content.entries.get(domain).map(Entry::host_type))
+    pub fn host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
+        self.content.read(|content| match content.entries.get(domain) {
+            Some(entry) => Ok(entry.host_type()),
+            None if content.progress == Progress::Closed => Err(Miss::Closed),
+            None => Err(Miss::NotFound),
+        })
     }
 
     /// Whether `domain` is from configuration.

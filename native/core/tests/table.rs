@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain_core::{Change, DomainName, EventId, Position, Progress, Select, Stale, Table};
+use domain_core::{Change, DomainName, EventId, Miss, Position, Progress, Select, Stale, Table};
 
 fn name(number: usize) -> DomainName {
     DomainName::new(&format!("tenant-{number}.example.com")).unwrap()
@@ -38,8 +38,8 @@ fn two_hundred_thousand_domains_are_found_and_listed_once_each() {
     let (table, host_type) = open();
     let changes: Vec<_> = (0..200_000).map(|n| Change::Put(name(n), host_type)).collect();
     table.apply(table.epoch(), table.new_source(), &changes).unwrap();
-    assert!((0..200_000).all(|n| table.host_type(name(n).as_bytes()) == Some(host_type)));
-    assert_eq!(table.host_type(name(200_000).as_bytes()), None);
+    assert!((0..200_000).all(|n| table.host_type(name(n).as_bytes()) == Ok(host_type)));
+    assert_eq!(table.host_type(name(200_000).as_bytes()), Err(Miss::NotFound));
     let listed = list(&table, Select::All);
     assert_eq!(listed.len(), 200_000);
     assert_eq!(listed.into_iter().collect::<HashSet<_>>().len(), 200_000);
@@ -83,7 +83,7 @@ fn a_changed_host_type_is_never_unknown_in_between() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                assert!(table.host_type(name(1).as_bytes()).is_some());
+                assert!(table.host_type(name(1).as_bytes()).is_ok());
             }
         });
         for round in 0..10_000 {
@@ -116,7 +116,7 @@ fn the_first_of_two_static_pairs_wins() {
     let one = table.host_types().intern(b"type1").unwrap();
     let two = table.host_types().intern(b"type2").unwrap();
     table.open(&[(name(1), one), (name(1), two)], []);
-    assert_eq!(table.host_type(name(1).as_bytes()), Some(one));
+    assert_eq!(table.host_type(name(1).as_bytes()), Ok(one));
     assert_eq!(table.counts().r#static, 1);
 }
 
@@ -125,7 +125,7 @@ fn a_closed_table_knows_nobody() {
     let (table, host_type) = open();
     table.insert(&name(1), host_type, table.new_source()).unwrap();
     table.close();
-    assert_eq!(table.host_type(name(1).as_bytes()), None);
+    assert_eq!(table.host_type(name(1).as_bytes()), Err(Miss::Closed));
     assert!(!table.is_allowed(host_type));
     assert_eq!(table.progress().1, Progress::Closed);
 }
@@ -138,5 +138,5 @@ fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
     table.reset_progress();
     assert_eq!(table.progress().1, Progress::Reset);
     assert_eq!(table.advance(epoch, Progress::Following { source, cursor: EventId(7) }), Err(Stale));
-    assert_eq!(table.host_type(name(1).as_bytes()), Some(host_type));
+    assert_eq!(table.host_type(name(1).as_bytes()), Ok(host_type));
 }

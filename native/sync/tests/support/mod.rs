@@ -167,7 +167,7 @@ impl Bench {
     }
 
     pub fn host_type(&self, domain: &str) -> Option<String> {
-        self.table.host_type(domain.as_bytes()).map(|id| self.table.host_types().name(id).to_string())
+        self.table.host_type(domain.as_bytes()).ok().map(|id| self.table.host_types().name(id).to_string())
     }
 
     pub fn write(&self, sql: &str) {
