@@ -16,10 +16,11 @@
 -spec set(module(), atom(), term()) -> ok.
 set(Module, Function, Value) ->
     persistent_term:put({Module, Function}, Value),
+    Nowhere = erl_anno:new(0),
     {ok, Module, Code} = compile:forms([
-        {attribute, 1, module, Module},
-        {attribute, 1, export, [{Function, 0}]},
-        {function, 1, Function, 0, [{clause, 1, [], [], [erl_parse:abstract(Value)]}]}
+        {attribute, Nowhere, module, Module},
+        {attribute, Nowhere, export, [{Function, 0}]},
+        {function, Nowhere, Function, 0, [{clause, Nowhere, [], [], [erl_parse:abstract(Value)]}]}
     ]),
     ok = purge(Module, ?TRIES),
     {module, Module} = code:load_binary(Module, "made by mongoose_domain_constant", Code),
