@@ -1,21 +1,72 @@
 %% What other applications call. The functions and their results are those of MongooseIM's module of
 %% this name.
 %%
-%% Every function here reads this node's table and no other thing: no process is asked, no database.
-%% The table shows a change some milliseconds after the node that made it told the others, and at
-%% the latest after the poll interval.
+%% Reading (get_host_type/1 and the other functions of the table) looks at this node's table and no
+%% other thing: no process is asked, no database. The table shows a change some milliseconds after the
+%% node that made it told the others, and at the latest after the poll interval.
+%%
+%% Changing goes to the database, in one transaction per call, and returns when this node's table shows
+%% it. Its errors are pairs of a tag and a text for people. These can come from every change, besides
+%% those that are named with it:
+%%
+%%   {invalid_domain, Text}     the name is not one that nameprep leaves as it is, of 1 to 250 bytes
+%%   {service_disabled, Text}   the configuration names no database
+%%   {db_error, Text}           the database failed; the reason is in the log
+%%   {timeout, Text}            it did not answer in time
+%%   {error, overloaded}        too many changes wait for it
+%%
+%% The text of the third and the fourth says whether the change may have been made all the same.
+%%
+%% A change that is made already (the same domain with the same host type added again, or a domain
+%% deleted that is gone) succeeds, or is an error where the option `repeated_operations' is `error'.
 -module(mongoose_domain_api).
 
 -export([get_host_type/1, get_domain_host_type/1]).
 -export([get_all_static/0, get_all_dynamic/0, get_domains_by_host_type/1]).
 -export([get_domains/2, get_domains/3]).
+-export([insert_domain/2, insert_domains/1, delete_domain/2, request_delete_domain/2]).
+-export([enable_domain/1, disable_domain/1]).
+-export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1]).
+-export([removal_status/1, get_removals/0]).
+-export([set_domain_password/2, check_domain_password/2, delete_domain_password/1]).
 
--export_type([continuation/0]).
+-export_type([continuation/0, error/0, details/0, listing/0, removal/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% Pairs that one transaction of a batch adds, and rows that one statement of a listing reads.
+-define(BATCH, 1000).
+%% The rest before a table that does not show a change is looked at again, in milliseconds.
+-define(REST, 50).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
 -type pair() :: mongoose_domain_core:pair().
 -opaque continuation() :: mongoose_domain_core:position().
+-type status() :: mongoose_domain_nif:status().
+-type error() ::
+    {static | unknown_host_type | duplicate | not_found | wrong_host_type | deleted, binary()}
+    | {invalid_domain | invalid_password | removal_failed, binary()}
+    | mongoose_domain_operations:failure().
+%% Which keys it has is said with each function.
+-type details() :: #{domain := domain(), host_type => host_type(), status => status() | deleted}.
+-type listing() :: #{
+    'after' => domain(),
+    limit => 1..1000,
+    host_type => host_type(),
+    status => enabled | disabled | deleting,
+    prefix => binary()
+}.
+%% `running' is a node at work, `orphaned' one that died: another takes the job over when its lease has
+%% ended. `owner' is who works on it; `handlers' how many are done of how many.
+-type removal() :: #{
+    domain := domain(),
+    host_type := host_type(),
+    state := running | orphaned | failed,
+    failure => binary(),
+    owner => binary(),
+    handlers := {Done :: non_neg_integer(), Of :: non_neg_integer()}
+}.
 
 %% @doc The host type that serves this name. Fails with badarg when it is no binary.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
@@ -58,3 +109,360 @@ get_domains(Select, Limit) ->
     {[pair()], continuation() | done}.
 get_domains(Select, Continuation, Limit) ->
     mongoose_domain_core:page(Select, Continuation, Limit).
+
+%% Changes
+
+%% @doc Adds a domain, enabled. `duplicate' for one that is there: with another host type, in removal,
+%% or at all where `repeated_operations' is `error'.
+-spec insert_domain(domain(), host_type()) -> {ok, details()} | error().
+insert_domain(Domain, HostType) ->
+    [Result] = insert_domains([{Domain, HostType}]),
+    Result.
+
+%% @doc Adds many domains, a thousand a transaction: for each pair, in order, what insert_domain/2 would
+%% answer. A transaction that fails, fails for all its pairs.
+-spec insert_domains([pair()]) -> [{ok, details()} | error()].
+insert_domains(Pairs) ->
+    Numbered = lists:zip(lists:seq(1, length(Pairs)), Pairs),
+    Checked = [{Number, Pair, check_new(Pair)} || {Number, Pair} <- Numbered],
+    Wrong = maps:from_list([{Number, Error} || {Number, _, Error} <- Checked, Error =/= ok]),
+    Results = insert_rounds([{Number, Pair} || {Number, Pair, ok} <- Checked], Wrong),
+    _ = [ok = wait_until_visible() || lists:any(fun is_ok/1, maps:values(Results))],
+    [maps:get(Number, Results) || {Number, _} <- Numbered].
+
+%% A domain that is there more than once is added by the first pair, and repeated by the others.
+insert_rounds([], Results) ->
+    Results;
+insert_rounds(Pairs, Results) ->
+    First = maps:from_list(lists:reverse([{Domain, Number} || {Number, {Domain, _}} <- Pairs])),
+    {Round, Later} = lists:partition(fun({Number, {Domain, _}}) -> map_get(Domain, First) =:= Number end, Pairs),
+    insert_rounds(Later, maps:merge(Results, maps:from_list(insert_parts(Round)))).
+
+insert_parts(Round) when length(Round) =< ?BATCH ->
+    insert_part(Round);
+insert_parts(Round) ->
+    {Part, Rest} = lists:split(?BATCH, Round),
+    insert_part(Part) ++ insert_parts(Rest).
+
+insert_part(Part) ->
+    {Numbers, Pairs} = lists:unzip(Part),
+    case mongoose_domain_operations:run({insert, Pairs}) of
+        {ok, Outcomes} -> lists:zip(Numbers, lists:zipwith(fun inserted/2, Pairs, Outcomes));
+        Failure -> [{Number, Failure} || Number <- Numbers]
+    end.
+
+inserted({Domain, HostType}, added) ->
+    {ok, #{domain => Domain, host_type => HostType}};
+inserted({Domain, HostType}, {HostType, Status}) when Status =:= enabled; Status =:= disabled ->
+    repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>});
+inserted(_Pair, {_HostType, _Status}) ->
+    {duplicate, <<"Domain already exists">>}.
+
+%% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
+%% of its host type delete its data, and deletes its row and its admin's password. Returns when all that is
+%% done, however long it takes. `removal_failed' when a handler failed: the domain stays in removal, and a
+%% new request begins with the first handler again.
+-spec delete_domain(domain(), host_type()) -> {ok, details()} | error().
+delete_domain(Domain, HostType) ->
+    case begin_removal(Domain, HostType) of
+        {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
+        {ok, _Where} -> await_removal(Domain, HostType);
+        Error -> Error
+    end.
+
+%% @doc The same, but returns as soon as the domain is marked; removal_status/1 tells the rest.
+-spec request_delete_domain(domain(), host_type()) -> {ok, details()} | error().
+request_delete_domain(Domain, HostType) ->
+    case begin_removal(Domain, HostType) of
+        {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
+        {ok, _Where} -> {ok, removed(Domain, HostType, deleting)};
+        Error -> Error
+    end.
+
+%% @doc Has a domain served. `not_found', `unknown_host_type' (this node's lists lack it), or `deleted' for
+%% one in removal.
+-spec enable_domain(domain()) -> {ok, details()} | error().
+enable_domain(Domain) ->
+    set_status(Domain, enabled).
+
+%% @doc Has a domain not served. The errors are those of enable_domain/1.
+-spec disable_domain(domain()) -> {ok, details()} | error().
+disable_domain(Domain) ->
+    set_status(Domain, disabled).
+
+%% @doc What the database says of a domain now.
+-spec get_domain_details(domain()) -> {ok, details()} | error().
+get_domain_details(Domain) ->
+    case check([fun valid/1, fun dynamic/1], Domain) of
+        ok ->
+            case mongoose_domain_operations:run({details, Domain}) of
+                {ok, {HostType, Status}} -> {ok, #{domain => Domain, host_type => HostType, status => Status}};
+                {ok, not_found} -> not_found();
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+%% @doc The static and dynamic domains of a host type that dynamic domains may have, from the table.
+-spec check_host_type_and_get_domains(host_type()) -> {ok, [domain()]} | error().
+check_host_type_and_get_domains(HostType) ->
+    case allowed(HostType) of
+        ok -> {ok, get_domains_by_host_type(HostType)};
+        Error -> Error
+    end.
+
+%% @doc What the database says of all domains, in its order of their names.
+-spec get_all_domains() -> [details()] | error().
+get_all_domains() ->
+    get_all_domains_after(#{limit => ?BATCH}, []).
+
+get_all_domains_after(Listing, Parts) ->
+    case get_all_domains(Listing) of
+        Part when is_list(Part), length(Part) < ?BATCH -> lists:append(lists:reverse(Parts, [Part]));
+        Part when is_list(Part) ->
+            #{domain := Last} = lists:last(Part),
+            get_all_domains_after(Listing#{'after' => Last}, [Part | Parts]);
+        Error -> Error
+    end.
+
+%% @doc A part of it: up to `limit' domains (1000 unless told) behind the domain `after', of this host
+%% type, with this status, whose names begin with `prefix'. The next part is the one after its last domain;
+%% a part that is shorter than the limit is the last one.
+-spec get_all_domains(listing()) -> [details()] | error().
+get_all_domains(Listing) ->
+    Keys = ['after', limit, host_type, status, prefix],
+    [] = maps:keys(maps:without(Keys, Listing)),
+    Limit = maps:get(limit, Listing, ?BATCH),
+    true = is_integer(Limit) andalso Limit >= 1 andalso Limit =< ?BATCH,
+    Choice = maps:from_list([{Key, maps:get(Key, Listing, undefined)} || Key <- ['after', host_type, prefix]]),
+    Status = status_number(maps:get(status, Listing, undefined)),
+    case mongoose_domain_operations:run({list, Choice#{status => Status}, Limit}) of
+        {ok, Rows} ->
+            [#{domain => Domain, host_type => HostType, status => Is} || {Domain, HostType, Is} <- Rows];
+        Failure ->
+            Failure
+    end.
+
+%% @doc How far the removal of a domain is. `not_found' when nobody removes it: it is gone, or was never
+%% to go.
+-spec removal_status(domain()) -> {ok, removal()} | error().
+removal_status(Domain) ->
+    case check([fun valid/1], Domain) of
+        ok ->
+            case mongoose_domain_operations:run({removal, Domain}) of
+                {ok, [Removal]} -> {ok, removal(Removal)};
+                {ok, []} -> not_found();
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+%% @doc All removals that run, were left, or failed.
+-spec get_removals() -> [removal()] | error().
+get_removals() ->
+    case mongoose_domain_operations:run(removals) of
+        {ok, Removals} -> [removal(Removal) || Removal <- Removals];
+        Failure -> Failure
+    end.
+
+%% Domain admins
+
+%% @doc Stores the password of a domain's admin, hashed (see mongoose_domain_operations), in place of the
+%% one before. The domain must be served by this node: static, or enabled.
+-spec set_domain_password(domain(), Password :: binary()) -> {ok, binary()} | error().
+set_domain_password(Domain, Password) ->
+    case check([fun valid/1, fun served/1], Domain) of
+        ok ->
+            case mongoose_domain_operations:run({put_password, Domain, Password}) of
+                {ok, ok} -> {ok, <<"Domain password set successfully">>};
+                {ok, invalid_password} -> {invalid_password, <<"The password has characters that none may have">>};
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+%% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
+%% password, and logged.
+-spec check_domain_password(domain(), Password :: binary()) ->
+    ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
+check_domain_password(Domain, Password) ->
+    case mongoose_domain_nif:check_domain(Domain) of
+        ok ->
+            case mongoose_domain_operations:run({check_password, Domain, Password}) of
+                {ok, right} -> ok;
+                {ok, wrong} -> {error, wrong_password};
+                {ok, not_found} -> {error, not_found};
+                {ok, corrupt} ->
+                    ?LOG_WARNING(#{what => scram_serialisation_corrupted, domain => Domain}),
+                    {error, wrong_password};
+                Failure -> Failure
+            end;
+        {error, _Text} ->
+            {error, not_found}
+    end.
+
+%% @doc Removes the password of a domain's admin.
+-spec delete_domain_password(domain()) -> {ok, binary()} | error().
+delete_domain_password(Domain) ->
+    case check([fun valid/1], Domain) of
+        ok ->
+            case mongoose_domain_operations:run({delete_password, Domain}) of
+                {ok, ok} -> {ok, <<"Domain password deleted successfully">>};
+                {ok, not_found} -> {not_found, <<"Domain password does not exist">>};
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+%% What needs no database is checked first, in the peer's order
+
+check([], _Domain) ->
+    ok;
+check([Rule | Rules], Domain) ->
+    case Rule(Domain) of
+        ok -> check(Rules, Domain);
+        Error -> Error
+    end.
+
+valid(Domain) ->
+    case mongoose_domain_nif:check_domain(Domain) of
+        ok -> ok;
+        {error, Text} -> {invalid_domain, Text}
+    end.
+
+dynamic(Domain) ->
+    case mongoose_domain_core:is_static(Domain) of
+        false -> ok;
+        true -> {static, <<"Domain is static">>}
+    end.
+
+allowed(HostType) ->
+    case mongoose_domain_core:is_host_type_allowed(HostType) of
+        true -> ok;
+        false -> unknown_host_type()
+    end.
+
+served(Domain) ->
+    case get_host_type(Domain) of
+        {ok, _HostType} -> ok;
+        {error, not_found} -> {not_found, <<"Given domain does not exist or is disabled">>}
+    end.
+
+check_new({Domain, HostType}) ->
+    check([fun valid/1, fun dynamic/1, fun(_) -> allowed(HostType) end], Domain).
+
+%% How the changes go
+
+set_status(Domain, Wanted) ->
+    case check([fun valid/1, fun dynamic/1], Domain) of
+        ok ->
+            case mongoose_domain_operations:run({set_status, Domain, Wanted}) of
+                {ok, Done} when Done =:= changed; Done =:= kept ->
+                    ok = wait_until_visible(),
+                    {ok, #{domain => Domain, status => Wanted}};
+                {ok, not_found} -> not_found();
+                {ok, unknown_host_type} -> unknown_host_type();
+                {ok, deleted} -> {deleted, <<"Domain has been deleted">>};
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+%% The handlers begin when this node's route is gone.
+begin_removal(Domain, HostType) ->
+    case check_new({Domain, HostType}) of
+        ok ->
+            case mongoose_domain_operations:run({begin_removal, Domain, HostType}) of
+                {ok, claimed} ->
+                    ok = wait_until_visible(),
+                    ok = mongoose_domain_remover:remove(Domain, HostType),
+                    {ok, here};
+                {ok, elsewhere} ->
+                    ok = wait_until_visible(),
+                    {ok, elsewhere};
+                {ok, not_found} -> repeated(gone, not_found());
+                {ok, wrong_host_type} -> {wrong_host_type, <<"Wrong host type was provided">>};
+                Failure -> Failure
+            end;
+        Error ->
+            Error
+    end.
+
+await_removal(Domain, HostType) ->
+    case mongoose_domain_remover:await(Domain) of
+        ok -> {ok, removed(Domain, HostType, deleted)};
+        {failed, _Why} -> removal_failed();
+        Elsewhere when Elsewhere =:= lost; Elsewhere =:= not_here -> watch_removal(Domain, HostType)
+    end.
+
+%% Somebody else removes it, or it has just ended here.
+watch_removal(Domain, HostType) ->
+    case mongoose_domain_operations:run({removal, Domain}) of
+        {ok, []} -> {ok, removed(Domain, HostType, deleted)};
+        {ok, [{_, _, {failed, _Why}, _, _, _}]} -> removal_failed();
+        {ok, [_AtWork]} ->
+            timer:sleep(?REST),
+            await_removal(Domain, HostType);
+        Failure -> Failure
+    end.
+
+%% What a success promises: this node's table shows it. The change is durable, so a table that does not
+%% show it in time is worth a warning and no error.
+wait_until_visible() ->
+    Timeout = mongoose_domain_config:visibility_timeout(),
+    ok = service_domain_db:force_check_for_updates(),
+    wait_until_visible(Timeout, erlang:monotonic_time(millisecond) + Timeout).
+
+wait_until_visible(Timeout, End) ->
+    Left = max(0, End - erlang:monotonic_time(millisecond)),
+    try service_domain_db:sync_local(Left) of
+        ok -> ok;
+        {error, _Away} when Left > ?REST ->
+            timer:sleep(?REST),
+            wait_until_visible(Timeout, End);
+        {error, Reason} -> not_visible(Timeout, Reason)
+    catch
+        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>);
+        exit:_Died when Left > ?REST ->
+            timer:sleep(?REST),
+            wait_until_visible(Timeout, End);
+        exit:{Died, _} -> not_visible(Timeout, Died)
+    end.
+
+not_visible(Timeout, Reason) ->
+    ?LOG_WARNING(#{what => domain_change_not_visible_yet, waited => Timeout, reason => Reason}).
+
+repeated(Answer, Error) ->
+    case mongoose_domain_config:repeated_operations() of
+        ok -> {ok, Answer};
+        error -> Error
+    end.
+
+is_ok({ok, _}) -> true;
+is_ok(_Error) -> false.
+
+removed(Domain, HostType, Status) ->
+    #{domain => Domain, host_type => HostType, status => Status}.
+
+not_found() -> {not_found, <<"Given domain does not exist">>}.
+
+unknown_host_type() -> {unknown_host_type, <<"Unknown host type">>}.
+
+removal_failed() -> {removal_failed, <<"A removal handler failed: the domain stays in removal">>}.
+
+status_number(undefined) -> undefined;
+status_number(disabled) -> 0;
+status_number(enabled) -> 1;
+status_number(deleting) -> 2.
+
+removal({Domain, HostType, State, Owner, Done, Of}) ->
+    Removal = #{domain => Domain, host_type => HostType, handlers => {Done, Of}},
+    case State of
+        {failed, Why} -> Removal#{state => failed, failure => Why};
+        AtWork -> Removal#{state => AtWork, owner => Owner}
+    end.

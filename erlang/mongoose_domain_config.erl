@@ -10,6 +10,7 @@
 -module(mongoose_domain_config).
 
 -export([read/0, unknown_keys/0, database_url/1]).
+-export([repeated_operations/0, visibility_timeout/0]).
 
 -export_type([t/0, service/0, problem/0]).
 
@@ -27,6 +28,11 @@
     event_cleaning_interval := pos_integer(),
     event_max_age := pos_integer(),
     pool_size := pos_integer(),
+    queue_limit := pos_integer(),
+    operation_timeout := pos_integer(),
+    visibility_timeout := pos_integer(),
+    password_iterations := pos_integer(),
+    removal_lease := pos_integer(),
     connect_timeout := pos_integer(),
     statement_timeout := pos_integer(),
     lock_timeout := pos_integer()
@@ -46,6 +52,17 @@ read() ->
     catch
         throw:{wrong, Problem} -> {error, Problem}
     end.
+
+%% @doc What a repeated change answers; may be changed at run time.
+-spec repeated_operations() -> ok | error.
+repeated_operations() ->
+    application:get_env(mongoose_domain, repeated_operations, ok).
+
+%% @doc How long a change waits until the table shows it, in milliseconds; may be changed at run time.
+-spec visibility_timeout() -> pos_integer().
+visibility_timeout() ->
+    Service = application:get_env(mongoose_domain, service_domain_db, #{}),
+    maps:get(visibility_timeout, Service, map_get(visibility_timeout, service_defaults())).
 
 %% @doc The keys in the environment that mean nothing here: most likely slips of the pen.
 -spec unknown_keys() -> [atom()].
@@ -89,7 +106,8 @@ defaults() ->
 
 service_defaults() ->
     #{poll_interval => 30000, event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4,
-      connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
+      queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
+      removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
 
 check(hosts, Hosts) when is_list(Hosts), length(Hosts) >= 0 ->
     [host(Host) || Host <- Hosts];

@@ -10,12 +10,15 @@
 -export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
+-export([operations_start/2, operations_stop/1, operation/4]).
 
--export_type([answer/0, select/0, follower/0, times/0]).
+-export_type([answer/0, select/0, follower/0, times/0, workers/0, request/0, choice/0]).
+-export_type([status/0, settings/0, removal/0]).
 
 -nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
+-nifs([operations_start/2, operations_stop/1, operation/4]).
 
 -on_load(load/0).
 
@@ -31,6 +34,36 @@
     statement_timeout := pos_integer(),
     lock_timeout := pos_integer(),
     atom() => term()
+}.
+-opaque workers() :: reference().
+-type status() :: enabled | disabled | deleting | {unknown, integer()}.
+-type settings() :: {HostType :: binary(), status()}.
+-type choice() :: #{
+    'after' := binary() | undefined,
+    host_type := binary() | undefined,
+    status := 0..2 | undefined,
+    prefix := binary() | undefined
+}.
+%% Domains have valid names and host types were named on this node, else it is a badarg.
+-type request() ::
+    {insert, [{binary(), binary()}]}
+    | {set_status, binary(), enabled | disabled}
+    | {details | delete_password | finish_removal | removal, binary()}
+    | {list, choice(), Limit :: pos_integer()}
+    | {put_password | check_password, binary(), Password :: binary()}
+    | {begin_removal, binary(), HostType :: binary()}
+    | {note_removal, binary(), Done :: non_neg_integer(), Of :: non_neg_integer()}
+    | {fail_removal, binary(), Why :: binary()}
+    | {take_over_removals, Limit :: pos_integer()}
+    | renew_removals
+    | removals.
+-type removal() :: {
+    Domain :: binary(),
+    HostType :: binary(),
+    running | orphaned | {failed, binary()},
+    Owner :: binary() | undefined,
+    Done :: non_neg_integer(),
+    Of :: non_neg_integer()
 }.
 
 %% The only configuration is the number of schedulers: the table's lock has a place for each.
@@ -98,3 +131,13 @@ follower_status(_Follower) -> ?STUB.
 
 -spec reset_progress() -> ok.
 reset_progress() -> ?STUB.
+
+-spec operations_start(binary(), map()) -> {ok, workers()} | {error, binary()}.
+operations_start(_Url, _Options) -> ?STUB.
+
+-spec operations_stop(workers()) -> ok.
+operations_stop(_Workers) -> ?STUB.
+
+-spec operation(workers(), Ticket :: non_neg_integer(), Milliseconds :: non_neg_integer(), request()) ->
+    ok | overloaded.
+operation(_Workers, _Ticket, _Limit, _Request) -> ?STUB.

@@ -1,7 +1,8 @@
-%% Supervises the process that opens the table and the service that follows the database.
+%% Supervises the process that opens the table, the service that follows the database, and the two
+%% that change it: operations, and removals.
 %%
-%% They restart apart from each other: a crashed core leaves the table open for its successor, and a
-%% crashed service leaves it as current as it was.
+%% They restart apart from each other: a crashed core leaves the table open for its successor, a
+%% crashed service leaves it as current as it was, and jobs of removal are rows in the database.
 -module(mongoose_domain_sup).
 -behaviour(supervisor).
 
@@ -26,6 +27,7 @@ restart_core([Pairs, HostTypes]) ->
 %% state and shows in crash reports, and it may hold the database's password.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
+    ok = mongoose_domain_removal:create_registry(),
     {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service}} = mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
     {ok, {Flags, [core(Hosts, HostTypes) | service(Service)]}}.
@@ -37,7 +39,9 @@ service(disabled) ->
     [];
 service(#{}) ->
     [#{id => pg_scope, start => {?MODULE, start_scope, []}},
-     #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000}].
+     #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000},
+     #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
+     #{id => mongoose_domain_remover, start => {mongoose_domain_remover, start_link, []}}].
 
 %% @private The peer's scope: in one VM with MongooseIM it is there already.
 -spec start_scope() -> {ok, pid()} | ignore.

@@ -232,6 +232,11 @@ impl Table {
         self.content.read(|content| content.allowed.contains(&host_type))
     }
 
+    /// The host types that dynamic domains may use.
+    pub fn allowed(&self) -> Vec<HostTypeId> {
+        self.content.read(|content| content.allowed.clone())
+    }
+
     /// Adds one dynamic domain, or confirms it. Errors in the order of [`InsertError`]'s variants.
     pub fn insert(&self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Result<Inserted, InsertError> {
         self.content.write(|content| match content.slot(domain, host_type) {

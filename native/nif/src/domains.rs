@@ -18,7 +18,7 @@ fn is_static(domain: Binary) -> bool {
 
 #[rustler::nif]
 fn is_host_type_allowed(host_type: Binary) -> bool {
-    find_host_type(&host_type).is_some_and(|id| table().is_allowed(id))
+    host_type_of(&host_type).is_some_and(|id| table().is_allowed(id))
 }
 
 /// The host types in the order of their answers.
@@ -71,7 +71,7 @@ fn close() -> Atom {
 fn insert(domain: Binary, host_type: Binary, source: u32) -> NifResult<Atom> {
     let source = Source(NonZeroU32::new(source).ok_or(Error::BadArg)?);
     let Ok(name) = DomainName::from_bytes(&domain) else { return Ok(atoms::invalid_domain()) };
-    let Some(host_type) = find_host_type(&host_type) else { return Ok(atoms::unknown_host_type()) };
+    let Some(host_type) = host_type_of(&host_type) else { return Ok(atoms::unknown_host_type()) };
     Ok(match table().insert(&name, host_type, source) {
         Ok(Inserted::Added) => atoms::added(),
         Ok(Inserted::Kept) => atoms::kept(),
@@ -107,7 +107,7 @@ fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<
         Select::All => Selection::All,
         Select::Static => Selection::Static,
         Select::Dynamic => Selection::Dynamic,
-        Select::HostType(name) => match find_host_type(&name) {
+        Select::HostType(name) => match host_type_of(&name) {
             Some(id) => Selection::HostType(id),
             None => return Ok((atoms::done(), Vec::<Term>::new()).encode(env)),
         },
@@ -126,6 +126,6 @@ fn counts() -> (usize, usize) {
     (counts.r#static, counts.dynamic)
 }
 
-fn find_host_type(name: &[u8]) -> Option<HostTypeId> {
+pub(crate) fn host_type_of(name: &[u8]) -> Option<HostTypeId> {
     table().host_types().id(std::str::from_utf8(name).ok()?)
 }

@@ -10,6 +10,7 @@
 mod domains;
 mod follower;
 mod lookup;
+mod operations;
 mod terms;
 
 use std::sync::{Arc, OnceLock};

@@ -7,6 +7,9 @@ pub(crate) mod atoms {
     rustler::atoms! {
         ok, error, undefined, done, what,
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
+        domain_operation, overloaded, failed, none, broken, timeout, too_late,
+        changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
+        lost, disabled, enabled, deleting, unknown, running, orphaned,
         domain_follower, ask, reports, synced, ended, stopped, panicked,
     }
 }

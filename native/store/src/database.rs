@@ -7,9 +7,9 @@ use std::time::Duration;
 use domain_core::HostTypes;
 use thiserror::Error;
 
-use crate::postgres::{PostgresStore, Target, UrlError};
-use crate::sqlite::SqliteStore;
-use crate::{Signal, Store, StoreError};
+use crate::postgres::{PostgresStore, PostgresWriter, Target, UrlError};
+use crate::sqlite::{SqliteStore, SqliteWriter};
+use crate::{Signal, Store, StoreError, Writer};
 
 /// How long a database may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,14 @@ impl Database {
         Ok(match &self.place {
             Place::Postgres(target) => Box::new(PostgresStore::connect(target, self.timeouts, host_types, signal)?),
             Place::Sqlite(file) => Box::new(SqliteStore::open(file, self.timeouts, host_types, signal)?),
+        })
+    }
+
+    /// Connects for changes, and makes sure that the tables are there and right.
+    pub fn connect_writer(&self, signal: Arc<Signal>) -> Result<Box<dyn Writer>, StoreError> {
+        Ok(match &self.place {
+            Place::Postgres(target) => Box::new(PostgresWriter::connect(target, self.timeouts, signal)?),
+            Place::Sqlite(file) => Box::new(SqliteWriter::open(file, self.timeouts)?),
         })
     }
 }

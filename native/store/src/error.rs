@@ -21,7 +21,24 @@ pub enum StoreError {
     /// The tables are not those that are needed.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The database refused a statement, or the connection broke.
+    /// The database refused a statement: it changed nothing.
+    #[error("{doing}: {reason}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        reason: String,
+    },
+    /// The database refused a statement because another transaction came first: it changed nothing,
+    /// and may well be taken the next time.
+    #[error("{doing}: {reason}")]
+    LostRace {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        reason: String,
+    },
+    /// The connection broke, and what was asked for last may have happened or not.
     #[error("{doing}: {reason}")]
     Failed {
         /// What was being done.

@@ -1,4 +1,5 @@
-//! The database of domains: one trait, [`Store`], with PostgreSQL and SQLite behind it.
+//! The database of domains: [`Store`] to follow it and [`Writer`] to change it, with PostgreSQL and
+//! SQLite behind them.
 //!
 //! Rows become types here. A domain that comes out of a store is a
 //! [`DomainName`](domain_core::DomainName) and its host type a
@@ -8,11 +9,12 @@
 //! | module | idea |
 //! |---|---|
 //! | [`store`](Store) | what a follower asks of a database |
+//! | [`writer`](Writer) | what operations ask of it |
 //! | [`row`](Row) | what a row says |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
 //! | `schema` | the tables: created when absent, refused when they are something else |
-//! | `postgres`, `sqlite` | the two stores |
+//! | `postgres`, `sqlite` | the two databases |
 
 mod database;
 mod error;
@@ -22,6 +24,7 @@ mod schema;
 mod signal;
 mod sqlite;
 mod store;
+mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
@@ -30,3 +33,7 @@ pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
 pub use signal::Signal;
 pub use store::{Bounds, Events, Store};
+pub use writer::{
+    Filter, Found, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair, Removal, RemovalBegun, Rules,
+    Settings, Status, Switch, Switched, Which, Writer,
+};

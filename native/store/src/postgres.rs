@@ -1,39 +1,28 @@
-//! PostgreSQL, by one connection that also listens for changes.
-//!
-//! The driver is tokio-postgres, the one inside the `postgres` crate, on a runtime that lives on
-//! the calling thread and runs only while that thread is in a call. The synchronous wrapper cannot
-//! give up a statement, so a server that is stopped rather than gone would hold the thread for
-//! ever; here every statement races against its deadline and the stop signal, and the wait for a
-//! notification against a wake-up from another thread.
-//!
-//! Statements go out unnamed and unprepared (`query_typed`), which costs one round trip and leaves
-//! nothing behind in the session. The one exception is COPY, once per load.
+//! PostgreSQL, followed by one connection that also listens for changes.
 
 mod connect;
 mod load;
+mod session;
 #[cfg(test)]
 mod test_server;
 mod tls;
 mod url;
+mod writer;
 
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain_core::{EventId, HostTypes};
-use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client};
 
 pub(crate) use connect::{ConnectError, Target};
 use load::{Load, LoadError, Road};
+use session::Session;
 pub use url::UrlError;
+pub(crate) use writer::PostgresWriter;
 
-use crate::error::chain;
-use crate::schema::{self, Column, Kind};
 use crate::{Bounds, Events, Row, Signal, Store, StoreError, Timeouts};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
@@ -45,37 +34,8 @@ const NOT_OFFERED: [SqlState; 3] =
     [SqlState::FEATURE_NOT_SUPPORTED, SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::SYNTAX_ERROR];
 
 pub(crate) struct PostgresStore {
-    client: Client,
-    /// Ends when the connection does, with the reason.
-    driver: tokio::task::JoinHandle<String>,
-    notified: Arc<Notify>,
-    timeouts: Timeouts,
+    session: Session,
     host_types: Arc<HostTypes>,
-    signal: Arc<Signal>,
-    runtime: LocalRuntime,
-}
-
-/// A runtime whose end waits for nobody: a name that takes minutes to look up is looked up on a
-/// thread of its own, and must not hold up a thread that was told to stop.
-struct LocalRuntime(Option<Runtime>);
-
-impl LocalRuntime {
-    fn new() -> std::io::Result<LocalRuntime> {
-        Ok(LocalRuntime(Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?)))
-    }
-
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        // Taken out by `drop` only.
-        self.0.as_ref().expect("the runtime lives as long as its owner").block_on(future)
-    }
-}
-
-impl Drop for LocalRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl PostgresStore {
@@ -85,62 +45,22 @@ impl PostgresStore {
         host_types: Arc<HostTypes>,
         signal: Arc<Signal>,
     ) -> Result<PostgresStore, StoreError> {
-        let runtime = LocalRuntime::new().map_err(|error| StoreError::failed("starting a runtime", &error))?;
-        let notified = Arc::new(Notify::new());
-        let (client, driver) = runtime.block_on(async {
-            let (client, mut connection) = tokio::select! {
-                () = signal.stopped() => return Err(StoreError::Stopped),
-                connected = target.connect() => {
-                    connected.map_err(|error| StoreError::connect(target.description(), &error))?
-                }
-            };
-            let notified = notified.clone();
-            let driver = tokio::spawn(async move {
-                loop {
-                    match poll_fn(|cx| connection.poll_message(cx)).await {
-                        Some(Ok(AsyncMessage::Notification(_))) => notified.notify_one(),
-                        Some(Ok(_)) => (),
-                        Some(Err(error)) => return chain(&error),
-                        None => return "the connection was closed".to_owned(),
-                    }
-                }
-            });
-            Ok((client, driver))
-        })?;
-        let mut store = PostgresStore { client, driver, notified, timeouts, host_types, signal, runtime };
-        store.prepare_schema()?;
+        let session = Session::connect(target, timeouts, signal)?;
+        session.prepare_schema()?;
+        let store = PostgresStore { session, host_types };
         store.listen()?;
         Ok(store)
     }
 
-    fn prepare_schema(&mut self) -> Result<(), StoreError> {
-        const DOING: &str = "reading or creating the tables";
-        let limit = self.timeouts.statement;
-        schema::prepare(
-            |table| self.call(DOING, limit, columns(&self.client, table)),
-            || self.call(DOING, limit, create_tables(&self.client)),
-            is,
-        )
-    }
-
-    fn listen(&mut self) -> Result<(), StoreError> {
+    fn listen(&self) -> Result<(), StoreError> {
+        let client = &self.session.client;
         let listen = async {
-            match self.client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
+            match client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
                 Err(error) if error.code().is_some_and(|code| NOT_OFFERED.contains(code)) => Ok(()),
                 result => result,
             }
         };
-        self.call("listening for changes", self.timeouts.statement, listen)
-    }
-
-    /// Runs a statement against its deadline and the stop signal.
-    fn call<T>(
-        &self,
-        doing: &'static str,
-        limit: Duration,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, StoreError> {
-        self.runtime.block_on(guarded(&self.signal, doing, limit, statement))
+        self.session.call("listening for changes", self.session.timeouts.statement, listen)
     }
 }
 
@@ -150,7 +70,7 @@ impl Store for PostgresStore {
         batch: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
     ) -> Result<Option<EventId>, StoreError> {
-        let Self { client, runtime, timeouts, host_types, signal, .. } = self;
+        let Self { session: Session { client, runtime, timeouts, signal, .. }, host_types } = self;
         let mut load = Load { host_types, signal, limit: timeouts.statement, batch, take, rows: Vec::new() };
         match runtime.block_on(load.run(client, Road::Copy)) {
             Err(LoadError::NotOffered) => runtime.block_on(load.run(client, Road::Pages)),
@@ -162,9 +82,9 @@ impl Store for PostgresStore {
     fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
         // Both go out at once and are answered in this order, each as of its own moment. Were the
         // bounds the older ones, events that are pruned in between would go unmissed.
-        let (client, limit) = (&self.client, i64::from(limit));
+        let (client, limit) = (&self.session.client, i64::from(limit));
         let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
-        let (rows, bounds) = self.call("reading domain_events", self.timeouts.statement, async {
+        let (rows, bounds) = self.session.call("reading domain_events", self.session.timeouts.statement, async {
             tokio::try_join!(
                 client.query_typed(
                     "SELECT e.id, e.domain, s.host_type, s.status
@@ -194,8 +114,8 @@ impl Store for PostgresStore {
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {
-        let (signal, notified, driver) = (&self.signal, &self.notified, &mut self.driver);
-        self.runtime.block_on(async {
+        let Session { signal, notified, driver, runtime, .. } = &mut self.session;
+        runtime.block_on(async {
             tokio::select! {
                 reason = driver => Err(StoreError::Failed {
                     doing: "waiting for changes",
@@ -205,47 +125,6 @@ impl Store for PostgresStore {
                 () = signal.woken(limit) => Ok(()),
             }
         })
-    }
-}
-
-async fn guarded<T>(
-    signal: &Signal,
-    doing: &'static str,
-    limit: Duration,
-    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, StoreError> {
-    tokio::select! {
-        () = signal.stopped() => Err(StoreError::Stopped),
-        result = tokio::time::timeout(limit, statement) => match result {
-            Ok(result) => result.map_err(|error| StoreError::failed(doing, &error)),
-            Err(_) => Err(StoreError::Deadline { doing, limit }),
-        },
-    }
-}
-
-async fn columns(client: &Client, table: &str) -> Result<Vec<Column>, tokio_postgres::Error> {
-    let rows = client
-        .query_typed(
-            "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
-              WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-            &[(&table, Type::TEXT)],
-        )
-        .await?;
-    rows.iter().map(|row| Ok(Column { name: row.try_get(0)?, type_name: row.try_get(1)? })).collect()
-}
-
-/// Nodes that start together on an empty database do this one after the other: two of them inside
-/// CREATE TABLE IF NOT EXISTS can collide in the catalogue.
-async fn create_tables(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let script = schema::POSTGRES;
-    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(5222, 5269); {script} COMMIT")).await
-}
-
-fn is(type_name: &str, kind: Kind) -> bool {
-    match kind {
-        Kind::BigInt => type_name == "bigint",
-        Kind::SmallInt => type_name == "smallint",
-        Kind::Text => ["character varying", "text"].contains(&type_name),
     }
 }
 

@@ -12,6 +12,11 @@ pub(crate) const POSTGRES: &str = include_str!("../../../priv/sql/postgres.sql")
 /// The same for SQLite.
 pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 
+/// The script that creates the table of removals in PostgreSQL, which only operations need.
+pub(crate) const POSTGRES_REMOVALS: &str = include_str!("../../../priv/sql/postgres_removals.sql");
+/// The same for SQLite.
+pub(crate) const SQLITE_REMOVALS: &str = include_str!("../../../priv/sql/sqlite_removals.sql");
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

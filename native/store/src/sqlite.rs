@@ -4,14 +4,19 @@
 //! way to tell another process of a change: what others write shows at the poll interval, or when
 //! somebody wakes the follower.
 
+mod writer;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use domain_core::{EventId, HostTypes};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, ErrorCode, Transaction};
+
+pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
 use crate::{Bounds, Events, Row, Signal, Store, StoreError, Timeouts};
@@ -29,12 +34,7 @@ impl SqliteStore {
         host_types: Arc<HostTypes>,
         signal: Arc<Signal>,
     ) -> Result<SqliteStore, StoreError> {
-        let connection = open(file, timeouts).map_err(|error| StoreError::Connect {
-            database: format!("sqlite:{}", file.display()),
-            reason: format!("{error} (is its directory there, and may this user write to it?)"),
-        })?;
-        prepare_schema(&connection)?;
-        Ok(SqliteStore { connection, host_types, signal })
+        Ok(SqliteStore { connection: open(file, timeouts)?, host_types, signal })
     }
 }
 
@@ -103,11 +103,33 @@ impl Store for SqliteStore {
     }
 }
 
-fn open(file: &Path, timeouts: Timeouts) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(file)?;
-    connection.busy_timeout(timeouts.lock)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+/// Opens the file and makes sure that its tables are right.
+fn open(file: &Path, timeouts: Timeouts) -> Result<Connection, StoreError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(file)?;
+        connection.busy_timeout(timeouts.lock)?;
+        use_wal(&connection, Instant::now() + timeouts.lock)?;
+        Ok(connection)
+    };
+    let connection = open().map_err(|error| StoreError::Connect {
+        database: format!("sqlite:{}", file.display()),
+        reason: format!("{error} (is its directory there, and may this user write to it?)"),
+    })?;
+    prepare_schema(&connection)?;
     Ok(connection)
+}
+
+/// The change to WAL needs the file for itself, and SQLite does not wait for that: while others open the
+/// same new file, it fails at once.
+fn use_wal(connection: &Connection, until: Instant) -> rusqlite::Result<()> {
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(fastrand::u64(1..10)));
+            }
+            result => return result,
+        }
+    }
 }
 
 fn prepare_schema(connection: &Connection) -> Result<(), StoreError> {

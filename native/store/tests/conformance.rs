@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain_core::{DomainName, EventId};
+use domain_core::EventId;
 use domain_store::{Bounds, Events, Row, Store, StoreError, Unfit};
-use support::{Fixture, LONG};
+use support::{Fixture, LONG, name};
 
 /// Names each promise once and has both stores keep it.
 macro_rules! promises {
@@ -38,10 +38,6 @@ promises! {
     a_wait_ends_when_woken
     a_wake_before_the_wait_is_not_lost
     a_stop_ends_the_wait
-}
-
-fn name(text: &str) -> DomainName {
-    DomainName::new(text).unwrap()
 }
 
 fn load(store: &mut dyn Store) -> (Vec<Row>, Option<EventId>) {

@@ -21,7 +21,8 @@ use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
-use super::{Bytes, NOT_OFFERED, guarded};
+use super::session::guarded;
+use super::{Bytes, NOT_OFFERED};
 use crate::{Row, Signal, StoreError};
 
 const DOING: &str = "loading domain_settings";
@@ -163,6 +164,7 @@ fn unreadable(error: tokio_postgres::Error) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::super::PostgresStore;
+    use super::super::session::Session;
     use super::super::test_server::TestServer;
     use super::*;
     use crate::{Database, Timeouts};
@@ -179,7 +181,7 @@ mod tests {
         let fill = "INSERT INTO domain_settings (domain, host_type, status)
                         SELECT 'tenant-' || n || '.example', 'type1', n % 4 FROM generate_series(1, 50000) n;
                     INSERT INTO domain_events (domain) VALUES ('tenant-1.example')";
-        store.runtime.block_on(store.client.batch_execute(fill)).unwrap();
+        store.session.runtime.block_on(store.session.client.batch_execute(fill)).unwrap();
 
         let mut read = |road| {
             let mut all = Vec::new();
@@ -187,7 +189,7 @@ mod tests {
                 all.extend(rows);
                 ControlFlow::Continue(())
             };
-            let PostgresStore { client, runtime, timeouts, host_types, signal, .. } = &mut store;
+            let PostgresStore { session: Session { client, runtime, timeouts, signal, .. }, host_types } = &mut store;
             let (limit, rows) = (timeouts.statement, Vec::new());
             let mut load = Load { host_types, signal, limit, batch: 999, take: &mut take, rows };
             let newest = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();

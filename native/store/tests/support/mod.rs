@@ -5,18 +5,31 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use domain_core::{HostTypeId, HostTypes};
-use domain_store::{Database, Signal, Store, StoreError, Timeouts};
+use domain_core::{DomainName, HostTypeId, HostTypes};
+use domain_store::{Database, Signal, Store, StoreError, Timeouts, Writer};
 use tempfile::TempDir;
 
 /// A name too long to lie inside an entry.
 pub const LONG: &str = "a-name-of-more-than-fifty-four-bytes-needs-memory-of-its-own.example";
 
+pub fn name(text: &str) -> DomainName {
+    DomainName::new(text).unwrap()
+}
+
+/// Waits until `condition` holds, and fails when it still does not after a long time.
+pub fn eventually(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 pub struct Fixture {
     pub opener: Opener,
-    writer: Writer,
+    plain: Plain,
     pub signal: Arc<Signal>,
     pub url: String,
 }
@@ -32,9 +45,13 @@ impl Opener {
     pub fn connect(&self) -> Result<Box<dyn Store>, StoreError> {
         self.database.connect(self.host_types.clone(), self.signal.clone())
     }
+
+    pub fn connect_writer(&self) -> Result<Box<dyn Writer>, StoreError> {
+        self.database.connect_writer(self.signal.clone())
+    }
 }
 
-enum Writer {
+enum Plain {
     Postgres(Box<postgres::Client>),
     Sqlite { connection: rusqlite::Connection, _folder: TempDir },
 }
@@ -53,7 +70,7 @@ impl Fixture {
         let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
         let url = format!("{place}/{name}");
         let client = postgres::Client::connect(&url, postgres::NoTls).expect("a connection to write by");
-        Fixture::new(url, Writer::Postgres(Box::new(client)))
+        Fixture::new(url, Plain::Postgres(Box::new(client)))
     }
 
     pub fn sqlite() -> Fixture {
@@ -61,10 +78,10 @@ impl Fixture {
         let file = folder.path().join("domains.db");
         let connection = rusqlite::Connection::open(&file).unwrap();
         connection.busy_timeout(Duration::from_secs(30)).unwrap();
-        Fixture::new(format!("sqlite:{}", file.display()), Writer::Sqlite { connection, _folder: folder })
+        Fixture::new(format!("sqlite:{}", file.display()), Plain::Sqlite { connection, _folder: folder })
     }
 
-    fn new(url: String, writer: Writer) -> Fixture {
+    fn new(url: String, plain: Plain) -> Fixture {
         let host_types = HostTypes::default();
         for name in ["type1", "type2"] {
             host_types.intern(name.as_bytes()).unwrap();
@@ -74,11 +91,15 @@ impl Fixture {
         let database = Database::parse(&url, timeouts).unwrap();
         let signal = Arc::<Signal>::default();
         let opener = Opener { database, host_types: Arc::new(host_types), signal: signal.clone() };
-        Fixture { opener, writer, signal, url }
+        Fixture { opener, plain, signal, url }
     }
 
     pub fn store(&self) -> Box<dyn Store> {
         self.opener.connect().unwrap()
+    }
+
+    pub fn writer(&self) -> Box<dyn Writer> {
+        self.opener.connect_writer().unwrap()
     }
 
     pub fn host_type(&self, name: &str) -> HostTypeId {
@@ -87,14 +108,50 @@ impl Fixture {
 
     /// Plain SQL from another connection, committed.
     pub fn write(&mut self, sql: &str) {
-        match &mut self.writer {
+        match &mut self.plain {
             // On a thread of its own: the client will not run inside a load's callback, where another
             // runtime is at work.
-            Writer::Postgres(client) => std::thread::scope(|scope| {
+            Plain::Postgres(client) => std::thread::scope(|scope| {
                 scope.spawn(|| client.batch_execute(sql)).join().expect("a writer that does not panic").unwrap();
             }),
-            Writer::Sqlite { connection, .. } => connection.execute_batch(sql).unwrap(),
+            Plain::Sqlite { connection, .. } => connection.execute_batch(sql).unwrap(),
         }
+    }
+
+    /// Plain SQL from another connection: the first column, as texts.
+    pub fn read(&mut self, sql: &str) -> Vec<String> {
+        match &mut self.plain {
+            Plain::Postgres(client) => {
+                let messages = client.simple_query(sql).unwrap();
+                let row = |message| match message {
+                    postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+                    _ => None,
+                };
+                messages.into_iter().filter_map(row).collect()
+            }
+            Plain::Sqlite { connection, .. } => {
+                let mut select = connection.prepare(sql).unwrap();
+                let text = |row: &rusqlite::Row<'_>| {
+                    Ok(match row.get(0)? {
+                        rusqlite::types::Value::Integer(number) => number.to_string(),
+                        rusqlite::types::Value::Text(text) => text,
+                        other => format!("{other:?}"),
+                    })
+                };
+                select.query_map([], text).unwrap().collect::<Result<_, _>>().unwrap()
+            }
+        }
+    }
+
+    /// Makes the database refuse every event from now on.
+    pub fn refuse_events(&mut self) {
+        let sql = match &self.plain {
+            Plain::Postgres(_) => "ALTER TABLE domain_events ADD CONSTRAINT none_today CHECK (false) NOT VALID",
+            Plain::Sqlite { .. } => {
+                "CREATE TRIGGER none_today BEFORE INSERT ON domain_events BEGIN SELECT RAISE(ABORT, 'none_today'); END"
+            }
+        };
+        self.write(sql);
     }
 
     /// Enables `tenant-1.example` and so on.
@@ -106,7 +163,7 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        if let Writer::Postgres(client) = &mut self.writer {
+        if let Plain::Postgres(client) = &mut self.plain {
             // Left behind it would only take room on a server that is thrown away.
             let (place, name) = self.url.rsplit_once('/').unwrap_or_default();
             let dropped = postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls)

@@ -1,0 +1,122 @@
+%% The owner of the native workers that change the database.
+%%
+%% run/1 hands a request over and waits for its answer; the workers answer every request within
+%% `operation_timeout', or refuse it at once when `queue_limit' requests wait. No scheduler ever waits
+%% for the database.
+%%
+%% What went wrong is logged here with its reason. The caller gets words that tell whether a change may
+%% have been made all the same, and nothing of what the database said.
+-module(mongoose_domain_operations).
+-behaviour(gen_server).
+
+-export([start_link/0, run/1, owner/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-export_type([failure/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+-type failure() :: {service_disabled | db_error | timeout, binary()} | {error, overloaded}.
+
+-record(state, {
+    workers :: mongoose_domain_nif:workers(),
+    limit :: pos_integer(),
+    owner :: binary(),
+    waiting = #{} :: #{non_neg_integer() => gen_server:from()},
+    next_ticket = 0 :: non_neg_integer()
+}).
+
+%% @doc Starts the workers as the application environment says.
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc What the database answered, or why it did not. Fails with badarg for a request that makes no sense,
+%% such as one with a text that is not UTF-8.
+-spec run(mongoose_domain_nif:request()) -> {ok, term()} | failure().
+run(Request) ->
+    %% Inside a fun, a password shows in no message and no crash report.
+    Submit = fun(Workers, Ticket, Limit) -> mongoose_domain_nif:operation(Workers, Ticket, Limit, Request) end,
+    try gen_server:call(?MODULE, {run, Submit}, infinity) of
+        badarg -> erlang:error(badarg);
+        Result -> Result
+    catch
+        exit:{noproc, _} ->
+            {service_disabled, <<"Dynamic domains service is disabled">>};
+        exit:{_Died, _} ->
+            {db_error, <<"The service stopped: the change may have been made all the same">>}
+    end.
+
+%% @doc Who this node is to others that remove domains. No two nodes are called the same, nor two lives
+%% of these workers.
+-spec owner() -> binary().
+owner() ->
+    gen_server:call(?MODULE, owner).
+
+%% gen_server
+
+-spec init([]) -> {ok, #state{}} | {stop, term()}.
+init([]) ->
+    process_flag(trap_exit, true),
+    {ok, #{service_domain_db := #{database := Database, operation_timeout := Limit} = Options}} =
+        mongoose_domain_config:read(),
+    Unique = binary:encode_hex(rand:bytes(8)),
+    Owner = iolist_to_binary(io_lib:format("~s/~s/~s", [node(), os:getpid(), Unique])),
+    case start_workers(mongoose_domain_config:database_url(Database), Options#{owner => Owner}) of
+        {ok, Workers} -> {ok, #state{workers = Workers, limit = Limit, owner = Owner}};
+        {error, Problem} -> {stop, {wrong_configuration, Problem}}
+    end.
+
+start_workers({ok, Url}, Options) ->
+    case mongoose_domain_nif:operations_start(Url, Options) of
+        {ok, Workers} -> {ok, Workers};
+        {error, Text} -> {error, #{key => service_domain_db, value => '(not shown)', expected => Text}}
+    end;
+start_workers({error, Problem}, _Options) ->
+    {error, Problem}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call({run, Submit}, From, #state{workers = Workers, limit = Limit, next_ticket = Ticket} = State) ->
+    Next = State#state{next_ticket = Ticket + 1},
+    try Submit(Workers, Ticket, Limit) of
+        ok -> {noreply, Next#state{waiting = maps:put(Ticket, From, State#state.waiting)}};
+        overloaded -> {reply, {error, overloaded}, Next}
+    catch
+        error:_NoSense -> {reply, badarg, Next}
+    end;
+handle_call(owner, _From, #state{owner = Owner} = State) ->
+    {reply, Owner, State};
+handle_call(Request, _From, State) ->
+    ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_info({domain_operation, Ticket, Result}, #state{waiting = Waiting} = State) ->
+    {From, Others} = maps:take(Ticket, Waiting),
+    gen_server:reply(From, answer(Result)),
+    {noreply, State#state{waiting = Others}};
+handle_info({'EXIT', _Parent, Reason}, State) ->
+    {stop, Reason, State};
+handle_info(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{workers = Workers}) ->
+    mongoose_domain_nif:operations_stop(Workers).
+
+answer({ok, Answer}) ->
+    {ok, Answer};
+answer({failed, Doubt, Reason}) ->
+    ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
+    case Doubt of
+        none -> {db_error, <<"Database error: nothing was changed">>};
+        broken -> {db_error, <<"Database error: the change may have been made all the same">>};
+        too_late -> {timeout, <<"The database did not answer in time: nothing was changed">>};
+        timeout -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}
+    end.

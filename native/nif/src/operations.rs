@@ -1,0 +1,290 @@
+//! The workers that change domains, seen from the process that owns them.
+//!
+//! The owner gets one message per request: `{domain_operation, Ticket, {ok, Answer}}` or
+//! `{domain_operation, Ticket, {failed, Doubt, Text}}`, where the text is for the log alone.
+
+use std::time::Duration;
+
+use domain_core::{DomainName, HostTypeId};
+use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
+use domain_store::{
+    Database, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal, RemovalBegun, Settings,
+    Status, Switch, Switched, Timeouts,
+};
+use rustler::{
+    Atom, Binary, Decoder, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum,
+    OwnedEnv, Resource, ResourceArc, Term,
+};
+
+use crate::domains::host_type_of;
+use crate::table;
+use crate::terms::{atoms, binary, error_term};
+
+/// Ends the workers when the process that started them dies.
+struct Handle(Workers);
+
+#[rustler::resource_impl]
+impl Resource for Handle {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    fn down<'a>(&'a self, _env: Env<'a>, _owner: LocalPid, _monitor: Monitor) {
+        self.0.stop();
+    }
+}
+
+/// Times in milliseconds.
+#[derive(NifMap)]
+struct Settled<'a> {
+    connect_timeout: u64,
+    statement_timeout: u64,
+    lock_timeout: u64,
+    pool_size: u32,
+    queue_limit: usize,
+    password_iterations: u32,
+    removal_lease: u64,
+    owner: Binary<'a>,
+}
+
+/// Starts workers for the calling process. Reads the files that the URL names, hence the dirty
+/// scheduler.
+#[rustler::nif(schedule = "DirtyIo")]
+fn operations_start<'a>(env: Env<'a>, url: Binary, options: Settled) -> Term<'a> {
+    match start(env, &url, &options) {
+        Ok(handle) => (atoms::ok(), handle).encode(env),
+        Err(error) => error_term(env, error),
+    }
+}
+
+fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>, String> {
+    let timeouts = Timeouts {
+        connect: Duration::from_millis(settled.connect_timeout),
+        statement: Duration::from_millis(settled.statement_timeout),
+        lock: Duration::from_millis(settled.lock_timeout),
+    };
+    let url = text(url).ok_or("the database URL is not UTF-8")?;
+    let database = Database::parse(url, timeouts).map_err(|error| error.to_string())?;
+    let options = Options {
+        workers: settled.pool_size,
+        queue: settled.queue_limit,
+        iterations: Iterations::new(settled.password_iterations).ok_or("password_iterations is at most 10000000")?,
+        owner: text(&settled.owner).ok_or("the owner's name is not UTF-8")?.to_owned(),
+        lease: Duration::from_millis(settled.removal_lease),
+    };
+    let workers = Workers::start(table().clone(), database, options)
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let handle = ResourceArc::new(Handle(workers));
+    if handle.monitor(Some(env), &env.pid()).is_none() {
+        handle.0.stop();
+    }
+    Ok(handle)
+}
+
+#[derive(NifUnitEnum)]
+enum Wanted {
+    Enabled,
+    Disabled,
+}
+
+#[derive(NifMap)]
+#[rustler(decode)]
+struct Choice<'a> {
+    after: Maybe<Binary<'a>>,
+    host_type: Maybe<Binary<'a>>,
+    status: Maybe<i16>,
+    prefix: Maybe<Binary<'a>>,
+}
+
+/// A value, or `undefined`.
+struct Maybe<T>(Option<T>);
+
+impl<'a, T: Decoder<'a>> Decoder<'a> for Maybe<T> {
+    fn decode(term: Term<'a>) -> NifResult<Self> {
+        if term == atoms::undefined().to_term(term.get_env()) {
+            Ok(Maybe(None))
+        } else {
+            Ok(Maybe(Some(term.decode()?)))
+        }
+    }
+}
+
+#[derive(NifTaggedEnum)]
+#[rustler(decode)]
+enum Request<'a> {
+    Insert(Vec<(Binary<'a>, Binary<'a>)>),
+    SetStatus(Binary<'a>, Wanted),
+    Details(Binary<'a>),
+    List(Choice<'a>, u32),
+    PutPassword(Binary<'a>, Binary<'a>),
+    CheckPassword(Binary<'a>, Binary<'a>),
+    DeletePassword(Binary<'a>),
+    BeginRemoval(Binary<'a>, Binary<'a>),
+    RenewRemovals,
+    NoteRemoval(Binary<'a>, u32, u32),
+    FailRemoval(Binary<'a>, Binary<'a>),
+    FinishRemoval(Binary<'a>),
+    TakeOverRemovals(u32),
+    Removals,
+    Removal(Binary<'a>),
+}
+
+/// The answer comes to the calling process, within `limit` milliseconds.
+#[rustler::nif]
+fn operation(env: Env, handle: ResourceArc<Handle>, ticket: u64, limit: u64, request: Request) -> NifResult<Atom> {
+    let owner = env.pid();
+    let reply = move |result: Result<Answer, Failure>| {
+        // An owner that is gone needs no answer.
+        let _ = OwnedEnv::new()
+            .send_and_clear(&owner, |env| (atoms::domain_operation(), ticket, result_term(env, result)).encode(env));
+    };
+    Ok(match handle.0.submit(order(request)?, Duration::from_millis(limit), Box::new(reply)) {
+        Ok(()) => atoms::ok(),
+        Err(_full) => atoms::overloaded(),
+    })
+}
+
+#[rustler::nif]
+fn operations_stop(handle: ResourceArc<Handle>) -> Atom {
+    handle.0.stop();
+    atoms::ok()
+}
+
+fn order(request: Request) -> NifResult<Order> {
+    Ok(match request {
+        Request::Insert(pairs) => {
+            let pairs: NifResult<_> =
+                pairs.iter().map(|(domain, name)| Ok((proven(domain)?, host_type(name)?))).collect();
+            Order::Insert(pairs?)
+        }
+        Request::SetStatus(domain, Wanted::Enabled) => Order::Switch(proven(&domain)?, Switch::Enabled),
+        Request::SetStatus(domain, Wanted::Disabled) => Order::Switch(proven(&domain)?, Switch::Disabled),
+        Request::Details(domain) => Order::Details(proven(&domain)?),
+        Request::List(choice, limit) => {
+            let owned = |Maybe(text): Maybe<Binary>| text.map(|text| string(&text)).transpose();
+            let (after, host_type) = (owned(choice.after)?, owned(choice.host_type)?);
+            Order::List(Filter { after, host_type, status: choice.status.0, prefix: owned(choice.prefix)? }, limit)
+        }
+        Request::PutPassword(domain, password) => Order::PutPassword(proven(&domain)?, Secret(string(&password)?)),
+        Request::CheckPassword(domain, password) => Order::CheckPassword(proven(&domain)?, Secret(string(&password)?)),
+        Request::DeletePassword(domain) => Order::DeletePassword(proven(&domain)?),
+        Request::BeginRemoval(domain, name) => Order::BeginRemoval(proven(&domain)?, host_type(&name)?),
+        Request::RenewRemovals => Order::RenewRemovals,
+        Request::NoteRemoval(domain, done, of) => Order::NoteRemoval(proven(&domain)?, Handlers { done, of }),
+        Request::FailRemoval(domain, failure) => Order::FailRemoval(proven(&domain)?, string(&failure)?),
+        Request::FinishRemoval(domain) => Order::FinishRemoval(proven(&domain)?),
+        Request::TakeOverRemovals(limit) => Order::TakeOverRemovals(limit),
+        Request::Removals => Order::Removals(None),
+        Request::Removal(domain) => Order::Removals(Some(proven(&domain)?)),
+    })
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn string(bytes: &[u8]) -> NifResult<String> {
+    text(bytes).map(str::to_owned).ok_or(Error::BadArg)
+}
+
+fn proven(domain: &[u8]) -> NifResult<DomainName> {
+    DomainName::from_bytes(domain).map_err(|_| Error::BadArg)
+}
+
+fn host_type(name: &[u8]) -> NifResult<HostTypeId> {
+    host_type_of(name).ok_or(Error::BadArg)
+}
+
+fn result_term<'a>(env: Env<'a>, result: Result<Answer, Failure>) -> Term<'a> {
+    match result {
+        Ok(answer) => (atoms::ok(), answer_term(env, &answer)).encode(env),
+        Err(failure) => {
+            let doubt = match failure.doubt() {
+                Doubt::None => atoms::none(),
+                Doubt::Broken => atoms::broken(),
+                Doubt::Timeout => atoms::timeout(),
+                Doubt::TooLate => atoms::too_late(),
+            };
+            (atoms::failed(), doubt, binary(env, failure.to_string().as_bytes())).encode(env)
+        }
+    }
+}
+
+fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
+    let word = |atom: Atom| atom.encode(env);
+    match answer {
+        Answer::Inserted(outcomes) => outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                Inserted::Added(_event) => word(atoms::added()),
+                Inserted::Exists(settings) => settings_term(env, settings),
+            })
+            .collect::<Vec<_>>()
+            .encode(env),
+        Answer::Switched(Switched::Changed(_event)) => word(atoms::changed()),
+        Answer::Switched(Switched::Already) => word(atoms::kept()),
+        Answer::Switched(Switched::NotFound)
+        | Answer::Begun(RemovalBegun::NotFound)
+        | Answer::Checked(PasswordCheck::NotFound)
+        | Answer::Deleted(Found::No)
+        | Answer::Details(None) => word(atoms::not_found()),
+        Answer::Switched(Switched::UnknownHostType) => word(atoms::unknown_host_type()),
+        Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
+        Answer::Details(Some(settings)) => settings_term(env, settings),
+        Answer::Listed(rows) => rows.iter().map(|row| listed_term(env, row)).collect::<Vec<_>>().encode(env),
+        Answer::Stored | Answer::Deleted(Found::Yes) => word(atoms::ok()),
+        Answer::Refused => word(atoms::invalid_password()),
+        Answer::Checked(PasswordCheck::Right) => word(atoms::right()),
+        Answer::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
+        Answer::Checked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
+        Answer::Begun(RemovalBegun::Claimed(_event)) => word(atoms::claimed()),
+        Answer::Begun(RemovalBegun::Elsewhere(_event)) => word(atoms::elsewhere()),
+        Answer::Begun(RemovalBegun::WrongHostType) => word(atoms::wrong_host_type()),
+        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => {
+            jobs.iter().map(|job| job_term(env, job)).collect::<Vec<_>>().encode(env)
+        }
+        Answer::Noted(Held::Yes) => word(atoms::held()),
+        Answer::Noted(Held::No) => word(atoms::lost()),
+        Answer::Removals(removals) => {
+            removals.iter().map(|removal| removal_term(env, removal)).collect::<Vec<_>>().encode(env)
+        }
+    }
+}
+
+/// `{Domain, HostType}`.
+fn job_term<'a>(env: Env<'a>, Job { domain, host_type }: &Job) -> Term<'a> {
+    (binary(env, domain.as_bytes()), binary(env, host_type.as_bytes())).encode(env)
+}
+
+/// `{HostType, Status}`.
+fn settings_term<'a>(env: Env<'a>, settings: &Settings) -> Term<'a> {
+    (binary(env, settings.host_type.as_bytes()), status_term(env, settings.status)).encode(env)
+}
+
+fn status_term(env: Env, status: Status) -> Term {
+    match status {
+        Status::Disabled => atoms::disabled().encode(env),
+        Status::Enabled => atoms::enabled().encode(env),
+        Status::Deleting => atoms::deleting().encode(env),
+        Status::Unknown(number) => (atoms::unknown(), number).encode(env),
+    }
+}
+
+/// `{Domain, HostType, Status}`.
+fn listed_term<'a>(env: Env<'a>, Listed { domain, settings }: &Listed) -> Term<'a> {
+    let host_type = binary(env, settings.host_type.as_bytes());
+    (binary(env, domain.as_bytes()), host_type, status_term(env, settings.status)).encode(env)
+}
+
+/// `{Domain, HostType, running | orphaned | {failed, Text}, Owner | undefined, Done, Of}`.
+fn removal_term<'a>(env: Env<'a>, removal: &Removal) -> Term<'a> {
+    let optional = |text: &Option<String>| match text {
+        Some(text) => binary(env, text.as_bytes()),
+        None => atoms::undefined().encode(env),
+    };
+    let state = match (&removal.owner, removal.lease) {
+        (None, _) => (atoms::failed(), optional(&removal.failure)).encode(env),
+        (Some(_), LeaseState::Running) => atoms::running().encode(env),
+        (Some(_), LeaseState::Ended) => atoms::orphaned().encode(env),
+    };
+    let (domain, host_type) = (binary(env, removal.domain.as_bytes()), binary(env, removal.host_type.as_bytes()));
+    (domain, host_type, state, optional(&removal.owner), removal.handlers.done, removal.handlers.of).encode(env)
+}

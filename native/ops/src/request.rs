@@ -1,0 +1,142 @@
+//! What can be asked of the workers, and what they answer.
+
+use std::fmt;
+
+use domain_core::{DomainName, HostTypeId};
+use domain_store::{
+    Filter, Found, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings, StoreError, Switch, Switched,
+};
+use thiserror::Error;
+
+/// One operation.
+pub enum Request {
+    /// Adds domains; none may be there twice.
+    Insert(Vec<(DomainName, HostTypeId)>),
+    /// Enables or disables a domain.
+    Switch(DomainName, Switch),
+    /// Reads a domain's row.
+    Details(DomainName),
+    /// Reads up to so many rows.
+    List(Filter, u32),
+    /// Stores an admin's password.
+    PutPassword(DomainName, Secret),
+    /// Compares an admin's password.
+    CheckPassword(DomainName, Secret),
+    /// Removes an admin's password.
+    DeletePassword(DomainName),
+    /// Marks a domain as in removal and takes the job.
+    BeginRemoval(DomainName, HostTypeId),
+    /// Prolongs the jobs that this node has.
+    RenewRemovals,
+    /// Writes down how far a job is.
+    NoteRemoval(DomainName, Handlers),
+    /// Gives a job up, and says why.
+    FailRemoval(DomainName, String),
+    /// Deletes the domain of a job.
+    FinishRemoval(DomainName),
+    /// Takes up to so many jobs that were left.
+    TakeOverRemovals(u32),
+    /// Reads the job of one domain, or all.
+    Removals(Option<DomainName>),
+}
+
+/// A password on its way; it is shown nowhere.
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Of [`Request::Insert`]: one per pair, in order.
+    Inserted(Vec<Inserted>),
+    /// Of [`Request::Switch`].
+    Switched(Switched),
+    /// Of [`Request::Details`]: nothing when there is no row.
+    Details(Option<Settings>),
+    /// Of [`Request::List`].
+    Listed(Vec<Listed>),
+    /// Of [`Request::PutPassword`].
+    Stored,
+    /// Of [`Request::PutPassword`], when resourceprep refuses the password.
+    Refused,
+    /// Of [`Request::CheckPassword`].
+    Checked(PasswordCheck),
+    /// Of [`Request::DeletePassword`].
+    Deleted(Found),
+    /// Of [`Request::BeginRemoval`].
+    Begun(RemovalBegun),
+    /// Of [`Request::RenewRemovals`].
+    Renewed(Vec<Job>),
+    /// Of [`Request::NoteRemoval`], [`Request::FailRemoval`] and [`Request::FinishRemoval`].
+    Noted(Held),
+    /// Of [`Request::TakeOverRemovals`].
+    TakenOver(Vec<Job>),
+    /// Of [`Request::Removals`].
+    Removals(Vec<Removal>),
+}
+
+/// How a password compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordCheck {
+    /// It is the stored one.
+    Right,
+    /// It is another one.
+    Wrong,
+    /// Nobody could tell: what is stored makes no sense.
+    Corrupt,
+    /// None is stored.
+    NotFound,
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// There was no connection to be had.
+    #[error("no connection: {0}")]
+    Unavailable(String),
+    /// The database failed it.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    /// Its time was over before anything was done.
+    #[error("its time was over before its turn came")]
+    TooLate,
+    /// Others came first, again and again.
+    #[error("others came first {0} times")]
+    Crowded(u32),
+    /// No random numbers are to be had on this machine.
+    #[error("no random numbers: {0}")]
+    NoRandom(String),
+    /// The worker panicked.
+    #[error("the worker panicked: {0}")]
+    Panicked(String),
+}
+
+/// Whether a change that failed may have been made all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It was not made.
+    None,
+    /// Nobody knows: the connection broke before the answer.
+    Broken,
+    /// Nobody knows: the answer did not come in time.
+    Timeout,
+    /// It was not made, for lack of time.
+    TooLate,
+}
+
+impl Failure {
+    /// Whether the change may have been made all the same.
+    pub fn doubt(&self) -> Doubt {
+        match self {
+            Failure::Database(StoreError::Deadline { .. }) => Doubt::Timeout,
+            Failure::Database(StoreError::Failed { .. } | StoreError::Stopped) | Failure::Panicked(_) => Doubt::Broken,
+            Failure::TooLate => Doubt::TooLate,
+            Failure::Database(_) | Failure::Unavailable(_) | Failure::Crowded(_) | Failure::NoRandom(_) => Doubt::None,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A request becomes calls of a writer.
+//!
+//! A change that lost a race against another transaction is run again, a bounded number of times and
+//! within the caller's time: whoever wins, one of them does.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, HostTypeId, HostTypes, Table};
+use domain_store::{Lease, NewPair, Rules, StoreError, Which, Writer};
+
+use crate::password::{self, PasswordError, Verdict};
+use crate::pool::{Condition, Pool};
+use crate::request::Secret;
+use crate::{Answer, Failure, Options, PasswordCheck, Request};
+
+/// How often a change is tried.
+const TRIES: u32 = 10;
+/// The rest after a lost race, times the number of races and a random part.
+const REST: Duration = Duration::from_millis(5);
+
+/// What all workers share.
+pub(crate) struct Work {
+    pub(crate) pool: Pool,
+    pub(crate) table: Arc<Table>,
+    pub(crate) options: Options,
+}
+
+impl Work {
+    /// Does what is asked.
+    pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+        match request {
+            Request::Insert(pairs) => self.insert(pairs, until),
+            Request::Switch(domain, wanted) => {
+                let allowed = self.allowed();
+                let rules = Rules { allowed: &allowed };
+                self.write(until, |writer| writer.set_status(domain, *wanted, rules, until).map(Answer::Switched))
+            }
+            Request::Details(domain) => self.write(until, |writer| writer.settings(domain, until).map(Answer::Details)),
+            Request::List(filter, limit) => {
+                self.write(until, |writer| writer.list(filter, *limit, until).map(Answer::Listed))
+            }
+            Request::PutPassword(domain, secret) => self.put_password(domain, secret, until),
+            Request::CheckPassword(domain, secret) => self.check_password(domain, secret, until),
+            Request::DeletePassword(domain) => {
+                self.write(until, |writer| writer.delete_password(domain, until).map(Answer::Deleted))
+            }
+            Request::BeginRemoval(domain, host_type) => {
+                let host_type = self.name(*host_type);
+                let lease = self.lease();
+                self.write(until, |writer| writer.begin_removal(domain, &host_type, lease, until).map(Answer::Begun))
+            }
+            Request::RenewRemovals => {
+                self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Answer::Renewed))
+            }
+            Request::NoteRemoval(domain, handlers) => {
+                let lease = self.lease();
+                self.write(until, |writer| writer.note_removal(domain, *handlers, lease, until).map(Answer::Noted))
+            }
+            Request::FailRemoval(domain, failure) => {
+                let owner = &self.options.owner;
+                self.write(until, |writer| writer.fail_removal(domain, owner, failure, until).map(Answer::Noted))
+            }
+            Request::FinishRemoval(domain) => {
+                let owner = &self.options.owner;
+                self.write(until, |writer| writer.finish_removal(domain, owner, until).map(Answer::Noted))
+            }
+            Request::TakeOverRemovals(limit) => {
+                let allowed = self.allowed();
+                let (lease, rules) = (self.lease(), Rules { allowed: &allowed });
+                self.write(until, |writer| {
+                    writer.take_over_removals(lease, rules, *limit, until).map(Answer::TakenOver)
+                })
+            }
+            Request::Removals(domain) => {
+                let which = domain.as_ref().map_or(Which::All, Which::One);
+                self.write(until, |writer| writer.removals(which, until).map(Answer::Removals))
+            }
+        }
+    }
+
+    fn insert(&self, pairs: &[(DomainName, HostTypeId)], until: Instant) -> Result<Answer, Failure> {
+        let named: Vec<_> = pairs.iter().map(|(domain, id)| (domain, self.name(*id))).collect();
+        let pairs: Vec<_> = named.iter().map(|(domain, host_type)| NewPair { domain, host_type }).collect();
+        self.write(until, |writer| writer.insert(&pairs, until).map(Answer::Inserted))
+    }
+
+    fn put_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
+        let stored = match password::hash(secret, self.options.iterations) {
+            Ok(stored) => stored,
+            Err(PasswordError::Refused) => return Ok(Answer::Refused),
+            Err(PasswordError::NoRandom(error)) => return Err(Failure::NoRandom(error.to_string())),
+        };
+        self.write(until, |writer| writer.put_password(domain, &stored, until).map(|()| Answer::Stored))
+    }
+
+    fn check_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
+        let mut stored = None;
+        self.write(until, |writer| {
+            stored = writer.password(domain, until)?;
+            Ok(Answer::Stored)
+        })?;
+        Ok(Answer::Checked(match stored.map(|stored| password::verify(secret, &stored)) {
+            None => PasswordCheck::NotFound,
+            Some(Verdict::Right) => PasswordCheck::Right,
+            Some(Verdict::Wrong) => PasswordCheck::Wrong,
+            Some(Verdict::Corrupt(_)) => PasswordCheck::Corrupt,
+        }))
+    }
+
+    /// Uses a connection, again after each lost race.
+    fn write(
+        &self,
+        until: Instant,
+        mut call: impl FnMut(&mut dyn Writer) -> Result<Answer, StoreError>,
+    ) -> Result<Answer, Failure> {
+        for race in 1..=TRIES {
+            let mut connection = self.pool.get(until)?;
+            match call(&mut *connection.writer) {
+                Ok(answer) => return Ok(answer),
+                Err(StoreError::LostRace { .. }) => {
+                    drop(connection);
+                    thread::sleep(REST.mul_f64(f64::from(race) * fastrand::f64()));
+                }
+                Err(error @ StoreError::Refused { .. }) => return Err(error.into()),
+                Err(error) => {
+                    connection.condition = Condition::Broken;
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(Failure::Crowded(TRIES))
+    }
+
+    fn lease(&self) -> Lease<'_> {
+        let milliseconds = i64::try_from(self.options.lease.as_millis()).unwrap_or(i64::MAX);
+        Lease { owner: &self.options.owner, milliseconds }
+    }
+
+    fn host_types(&self) -> &HostTypes {
+        self.table.host_types()
+    }
+
+    fn name(&self, id: HostTypeId) -> String {
+        self.host_types().name(id).to_string()
+    }
+
+    fn allowed(&self) -> Vec<String> {
+        self.table.allowed().into_iter().map(|id| self.name(id)).collect()
+    }
+}

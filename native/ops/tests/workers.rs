@@ -1,0 +1,530 @@
+//! What workers promise, on PostgreSQL and on SQLite; and what becomes of requests when the database
+//! hangs, goes or was never there.
+//!
+//! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may
+//! be created, as `make test` provides.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, EventId, HostTypeId, Table};
+use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
+use domain_store::{
+    Database, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, RemovalBegun, Settings, Signal, Status,
+    StoreError, Switch, Switched, Timeouts,
+};
+use tempfile::TempDir;
+
+/// Names each promise once and has both databases keep it.
+macro_rules! promises {
+    ($($promise:ident)*) => {
+        mod postgres_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Bench::postgres()) })* }
+        mod sqlite_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Bench::sqlite()) })* }
+    };
+}
+
+promises! {
+    every_request_is_answered
+    a_password_is_right_or_wrong_or_not_there
+    a_password_that_resourceprep_refuses_is_not_stored
+    a_corrupt_stored_password_is_told_apart_from_a_wrong_one
+    a_request_without_time_is_answered_too_late
+    a_stop_answers_everything_that_waits_and_ends_the_threads
+    a_dropped_handle_lets_the_workers_answer_what_waits_and_end
+    instances_that_add_the_same_domains_at_once_add_each_once
+}
+
+/// Far longer than any test takes: who waits for it has failed.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A database of its own for each test, and a table that allows type1 and type2.
+struct Bench {
+    url: String,
+    table: Arc<Table>,
+    /// For plain SQL.
+    client: Option<postgres::Client>,
+    _folder: Option<TempDir>,
+}
+
+impl Bench {
+    fn postgres() -> Bench {
+        let url = new_url();
+        create(&url);
+        let client = postgres::Client::connect(&url, postgres::NoTls).expect("a connection for plain SQL");
+        Bench { url, table: table(), client: Some(client), _folder: None }
+    }
+
+    fn sqlite() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("domains.db").display());
+        Bench { url, table: table(), client: None, _folder: Some(folder) }
+    }
+
+    fn workers(&self, count: u32, queue: usize) -> Workers {
+        start(&self.url, &self.table, count, queue)
+    }
+
+    fn host_type(&self, name: &str) -> HostTypeId {
+        self.table.host_types().id(name).unwrap()
+    }
+
+    fn pair(&self, domain: &str) -> (DomainName, HostTypeId) {
+        (name(domain), self.host_type("type1"))
+    }
+
+    fn client(&mut self) -> &mut postgres::Client {
+        self.client.as_mut().expect("a test of PostgreSQL")
+    }
+
+    /// Holds the table of domains until it is dropped. A connection of its own, since what a transaction
+    /// sees of other connections stays the same.
+    fn lock(&self) -> postgres::Client {
+        let mut client = postgres::Client::connect(&self.url, postgres::NoTls).unwrap();
+        client.batch_execute("BEGIN; LOCK TABLE domain_settings").unwrap();
+        client
+    }
+
+    /// How many of the workers' connections `condition` holds for.
+    fn connections(&mut self, condition: &str) -> i64 {
+        let ours = "datname = current_database() AND application_name = 'mongoose_domain'";
+        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE {ours} AND {condition}");
+        self.client().query_one(&sql, &[]).unwrap().get(0)
+    }
+
+    /// Waits until that many connections wait for a lock.
+    fn hang(&mut self, count: i64) {
+        eventually(|| self.connections("wait_event_type = 'Lock'") == count);
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if self.client.is_some() {
+            drop_database(&self.url);
+        }
+    }
+}
+
+/// The URL of a database that is not there yet.
+fn new_url() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var("MONGOOSE_DOMAIN_TEST_PG").expect(
+        "MONGOOSE_DOMAIN_TEST_PG is not set: it is the URL of a PostgreSQL server where this test may create \
+         databases. `make test` starts one and sets it; `scripts/postgres` starts one by hand",
+    );
+    let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
+    format!("{place}/ops_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn create(url: &str) {
+    beside(url, |name| format!("CREATE DATABASE {name}")).expect("a database for this test");
+}
+
+fn drop_database(url: &str) {
+    // Left behind it would only take room on a server that is thrown away.
+    let _ = beside(url, |name| format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+}
+
+/// Runs a statement about a database in another one of its server.
+fn beside(url: &str, sql: impl FnOnce(&str) -> String) -> Result<(), postgres::Error> {
+    let (place, name) = url.rsplit_once('/').expect("a URL that names a database");
+    postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls)?.batch_execute(&sql(name))
+}
+
+fn table() -> Arc<Table> {
+    let table = Table::new(1);
+    let allowed = ["type1", "type2"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
+    table.open(&[], allowed);
+    Arc::new(table)
+}
+
+fn database(url: &str) -> Database {
+    Database::parse(url, Timeouts { connect: LONG, statement: LONG, lock: LONG }).unwrap()
+}
+
+fn start(url: &str, table: &Arc<Table>, workers: u32, queue: usize) -> Workers {
+    static LIVES: AtomicU32 = AtomicU32::new(0);
+    let options = Options {
+        workers,
+        queue,
+        iterations: Iterations::new(10).unwrap(),
+        owner: format!("node-{}", LIVES.fetch_add(1, Ordering::Relaxed)),
+        lease: Duration::from_secs(3600),
+    };
+    Workers::start(table.clone(), database(url), options).unwrap()
+}
+
+fn name(text: &str) -> DomainName {
+    DomainName::new(text).unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret(text.to_owned())
+}
+
+type Outcome = Result<Answer, Failure>;
+
+fn submit(workers: &Workers, request: Request, limit: Duration) -> Result<Receiver<Outcome>, Overloaded> {
+    let (reply, answer) = channel();
+    workers.submit(request, limit, Box::new(move |result| drop(reply.send(result))))?;
+    Ok(answer)
+}
+
+/// The one answer. A reply that was dropped without being called fails the test.
+fn heard(answer: &Receiver<Outcome>) -> Outcome {
+    answer.recv_timeout(LONG).expect("an answer")
+}
+
+fn try_ask(workers: &Workers, request: Request, limit: Duration) -> Outcome {
+    heard(&submit(workers, request, limit).unwrap())
+}
+
+fn ask(workers: &Workers, request: Request) -> Answer {
+    try_ask(workers, request, LONG).unwrap()
+}
+
+/// Waits until `condition` holds, and fails when it still does not after a long time.
+fn eventually(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until the workers' threads are gone: each holds the table.
+fn threads_end(bench: &Bench) {
+    eventually(|| Arc::strong_count(&bench.table) == 1);
+}
+
+fn every_request_is_answered(bench: &mut Bench) {
+    let workers = bench.workers(2, 10);
+    let a = || name("a.example");
+    let settings = |status| Settings { host_type: "type1".to_owned(), status };
+    let job = || Job { domain: "a.example".to_owned(), host_type: "type1".to_owned() };
+
+    let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"))];
+    match ask(&workers, Request::Insert(pairs)) {
+        Answer::Inserted(all) => assert!(matches!(all[..], [Inserted::Added(_), Inserted::Added(_)]), "{all:?}"),
+        other => panic!("{other:?}"),
+    }
+    let again = ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
+    assert_eq!(again, Answer::Inserted(vec![Inserted::Exists(settings(Status::Enabled))]));
+
+    let off = ask(&workers, Request::Switch(a(), Switch::Disabled));
+    assert!(matches!(off, Answer::Switched(Switched::Changed(_))), "{off:?}");
+    assert_eq!(ask(&workers, Request::Switch(a(), Switch::Disabled)), Answer::Switched(Switched::Already));
+    let none = ask(&workers, Request::Switch(name("none.example"), Switch::Enabled));
+    assert_eq!(none, Answer::Switched(Switched::NotFound));
+
+    assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(Some(settings(Status::Disabled))));
+    assert_eq!(ask(&workers, Request::Details(name("none.example"))), Answer::Details(None));
+    let filter = Filter { status: Some(0), ..Filter::default() };
+    let row = Listed { domain: "a.example".to_owned(), settings: settings(Status::Disabled) };
+    assert_eq!(ask(&workers, Request::List(filter, 10)), Answer::Listed(vec![row]));
+
+    let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type));
+    assert_eq!(ask(&workers, begin("type2")), Answer::Begun(RemovalBegun::WrongHostType));
+    let begun = ask(&workers, begin("type1"));
+    assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
+    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(vec![job()]));
+    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Answer::TakenOver(vec![]));
+    let handlers = Handlers { done: 1, of: 2 };
+    assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Answer::Noted(Held::Yes));
+    for which in [None, Some(a())] {
+        match ask(&workers, Request::Removals(which)) {
+            Answer::Removals(jobs) => {
+                assert_eq!(jobs.len(), 1);
+                assert_eq!((jobs[0].handlers, jobs[0].lease), (handlers, LeaseState::Running));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ask(&workers, Request::FailRemoval(a(), "on purpose".to_owned())), Answer::Noted(Held::Yes));
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::No));
+    let begun = ask(&workers, begin("type1"));
+    assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::Yes));
+    assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(None));
+}
+
+fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
+    let workers = bench.workers(2, 10);
+    let a = || name("a.example");
+    let check = |text| ask(&workers, Request::CheckPassword(a(), secret(text)));
+    assert_eq!(check("secret"), Answer::Checked(PasswordCheck::NotFound));
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Answer::Deleted(Found::No));
+    for (put, wrong) in [("secret", "Secret"), ("пароль", "secret")] {
+        assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Answer::Stored);
+        assert_eq!(check(put), Answer::Checked(PasswordCheck::Right));
+        assert_eq!(check(wrong), Answer::Checked(PasswordCheck::Wrong));
+    }
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Answer::Deleted(Found::Yes));
+    assert_eq!(check("пароль"), Answer::Checked(PasswordCheck::NotFound));
+}
+
+fn a_password_that_resourceprep_refuses_is_not_stored(bench: &mut Bench) {
+    let workers = bench.workers(1, 10);
+    let put = |text| ask(&workers, Request::PutPassword(name("a.example"), secret(text)));
+    assert_eq!(put("bell\u{7}"), Answer::Refused);
+    let check = || ask(&workers, Request::CheckPassword(name("a.example"), secret("bell\u{7}")));
+    assert_eq!(check(), Answer::Checked(PasswordCheck::NotFound));
+    assert_eq!(put("secret"), Answer::Stored);
+    assert_eq!(check(), Answer::Checked(PasswordCheck::Wrong));
+}
+
+fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
+    let workers = bench.workers(1, 10);
+    let mut writer = database(&bench.url).connect_writer(Arc::<Signal>::default()).unwrap();
+    for stored in ["", "secret", "==MULTI_SCRAM==,10,", "==SCRAM==,,,,"] {
+        writer.put_password(&name("a.example"), stored, Instant::now() + LONG).unwrap();
+        let checked = ask(&workers, Request::CheckPassword(name("a.example"), secret("secret")));
+        assert_eq!(checked, Answer::Checked(PasswordCheck::Corrupt), "{stored:?}");
+    }
+}
+
+fn a_request_without_time_is_answered_too_late(bench: &mut Bench) {
+    let workers = bench.workers(1, 10);
+    let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), Duration::ZERO).unwrap_err();
+    assert!(matches!(failure, Failure::TooLate), "{failure:?}");
+    assert_eq!(failure.doubt(), Doubt::TooLate);
+    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+}
+
+fn a_stop_answers_everything_that_waits_and_ends_the_threads(bench: &mut Bench) {
+    let workers = bench.workers(2, 101);
+    let insert = |n| Request::Insert(vec![bench.pair(&format!("d{n}.example"))]);
+    let answers: Vec<_> = (0..100).map(|n| submit(&workers, insert(n), LONG).unwrap()).collect();
+    workers.stop();
+    let after = submit(&workers, insert(100), LONG).unwrap();
+    for answer in &answers {
+        match heard(answer) {
+            Ok(answer) => assert!(matches!(answer, Answer::Inserted(_)), "{answer:?}"),
+            Err(Failure::Unavailable(_) | Failure::Database(StoreError::Stopped)) => (),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(heard(&after), Err(Failure::Unavailable(_))));
+    drop(workers);
+    threads_end(bench);
+}
+
+fn a_dropped_handle_lets_the_workers_answer_what_waits_and_end(bench: &mut Bench) {
+    let workers = bench.workers(2, 100);
+    let insert = |n| Request::Insert(vec![bench.pair(&format!("d{n}.example"))]);
+    let answers: Vec<_> = (0..20).map(|n| submit(&workers, insert(n), LONG).unwrap()).collect();
+    drop(workers);
+    for answer in &answers {
+        let answer = heard(answer).unwrap();
+        assert!(matches!(answer, Answer::Inserted(_)), "{answer:?}");
+    }
+    threads_end(bench);
+}
+
+fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) {
+    const DOMAINS: usize = 60;
+    let instances = [bench.workers(2, 100), bench.workers(2, 100)];
+    // Each domain is in ten batches, five of each instance.
+    let batch = |from: usize| (0..20).map(|n| format!("d{}.example", (from * 4 + n) % DOMAINS)).collect::<Vec<_>>();
+    let asked: Vec<_> = (0..30)
+        .map(|n| {
+            let domains = batch(n / 2);
+            let pairs = domains.iter().map(|domain| bench.pair(domain)).collect();
+            (domains, submit(&instances[n % 2], Request::Insert(pairs), LONG).unwrap())
+        })
+        .collect();
+    let mut added = BTreeMap::<String, Vec<EventId>>::new();
+    for (domains, answer) in asked {
+        let Answer::Inserted(inserted) = heard(&answer).unwrap() else { panic!("another answer") };
+        assert_eq!(inserted.len(), domains.len());
+        for (domain, inserted) in domains.into_iter().zip(inserted) {
+            let ids = added.entry(domain).or_default();
+            match inserted {
+                Inserted::Added(id) => ids.push(id),
+                Inserted::Exists(settings) => assert_eq!(settings.status, Status::Enabled),
+            }
+        }
+    }
+    assert_eq!(added.len(), DOMAINS);
+    let Answer::Listed(rows) = ask(&instances[0], Request::List(Filter::default(), 1000)) else {
+        panic!("another answer")
+    };
+    assert_eq!(rows.len(), DOMAINS);
+    let odd: Vec<_> = added.iter().filter(|(_, ids)| ids.len() != 1).collect();
+    assert!(odd.is_empty(), "not added exactly once, by the answers: {odd:?}");
+}
+
+// What becomes of requests when the database hangs, goes or was never there.
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let mut bench = Bench::postgres();
+    let workers = bench.workers(1, 2);
+    ask(&workers, Request::Details(name("a.example")));
+    let lock = bench.lock();
+    let details = || Request::Details(name("a.example"));
+    let mut answers = vec![submit(&workers, details(), LONG).unwrap()];
+    bench.hang(1);
+    answers.extend((0..2).map(|_| submit(&workers, details(), LONG).unwrap()));
+    let began = Instant::now();
+    for _ in 0..10 {
+        assert!(matches!(submit(&workers, details(), LONG), Err(Overloaded)));
+    }
+    // The lock is still held.
+    assert!(began.elapsed() < LONG / 3);
+    assert!(answers.iter().all(|answer| answer.try_recv().is_err()));
+    drop(lock);
+    for answer in answers {
+        assert_eq!(heard(&answer).unwrap(), Answer::Details(None));
+    }
+}
+
+#[test]
+fn a_request_whose_time_is_over_before_its_turn_is_answered_too_late() {
+    let mut bench = Bench::postgres();
+    let workers = bench.workers(1, 10);
+    ask(&workers, Request::Details(name("a.example")));
+    let lock = bench.lock();
+    let insert = |domain| Request::Insert(vec![bench.pair(domain)]);
+    let (first, second) = (insert("a.example"), insert("b.example"));
+    let first = submit(&workers, first, Duration::from_millis(500)).unwrap();
+    let second = submit(&workers, second, Duration::from_millis(100)).unwrap();
+    let failure = heard(&first).unwrap_err();
+    assert!(matches!(failure, Failure::Database(StoreError::Deadline { .. })), "{failure:?}");
+    assert_eq!(failure.doubt(), Doubt::Timeout);
+    let failure = heard(&second).unwrap_err();
+    assert!(matches!(failure, Failure::TooLate), "{failure:?}");
+    drop(lock);
+    // The worker has another connection, and works on.
+    assert_eq!(ask(&workers, Request::Details(name("b.example"))), Answer::Details(None));
+}
+
+#[test]
+fn after_the_server_closed_the_connections_the_next_requests_succeed() {
+    let mut bench = Bench::postgres();
+    let workers = bench.workers(2, 10);
+    let details = || Request::Details(name("a.example"));
+    ask(&workers, details());
+    // Both workers at once, so that there are two connections.
+    let lock = bench.lock();
+    let answers = [(); 2].map(|()| submit(&workers, details(), LONG).unwrap());
+    bench.hang(2);
+    drop(lock);
+    for answer in answers {
+        heard(&answer).unwrap();
+    }
+    let ports = "SELECT client_port, pg_terminate_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND application_name = 'mongoose_domain'";
+    let ports: Vec<i32> = bench.client().query(ports, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(ports.len(), 2);
+    eventually(|| bench.connections("true") == 0 && ports.iter().all(|&port| is_closed(port)));
+    for _ in 0..4 {
+        assert_eq!(try_ask(&workers, details(), LONG).unwrap(), Answer::Details(None));
+    }
+}
+
+/// Whether this machine knows that the other end of its connection from `port` was closed, if it says.
+fn is_closed(port: i32) -> bool {
+    let connections = ["tcp", "tcp6"].map(|kind| std::fs::read_to_string(format!("/proc/net/{kind}")));
+    let connections = connections.into_iter().flatten().collect::<String>();
+    let from = format!(":{port:04X}");
+    !connections.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        matches!(fields[..], [_, local, _, "01", ..] if local.ends_with(&from))
+    })
+}
+
+#[test]
+fn without_a_server_the_answer_is_unavailable_when_the_time_is_over() {
+    // The port of a listener that is gone.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgres://someone:topsecret@127.0.0.1:{port}/nowhere");
+    let workers = start(&url, &table(), 2, 10);
+    let (began, limit) = (Instant::now(), Duration::from_millis(500));
+    let failure = try_ask(&workers, Request::Details(name("a.example")), limit).unwrap_err();
+    // The time it takes to say so is not the database's.
+    assert!(began.elapsed() < limit + Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+    assert_eq!(failure.doubt(), Doubt::None);
+    let text = failure.to_string();
+    assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+    assert!(!text.contains("topsecret"), "{text}");
+}
+
+#[test]
+fn when_the_database_is_back_the_next_request_succeeds() {
+    let url = new_url();
+    let workers = start(&url, &table(), 1, 10);
+    // No database yet, for so long that attempts to connect have become rare.
+    let failure = try_ask(&workers, Request::Details(name("a.example")), Duration::from_secs(3)).unwrap_err();
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+    create(&url);
+    let answer = try_ask(&workers, Request::Details(name("a.example")), Duration::from_secs(2));
+    drop_database(&url);
+    assert_eq!(answer.unwrap(), Answer::Details(None));
+}
+
+#[test]
+fn a_stop_breaks_off_requests_that_hang_in_the_database() {
+    let mut bench = Bench::postgres();
+    let workers = bench.workers(2, 10);
+    ask(&workers, Request::Details(name("a.example")));
+    let lock = bench.lock();
+    let hour = Duration::from_secs(3600);
+    let insert = |n| Request::Insert(vec![bench.pair(&format!("d{n}.example"))]);
+    let requests: Vec<_> = (0..5).map(insert).collect();
+    let answers: Vec<_> = requests.into_iter().map(|request| submit(&workers, request, hour).unwrap()).collect();
+    bench.hang(2);
+    let began = Instant::now();
+    workers.stop();
+    for (place, answer) in answers.iter().enumerate() {
+        let failure = heard(answer).unwrap_err();
+        match place {
+            0 | 1 => assert!(matches!(failure, Failure::Database(StoreError::Stopped)), "{failure:?}"),
+            _ => assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}"),
+        }
+    }
+    drop(workers);
+    threads_end(&bench);
+    assert!(began.elapsed() < LONG / 3);
+    // Nobody holds a connection any longer; the server's side waits for the lock until it looks.
+    drop(lock);
+    eventually(|| bench.connections("true") == 0);
+}
+
+#[test]
+fn a_stop_breaks_off_requests_that_wait_for_a_connection() {
+    let url = new_url();
+    let table = table();
+    let workers = start(&url, &table, 2, 10);
+    // There is no such database, and so many requests wait that both workers have one.
+    let details = || Request::Details(name("a.example"));
+    let answers = [(); 4].map(|()| submit(&workers, details(), 3 * LONG).unwrap());
+    assert!(matches!(answers[0].recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout)));
+    workers.stop();
+    for answer in &answers {
+        let failure = answer.recv_timeout(Duration::from_secs(5)).expect("an answer soon after the stop").unwrap_err();
+        let stopped = matches!(failure, Failure::Unavailable(_) | Failure::Database(StoreError::Stopped));
+        assert!(stopped, "{failure:?}");
+    }
+    drop(workers);
+    eventually(|| Arc::strong_count(&table) == 1);
+}
+
+#[test]
+fn a_worker_whose_reply_takes_its_time_keeps_no_other_from_working() {
+    let bench = Bench::sqlite();
+    let workers = bench.workers(2, 10);
+    let (release, wait) = channel::<()>();
+    let slow = Box::new(move |_: Outcome| wait.recv().unwrap());
+    workers.submit(Request::Details(name("a.example")), LONG, slow).unwrap();
+    for _ in 0..4 {
+        assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+    }
+    release.send(()).unwrap();
+}

@@ -1,0 +1,169 @@
+//! A connection to PostgreSQL, used by one thread, whose every call has a deadline.
+//!
+//! The driver is tokio-postgres, the one inside the `postgres` crate, on a runtime that lives on
+//! the calling thread and runs only while that thread is in a call. The synchronous wrapper cannot
+//! give up a statement, so a server that is stopped rather than gone would hold the thread for
+//! ever; here every statement races against its deadline and the stop signal, and the wait for a
+//! notification against a wake-up from another thread.
+//!
+//! Statements go out unnamed and unprepared (`query_typed`), which costs one round trip and leaves
+//! nothing behind in the session. The one exception is COPY, once per load.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::connect::Target;
+use crate::error::chain;
+use crate::schema::{self, Column, Kind};
+use crate::{Signal, StoreError, Timeouts};
+
+/// Codes by which the database says that another transaction came first.
+const LOST_RACE: [SqlState; 3] =
+    [SqlState::UNIQUE_VIOLATION, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+
+pub(super) struct Session {
+    pub(super) client: Client,
+    /// Ends when the connection does, with the reason.
+    pub(super) driver: tokio::task::JoinHandle<String>,
+    pub(super) notified: Arc<Notify>,
+    pub(super) timeouts: Timeouts,
+    pub(super) signal: Arc<Signal>,
+    pub(super) runtime: LocalRuntime,
+}
+
+/// A runtime whose end waits for nobody: a name that takes minutes to look up is looked up on a
+/// thread of its own, and must not hold up a thread that was told to stop.
+pub(super) struct LocalRuntime(Option<Runtime>);
+
+impl LocalRuntime {
+    fn new() -> std::io::Result<LocalRuntime> {
+        Ok(LocalRuntime(Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?)))
+    }
+
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        // Taken out by `drop` only.
+        self.0.as_ref().expect("the runtime lives as long as its owner").block_on(future)
+    }
+}
+
+impl Drop for LocalRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn connect(target: &Target, timeouts: Timeouts, signal: Arc<Signal>) -> Result<Session, StoreError> {
+        let runtime = LocalRuntime::new().map_err(|error| StoreError::failed("starting a runtime", &error))?;
+        let notified = Arc::new(Notify::new());
+        let (client, driver) = runtime.block_on(async {
+            let (client, mut connection) = tokio::select! {
+                () = signal.stopped() => return Err(StoreError::Stopped),
+                connected = target.connect() => {
+                    connected.map_err(|error| StoreError::connect(target.description(), &error))?
+                }
+            };
+            let notified = notified.clone();
+            let driver = tokio::spawn(async move {
+                loop {
+                    match poll_fn(|cx| connection.poll_message(cx)).await {
+                        Some(Ok(AsyncMessage::Notification(_))) => notified.notify_one(),
+                        Some(Ok(_)) => (),
+                        Some(Err(error)) => return chain(&error),
+                        None => return "the connection was closed".to_owned(),
+                    }
+                }
+            });
+            Ok((client, driver))
+        })?;
+        Ok(Session { client, driver, notified, timeouts, signal, runtime })
+    }
+
+    pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {
+        const DOING: &str = "reading or creating the tables";
+        let limit = self.timeouts.statement;
+        schema::prepare(
+            |table| self.call(DOING, limit, columns(&self.client, table)),
+            || self.call(DOING, limit, run_script(&self.client, schema::POSTGRES)),
+            is,
+        )
+    }
+
+    /// Runs a statement against its deadline and the stop signal.
+    pub(super) fn call<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.runtime.block_on(guarded(&self.signal, doing, limit, statement))
+    }
+
+    /// Whether the connection is not known to be broken. Asks the socket, not the server.
+    pub(super) fn is_alive(&self) -> bool {
+        // The first time the runtime looks at the socket, the second time the driver runs.
+        self.runtime.block_on(async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
+        !self.driver.is_finished()
+    }
+}
+
+pub(super) async fn guarded<T>(
+    signal: &Signal,
+    doing: &'static str,
+    limit: Duration,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, StoreError> {
+    tokio::select! {
+        () = signal.stopped() => Err(StoreError::Stopped),
+        result = tokio::time::timeout(limit, statement) => match result {
+            Ok(result) => result.map_err(|error| refused(doing, &error)),
+            Err(_) => Err(StoreError::Deadline { doing, limit }),
+        },
+    }
+}
+
+async fn columns(client: &Client, table: &str) -> Result<Vec<Column>, tokio_postgres::Error> {
+    let rows = client
+        .query_typed(
+            "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
+              WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+            &[(&table, Type::TEXT)],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(Column { name: row.try_get(0)?, type_name: row.try_get(1)? })).collect()
+}
+
+/// Creates tables. Nodes that start together on an empty database do this one after the other: two of
+/// them inside CREATE TABLE IF NOT EXISTS can collide in the catalogue.
+pub(super) async fn run_script(client: &Client, script: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(5222, 5269); {script} COMMIT")).await
+}
+
+fn is(type_name: &str, kind: Kind) -> bool {
+    match kind {
+        Kind::BigInt => type_name == "bigint",
+        Kind::SmallInt => type_name == "smallint",
+        Kind::Text => ["character varying", "text"].contains(&type_name),
+    }
+}
+
+/// What a failed statement means: the server answered, or the connection is gone.
+fn refused(doing: &'static str, error: &tokio_postgres::Error) -> StoreError {
+    match error.code() {
+        Some(code) if LOST_RACE.contains(code) => StoreError::LostRace { doing, reason: chain(error) },
+        Some(_) => StoreError::Refused { doing, reason: chain(error) },
+        None => StoreError::failed(doing, error),
+    }
+}

@@ -1,0 +1,454 @@
+//! PostgreSQL, changed: one statement a change, which is one transaction and one round trip.
+//!
+//! A statement without BEGIN is a transaction of its own, and its WITH parts make the whole change:
+//! the turn (see [`Writer`]), the row, the event and the notification. A part that writes shows its
+//! row to the others by RETURNING only; what was there before comes from the statement's snapshot,
+//! or from FOR UPDATE, which sees what is newest.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain_core::{DomainName, EventId};
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
+
+use super::connect::Target;
+use super::session::{Session, run_script};
+use crate::schema;
+use crate::writer::*;
+use crate::{Signal, StoreError, Timeouts};
+
+/// The turn that writers take. It is held until the transaction's end has become visible.
+macro_rules! turn {
+    () => {
+        "turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(5222, 5280))"
+    };
+}
+
+/// Events for the rows of a WITH part; their ids.
+macro_rules! logged {
+    ($from:literal) => {
+        concat!("logged AS (INSERT INTO domain_events (domain) SELECT domain FROM ", $from, " RETURNING id, domain)")
+    };
+}
+
+/// Tells listeners, if there is an event.
+macro_rules! notified {
+    () => {
+        "(SELECT pg_notify('mongoose_domain_events', '')::text FROM logged LIMIT 1)"
+    };
+}
+
+/// The present time in milliseconds since 1970.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+
+pub(crate) struct PostgresWriter {
+    session: Session,
+    removals: Removals,
+}
+
+/// Whether the table of removals was found or made: it is this project's own, and a database that
+/// MongooseIM prepared does not have it.
+#[derive(PartialEq)]
+enum Removals {
+    Unknown,
+    Ready,
+}
+
+impl PostgresWriter {
+    pub(crate) fn connect(
+        target: &Target,
+        timeouts: Timeouts,
+        signal: Arc<Signal>,
+    ) -> Result<PostgresWriter, StoreError> {
+        let session = Session::connect(target, timeouts, signal)?;
+        session.prepare_schema()?;
+        Ok(PostgresWriter { session, removals: Removals::Unknown })
+    }
+
+    fn query(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        until: Instant,
+    ) -> Result<Vec<Row>, StoreError> {
+        let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
+        self.session.call(doing, left, self.session.client.query_typed(sql, parameters))
+    }
+
+    /// The same with the table of removals, which is made when it is not there.
+    fn query_removals(
+        &mut self,
+        doing: &'static str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        until: Instant,
+    ) -> Result<Vec<Row>, StoreError> {
+        if self.removals == Removals::Unknown {
+            let there = self.query(doing, "SELECT to_regclass('domain_removals') IS NOT NULL", &[], until)?;
+            if !there.iter().all(|row| row.get(0)) {
+                let left = until.saturating_duration_since(Instant::now());
+                self.session.call(doing, left, run_script(&self.session.client, schema::POSTGRES_REMOVALS))?;
+            }
+            self.removals = Removals::Ready;
+        }
+        self.query(doing, sql, parameters, until)
+    }
+}
+
+impl Writer for PostgresWriter {
+    fn is_alive(&mut self) -> bool {
+        self.session.is_alive()
+    }
+
+    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {
+        const DOING: &str = "adding domains";
+        let domains: Vec<&str> = pairs.iter().map(|pair| pair.domain.as_str()).collect();
+        let host_types: Vec<&str> = pairs.iter().map(|pair| pair.host_type).collect();
+        let rows = self.query(
+            DOING,
+            concat!(
+                "WITH ",
+                turn!(),
+                ", wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (domain, host_type, place)),
+                   added AS (INSERT INTO domain_settings (domain, host_type)
+                             SELECT domain, host_type FROM wanted CROSS JOIN turn ORDER BY domain
+                             ON CONFLICT (domain) DO NOTHING RETURNING domain), ",
+                logged!("added"),
+                " SELECT l.id, s.host_type, s.status, ",
+                notified!(),
+                " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.place"
+            ),
+            &[(&domains, Type::TEXT_ARRAY), (&host_types, Type::TEXT_ARRAY)],
+            until,
+        )?;
+        rows.iter()
+            .map(|row| match (get(row, 0, DOING)?, settings(row, 1, DOING)?) {
+                (Some(id), _) => Ok(Inserted::Added(EventId(id))),
+                (None, Some(settings)) => Ok(Inserted::Exists(settings)),
+                // Somebody's row that this statement cannot see yet stood in the way.
+                (None, None) => Err(lost_race(DOING)),
+            })
+            .collect()
+    }
+
+    fn set_status(
+        &mut self,
+        domain: &DomainName,
+        wanted: Switch,
+        rules: Rules<'_>,
+        until: Instant,
+    ) -> Result<Switched, StoreError> {
+        const DOING: &str = "changing a domain's status";
+        let status = match wanted {
+            Switch::Disabled => 0_i16,
+            Switch::Enabled => 1,
+        };
+        let rows = self.query(
+            DOING,
+            concat!(
+                "WITH ",
+                turn!(),
+                ", found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
+                               FROM domain_settings CROSS JOIN turn WHERE domain = $1 FOR UPDATE OF domain_settings),
+                   changed AS (UPDATE domain_settings s SET status = $2 FROM found
+                                WHERE domain = $1 AND found.allowed AND found.status <> 2 AND found.status <> $2
+                               RETURNING s.domain), ",
+                logged!("changed"),
+                " SELECT status, allowed, (SELECT id FROM logged), ",
+                notified!(),
+                " FROM found"
+            ),
+            &[(&domain.as_str(), Type::VARCHAR), (&status, Type::INT2), (&rules.allowed, Type::TEXT_ARRAY)],
+            until,
+        )?;
+        let Some(row) = rows.first() else { return Ok(Switched::NotFound) };
+        let before = Status::new(i64::from(get::<i16>(row, 0, DOING)?));
+        Ok(match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
+            (false, ..) => Switched::UnknownHostType,
+            (true, Status::Deleting, _) => Switched::Deleting,
+            (true, _, Some(id)) => Switched::Changed(EventId(id)),
+            (true, _, None) => Switched::Already,
+        })
+    }
+
+    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError> {
+        const DOING: &str = "reading a domain";
+        let sql = "SELECT host_type, status FROM domain_settings WHERE domain = $1";
+        let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        rows.first().map_or(Ok(None), |row| settings(row, 0, DOING))
+    }
+
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Vec<Listed>, StoreError> {
+        const DOING: &str = "listing domains";
+        let Filter { after, host_type, status, prefix } = filter;
+        let rows = self.query(
+            DOING,
+            "SELECT domain, host_type, status FROM domain_settings
+              WHERE ($1::text IS NULL OR domain > $1)
+                AND ($2::text IS NULL OR host_type = $2)
+                AND ($3::int2 IS NULL OR status = $3)
+                AND ($4::text IS NULL OR starts_with(domain, $4))
+              ORDER BY domain LIMIT $5",
+            &[
+                (after, Type::TEXT),
+                (host_type, Type::TEXT),
+                (status, Type::INT2),
+                (prefix, Type::TEXT),
+                (&i64::from(limit), Type::INT8),
+            ],
+            until,
+        )?;
+        let listed = |row| match settings(row, 1, DOING)? {
+            Some(settings) => Ok(Listed { domain: get(row, 0, DOING)?, settings }),
+            None => Err(unreadable(DOING)),
+        };
+        rows.iter().map(listed).collect()
+    }
+
+    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError> {
+        let sql = "INSERT INTO domain_admins (domain, pass_details) VALUES ($1, $2)
+                   ON CONFLICT (domain) DO UPDATE SET pass_details = excluded.pass_details";
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&domain.as_str(), Type::VARCHAR), (&stored, Type::TEXT)];
+        self.query("storing a password", sql, &parameters, until).map(|_| ())
+    }
+
+    fn password(&mut self, domain: &DomainName, until: Instant) -> Result<Option<String>, StoreError> {
+        const DOING: &str = "reading a password";
+        let sql = "SELECT pass_details FROM domain_admins WHERE domain = $1";
+        let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        rows.first().map(|row| get(row, 0, DOING)).transpose()
+    }
+
+    fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError> {
+        let sql = "DELETE FROM domain_admins WHERE domain = $1 RETURNING 1";
+        let rows = self.query("deleting a password", sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        Ok(if rows.is_empty() { Found::No } else { Found::Yes })
+    }
+
+    fn begin_removal(
+        &mut self,
+        domain: &DomainName,
+        host_type: &str,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<RemovalBegun, StoreError> {
+        const DOING: &str = "marking a domain as in removal";
+        let rows = self.query_removals(
+            DOING,
+            concat!(
+                "WITH ",
+                turn!(),
+                ", found AS (SELECT host_type FROM domain_settings CROSS JOIN turn WHERE domain = $1
+                               FOR UPDATE OF domain_settings),
+                   marked AS (UPDATE domain_settings s SET status = 2 FROM found
+                               WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
+                   claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, lease_until)
+                               SELECT domain, host_type, $3, ",
+                now!(),
+                " + $4 FROM marked
+                               ON CONFLICT (domain) DO UPDATE
+                                  SET host_type = excluded.host_type, owner = excluded.owner,
+                                      lease_until = excluded.lease_until, handlers = 0, handlers_done = 0,
+                                      failure = NULL
+                                WHERE r.owner IS NULL OR r.lease_until < ",
+                now!(),
+                " RETURNING 1), ",
+                logged!("marked"),
+                " SELECT (SELECT id FROM logged), EXISTS (SELECT FROM claimed), ",
+                notified!(),
+                " FROM found"
+            ),
+            &[
+                (&domain.as_str(), Type::VARCHAR),
+                (&host_type, Type::VARCHAR),
+                (&lease.owner, Type::VARCHAR),
+                (&lease.milliseconds, Type::INT8),
+            ],
+            until,
+        )?;
+        let Some(row) = rows.first() else { return Ok(RemovalBegun::NotFound) };
+        Ok(match (get::<Option<i64>>(row, 0, DOING)?, get(row, 1, DOING)?) {
+            (None, _) => RemovalBegun::WrongHostType,
+            (Some(id), true) => RemovalBegun::Claimed(EventId(id)),
+            (Some(id), false) => RemovalBegun::Elsewhere(EventId(id)),
+        })
+    }
+
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError> {
+        const DOING: &str = "prolonging removals";
+        let sql = concat!(
+            "UPDATE domain_removals SET lease_until = ",
+            now!(),
+            " + $2 WHERE owner = $1 RETURNING domain, host_type"
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&lease.owner, Type::VARCHAR), (&lease.milliseconds, Type::INT8)];
+        let rows = self.query_removals(DOING, sql, &parameters, until)?;
+        jobs(&rows, DOING)
+    }
+
+    fn note_removal(
+        &mut self,
+        domain: &DomainName,
+        progress: Handlers,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<Held, StoreError> {
+        let sql = concat!(
+            "UPDATE domain_removals SET handlers_done = $3, handlers = $4, lease_until = ",
+            now!(),
+            " + $5 WHERE domain = $1 AND owner = $2 RETURNING 1"
+        );
+        let (done, of) = (i64::from(progress.done), i64::from(progress.of));
+        let rows = self.query_removals(
+            "noting how far a removal is",
+            sql,
+            &[
+                (&domain.as_str(), Type::VARCHAR),
+                (&lease.owner, Type::VARCHAR),
+                (&done, Type::INT8),
+                (&of, Type::INT8),
+                (&lease.milliseconds, Type::INT8),
+            ],
+            until,
+        )?;
+        Ok(held(&rows))
+    }
+
+    fn fail_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        failure: &str,
+        until: Instant,
+    ) -> Result<Held, StoreError> {
+        let rows = self.query_removals(
+            "noting why a removal failed",
+            "UPDATE domain_removals SET owner = NULL, failure = $3 WHERE domain = $1 AND owner = $2 RETURNING 1",
+            &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR), (&failure, Type::TEXT)],
+            until,
+        )?;
+        Ok(held(&rows))
+    }
+
+    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
+        let rows = self.query_removals(
+            "finishing a removal",
+            concat!(
+                "WITH ",
+                turn!(),
+                ", mine AS (DELETE FROM domain_removals r USING turn WHERE domain = $1 AND owner = $2
+                              RETURNING r.domain),
+                   gone AS (DELETE FROM domain_settings s USING mine
+                             WHERE s.domain = mine.domain AND s.status = 2 RETURNING s.domain),
+                   admin AS (DELETE FROM domain_admins a USING gone WHERE a.domain = gone.domain), ",
+                logged!("gone"),
+                " SELECT ",
+                notified!(),
+                " FROM mine"
+            ),
+            &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR)],
+            until,
+        )?;
+        Ok(held(&rows))
+    }
+
+    fn take_over_removals(
+        &mut self,
+        lease: Lease<'_>,
+        rules: Rules<'_>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Vec<Job>, StoreError> {
+        const DOING: &str = "taking over removals";
+        let rows = self.query_removals(
+            DOING,
+            concat!(
+                "UPDATE domain_removals SET owner = $1, lease_until = ",
+                now!(),
+                " + $2, handlers = 0, handlers_done = 0
+                  WHERE domain IN (SELECT domain FROM domain_removals
+                                    WHERE owner IS NOT NULL AND host_type = ANY($3) AND lease_until < ",
+                now!(),
+                " ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED)
+                 RETURNING domain, host_type"
+            ),
+            &[
+                (&lease.owner, Type::VARCHAR),
+                (&lease.milliseconds, Type::INT8),
+                (&rules.allowed, Type::TEXT_ARRAY),
+                (&i64::from(limit), Type::INT8),
+            ],
+            until,
+        )?;
+        rows.iter().map(|row| Ok(Job { domain: get(row, 0, DOING)?, host_type: get(row, 1, DOING)? })).collect()
+    }
+
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError> {
+        const DOING: &str = "reading removals";
+        let domain = match which {
+            Which::One(domain) => Some(domain.as_str()),
+            Which::All => None,
+        };
+        let rows = self.query_removals(
+            DOING,
+            concat!(
+                "SELECT domain, host_type, owner, lease_until < ",
+                now!(),
+                ", handlers_done, handlers, failure FROM domain_removals
+                  WHERE $1::text IS NULL OR domain = $1 ORDER BY domain"
+            ),
+            &[(&domain, Type::TEXT)],
+            until,
+        )?;
+        rows.iter()
+            .map(|row| {
+                Ok(Removal {
+                    domain: get(row, 0, DOING)?,
+                    host_type: get(row, 1, DOING)?,
+                    owner: get(row, 2, DOING)?,
+                    lease: if get(row, 3, DOING)? { LeaseState::Ended } else { LeaseState::Running },
+                    handlers: Handlers { done: count(get(row, 4, DOING)?), of: count(get(row, 5, DOING)?) },
+                    failure: get(row, 6, DOING)?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn held(rows: &[Row]) -> Held {
+    if rows.is_empty() { Held::No } else { Held::Yes }
+}
+
+fn jobs(rows: &[Row], doing: &'static str) -> Result<Vec<Job>, StoreError> {
+    rows.iter().map(|row| Ok(Job { domain: get(row, 0, doing)?, host_type: get(row, 1, doing)? })).collect()
+}
+
+fn count(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn get<T: FromSqlOwned>(row: &Row, column: usize, doing: &'static str) -> Result<T, StoreError> {
+    row.try_get(column).map_err(|error| StoreError::failed(doing, &error))
+}
+
+/// Two columns that are both there or both not.
+fn settings(row: &Row, column: usize, doing: &'static str) -> Result<Option<Settings>, StoreError> {
+    let host_type: Option<String> = get(row, column, doing)?;
+    let status: Option<i16> = get(row, column + 1, doing)?;
+    Ok(host_type.zip(status).map(|(host_type, status)| Settings { host_type, status: Status::new(i64::from(status)) }))
+}
+
+fn unreadable(doing: &'static str) -> StoreError {
+    StoreError::Refused { doing, reason: "a row has no host type or no status".to_owned() }
+}
+
+fn lost_race(doing: &'static str) -> StoreError {
+    StoreError::LostRace { doing, reason: "another transaction came first".to_owned() }
+}

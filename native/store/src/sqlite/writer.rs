@@ -1,0 +1,318 @@
+//! SQLite, changed: one transaction a change, which takes the file's only write lock when it begins.
+//!
+//! So writers take turns, and what one of them reads in its transaction is what it changes. Waiting
+//! for the lock is limited by the busy time-out or by what is left of the caller's time.
+
+use std::path::Path;
+use std::time::Instant;
+
+use domain_core::{DomainName, EventId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params_from_iter};
+
+use super::open;
+use crate::schema;
+use crate::writer::*;
+use crate::{StoreError, Timeouts};
+
+/// The present time in milliseconds since 1970.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+pub(crate) struct SqliteWriter {
+    connection: Connection,
+    timeouts: Timeouts,
+}
+
+impl SqliteWriter {
+    pub(crate) fn open(file: &Path, timeouts: Timeouts) -> Result<SqliteWriter, StoreError> {
+        let connection = open(file, timeouts)?;
+        connection
+            .execute_batch(schema::SQLITE_REMOVALS)
+            .map_err(|error| StoreError::failed("creating the table of removals", &error))?;
+        Ok(SqliteWriter { connection, timeouts })
+    }
+
+    /// Runs `change` in a transaction of its own; an error changes nothing.
+    fn transact<T>(
+        &mut self,
+        doing: &'static str,
+        until: Instant,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let left = until.saturating_duration_since(Instant::now()).min(self.timeouts.lock);
+        let connection = &mut self.connection;
+        let transact = || {
+            connection.busy_timeout(left)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = change(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        transact().map_err(|error: rusqlite::Error| StoreError::Refused { doing, reason: error.to_string() })
+    }
+
+    /// Runs `read` outside of any transaction.
+    fn read<T>(
+        &mut self,
+        doing: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        read(&self.connection).map_err(|error| StoreError::Refused { doing, reason: error.to_string() })
+    }
+}
+
+impl Writer for SqliteWriter {
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+
+    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {
+        self.transact("adding domains", until, |transaction| {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO domain_settings (domain, host_type) VALUES (?1, ?2) ON CONFLICT (domain) DO NOTHING",
+            )?;
+            pairs
+                .iter()
+                .map(|pair| match insert.execute((pair.domain.as_str(), pair.host_type))? {
+                    0 => read_settings(transaction, pair.domain)?
+                        .map(Inserted::Exists)
+                        .ok_or(rusqlite::Error::QueryReturnedNoRows),
+                    _ => add_event(transaction, pair.domain).map(Inserted::Added),
+                })
+                .collect()
+        })
+    }
+
+    fn set_status(
+        &mut self,
+        domain: &DomainName,
+        wanted: Switch,
+        rules: Rules<'_>,
+        until: Instant,
+    ) -> Result<Switched, StoreError> {
+        let (wanted, number) = match wanted {
+            Switch::Disabled => (Status::Disabled, 0),
+            Switch::Enabled => (Status::Enabled, 1),
+        };
+        self.transact("changing a domain's status", until, |transaction| {
+            let Some(before) = read_settings(transaction, domain)? else { return Ok(Switched::NotFound) };
+            if !rules.allowed.contains(&before.host_type) {
+                return Ok(Switched::UnknownHostType);
+            }
+            match before.status {
+                Status::Deleting => Ok(Switched::Deleting),
+                status if status == wanted => Ok(Switched::Already),
+                _ => {
+                    update_status(transaction, domain, number)?;
+                    add_event(transaction, domain).map(Switched::Changed)
+                }
+            }
+        })
+    }
+
+    fn settings(&mut self, domain: &DomainName, _until: Instant) -> Result<Option<Settings>, StoreError> {
+        self.read("reading a domain", |connection| read_settings(connection, domain))
+    }
+
+    fn list(&mut self, filter: &Filter, limit: u32, _until: Instant) -> Result<Vec<Listed>, StoreError> {
+        self.read("listing domains", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT domain, host_type, status FROM domain_settings
+                  WHERE (?1 IS NULL OR domain > ?1) AND (?2 IS NULL OR host_type = ?2)
+                    AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR substr(domain, 1, length(?4)) = ?4)
+                  ORDER BY domain LIMIT ?5",
+            )?;
+            let parameters = (&filter.after, &filter.host_type, filter.status, &filter.prefix, limit);
+            let listed = |row: &Row<'_>| Ok(Listed { domain: row.get(0)?, settings: settings(row, 1)? });
+            select.query_map(parameters, listed)?.collect()
+        })
+    }
+
+    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError> {
+        self.transact("storing a password", until, |transaction| {
+            transaction.execute(
+                "INSERT INTO domain_admins (domain, pass_details) VALUES (?1, ?2)
+                 ON CONFLICT (domain) DO UPDATE SET pass_details = excluded.pass_details",
+                (domain.as_str(), stored),
+            )?;
+            Ok(())
+        })
+    }
+
+    fn password(&mut self, domain: &DomainName, _until: Instant) -> Result<Option<String>, StoreError> {
+        self.read("reading a password", |connection| {
+            let sql = "SELECT pass_details FROM domain_admins WHERE domain = ?1";
+            connection.query_row(sql, [domain.as_str()], |row| row.get(0)).optional()
+        })
+    }
+
+    fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError> {
+        self.transact("deleting a password", until, |transaction| {
+            let gone = transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
+            Ok(if gone == 0 { Found::No } else { Found::Yes })
+        })
+    }
+
+    fn begin_removal(
+        &mut self,
+        domain: &DomainName,
+        host_type: &str,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<RemovalBegun, StoreError> {
+        self.transact("marking a domain as in removal", until, |transaction| {
+            match read_settings(transaction, domain)? {
+                None => return Ok(RemovalBegun::NotFound),
+                Some(settings) if settings.host_type != host_type => return Ok(RemovalBegun::WrongHostType),
+                Some(_) => (),
+            }
+            update_status(transaction, domain, 2)?;
+            let event = add_event(transaction, domain)?;
+            let claimed = transaction.execute(
+                &format!(
+                    "INSERT INTO domain_removals AS r (domain, host_type, owner, lease_until)
+                     VALUES (?1, ?2, ?3, {NOW} + ?4)
+                     ON CONFLICT (domain) DO UPDATE
+                        SET host_type = excluded.host_type, owner = excluded.owner, lease_until = excluded.lease_until,
+                            handlers = 0, handlers_done = 0, failure = NULL
+                      WHERE r.owner IS NULL OR r.lease_until < {NOW}"
+                ),
+                (domain.as_str(), host_type, lease.owner, lease.milliseconds),
+            )?;
+            Ok(if claimed == 0 { RemovalBegun::Elsewhere(event) } else { RemovalBegun::Claimed(event) })
+        })
+    }
+
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError> {
+        self.transact("prolonging removals", until, |transaction| {
+            let sql = format!(
+                "UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE owner = ?1 RETURNING domain, host_type"
+            );
+            let mut update = transaction.prepare(&sql)?;
+            update.query_map((lease.owner, lease.milliseconds), job)?.collect()
+        })
+    }
+
+    fn note_removal(
+        &mut self,
+        domain: &DomainName,
+        progress: Handlers,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<Held, StoreError> {
+        self.transact("noting how far a removal is", until, |transaction| {
+            let sql = format!(
+                "UPDATE domain_removals SET handlers_done = ?3, handlers = ?4, lease_until = {NOW} + ?5
+                  WHERE domain = ?1 AND owner = ?2"
+            );
+            let parameters = (domain.as_str(), lease.owner, progress.done, progress.of, lease.milliseconds);
+            transaction.execute(&sql, parameters).map(held)
+        })
+    }
+
+    fn fail_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        failure: &str,
+        until: Instant,
+    ) -> Result<Held, StoreError> {
+        self.transact("noting why a removal failed", until, |transaction| {
+            let sql = "UPDATE domain_removals SET owner = NULL, failure = ?3 WHERE domain = ?1 AND owner = ?2";
+            transaction.execute(sql, (domain.as_str(), owner, failure)).map(held)
+        })
+    }
+
+    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
+        self.transact("finishing a removal", until, |transaction| {
+            let mine = "DELETE FROM domain_removals WHERE domain = ?1 AND owner = ?2";
+            if transaction.execute(mine, (domain.as_str(), owner))? == 0 {
+                return Ok(Held::No);
+            }
+            let gone = "DELETE FROM domain_settings WHERE domain = ?1 AND status = 2";
+            if transaction.execute(gone, [domain.as_str()])? > 0 {
+                transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
+                add_event(transaction, domain)?;
+            }
+            Ok(Held::Yes)
+        })
+    }
+
+    fn take_over_removals(
+        &mut self,
+        lease: Lease<'_>,
+        rules: Rules<'_>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Vec<Job>, StoreError> {
+        self.transact("taking over removals", until, |transaction| {
+            let marks = vec!["?"; rules.allowed.len()].join(", ");
+            let sql = format!(
+                "UPDATE domain_removals SET owner = ?, lease_until = {NOW} + ?, handlers = 0, handlers_done = 0
+                  WHERE domain IN (SELECT domain FROM domain_removals
+                                    WHERE owner IS NOT NULL AND lease_until < {NOW} AND host_type IN ({marks})
+                                    ORDER BY lease_until LIMIT ?)
+                 RETURNING domain, host_type"
+            );
+            let first = [Value::from(lease.owner.to_owned()), Value::from(lease.milliseconds)];
+            let host_types = rules.allowed.iter().map(|host_type| Value::from(host_type.clone()));
+            let parameters = first.into_iter().chain(host_types).chain([Value::from(i64::from(limit))]);
+            let mut update = transaction.prepare(&sql)?;
+            update.query_map(params_from_iter(parameters), job)?.collect()
+        })
+    }
+
+    fn removals(&mut self, which: Which<'_>, _until: Instant) -> Result<Vec<Removal>, StoreError> {
+        let domain = match which {
+            Which::One(domain) => Some(domain.as_str()),
+            Which::All => None,
+        };
+        self.read("reading removals", |connection| {
+            let sql = format!(
+                "SELECT domain, host_type, owner, lease_until < {NOW}, handlers_done, handlers, failure
+                   FROM domain_removals WHERE ?1 IS NULL OR domain = ?1 ORDER BY domain"
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let removal = |row: &Row<'_>| {
+                Ok(Removal {
+                    domain: row.get(0)?,
+                    host_type: row.get(1)?,
+                    owner: row.get(2)?,
+                    lease: if row.get(3)? { LeaseState::Ended } else { LeaseState::Running },
+                    handlers: Handlers { done: row.get(4)?, of: row.get(5)? },
+                    failure: row.get(6)?,
+                })
+            };
+            select.query_map([domain], removal)?.collect()
+        })
+    }
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    Ok(Job { domain: row.get(0)?, host_type: row.get(1)? })
+}
+
+fn held(rows: usize) -> Held {
+    if rows == 0 { Held::No } else { Held::Yes }
+}
+
+fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Result<Option<Settings>> {
+    let mut select = connection.prepare_cached("SELECT host_type, status FROM domain_settings WHERE domain = ?1")?;
+    select.query_row([domain.as_str()], |row| settings(row, 0)).optional()
+}
+
+fn settings(row: &Row<'_>, column: usize) -> rusqlite::Result<Settings> {
+    Ok(Settings { host_type: row.get(column)?, status: Status::new(row.get(column + 1)?) })
+}
+
+fn update_status(transaction: &Transaction<'_>, domain: &DomainName, status: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE domain_settings SET status = ?2 WHERE domain = ?1")?
+        .execute((domain.as_str(), status))
+        .map(|_| ())
+}
+
+fn add_event(transaction: &Transaction<'_>, domain: &DomainName) -> rusqlite::Result<EventId> {
+    transaction.prepare_cached("INSERT INTO domain_events (domain) VALUES (?1)")?.execute([domain.as_str()])?;
+    Ok(EventId(transaction.last_insert_rowid()))
+}

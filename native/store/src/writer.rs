@@ -1,0 +1,295 @@
+//! What operations ask of a database.
+//!
+//! A writer is one connection, used by one thread at a time. Every change is one transaction that
+//! writes the row of `domain_settings` and its event together, and tells listeners when it is
+//! committed. Each call takes the time by which it must be answered. After
+//! [`StoreError::Refused`] and [`StoreError::LostRace`] nothing was changed and the writer is good
+//! for the next call; after any other error, drop it.
+//!
+//! Ids of events are handed out before their transactions commit, so that of two events the later one
+//! may show first, and a follower whose cursor passed it would miss the other. The writers of this
+//! project therefore take turns, from before the id until after the commit.
+
+use std::time::Instant;
+
+use domain_core::{DomainName, EventId};
+
+use crate::StoreError;
+
+/// One connection for changes.
+pub trait Writer: Send {
+    /// Whether the connection is not known to be broken. Asks nobody, waits for nothing.
+    fn is_alive(&mut self) -> bool;
+
+    /// Adds enabled rows, each with its event: an answer per pair, in order. No domain may stand in
+    /// `pairs` twice. A row that is there is left as it is.
+    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError>;
+
+    /// Enables or disables a domain, with an event if that changes something.
+    fn set_status(
+        &mut self,
+        domain: &DomainName,
+        wanted: Switch,
+        rules: Rules<'_>,
+        until: Instant,
+    ) -> Result<Switched, StoreError>;
+
+    /// What the row of a domain says.
+    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError>;
+
+    /// Up to `limit` rows in the database's order of their domains.
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Vec<Listed>, StoreError>;
+
+    /// Stores an admin's password of a domain, in place of the one before.
+    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError>;
+
+    /// The stored password of a domain's admin.
+    fn password(&mut self, domain: &DomainName, until: Instant) -> Result<Option<String>, StoreError>;
+
+    /// Removes the stored password of a domain's admin. Whether there was one.
+    fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError>;
+
+    /// Marks a domain as in removal, with an event, and takes the job of removing it for `lease`,
+    /// unless somebody else has it.
+    fn begin_removal(
+        &mut self,
+        domain: &DomainName,
+        host_type: &str,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<RemovalBegun, StoreError>;
+
+    /// Prolongs the jobs that the owner of `lease` has, and says which they are.
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError>;
+
+    /// Writes down that so many of so many handlers are done, and prolongs the job.
+    fn note_removal(
+        &mut self,
+        domain: &DomainName,
+        progress: Handlers,
+        lease: Lease<'_>,
+        until: Instant,
+    ) -> Result<Held, StoreError>;
+
+    /// Gives the job up and writes down why. The domain stays in removal.
+    fn fail_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        failure: &str,
+        until: Instant,
+    ) -> Result<Held, StoreError>;
+
+    /// Deletes the domain's admin, its row, if it is still in removal, and the job, with an event.
+    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError>;
+
+    /// Takes up to `limit` jobs whose owners let their leases end, of these host types only.
+    fn take_over_removals(
+        &mut self,
+        lease: Lease<'_>,
+        rules: Rules<'_>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// The jobs of one domain or of all, in the database's order of their domains.
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError>;
+}
+
+/// A domain and its host type.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPair<'a> {
+    /// The domain.
+    pub domain: &'a DomainName,
+    /// The host type.
+    pub host_type: &'a str,
+}
+
+/// What became of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It has a row now, and this event.
+    Added(EventId),
+    /// The domain had a row before.
+    Exists(Settings),
+}
+
+/// The host types that dynamic domains may have on this node.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Their names.
+    pub allowed: &'a [String],
+}
+
+/// What a domain can be switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Serve it.
+    Enabled,
+    /// Do not.
+    Disabled,
+}
+
+/// What became of a switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switched {
+    /// It is done, with this event.
+    Changed(EventId),
+    /// It was so before.
+    Already,
+    /// The domain has no row.
+    NotFound,
+    /// Its host type is not one of this node's.
+    UnknownHostType,
+    /// It is in removal.
+    Deleting,
+}
+
+/// What a row says about its domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The host type.
+    pub host_type: String,
+    /// The status.
+    pub status: Status,
+}
+
+/// A domain's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Not served: 0.
+    Disabled,
+    /// Served: 1.
+    Enabled,
+    /// In removal: 2.
+    Deleting,
+    /// A number that means nothing.
+    Unknown(i64),
+}
+
+impl Status {
+    /// The status of a number in the database.
+    pub(crate) fn new(number: i64) -> Status {
+        match number {
+            0 => Status::Disabled,
+            1 => Status::Enabled,
+            2 => Status::Deleting,
+            other => Status::Unknown(other),
+        }
+    }
+}
+
+/// A row of a listing: whatever is there, valid or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The domain.
+    pub domain: String,
+    /// The rest of the row.
+    pub settings: Settings,
+}
+
+/// Which rows to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those after this domain.
+    pub after: Option<String>,
+    /// Those of this host type.
+    pub host_type: Option<String>,
+    /// Those with this status.
+    pub status: Option<i16>,
+    /// Those whose domain begins so.
+    pub prefix: Option<String>,
+}
+
+/// Whether there was something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// There was.
+    Yes,
+    /// There was not.
+    No,
+}
+
+/// A claim on jobs: whose, and for how long after the database hears of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease<'a> {
+    /// Who works on them; no two nodes are called the same, and no two lives of one node.
+    pub owner: &'a str,
+    /// For how many milliseconds.
+    pub milliseconds: i64,
+}
+
+/// What became of a request for removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemovalBegun {
+    /// The domain is in removal and the job is the caller's.
+    Claimed(EventId),
+    /// The domain is in removal and the job is somebody else's.
+    Elsewhere(EventId),
+    /// The domain has no row.
+    NotFound,
+    /// Its host type is another one.
+    WrongHostType,
+}
+
+/// How many handlers of how many are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handlers {
+    /// Done.
+    pub done: u32,
+    /// In all.
+    pub of: u32,
+}
+
+/// Whether a job was still the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It was.
+    Yes,
+    /// Somebody else has it, or it is gone: nothing was changed.
+    No,
+}
+
+/// A domain that somebody is to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The domain.
+    pub domain: String,
+    /// Its host type.
+    pub host_type: String,
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// That of this domain.
+    One(&'a DomainName),
+    /// All.
+    All,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The domain.
+    pub domain: String,
+    /// Its host type.
+    pub host_type: String,
+    /// Who works on it; nobody once it failed.
+    pub owner: Option<String>,
+    /// Whether the owner's lease has not ended.
+    pub lease: LeaseState,
+    /// How far it is.
+    pub handlers: Handlers,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+/// Whether a job's owner is to be believed alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    /// The lease runs.
+    Running,
+    /// It has ended: somebody may take the job over.
+    Ended,
+}

@@ -1,0 +1,1043 @@
+//! What every writer promises, asked of PostgreSQL and of SQLite in the same words; and at the end,
+//! what only PostgreSQL can do or suffer.
+//!
+//! PostgreSQL's side needs a server, as in `conformance.rs`.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, EventId};
+use domain_store::{
+    Database, Filter, Found, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair, Removal, RemovalBegun,
+    Rules, Settings, Status, StoreError, Switch, Switched, Timeouts, Which, Writer,
+};
+use postgres::fallible_iterator::FallibleIterator;
+use support::{Fixture, LONG, eventually, name};
+
+/// Names each promise once and has both writers keep it.
+macro_rules! promises {
+    ($($promise:ident)*) => {
+        mod postgres_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::postgres()) })* }
+        mod sqlite_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::sqlite()) })* }
+    };
+}
+
+promises! {
+    writers_that_open_an_empty_database_together_all_succeed
+    a_new_domain_gets_an_enabled_row_and_one_event
+    a_row_that_is_there_is_left_as_it_is_and_reported
+    a_batch_is_answered_in_its_order
+    a_batch_of_a_thousand_is_added_at_once
+    an_empty_batch_changes_nothing
+    a_switch_finds_no_row
+    a_switch_of_another_nodes_host_type_is_refused
+    a_switch_of_a_domain_in_removal_is_refused
+    a_switch_to_what_is_so_already_changes_nothing
+    a_switch_that_changes_something_writes_one_event
+    of_two_equal_switches_at_once_one_changes_something
+    settings_say_what_the_row_says
+    pages_visit_every_row_once_and_in_order
+    a_page_may_begin_after_a_domain_that_is_not_there
+    a_listing_keeps_to_each_filter_and_to_all_of_them
+    a_prefix_is_taken_literally
+    a_password_is_stored_replaced_and_deleted_without_an_event
+    a_removal_of_an_unknown_domain_finds_nothing
+    a_removal_with_another_host_type_changes_nothing
+    a_removal_marks_the_domain_and_claims_the_job
+    a_removal_is_elsewhere_while_the_lease_runs
+    a_removal_is_claimed_again_after_the_lease_ended
+    a_removal_is_claimed_again_after_it_failed
+    of_two_removals_begun_at_once_one_gets_the_job
+    progress_is_noted_by_the_owner_alone_and_prolongs_the_job
+    an_owner_prolongs_all_its_jobs_and_no_other
+    a_job_is_given_up_by_its_owner_alone
+    a_removal_is_finished_by_its_owner_alone
+    a_finished_removal_leaves_nothing_but_one_event
+    a_domain_that_was_enabled_again_survives_its_removal
+    only_jobs_whose_leases_ended_are_taken_over
+    only_jobs_of_allowed_host_types_are_taken_over
+    no_more_jobs_are_taken_over_than_asked_for
+    a_job_that_was_taken_over_is_the_old_owners_no_longer
+    two_owners_at_once_never_take_over_the_same_job
+    jobs_are_listed_all_or_one_in_order
+    owners_that_need_the_table_of_removals_together_all_succeed
+    a_change_whose_event_is_refused_changes_nothing
+}
+
+const ALLOWED: &[&str] = &["type1", "type2"];
+/// Leases that last longer than any test, and one that ends at once.
+const ONE: Lease<'_> = Lease { owner: "one@host", milliseconds: 3_600_000 };
+const TWO: Lease<'_> = Lease { owner: "two@host", milliseconds: 3_600_000 };
+const BRIEF: Lease<'_> = Lease { owner: "one@host", milliseconds: 1 };
+
+/// Time enough.
+fn until() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+fn insert(writer: &mut dyn Writer, pairs: &[(&str, &str)]) -> Result<Vec<Inserted>, StoreError> {
+    let named: Vec<_> = pairs.iter().map(|(domain, host_type)| (name(domain), *host_type)).collect();
+    let pairs: Vec<_> = named.iter().map(|(domain, host_type)| NewPair { domain, host_type }).collect();
+    writer.insert(&pairs, until())
+}
+
+fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Switch, allowed: &[&str]) -> Switched {
+    let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
+    writer.set_status(&name(domain), wanted, Rules { allowed: &allowed }, until()).unwrap()
+}
+
+fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> RemovalBegun {
+    writer.begin_removal(&name(domain), "type1", lease, until()).unwrap()
+}
+
+fn type1_job(domain: &str) -> Job {
+    Job { domain: domain.to_owned(), host_type: "type1".to_owned() }
+}
+
+fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<Job> {
+    let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
+    let mut taken = writer.take_over_removals(lease, Rules { allowed: &allowed }, limit, until()).unwrap();
+    taken.sort_by(|a, b| a.domain.cmp(&b.domain));
+    taken
+}
+
+fn removals(writer: &mut dyn Writer) -> Vec<Removal> {
+    writer.removals(Which::All, until()).unwrap()
+}
+
+/// The one job of `domain`.
+fn removal(writer: &mut dyn Writer, domain: &str) -> Removal {
+    let mut found = writer.removals(Which::One(&name(domain)), until()).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+fn all_leases_end(writer: &mut dyn Writer) {
+    eventually(|| removals(writer).iter().all(|job| job.lease == LeaseState::Ended));
+}
+
+fn settings(host_type: &str, status: Status) -> Settings {
+    Settings { host_type: host_type.to_owned(), status }
+}
+
+fn put_row(fixture: &mut Fixture, domain: &str, host_type: &str, status: i64) {
+    fixture.write(&format!(
+        "INSERT INTO domain_settings (domain, host_type, status) VALUES ('{domain}', '{host_type}', {status})"
+    ));
+}
+
+/// The rows in the order of their making: `1 a.example type1 1`.
+fn rows(fixture: &mut Fixture) -> Vec<String> {
+    fixture.read("SELECT id || ' ' || domain || ' ' || host_type || ' ' || status FROM domain_settings ORDER BY id")
+}
+
+/// The events in order: `1 a.example`.
+fn events(fixture: &mut Fixture) -> Vec<String> {
+    fixture.read("SELECT id || ' ' || domain FROM domain_events ORDER BY id")
+}
+
+fn event(id: EventId, domain: &str) -> String {
+    format!("{} {domain}", id.0)
+}
+
+fn added(inserted: &Inserted) -> EventId {
+    match inserted {
+        Inserted::Added(id) => *id,
+        Inserted::Exists(settings) => panic!("there was a row: {settings:?}"),
+    }
+}
+
+fn claimed(begun: &RemovalBegun) -> EventId {
+    match begun {
+        RemovalBegun::Claimed(id) => *id,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+fn writers_that_open_an_empty_database_together_all_succeed(fixture: &mut Fixture) {
+    let opener = &fixture.opener;
+    thread::scope(|scope| {
+        for opening in (0..4).map(|_| scope.spawn(|| opener.connect_writer().map(drop))).collect::<Vec<_>>() {
+            opening.join().unwrap().unwrap();
+        }
+    });
+}
+
+fn a_new_domain_gets_an_enabled_row_and_one_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let longest = "a".repeat(DomainName::MAX_BYTES);
+    for (place, domain) in ["a.example", "пример.рф", "it's.example", LONG, &longest].into_iter().enumerate() {
+        let inserted = insert(&mut *writer, &[(domain, "type1")]).unwrap();
+        assert_eq!(inserted.len(), 1);
+        assert_eq!(events(fixture).last(), Some(&event(added(&inserted[0]), domain)));
+        assert!(rows(fixture)[place].ends_with(&format!(" {domain} type1 1")));
+        assert_eq!((rows(fixture).len(), events(fixture).len()), (place + 1, place + 1));
+    }
+}
+
+fn a_row_that_is_there_is_left_as_it_is_and_reported(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for (status, known) in [(0, Status::Disabled), (1, Status::Enabled), (2, Status::Deleting), (7, Status::Unknown(7))]
+    {
+        let domain = format!("d{status}.example");
+        put_row(fixture, &domain, "type1", status);
+        let before = rows(fixture);
+        for host_type in ["type1", "type2"] {
+            let inserted = insert(&mut *writer, &[(&domain, host_type)]).unwrap();
+            assert_eq!(inserted, [Inserted::Exists(settings("type1", known))]);
+        }
+        assert_eq!(rows(fixture), before);
+    }
+    assert_eq!(events(fixture), [""; 0]);
+}
+
+fn a_batch_is_answered_in_its_order(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "m.example", "type2", 0);
+    let pairs = [("z.example", "type1"), ("m.example", "type1"), ("a.example", "type2"), ("k.example", "type1")];
+    let inserted = insert(&mut *writer, &pairs).unwrap();
+    assert_eq!(inserted.len(), 4);
+    assert_eq!(inserted[1], Inserted::Exists(settings("type2", Status::Disabled)));
+    let mut expected: Vec<_> = [0, 2, 3].map(|place| (added(&inserted[place]), pairs[place].0)).into();
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(id, domain)| event(id, domain)).collect();
+    assert_eq!(events(fixture), expected);
+    let found = fixture.read("SELECT domain || ' ' || host_type || ' ' || status FROM domain_settings");
+    let found: BTreeSet<_> = found.iter().map(String::as_str).collect();
+    let expected = ["a.example type2 1", "k.example type1 1", "m.example type2 0", "z.example type1 1"];
+    assert_eq!(found, expected.into());
+}
+
+fn a_batch_of_a_thousand_is_added_at_once(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domains: Vec<_> = (0..1000).map(|n| format!("tenant-{n}.example")).collect();
+    let pairs: Vec<_> = domains.iter().map(|domain| (domain.as_str(), "type1")).collect();
+    let inserted = insert(&mut *writer, &pairs).unwrap();
+    let mut expected: Vec<_> = inserted.iter().map(added).zip(&domains).collect();
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(id, domain)| event(id, domain)).collect();
+    assert_eq!(events(fixture), expected);
+    assert_eq!(rows(fixture).len(), 1000);
+}
+
+fn an_empty_batch_changes_nothing(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(insert(&mut *writer, &[]).unwrap(), []);
+    assert_eq!((rows(fixture).len(), events(fixture).len()), (0, 0));
+}
+
+fn a_switch_finds_no_row(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for wanted in [Switch::Enabled, Switch::Disabled] {
+        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), Switched::NotFound);
+    }
+    assert_eq!((rows(fixture).len(), events(fixture).len()), (0, 0));
+}
+
+fn a_switch_of_another_nodes_host_type_is_refused(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type9", 1);
+    for allowed in [ALLOWED, &[]] {
+        for wanted in [Switch::Enabled, Switch::Disabled] {
+            assert_eq!(set_status(&mut *writer, "a.example", wanted, allowed), Switched::UnknownHostType);
+        }
+    }
+    assert_eq!(rows(fixture), ["1 a.example type9 1"]);
+    assert_eq!(events(fixture).len(), 0);
+}
+
+fn a_switch_of_a_domain_in_removal_is_refused(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 2);
+    for wanted in [Switch::Enabled, Switch::Disabled] {
+        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), Switched::Deleting);
+    }
+    assert_eq!(rows(fixture), ["1 a.example type1 2"]);
+    assert_eq!(events(fixture).len(), 0);
+}
+
+fn a_switch_to_what_is_so_already_changes_nothing(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "off.example", "type1", 0);
+    put_row(fixture, "on.example", "type1", 1);
+    assert_eq!(set_status(&mut *writer, "off.example", Switch::Disabled, ALLOWED), Switched::Already);
+    assert_eq!(set_status(&mut *writer, "on.example", Switch::Enabled, ALLOWED), Switched::Already);
+    assert_eq!(rows(fixture), ["1 off.example type1 0", "2 on.example type1 1"]);
+    assert_eq!(events(fixture).len(), 0);
+}
+
+fn a_switch_that_changes_something_writes_one_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type2", 1);
+    put_row(fixture, "odd.example", "type1", 7);
+    put_row(fixture, "other.example", "type1", 1);
+    let mut expected = Vec::new();
+    for (domain, wanted) in
+        [("a.example", Switch::Disabled), ("a.example", Switch::Enabled), ("odd.example", Switch::Disabled)]
+    {
+        match set_status(&mut *writer, domain, wanted, ALLOWED) {
+            Switched::Changed(id) => expected.push(event(id, domain)),
+            other => panic!("{domain} {wanted:?}: {other:?}"),
+        }
+        assert_eq!(events(fixture), expected);
+    }
+    assert_eq!(rows(fixture), ["1 a.example type2 1", "2 odd.example type1 0", "3 other.example type1 1"]);
+}
+
+fn of_two_equal_switches_at_once_one_changes_something(fixture: &mut Fixture) {
+    const ROUNDS: usize = 50;
+    let mut writers = [fixture.writer(), fixture.writer()];
+    put_row(fixture, "a.example", "type1", 1);
+    let start = Barrier::new(2);
+    let switch = |writer: &mut Box<dyn Writer>| -> Vec<Switched> {
+        let wanted = [Switch::Disabled, Switch::Enabled].into_iter().cycle().take(ROUNDS);
+        let switched = wanted.map(|wanted| {
+            start.wait();
+            set_status(&mut **writer, "a.example", wanted, ALLOWED)
+        });
+        switched.collect()
+    };
+    let [one, two] = writers.each_mut();
+    let (one, two) = thread::scope(|scope| {
+        let two = scope.spawn(|| switch(two));
+        (switch(one), two.join().unwrap())
+    });
+    for round in one.iter().zip(&two) {
+        let fine =
+            matches!(round, (Switched::Changed(_), Switched::Already) | (Switched::Already, Switched::Changed(_)));
+        assert!(fine, "{round:?}");
+    }
+    assert_eq!(events(fixture).len(), ROUNDS);
+}
+
+fn settings_say_what_the_row_says(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(writer.settings(&name("a.example"), until()).unwrap(), None);
+    for (status, known) in [(0, Status::Disabled), (1, Status::Enabled), (2, Status::Deleting), (7, Status::Unknown(7))]
+    {
+        let domain = format!("d{status}.example");
+        put_row(fixture, &domain, "type9", status);
+        assert_eq!(writer.settings(&name(&domain), until()).unwrap(), Some(settings("type9", known)));
+    }
+}
+
+/// Names that collations like to order in their own way.
+const STRANGE: [&str; 12] = [
+    "a.example",
+    "a-b.example",
+    "ab.example",
+    "a_b.example",
+    "a%b.example",
+    "axb.example",
+    "Upper.example",
+    "upper.example",
+    "пример.рф",
+    "примерно.рф",
+    "é.example",
+    "zz.example",
+];
+
+fn listed(writer: &mut dyn Writer, filter: &Filter, limit: u32) -> Vec<String> {
+    writer.list(filter, limit, until()).unwrap().into_iter().map(|row| row.domain).collect()
+}
+
+fn pages_visit_every_row_once_and_in_order(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for domain in STRANGE {
+        put_row(fixture, domain, "type1", 1);
+    }
+    fixture.fill(100);
+    let all = fixture.read("SELECT domain FROM domain_settings ORDER BY domain");
+    for limit in [1, 7, 56, 112, 1000] {
+        let mut filter = Filter::default();
+        let mut visited = Vec::new();
+        loop {
+            let page = listed(&mut *writer, &filter, limit);
+            assert!(page.len() <= limit as usize);
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.clone());
+            visited.extend(page);
+        }
+        assert_eq!(visited, all);
+    }
+}
+
+fn a_page_may_begin_after_a_domain_that_is_not_there(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for domain in ["a.example", "c.example", "e.example"] {
+        put_row(fixture, domain, "type1", 1);
+    }
+    let after = |domain: &str| Filter { after: Some(domain.to_owned()), ..Filter::default() };
+    assert_eq!(listed(&mut *writer, &after("b.example"), 10), ["c.example", "e.example"]);
+    assert_eq!(listed(&mut *writer, &after("z.example"), 10), [""; 0]);
+}
+
+fn a_listing_keeps_to_each_filter_and_to_all_of_them(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a1.example", "type1", 1);
+    put_row(fixture, "a2.example", "type1", 0);
+    put_row(fixture, "a3.example", "type2", 1);
+    put_row(fixture, "b1.example", "type1", 1);
+    put_row(fixture, "b2.example", "type1", 2);
+    put_row(fixture, "b3.example", "type9", 7);
+    let any = Filter::default;
+    let type1 = Some("type1".to_owned());
+    let a = Some("a".to_owned());
+    let mut list = |filter: Filter| listed(&mut *writer, &filter, 10);
+    assert_eq!(list(any()).len(), 6);
+    let found = list(Filter { host_type: type1.clone(), ..any() });
+    assert_eq!(found, ["a1.example", "a2.example", "b1.example", "b2.example"]);
+    assert_eq!(list(Filter { host_type: Some("type3".to_owned()), ..any() }), [""; 0]);
+    assert_eq!(list(Filter { status: Some(1), ..any() }), ["a1.example", "a3.example", "b1.example"]);
+    assert_eq!(list(Filter { status: Some(0), ..any() }), ["a2.example"]);
+    assert_eq!(list(Filter { status: Some(2), ..any() }), ["b2.example"]);
+    assert_eq!(list(Filter { prefix: a.clone(), ..any() }), ["a1.example", "a2.example", "a3.example"]);
+    assert_eq!(list(Filter { prefix: Some(String::new()), ..any() }).len(), 6);
+    let after = Some("a1.example".to_owned());
+    let all = Filter { after: after.clone(), host_type: type1, status: Some(0), prefix: a };
+    assert_eq!(list(all), ["a2.example"]);
+    let one = writer.list(&Filter { after, ..any() }, 1, until()).unwrap();
+    assert_eq!(one, [Listed { domain: "a2.example".to_owned(), settings: settings("type1", Status::Disabled) }]);
+    let odd = writer.list(&Filter { status: Some(7), ..any() }, 10, until()).unwrap();
+    assert_eq!(odd, [Listed { domain: "b3.example".to_owned(), settings: settings("type9", Status::Unknown(7)) }]);
+}
+
+fn a_prefix_is_taken_literally(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let special = ["a*b.example", "a?b.example", "a[x]b.example", r"a\b.example", "a''b.example"];
+    for domain in STRANGE.into_iter().chain(special) {
+        put_row(fixture, domain, "type1", 1);
+    }
+    let mut with = |prefix: &str| {
+        let filter = Filter { prefix: Some(prefix.to_owned()), ..Filter::default() };
+        listed(&mut *writer, &filter, 100)
+    };
+    for domain in ["a_b.example", "a%b.example", "a*b.example", "a?b.example", "a[x]b.example", r"a\b.example"] {
+        assert_eq!(with(&domain[..2]), [domain]);
+        assert_eq!(with(domain), [domain]);
+    }
+    assert_eq!(with("a'"), ["a'b.example"]);
+    assert_eq!(with("%"), [""; 0]);
+    assert_eq!(with("U"), ["Upper.example"]);
+    assert_eq!(with("примерн"), ["примерно.рф"]);
+    assert_eq!(with("пример").len(), 2);
+    assert_eq!(with("a.example.and.more"), [""; 0]);
+}
+
+fn a_password_is_stored_replaced_and_deleted_without_an_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    assert_eq!(writer.password(domain, until()).unwrap(), None);
+    assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::No);
+    for stored in ["first", "it's the second: ключ"] {
+        writer.put_password(domain, stored, until()).unwrap();
+        assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some(stored));
+    }
+    writer.put_password(&name("b.example"), "other", until()).unwrap();
+    assert_eq!(fixture.read("SELECT domain FROM domain_admins ORDER BY domain"), ["a.example", "b.example"]);
+    assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::Yes);
+    assert_eq!(writer.password(domain, until()).unwrap(), None);
+    assert_eq!(writer.password(&name("b.example"), until()).unwrap().as_deref(), Some("other"));
+    assert_eq!(events(fixture).len(), 0);
+}
+
+fn a_removal_of_an_unknown_domain_finds_nothing(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(begin(&mut *writer, "a.example", ONE), RemovalBegun::NotFound);
+    assert_eq!((removals(&mut *writer).len(), events(fixture).len()), (0, 0));
+}
+
+fn a_removal_with_another_host_type_changes_nothing(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type2", 1);
+    assert_eq!(begin(&mut *writer, "a.example", ONE), RemovalBegun::WrongHostType);
+    assert_eq!((removals(&mut *writer).len(), events(fixture).len()), (0, 0));
+    assert_eq!(rows(fixture), ["1 a.example type2 1"]);
+}
+
+fn a_removal_marks_the_domain_and_claims_the_job(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for (place, status) in [0, 1, 2].into_iter().enumerate() {
+        let domain = format!("d{status}.example");
+        put_row(fixture, &domain, "type1", status);
+        let id = claimed(&begin(&mut *writer, &domain, ONE));
+        assert_eq!(rows(fixture)[place], format!("{} {domain} type1 2", place + 1));
+        assert_eq!(events(fixture).len(), place + 1);
+        assert_eq!(events(fixture)[place], event(id, &domain));
+        let job = Removal {
+            domain: domain.clone(),
+            host_type: "type1".to_owned(),
+            owner: Some("one@host".to_owned()),
+            lease: LeaseState::Running,
+            handlers: Handlers { done: 0, of: 0 },
+            failure: None,
+        };
+        assert_eq!(removal(&mut *writer, &domain), job);
+    }
+}
+
+fn a_removal_is_elsewhere_while_the_lease_runs(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    let first = claimed(&begin(&mut *writer, "a.example", ONE));
+    let before = removal(&mut *writer, "a.example");
+    match begin(&mut *writer, "a.example", TWO) {
+        RemovalBegun::Elsewhere(id) => {
+            assert_eq!(events(fixture), [event(first, "a.example"), event(id, "a.example")])
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(removal(&mut *writer, "a.example"), before);
+}
+
+fn a_removal_is_claimed_again_after_the_lease_ended(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    claimed(&begin(&mut *writer, "a.example", BRIEF));
+    let progress = Handlers { done: 1, of: 3 };
+    assert_eq!(writer.note_removal(&name("a.example"), progress, BRIEF, until()).unwrap(), Held::Yes);
+    all_leases_end(&mut *writer);
+    claimed(&begin(&mut *writer, "a.example", TWO));
+    let job = removal(&mut *writer, "a.example");
+    assert_eq!((job.owner.as_deref(), job.lease), (Some("two@host"), LeaseState::Running));
+    assert_eq!(job.handlers, Handlers { done: 0, of: 0 });
+}
+
+fn a_removal_is_claimed_again_after_it_failed(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "on purpose", until()).unwrap(), Held::Yes);
+    claimed(&begin(&mut *writer, "a.example", TWO));
+    let job = removal(&mut *writer, "a.example");
+    assert_eq!((job.owner.as_deref(), job.lease), (Some("two@host"), LeaseState::Running));
+    assert_eq!(job.failure, None);
+}
+
+fn of_two_removals_begun_at_once_one_gets_the_job(fixture: &mut Fixture) {
+    const ROUNDS: usize = 30;
+    let mut writers = [fixture.writer(), fixture.writer()];
+    fixture.fill(ROUNDS);
+    let start = Barrier::new(2);
+    let all = |writer: &mut Box<dyn Writer>, lease: Lease<'_>| -> Vec<RemovalBegun> {
+        let begun = (1..=ROUNDS).map(|n| {
+            start.wait();
+            begin(&mut **writer, &format!("tenant-{n}.example"), lease)
+        });
+        begun.collect()
+    };
+    let [one, two] = writers.each_mut();
+    let (one, two) = thread::scope(|scope| {
+        let two = scope.spawn(|| all(two, TWO));
+        (all(one, ONE), two.join().unwrap())
+    });
+    for round in one.iter().zip(&two) {
+        use RemovalBegun::{Claimed, Elsewhere};
+        assert!(matches!(round, (Claimed(_), Elsewhere(_)) | (Elsewhere(_), Claimed(_))), "{round:?}");
+    }
+    for job in removals(&mut *writers[0]) {
+        let place: usize = job.domain.trim_start_matches("tenant-").trim_end_matches(".example").parse().unwrap();
+        let mine = matches!(one[place - 1], RemovalBegun::Claimed(_));
+        assert_eq!(job.owner.as_deref() == Some(ONE.owner), mine, "{job:?}");
+    }
+    assert_eq!(events(fixture).len(), 2 * ROUNDS);
+}
+
+fn progress_is_noted_by_the_owner_alone_and_prolongs_the_job(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    let progress = Handlers { done: 2, of: 5 };
+    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No);
+    put_row(fixture, "a.example", "type1", 1);
+    claimed(&begin(&mut *writer, "a.example", BRIEF));
+    all_leases_end(&mut *writer);
+    let before = removal(&mut *writer, "a.example");
+    assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), Held::No);
+    assert_eq!(removal(&mut *writer, "a.example"), before);
+    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::Yes);
+    let job = removal(&mut *writer, "a.example");
+    assert_eq!((job.handlers, job.lease), (progress, LeaseState::Running));
+    assert_eq!(events(fixture).len(), 1);
+}
+
+fn an_owner_prolongs_all_its_jobs_and_no_other(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(writer.renew_removals(ONE, until()).unwrap(), []);
+    for domain in ["a.example", "b.example", "c.example", "d.example"] {
+        put_row(fixture, domain, "type1", 1);
+    }
+    claimed(&begin(&mut *writer, "a.example", BRIEF));
+    claimed(&begin(&mut *writer, "b.example", BRIEF));
+    claimed(&begin(&mut *writer, "c.example", Lease { milliseconds: 1, ..TWO }));
+    claimed(&begin(&mut *writer, "d.example", BRIEF));
+    assert_eq!(writer.fail_removal(&name("d.example"), ONE.owner, "on purpose", until()).unwrap(), Held::Yes);
+    all_leases_end(&mut *writer);
+    let mut renewed = writer.renew_removals(ONE, until()).unwrap();
+    renewed.sort_by(|a, b| a.domain.cmp(&b.domain));
+    assert_eq!(renewed, ["a.example", "b.example"].map(type1_job));
+    let leases: Vec<_> = removals(&mut *writer).into_iter().map(|job| job.lease).collect();
+    assert_eq!(leases, [LeaseState::Running, LeaseState::Running, LeaseState::Ended, LeaseState::Ended]);
+}
+
+fn a_job_is_given_up_by_its_owner_alone(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
+    put_row(fixture, "a.example", "type1", 1);
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    let before = removal(&mut *writer, "a.example");
+    assert_eq!(writer.fail_removal(domain, TWO.owner, "why", until()).unwrap(), Held::No);
+    assert_eq!(removal(&mut *writer, "a.example"), before);
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "the why's reason", until()).unwrap(), Held::Yes);
+    let job = removal(&mut *writer, "a.example");
+    assert_eq!((job.owner, job.failure.as_deref()), (None, Some("the why's reason")));
+    assert_eq!(rows(fixture), ["1 a.example type1 2"]);
+    // It is nobody's now.
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "again", until()).unwrap(), Held::No);
+    assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(removal(&mut *writer, "a.example").failure.as_deref(), Some("the why's reason"));
+}
+
+fn a_removal_is_finished_by_its_owner_alone(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    put_row(fixture, "a.example", "type1", 1);
+    writer.put_password(domain, "stored", until()).unwrap();
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    let before = (rows(fixture), events(fixture), removals(&mut *writer));
+    assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::No);
+    assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
+    assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some("stored"));
+}
+
+fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for domain in ["a.example", "b.example"] {
+        put_row(fixture, domain, "type1", 1);
+        writer.put_password(&name(domain), "stored", until()).unwrap();
+        claimed(&begin(&mut *writer, domain, ONE));
+    }
+    assert_eq!(events(fixture).len(), 2);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(events(fixture).len(), 3);
+    assert!(events(fixture)[2].ends_with(" a.example"));
+    assert_eq!(rows(fixture), ["2 b.example type1 2"]);
+    assert_eq!(fixture.read("SELECT domain FROM domain_admins"), ["b.example"]);
+    assert_eq!(fixture.read("SELECT domain FROM domain_removals"), ["b.example"]);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(events(fixture).len(), 3);
+    // The name is free for another domain.
+    added(&insert(&mut *writer, &[("a.example", "type2")]).unwrap()[0]);
+}
+
+fn a_domain_that_was_enabled_again_survives_its_removal(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    writer.put_password(&name("a.example"), "stored", until()).unwrap();
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    fixture.write("UPDATE domain_settings SET status = 1");
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(rows(fixture), ["1 a.example type1 1"]);
+    assert_eq!(removals(&mut *writer), []);
+    assert_eq!(writer.password(&name("a.example"), until()).unwrap().as_deref(), Some("stored"));
+    assert_eq!(events(fixture).len(), 1);
+}
+
+fn only_jobs_whose_leases_ended_are_taken_over(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), []);
+    for domain in ["ended.example", "failed.example", "running.example"] {
+        put_row(fixture, domain, "type1", 1);
+        claimed(&begin(&mut *writer, domain, BRIEF));
+    }
+    writer.note_removal(&name("ended.example"), Handlers { done: 1, of: 2 }, BRIEF, until()).unwrap();
+    writer.fail_removal(&name("failed.example"), BRIEF.owner, "on purpose", until()).unwrap();
+    all_leases_end(&mut *writer);
+    writer.note_removal(&name("running.example"), Handlers { done: 1, of: 2 }, ONE, until()).unwrap();
+    let before = removals(&mut *writer);
+    let taken = take_over(&mut *writer, TWO, ALLOWED, 10);
+    assert_eq!(taken, [type1_job("ended.example")]);
+    let after = removals(&mut *writer);
+    assert_eq!(after[1..], before[1..]);
+    assert_eq!((after[0].owner.as_deref(), after[0].lease), (Some("two@host"), LeaseState::Running));
+    assert_eq!(after[0].handlers, Handlers { done: 0, of: 0 });
+    assert_eq!(take_over(&mut *writer, ONE, ALLOWED, 10), []);
+}
+
+fn only_jobs_of_allowed_host_types_are_taken_over(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for (domain, host_type) in [("a.example", "type1"), ("b.example", "type2"), ("c.example", "type3")] {
+        put_row(fixture, domain, host_type, 1);
+        claimed(&writer.begin_removal(&name(domain), host_type, BRIEF, until()).unwrap());
+    }
+    all_leases_end(&mut *writer);
+    assert_eq!(take_over(&mut *writer, TWO, &[], 10), []);
+    let taken = |domain: &str, host_type: &str| Job { domain: domain.to_owned(), host_type: host_type.to_owned() };
+    assert_eq!(take_over(&mut *writer, TWO, &["type3"], 10), [taken("c.example", "type3")]);
+    assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken("a.example", "type1"), taken("b.example", "type2")]);
+}
+
+/// Jobs whose leases ended: `tenant-1.example` and so on.
+fn leave_jobs(fixture: &mut Fixture, writer: &mut dyn Writer, count: usize) {
+    fixture.fill(count);
+    for n in 1..=count {
+        claimed(&begin(writer, &format!("tenant-{n}.example"), BRIEF));
+    }
+    all_leases_end(writer);
+}
+
+fn no_more_jobs_are_taken_over_than_asked_for(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    leave_jobs(fixture, &mut *writer, 20);
+    // What the database knows of the table decides how it goes about this.
+    for (statistics, limit, expected) in [("", 0, 0), ("", 7, 7), ("ANALYZE", 7, 7), ("", 7, 6), ("", 7, 0)] {
+        fixture.write(statistics);
+        assert_eq!(take_over(&mut *writer, TWO, ALLOWED, limit).len(), expected);
+    }
+    assert!(removals(&mut *writer).iter().all(|job| job.owner.as_deref() == Some(TWO.owner)));
+}
+
+fn a_job_that_was_taken_over_is_the_old_owners_no_longer(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    leave_jobs(fixture, &mut *writer, 1);
+    let domain = &name("tenant-1.example");
+    assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 1).len(), 1);
+    let before = removals(&mut *writer);
+    assert_eq!(writer.renew_removals(ONE, until()).unwrap(), []);
+    assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(removals(&mut *writer), before);
+    assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(removals(&mut *writer), []);
+}
+
+fn two_owners_at_once_never_take_over_the_same_job(fixture: &mut Fixture) {
+    const JOBS: usize = 60;
+    let mut writers = [fixture.writer(), fixture.writer()];
+    leave_jobs(fixture, &mut *writers[0], JOBS);
+    let (start, count) = (Barrier::new(2), AtomicUsize::new(0));
+    let all = |writer: &mut Box<dyn Writer>, lease: Lease<'_>| -> Vec<String> {
+        let mut mine = Vec::new();
+        start.wait();
+        // A job that the other is about to take may be passed over; then the other has it.
+        eventually(|| {
+            let taken = take_over(&mut **writer, lease, ALLOWED, 3);
+            assert!(taken.len() <= 3, "{taken:?}");
+            count.fetch_add(taken.len(), Ordering::Relaxed);
+            mine.extend(taken.into_iter().map(|taken| taken.domain));
+            count.load(Ordering::Relaxed) >= JOBS
+        });
+        mine
+    };
+    let [one, two] = writers.each_mut();
+    let (one, two) = thread::scope(|scope| {
+        let two = scope.spawn(|| all(two, TWO));
+        (all(one, ONE), two.join().unwrap())
+    });
+    assert_eq!(one.len() + two.len(), JOBS);
+    assert_eq!(one.iter().chain(&two).collect::<BTreeSet<_>>().len(), JOBS);
+    for job in removals(&mut *writers[0]) {
+        let (owner, theirs) = if one.contains(&job.domain) { (ONE.owner, &one) } else { (TWO.owner, &two) };
+        assert!(theirs.contains(&job.domain));
+        assert_eq!(job.owner.as_deref(), Some(owner));
+    }
+}
+
+fn jobs_are_listed_all_or_one_in_order(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(removals(&mut *writer), []);
+    assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap(), []);
+    for domain in ["c.example", "a.example", "b.example"] {
+        put_row(fixture, domain, "type1", 1);
+        claimed(&begin(&mut *writer, domain, ONE));
+    }
+    let all = removals(&mut *writer);
+    let domains: Vec<_> = all.iter().map(|job| job.domain.as_str()).collect();
+    assert_eq!(domains, ["a.example", "b.example", "c.example"]);
+    for (job, domain) in all.iter().zip(["a.example", "b.example", "c.example"]) {
+        assert_eq!(*job, removal(&mut *writer, domain));
+    }
+    assert_eq!(writer.removals(Which::One(&name("d.example")), until()).unwrap(), []);
+}
+
+fn owners_that_need_the_table_of_removals_together_all_succeed(fixture: &mut Fixture) {
+    let mut writers: [_; 4] = std::array::from_fn(|_| fixture.writer());
+    let start = Barrier::new(writers.len());
+    thread::scope(|scope| {
+        for writer in &mut writers {
+            scope.spawn(|| {
+                start.wait();
+                assert_eq!(removals(&mut **writer), []);
+            });
+        }
+    });
+}
+
+fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    put_row(fixture, "going.example", "type1", 1);
+    writer.put_password(&name("going.example"), "stored", until()).unwrap();
+    claimed(&begin(&mut *writer, "going.example", ONE));
+    let before = (rows(fixture), events(fixture), removals(&mut *writer));
+    fixture.refuse_events();
+    let refused = |error: StoreError| {
+        let named = error.to_string().contains("none_today");
+        assert!(matches!(error, StoreError::Refused { .. }) && named, "{error:?}");
+    };
+    let allowed = ["type1".to_owned()];
+    let a = &name("a.example");
+    refused(insert(&mut *writer, &[("new.example", "type1")]).unwrap_err());
+    refused(writer.set_status(a, Switch::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
+    refused(writer.begin_removal(a, "type1", ONE, until()).unwrap_err());
+    refused(writer.finish_removal(&name("going.example"), ONE.owner, until()).unwrap_err());
+    // And the writer is good for more.
+    assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
+    assert_eq!(writer.password(&name("going.example"), until()).unwrap().as_deref(), Some("stored"));
+}
+
+// What only PostgreSQL can do or suffer.
+
+/// How many connections of writers wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'mongoose_domain' AND wait_event_type = 'Lock'";
+
+#[test]
+fn every_change_notifies_and_nothing_else_does() {
+    let fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    let mut listener = postgres::Client::connect(&fixture.url, postgres::NoTls).unwrap();
+    listener.batch_execute("LISTEN mongoose_domain_events").unwrap();
+    // How many notifications came before this one.
+    let mut heard = || {
+        listener.batch_execute("NOTIFY mongoose_domain_events, 'counted'").unwrap();
+        let mut notifications = listener.notifications();
+        let mut coming = notifications.timeout_iter(Duration::from_secs(30));
+        let mut count = 0;
+        while coming.next().unwrap().expect("a notification").payload() != "counted" {
+            count += 1;
+        }
+        count
+    };
+    added(&insert(&mut *writer, &[("a.example", "type1"), ("b.example", "type1")]).unwrap()[0]);
+    assert_eq!(heard(), 1);
+    insert(&mut *writer, &[("a.example", "type1")]).unwrap();
+    assert_eq!(set_status(&mut *writer, "a.example", Switch::Enabled, ALLOWED), Switched::Already);
+    assert_eq!(set_status(&mut *writer, "none.example", Switch::Enabled, ALLOWED), Switched::NotFound);
+    assert_eq!(begin(&mut *writer, "none.example", ONE), RemovalBegun::NotFound);
+    writer.put_password(&name("a.example"), "stored", until()).unwrap();
+    assert_eq!(heard(), 0);
+    assert!(matches!(set_status(&mut *writer, "a.example", Switch::Disabled, ALLOWED), Switched::Changed(_)));
+    assert_eq!(heard(), 1);
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    assert_eq!(heard(), 1);
+    writer.note_removal(&name("a.example"), Handlers { done: 1, of: 1 }, ONE, until()).unwrap();
+    writer.finish_removal(&name("a.example"), TWO.owner, until()).unwrap();
+    assert_eq!(heard(), 0);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(heard(), 1);
+}
+
+#[test]
+fn after_a_lost_race_nothing_was_changed_and_the_next_try_succeeds() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    let mut other = postgres::Client::connect(&fixture.url, postgres::NoTls).unwrap();
+    let mut race = other.transaction().unwrap();
+    race.execute("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type2')", &[]).unwrap();
+    let pairs = [("a.example", "type1"), ("b.example", "type1")];
+    let first = thread::scope(|scope| {
+        let inserting = scope.spawn(|| insert(&mut *writer, &pairs));
+        eventually(|| fixture.read(WAITING) == ["1"]);
+        race.commit().unwrap();
+        inserting.join().unwrap()
+    });
+    let inserted = match first {
+        Err(StoreError::LostRace { .. }) => {
+            let domains = fixture.read("SELECT domain FROM domain_settings");
+            assert_eq!((domains, events(&mut fixture).len()), (vec!["b.example".to_owned()], 0));
+            insert(&mut *writer, &pairs).unwrap()
+        }
+        other => other.unwrap(),
+    };
+    assert_eq!(events(&mut fixture), [event(added(&inserted[0]), "a.example")]);
+    assert_eq!(inserted[1], Inserted::Exists(settings("type2", Status::Enabled)));
+}
+
+#[test]
+fn of_two_who_add_a_domain_at_once_exactly_one_adds_it() {
+    const ROUNDS: usize = 60;
+    let mut fixture = Fixture::postgres();
+    let mut writers = [fixture.writer(), fixture.writer()];
+    let start = Barrier::new(2);
+    // Ten domains a round, of which the other adds five as well.
+    let all = |writer: &mut Box<dyn Writer>, offset: usize| -> Vec<(String, EventId)> {
+        let mut mine = Vec::new();
+        for round in 0..ROUNDS {
+            let domains: Vec<_> = (offset..offset + 10).map(|n| format!("d{}.example", round * 15 + n)).collect();
+            let pairs: Vec<_> = domains.iter().map(|domain| (domain.as_str(), "type1")).collect();
+            let deadline = until();
+            start.wait();
+            let inserted = loop {
+                match insert(&mut **writer, &pairs) {
+                    Err(StoreError::LostRace { .. }) if Instant::now() < deadline => (),
+                    result => break result.unwrap(),
+                }
+            };
+            for (domain, inserted) in domains.into_iter().zip(inserted) {
+                match inserted {
+                    Inserted::Added(id) => mine.push((domain, id)),
+                    Inserted::Exists(found) => assert_eq!(found, settings("type1", Status::Enabled)),
+                }
+            }
+        }
+        mine
+    };
+    let [one, two] = writers.each_mut();
+    let (one, two) = thread::scope(|scope| {
+        let two = scope.spawn(|| all(two, 5));
+        (all(one, 0), two.join().unwrap())
+    });
+    let mut adders = BTreeMap::<String, u32>::new();
+    for (domain, _) in one.iter().chain(&two) {
+        *adders.entry(domain.clone()).or_default() += 1;
+    }
+    let twice: Vec<_> = adders.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "added by both: {twice:?}");
+    let there = fixture.read("SELECT domain FROM domain_settings");
+    assert_eq!(there.len(), ROUNDS * 15);
+    let nobodys: Vec<_> = there.iter().filter(|domain| !adders.contains_key(*domain)).collect();
+    assert!(nobodys.is_empty(), "added by neither: {nobodys:?}");
+    let mut expected: Vec<_> = one.iter().chain(&two).map(|(domain, id)| (*id, domain)).collect();
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(id, domain)| event(id, domain)).collect();
+    assert_eq!(events(&mut fixture), expected);
+}
+
+#[test]
+fn events_show_in_the_order_of_their_ids() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 40;
+    let mut fixture = Fixture::postgres();
+    let mut writers: [_; THREADS] = std::array::from_fn(|_| fixture.writer());
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writing: Vec<_> = writers
+            .iter_mut()
+            .enumerate()
+            .map(|(thread, writer)| {
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let domains: [_; 3] = std::array::from_fn(|n| format!("d{thread}-{round}-{n}.example"));
+                        let pairs: Vec<_> = domains.iter().map(|domain| (domain.as_str(), "type1")).collect();
+                        added(&insert(&mut **writer, &pairs).unwrap()[0]);
+                        set_status(&mut **writer, &domains[0], Switch::Disabled, ALLOWED);
+                        claimed(&begin(&mut **writer, &domains[1], ONE));
+                        writer.finish_removal(&name(&domains[1]), ONE.owner, until()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let reading = scope.spawn(|| {
+            let mut known = Vec::<i64>::new();
+            loop {
+                // Asked before the last look, so that it sees everything.
+                let last = done.load(Ordering::Relaxed);
+                let ids = fixture.read("SELECT id FROM domain_events ORDER BY id");
+                let ids: Vec<i64> = ids.iter().map(|id| id.parse().unwrap()).collect();
+                assert!(ids.starts_with(&known), "an id below {:?} appeared", known.last());
+                known = ids;
+                if last {
+                    return known.len();
+                }
+            }
+        });
+        let written: Vec<_> = writing.into_iter().map(|writing| writing.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(written.iter().all(Result::is_ok));
+        assert_eq!(reading.join().unwrap(), THREADS * ROUNDS * 6);
+    });
+}
+
+#[test]
+fn a_writer_is_alive_until_its_connection_is_cut_and_asks_nobody() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    assert!(writer.is_alive());
+    writer.settings(&name("a.example"), until()).unwrap();
+    let changed = "SELECT state_change FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'mongoose_domain'";
+    let before = fixture.read(changed);
+    assert_eq!(before.len(), 1);
+    assert!((0..100).all(|_| writer.is_alive()));
+    assert_eq!(fixture.read(changed), before);
+    fixture.write(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND application_name = 'mongoose_domain'",
+    );
+    eventually(|| !writer.is_alive());
+    assert!(!writer.is_alive());
+    let error = writer.settings(&name("a.example"), until()).unwrap_err();
+    assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
+}
+
+#[test]
+fn a_statement_that_hangs_ends_at_its_deadline() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    fixture.write("BEGIN; LOCK TABLE domain_settings");
+    let (domain, began, limit) = (name("a.example"), Instant::now(), Duration::from_millis(200));
+    let pair = NewPair { domain: &domain, host_type: "type1" };
+    let error = writer.insert(&[pair], began + limit).unwrap_err();
+    assert!(matches!(error, StoreError::Deadline { doing: "adding domains", .. }), "{error:?}");
+    // Well before the server's own limit.
+    assert!((limit..Duration::from_secs(15)).contains(&began.elapsed()));
+}
+
+#[test]
+fn a_statement_that_hangs_ends_at_the_limit_for_statements() {
+    let mut fixture = Fixture::postgres();
+    drop(fixture.writer());
+    let hour = Duration::from_secs(3600);
+    let timeouts = Timeouts { connect: hour, statement: Duration::from_millis(200), lock: hour };
+    let database = Database::parse(&fixture.url, timeouts).unwrap();
+    let mut writer = database.connect_writer(fixture.signal.clone()).unwrap();
+    fixture.write("BEGIN; LOCK TABLE domain_settings");
+    let error = writer.settings(&name("a.example"), Instant::now() + hour).unwrap_err();
+    // The server's limit is the same, and either may be first.
+    assert!(matches!(error, StoreError::Deadline { .. } | StoreError::Refused { .. }), "{error:?}");
+}
+
+#[test]
+fn a_stop_ends_a_change_that_waits_for_a_lock() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    let mut other = postgres::Client::connect(&fixture.url, postgres::NoTls).unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE domain_settings").unwrap();
+    let signal = fixture.signal.clone();
+    thread::scope(|scope| {
+        let inserting = scope.spawn(|| insert(&mut *writer, &[("a.example", "type1")]));
+        eventually(|| fixture.read(WAITING) == ["1"]);
+        signal.stop();
+        assert!(matches!(inserting.join().unwrap(), Err(StoreError::Stopped)));
+    });
+}
+
+#[test]
+fn the_table_of_removals_is_made_where_another_server_prepared_the_database() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    let there = "SELECT count(*) FROM pg_class WHERE relname = 'domain_removals'";
+    added(&insert(&mut *writer, &[("a.example", "type1")]).unwrap()[0]);
+    assert_eq!(fixture.read(there), ["0"]);
+    claimed(&begin(&mut *writer, "a.example", ONE));
+    assert_eq!(fixture.read(there), ["1"]);
+}

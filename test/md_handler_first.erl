@@ -1,0 +1,8 @@
+%% One of the handlers that md_handlers steers.
+-module(md_handler_first).
+-behaviour(mongoose_domain_removal).
+
+-export([remove_domain/2]).
+
+remove_domain(HostType, Domain) ->
+    md_handlers:called(first, HostType, Domain).

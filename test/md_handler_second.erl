@@ -1,0 +1,8 @@
+%% One of the handlers that md_handlers steers.
+-module(md_handler_second).
+-behaviour(mongoose_domain_removal).
+
+-export([remove_domain/2]).
+
+remove_domain(HostType, Domain) ->
+    md_handlers:called(second, HostType, Domain).

@@ -1,0 +1,471 @@
+%% What the operations of mongoose_domain_api answer and do, on one node, with both databases.
+%%
+%% What an operation wrote is read by another program, and how many events it wrote is counted: one for
+%% each change, none for what changed nothing.
+-module(operations_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+-include_lib("common_test/include/ct.hrl").
+
+-export([all/0, groups/0, suite/0]).
+-export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
+-export([an_added_domain_is_served_when_the_call_returns/1,
+         a_repeated_addition_succeeds_or_is_an_error_as_configured/1,
+         what_another_host_type_has_is_a_duplicate/1,
+         what_is_wrong_is_told_in_the_peers_order/1,
+         a_deleted_domain_is_gone_when_the_call_returns/1,
+         a_repeated_deletion_succeeds_or_is_an_error_as_configured/1,
+         only_the_right_host_type_deletes_a_domain/1,
+         a_disabled_domain_is_not_served_until_it_is_enabled/1,
+         a_status_that_is_so_already_writes_nothing/1,
+         a_domain_of_an_unknown_host_type_is_left_alone/1,
+         details_tell_what_the_database_says/1,
+         domains_are_listed_in_parts_and_by_filters/1,
+         the_domains_of_a_host_type_come_from_the_table/1,
+         a_batch_answers_for_each_pair/1,
+         a_batch_of_many_is_added_whole/1]).
+-export([a_password_is_stored_in_the_peers_format/1,
+         a_password_that_the_peer_stored_is_checked/1,
+         a_password_needs_a_domain_that_is_served/1,
+         a_corrupt_password_is_nobodys/1]).
+-export([handlers_run_in_the_order_of_their_priorities/1,
+         a_failed_handler_stops_the_removal_until_it_is_requested_again/1,
+         a_requested_removal_goes_on_by_itself/1,
+         a_domain_in_removal_is_deleted_to_everyone_else/1,
+         a_removal_survives_the_processes_that_run_it/1,
+         a_removal_deletes_the_admin_too/1]).
+-export([without_a_service_changes_are_refused_in_words/1]).
+
+-define(HOUR, 3600000).
+-define(TYPES, [<<"type1">>, <<"type2">>]).
+-define(STATIC, <<"static.example">>).
+-define(A, <<"a.example">>).
+-define(DUPLICATE, {duplicate, <<"Domain already exists">>}).
+-define(NOT_FOUND, {not_found, <<"Given domain does not exist">>}).
+-define(UNKNOWN, {unknown_host_type, <<"Unknown host type">>}).
+-define(IS_STATIC, {static, <<"Domain is static">>}).
+-define(GONE, {deleted, <<"Domain has been deleted">>}).
+
+suite() ->
+    [{timetrap, {minutes, 3}}].
+
+all() ->
+    [{group, postgres}, {group, sqlite}, without_a_service_changes_are_refused_in_words].
+
+groups() ->
+    Cases = [an_added_domain_is_served_when_the_call_returns,
+             a_repeated_addition_succeeds_or_is_an_error_as_configured,
+             what_another_host_type_has_is_a_duplicate,
+             what_is_wrong_is_told_in_the_peers_order,
+             a_deleted_domain_is_gone_when_the_call_returns,
+             a_repeated_deletion_succeeds_or_is_an_error_as_configured,
+             only_the_right_host_type_deletes_a_domain,
+             a_disabled_domain_is_not_served_until_it_is_enabled,
+             a_status_that_is_so_already_writes_nothing,
+             a_domain_of_an_unknown_host_type_is_left_alone,
+             details_tell_what_the_database_says,
+             domains_are_listed_in_parts_and_by_filters,
+             the_domains_of_a_host_type_come_from_the_table,
+             a_batch_answers_for_each_pair,
+             a_batch_of_many_is_added_whole,
+             a_password_is_stored_in_the_peers_format,
+             a_password_that_the_peer_stored_is_checked,
+             a_password_needs_a_domain_that_is_served,
+             a_corrupt_password_is_nobodys,
+             handlers_run_in_the_order_of_their_priorities,
+             a_failed_handler_stops_the_removal_until_it_is_requested_again,
+             a_requested_removal_goes_on_by_itself,
+             a_domain_in_removal_is_deleted_to_everyone_else,
+             a_removal_survives_the_processes_that_run_it,
+             a_removal_deletes_the_admin_too],
+    [{postgres, Cases}, {sqlite, Cases}].
+
+init_per_group(sqlite, Config) ->
+    case md_client:speaks_sqlite() of
+        true -> [{kind, sqlite} | Config];
+        false -> {skip, "no program to read SQLite with: neither sqlite3 nor python3 is on PATH"}
+    end;
+init_per_group(postgres, Config) ->
+    [{kind, postgres} | Config].
+
+end_per_group(_Group, _Config) ->
+    ok.
+
+init_per_testcase(without_a_service_changes_are_refused_in_words, Config) ->
+    Config;
+init_per_testcase(_Case, Config) ->
+    md_database:or_fail(fun() ->
+        Database = case ?config(kind, Config) of
+            postgres -> md_database:create();
+            sqlite -> md_database:sqlite(?config(priv_dir, Config))
+        end,
+        Client = md_client:open(md_database:with_tables(Database)),
+        Node = md_node:start(environment(Database)),
+        md_node:wait_until_following(Node),
+        [{database, Database}, {client, Client}, {node, Node} | Config]
+    end).
+
+end_per_testcase(without_a_service_changes_are_refused_in_words, _Config) ->
+    ok;
+end_per_testcase(_Case, Config) ->
+    case ?config(kind, Config) of
+        postgres -> md_database:drop(?config(database, Config));
+        sqlite -> ok
+    end.
+
+%% An hour between polls: what the table shows when a call returns, that call brought about.
+environment(Database) ->
+    #{hosts => [{?STATIC, <<"static type">>}],
+      host_types => ?TYPES,
+      service_domain_db => #{database => Database, poll_interval => ?HOUR, password_iterations => 7,
+                             removal_lease => 2000}}.
+
+api(Config, Function, Args) ->
+    md_node:call(?config(node, Config), mongoose_domain_api, Function, Args).
+
+lookup(Config, Domain) ->
+    md_node:lookup(?config(node, Config), Domain).
+
+option(Config, Key, Value) ->
+    ok = md_node:call(?config(node, Config), application, set_env, [mongoose_domain, Key, Value]).
+
+handlers(Config, Function, Args) ->
+    md_node:call(?config(node, Config), md_handlers, Function, Args).
+
+query(Config, Sql) ->
+    md_client:query(?config(client, Config), Sql).
+
+%% The row of a domain: its host type and the number of its status.
+row(Config, Domain) ->
+    query(Config, ["SELECT host_type, status FROM domain_settings WHERE domain = ", md_writer:literal(Domain)]).
+
+events(Config) ->
+    [Domain || [Domain] <- query(Config, "SELECT domain FROM domain_events ORDER BY id")].
+
+%% Domains
+
+an_added_domain_is_served_when_the_call_returns(Config) ->
+    Names = md_names:some(20),
+    [begin
+        ?assertEqual({ok, #{domain => Name, host_type => <<"type1">>}}, api(Config, insert_domain, [Name, <<"type1">>])),
+        ?assertEqual({ok, <<"type1">>}, lookup(Config, Name)),
+        ?assertEqual([[<<"type1">>, <<"1">>]], row(Config, Name))
+     end || Name <- Names],
+    ?assertEqual(Names, events(Config)).
+
+a_repeated_addition_succeeds_or_is_an_error_as_configured(Config) ->
+    Added = {ok, #{domain => ?A, host_type => <<"type1">>}},
+    ?assertEqual(Added, api(Config, insert_domain, [?A, <<"type1">>])),
+    ?assertEqual(Added, api(Config, insert_domain, [?A, <<"type1">>])),
+    option(Config, repeated_operations, error),
+    ?assertEqual(?DUPLICATE, api(Config, insert_domain, [?A, <<"type1">>])),
+    ?assertEqual([?A], events(Config)).
+
+what_another_host_type_has_is_a_duplicate(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    ?assertEqual(?DUPLICATE, api(Config, insert_domain, [?A, <<"type2">>])),
+    ?assertEqual({ok, <<"type1">>}, lookup(Config, ?A)),
+    ok = md_writer:write(?config(client, Config), [{status, 2, [?A]}]),
+    ?assertEqual(?DUPLICATE, api(Config, insert_domain, [?A, <<"type1">>])),
+    ?assertEqual([?A, ?A], events(Config)).
+
+%% Name, static, host type, database.
+what_is_wrong_is_told_in_the_peers_order(Config) ->
+    Nowhere = <<"nowhere">>,
+    Bad = <<"UPPER.example">>,
+    [?assertMatch({invalid_domain, <<_, _/binary>>}, api(Config, Function, Args)) || {Function, Args} <- [
+        {insert_domain, [Bad, Nowhere]}, {delete_domain, [Bad, Nowhere]}, {request_delete_domain, [Bad, Nowhere]},
+        {enable_domain, [Bad]}, {disable_domain, [Bad]}, {get_domain_details, [Bad]}, {removal_status, [Bad]},
+        {set_domain_password, [Bad, <<"secret">>]}, {delete_domain_password, [Bad]}]],
+    [?assertEqual(?IS_STATIC, api(Config, Function, Args)) || {Function, Args} <- [
+        {insert_domain, [?STATIC, Nowhere]}, {delete_domain, [?STATIC, Nowhere]},
+        {request_delete_domain, [?STATIC, Nowhere]}, {enable_domain, [?STATIC]}, {disable_domain, [?STATIC]},
+        {get_domain_details, [?STATIC]}]],
+    [?assertEqual(?UNKNOWN, api(Config, Function, Args)) || {Function, Args} <- [
+        {insert_domain, [?A, Nowhere]}, {insert_domain, [?A, <<"static type">>]}, {delete_domain, [?A, Nowhere]},
+        {request_delete_domain, [?A, Nowhere]}, {check_host_type_and_get_domains, [Nowhere]}]],
+    [?assertEqual(?NOT_FOUND, api(Config, Function, [?A])) || Function <- [
+        enable_domain, disable_domain, get_domain_details, removal_status]],
+    ?assertEqual({error, not_found}, api(Config, check_domain_password, [Bad, <<"secret">>])),
+    ?assertEqual([], events(Config)).
+
+a_deleted_domain_is_gone_when_the_call_returns(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    ?assertEqual({ok, #{domain => ?A, host_type => <<"type1">>, status => deleted}},
+                 api(Config, delete_domain, [?A, <<"type1">>])),
+    ?assertEqual({error, not_found}, lookup(Config, ?A)),
+    ?assertEqual([], row(Config, ?A)),
+    ?assertEqual([], api(Config, get_removals, [])),
+    %% Added, marked, deleted.
+    ?assertEqual([?A, ?A, ?A], events(Config)),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type2">>]),
+    ?assertEqual({ok, <<"type2">>}, lookup(Config, ?A)).
+
+a_repeated_deletion_succeeds_or_is_an_error_as_configured(Config) ->
+    Gone = {ok, #{domain => ?A, host_type => <<"type1">>, status => deleted}},
+    [?assertEqual(Gone, api(Config, Function, [?A, <<"type1">>])) || Function <- [delete_domain, request_delete_domain]],
+    option(Config, repeated_operations, error),
+    [?assertEqual(?NOT_FOUND, api(Config, Function, [?A, <<"type1">>]))
+     || Function <- [delete_domain, request_delete_domain]],
+    ?assertEqual([], events(Config)).
+
+only_the_right_host_type_deletes_a_domain(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    [?assertEqual({wrong_host_type, <<"Wrong host type was provided">>}, api(Config, Function, [?A, <<"type2">>]))
+     || Function <- [delete_domain, request_delete_domain]],
+    ?assertEqual({ok, <<"type1">>}, lookup(Config, ?A)),
+    ?assertEqual([?A], events(Config)).
+
+a_disabled_domain_is_not_served_until_it_is_enabled(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    [begin
+        ?assertEqual({ok, #{domain => ?A, status => disabled}}, api(Config, disable_domain, [?A])),
+        ?assertEqual({error, not_found}, lookup(Config, ?A)),
+        ?assertEqual([[<<"type1">>, <<"0">>]], row(Config, ?A)),
+        ?assertEqual({ok, #{domain => ?A, status => enabled}}, api(Config, enable_domain, [?A])),
+        ?assertEqual({ok, <<"type1">>}, lookup(Config, ?A))
+     end || _ <- [1, 2, 3]],
+    ?assertEqual(7, length(events(Config))).
+
+a_status_that_is_so_already_writes_nothing(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    ?assertEqual({ok, #{domain => ?A, status => enabled}}, api(Config, enable_domain, [?A])),
+    {ok, _} = api(Config, disable_domain, [?A]),
+    ?assertEqual({ok, #{domain => ?A, status => disabled}}, api(Config, disable_domain, [?A])),
+    ?assertEqual([?A, ?A], events(Config)).
+
+a_domain_of_an_unknown_host_type_is_left_alone(Config) ->
+    ok = md_writer:write(?config(client, Config), [{add, <<"elsewhere">>, [?A]}]),
+    [?assertEqual(?UNKNOWN, api(Config, Function, [?A])) || Function <- [enable_domain, disable_domain]],
+    [?assertEqual(?UNKNOWN, api(Config, Function, [?A, <<"elsewhere">>]))
+     || Function <- [insert_domain, delete_domain, request_delete_domain]],
+    ?assertEqual({ok, #{domain => ?A, host_type => <<"elsewhere">>, status => enabled}},
+                 api(Config, get_domain_details, [?A])),
+    ?assertEqual([[<<"elsewhere">>, <<"1">>]], row(Config, ?A)),
+    ?assertEqual([?A], events(Config)).
+
+details_tell_what_the_database_says(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    [begin
+        ok = md_writer:write(?config(client, Config), [{status, Number, [?A]}]),
+        ?assertEqual({ok, #{domain => ?A, host_type => <<"type1">>, status => Status}},
+                     api(Config, get_domain_details, [?A]))
+     end || {Number, Status} <- [{0, disabled}, {1, enabled}, {2, deleting}, {7, {unknown, 7}}]].
+
+domains_are_listed_in_parts_and_by_filters(Config) ->
+    Names = md_names:numbered(<<"list-">>, 2500),
+    {Ones, Twos} = lists:split(1200, Names),
+    ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, Ones}, {add, <<"type2">>, Twos}, {disable, [hd(Twos)]}]),
+    All = api(Config, get_all_domains, []),
+    ?assertEqual(lists:sort(Names), lists:sort([Name || #{domain := Name} <- All])),
+    ?assertEqual(1200, length([x || #{host_type := <<"type1">>, status := enabled} <- All])),
+    ?assertEqual(All, in_parts(Config, #{limit => 7}, 7)),
+    ?assertEqual([hd(Twos)], [Name || #{domain := Name} <- api(Config, get_all_domains, [#{status => disabled}])]),
+    Some = api(Config, get_all_domains, [#{prefix => <<"list-22">>, host_type => <<"type2">>, limit => 1000}]),
+    ?assert(length(Some) > 1),
+    ?assertEqual([], [Name || #{domain := Name} <- Some, string:prefix(Name, "list-22") =:= nomatch]),
+    ?assertEqual([], api(Config, get_all_domains, [#{prefix => <<"%">>}])),
+    ?assertEqual([], api(Config, get_all_domains, [#{prefix => <<"lis_">>}])).
+
+in_parts(Config, Listing, Limit) ->
+    case api(Config, get_all_domains, [Listing]) of
+        Part when length(Part) < Limit -> Part;
+        Part ->
+            #{domain := Last} = lists:last(Part),
+            Part ++ in_parts(Config, Listing#{'after' => Last}, Limit)
+    end.
+
+the_domains_of_a_host_type_come_from_the_table(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, insert_domain, [<<"b.example">>, <<"type2">>]),
+    ?assertEqual({ok, [?A]}, api(Config, check_host_type_and_get_domains, [<<"type1">>])).
+
+a_batch_answers_for_each_pair(Config) ->
+    {ok, _} = api(Config, insert_domain, [<<"there.example">>, <<"type1">>]),
+    Added = fun(Name, Type) -> {ok, #{domain => Name, host_type => Type}} end,
+    Wanted = [
+        {{?A, <<"type1">>}, Added(?A, <<"type1">>)},
+        {{?STATIC, <<"type1">>}, ?IS_STATIC},
+        {{<<"there.example">>, <<"type1">>}, Added(<<"there.example">>, <<"type1">>)},
+        {{<<"there.example">>, <<"type2">>}, ?DUPLICATE},
+        {{?A, <<"type2">>}, ?DUPLICATE},
+        {{?A, <<"type1">>}, Added(?A, <<"type1">>)},
+        {{<<"b.example">>, <<"nowhere">>}, ?UNKNOWN},
+        {{<<"c.example">>, <<"type2">>}, Added(<<"c.example">>, <<"type2">>)}
+    ],
+    {Pairs, Answers} = lists:unzip(Wanted),
+    ?assertEqual(Answers, api(Config, insert_domains, [Pairs])),
+    ?assertEqual({ok, <<"type2">>}, lookup(Config, <<"c.example">>)),
+    ?assertMatch([{invalid_domain, _}], api(Config, insert_domains, [[{<<"UPPER">>, <<"type1">>}]])),
+    ?assertEqual([], api(Config, insert_domains, [[]])),
+    ?assertEqual(lists:sort([<<"there.example">>, ?A, <<"c.example">>]), lists:sort(events(Config))).
+
+a_batch_of_many_is_added_whole(Config) ->
+    Pairs = [{Name, <<"type1">>} || Name <- md_names:numbered(<<"batch-">>, 3456)],
+    Answers = api(Config, insert_domains, [Pairs]),
+    ?assertEqual([{ok, #{domain => Name, host_type => Type}} || {Name, Type} <- Pairs], Answers),
+    ?assertEqual(maps:from_list(Pairs), md_node:routes(?config(node, Config))),
+    ?assertEqual(length(Pairs), length(events(Config))).
+
+%% Passwords
+
+%% The peer's format, computed here from its description and by nothing of this project.
+stored(Password, Salt, Iterations) ->
+    Salted = crypto:pbkdf2_hmac(sha512, Password, Salt, Iterations, 64),
+    StoredKey = crypto:hash(sha512, crypto:mac(hmac, sha512, Salted, <<"Client Key">>)),
+    ServerKey = crypto:mac(hmac, sha512, Salted, <<"Server Key">>),
+    Keys = lists:join("|", [base64:encode(Part) || Part <- [Salt, StoredKey, ServerKey]]),
+    iolist_to_binary(["==MULTI_SCRAM==,", integer_to_list(Iterations), ",==SHA512==", Keys]).
+
+stored(Config, Domain) ->
+    [[Stored]] = whole_lines(query(Config, ["SELECT pass_details FROM domain_admins WHERE domain = ", md_writer:literal(Domain)])),
+    Stored.
+
+%% The client separates columns by the character that separates the keys.
+whole_lines(Rows) ->
+    [[iolist_to_binary(lists:join("|", Columns))] || Columns <- Rows].
+
+a_password_is_stored_in_the_peers_format(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    [begin
+        ?assertEqual({ok, <<"Domain password set successfully">>}, api(Config, set_domain_password, [Domain, Password])),
+        Stored = stored(Config, Domain),
+        [<<"==MULTI_SCRAM==">>, <<"7">>, <<"==SHA512==", Keys/binary>>] = binary:split(Stored, <<",">>, [global]),
+        [Salt | _] = binary:split(Keys, <<"|">>, [global]),
+        ?assertEqual(16, byte_size(base64:decode(Salt))),
+        ?assertEqual(stored(Password, base64:decode(Salt), 7), Stored),
+        ?assertEqual(ok, api(Config, check_domain_password, [Domain, Password])),
+        ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [Domain, <<Password/binary, "x">>]))
+     end || {Domain, Password} <- [{?A, <<"secret">>}, {?A, <<"another">>}, {?STATIC, <<>>}]],
+    ?assertEqual([?A], events(Config)).
+
+a_password_that_the_peer_stored_is_checked(Config) ->
+    Stored = stored(<<"from the peer">>, <<"0123456789abcdef">>, 10000),
+    put_stored(Config, ?A, Stored),
+    ?assertEqual(ok, api(Config, check_domain_password, [?A, <<"from the peer">>])),
+    ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"from nobody">>])),
+    ?assertEqual({ok, <<"Domain password deleted successfully">>}, api(Config, delete_domain_password, [?A])),
+    ?assertEqual({not_found, <<"Domain password does not exist">>}, api(Config, delete_domain_password, [?A])),
+    ?assertEqual({error, not_found}, api(Config, check_domain_password, [?A, <<"from the peer">>])).
+
+put_stored(Config, Domain, Stored) ->
+    [] = query(Config, ["INSERT INTO domain_admins (domain, pass_details) VALUES (", md_writer:literal(Domain), ", ",
+                        md_writer:literal(Stored), ")"]).
+
+a_password_needs_a_domain_that_is_served(Config) ->
+    Refused = {not_found, <<"Given domain does not exist or is disabled">>},
+    ?assertEqual(Refused, api(Config, set_domain_password, [?A, <<"secret">>])),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, disable_domain, [?A]),
+    ?assertEqual(Refused, api(Config, set_domain_password, [?A, <<"secret">>])),
+    {ok, _} = api(Config, enable_domain, [?A]),
+    ?assertMatch({ok, _}, api(Config, set_domain_password, [?A, <<"secret">>])),
+    ?assertMatch({invalid_password, _}, api(Config, set_domain_password, [?A, <<"bell", 7>>])).
+
+a_corrupt_password_is_nobodys(Config) ->
+    put_stored(Config, ?A, <<"==MULTI_SCRAM==,7,==SHA512==rubbish">>),
+    ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"rubbish">>])),
+    ?assertMatch([{warning, #{domain := ?A}}], md_node:logged(?config(node, Config), scram_serialisation_corrupted)).
+
+%% Removals
+
+handlers_run_in_the_order_of_their_priorities(Config) ->
+    ok = handlers(Config, register, [<<"type1">>, second, 50]),
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, register, [<<"type2">>, second, 10]),
+    ok = handlers(Config, register, [<<"type2">>, first, 10]),
+    ?assertEqual({error, already_registered}, handlers(Config, register, [<<"type1">>, first, 99])),
+    [begin
+        {ok, _} = api(Config, insert_domain, [Domain, Type]),
+        {ok, _} = api(Config, delete_domain, [Domain, Type])
+     end || {Domain, Type} <- [{?A, <<"type1">>}, {<<"b.example">>, <<"type2">>}]],
+    ok = handlers(Config, unregister, [<<"type1">>, first]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, delete_domain, [?A, <<"type1">>]),
+    ?assertEqual([{first, <<"type1">>, ?A}, {second, <<"type1">>, ?A},
+                  {second, <<"type2">>, <<"b.example">>}, {first, <<"type2">>, <<"b.example">>},
+                  {second, <<"type1">>, ?A}], handlers(Config, calls, [])).
+
+a_failed_handler_stops_the_removal_until_it_is_requested_again(Config) ->
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, register, [<<"type1">>, second, 20]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, set_domain_password, [?A, <<"secret">>]),
+    lists:foldl(fun({Behaviour, Word}, Logged) ->
+        ok = handlers(Config, behave, [second, Behaviour]),
+        ?assertEqual({removal_failed, <<"A removal handler failed: the domain stays in removal">>},
+                     api(Config, delete_domain, [?A, <<"type1">>])),
+        ?assertEqual([[<<"type1">>, <<"2">>]], row(Config, ?A)),
+        {ok, #{state := failed, failure := Why, handlers := {1, 2}} = Removal} = api(Config, removal_status, [?A]),
+        ?assertEqual([Removal], api(Config, get_removals, [])),
+        ?assertNotEqual({nomatch, Why}, {binary:match(Why, Word), Why}),
+        ?assertNotEqual(nomatch, binary:match(Why, <<"md_handler_second">>)),
+        ?assertEqual(Logged + 1, md_node:count(?config(node, Config), domain_deletion_failed)),
+        ?assertEqual(ok, api(Config, check_domain_password, [?A, <<"secret">>])),
+        ?assertEqual({error, not_found}, lookup(Config, ?A)),
+        Logged + 1
+    end, 0, [{{error, disk_full}, <<"disk_full">>}, {crash, <<"told_to_crash">>}, {nonsense, <<"nonsense">>}]),
+    ok = handlers(Config, behave, [second, ok]),
+    ?assertMatch({ok, #{status := deleted}}, api(Config, delete_domain, [?A, <<"type1">>])),
+    ?assertEqual([], row(Config, ?A)),
+    %% Each time from the first handler.
+    ?assertEqual(lists:append(lists:duplicate(4, [first, second])), [Name || {Name, _, _} <- handlers(Config, calls, [])]).
+
+a_requested_removal_goes_on_by_itself(Config) ->
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, behave, [first, wait]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    Deleting = {ok, #{domain => ?A, host_type => <<"type1">>, status => deleting}},
+    ?assertEqual(Deleting, api(Config, request_delete_domain, [?A, <<"type1">>])),
+    ?assertEqual({error, not_found}, lookup(Config, ?A)),
+    ?assertMatch({ok, #{status := deleting}}, api(Config, get_domain_details, [?A])),
+    md_wait:until(fun() -> length(handlers(Config, calls, [])) end, 1),
+    ?assertMatch({ok, #{state := running, owner := <<_, _/binary>>, handlers := {0, 1}}}, api(Config, removal_status, [?A])),
+    ?assertEqual(Deleting, api(Config, request_delete_domain, [?A, <<"type1">>])),
+    ok = handlers(Config, behave, [first, ok]),
+    md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND),
+    ?assertEqual(?NOT_FOUND, api(Config, removal_status, [?A])),
+    ?assertEqual(1, length(handlers(Config, calls, []))).
+
+a_domain_in_removal_is_deleted_to_everyone_else(Config) ->
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, behave, [first, {error, later}]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {removal_failed, _} = api(Config, delete_domain, [?A, <<"type1">>]),
+    Before = length(events(Config)),
+    [?assertEqual(?GONE, api(Config, Function, [?A])) || Function <- [enable_domain, disable_domain]],
+    [?assertEqual(?DUPLICATE, api(Config, insert_domain, [?A, Type])) || Type <- ?TYPES],
+    ?assertEqual(Before, length(events(Config))).
+
+a_removal_survives_the_processes_that_run_it(Config) ->
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, behave, [first, wait]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
+    md_wait:until(fun() -> length(handlers(Config, calls, [])) end, 1),
+    %% The successor of the one finds the job to be its own, that of the other when the lease has ended.
+    [begin
+        Calls = length(handlers(Config, calls, [])),
+        true = md_node:call(?config(node, Config), erlang, exit,
+                            [md_node:call(?config(node, Config), erlang, whereis, [Process]), kill]),
+        md_wait:until(fun() -> length(handlers(Config, calls, [])) > Calls end)
+     end || Process <- [mongoose_domain_remover, mongoose_domain_operations]],
+    ok = handlers(Config, behave, [first, ok]),
+    md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND).
+
+a_removal_deletes_the_admin_too(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, set_domain_password, [?A, <<"secret">>]),
+    {ok, _} = api(Config, delete_domain, [?A, <<"type1">>]),
+    ?assertEqual({error, not_found}, api(Config, check_domain_password, [?A, <<"secret">>])),
+    ?assertEqual([], query(Config, "SELECT domain FROM domain_admins")).
+
+without_a_service_changes_are_refused_in_words(_Config) ->
+    Node = md_node:start(#{hosts => [?STATIC], host_types => ?TYPES}),
+    Call = fun(Function, Args) -> md_node:call(Node, mongoose_domain_api, Function, Args) end,
+    ?assertEqual(?IS_STATIC, Call(insert_domain, [?STATIC, <<"type1">>])),
+    ?assertEqual(?UNKNOWN, Call(insert_domain, [?A, <<"nowhere">>])),
+    [?assertEqual({service_disabled, <<"Dynamic domains service is disabled">>}, Call(Function, Args))
+     || {Function, Args} <- [
+        {insert_domain, [?A, <<"type1">>]}, {delete_domain, [?A, <<"type1">>]}, {enable_domain, [?A]},
+        {get_domain_details, [?A]}, {get_all_domains, []}, {get_removals, []}, {check_domain_password, [?A, <<"x">>]}]].
