@@ -124,7 +124,7 @@ insert_domain(Domain, HostType) ->
 -spec insert_domains([pair()]) -> [{ok, details()} | error()].
 insert_domains(Pairs) ->
     Numbered = lists:zip(lists:seq(1, length(Pairs)), Pairs),
-    Checked = [{Number, Pair, check_new(Pair)} || {Number, Pair} <- Numbered],
+    Checked = [{Number, Pair, check(rules(HostType), Domain)} || {Number, {Domain, HostType} = Pair} <- Numbered],
     Wrong = maps:from_list([{Number, Error} || {Number, _, Error} <- Checked, Error =/= ok]),
     Results = insert_rounds([{Number, Pair} || {Number, Pair, ok} <- Checked], Wrong),
     _ = [ok = wait_until_visible() || lists:any(fun is_ok/1, maps:values(Results))],
@@ -193,16 +193,10 @@ disable_domain(Domain) ->
 %% @doc What the database says of a domain now.
 -spec get_domain_details(domain()) -> {ok, details()} | error().
 get_domain_details(Domain) ->
-    case check([fun valid/1, fun dynamic/1], Domain) of
-        ok ->
-            case mongoose_domain_operations:run({details, Domain}) of
-                {ok, {HostType, Status}} -> {ok, #{domain => Domain, host_type => HostType, status => Status}};
-                {ok, not_found} -> not_found();
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    ask([fun valid/1, fun dynamic/1], Domain, {details, Domain}, fun
+        ({HostType, Status}) -> {ok, #{domain => Domain, host_type => HostType, status => Status}};
+        (not_found) -> not_found()
+    end).
 
 %% @doc The static and dynamic domains of a host type that dynamic domains may have, from the table.
 -spec check_host_type_and_get_domains(host_type()) -> {ok, [domain()]} | error().
@@ -237,35 +231,23 @@ get_all_domains(Listing) ->
     true = is_integer(Limit) andalso Limit >= 1 andalso Limit =< ?BATCH,
     Choice = maps:from_list([{Key, maps:get(Key, Listing, undefined)} || Key <- ['after', host_type, prefix]]),
     Status = status_number(maps:get(status, Listing, undefined)),
-    case mongoose_domain_operations:run({list, Choice#{status => Status}, Limit}) of
-        {ok, Rows} ->
-            [#{domain => Domain, host_type => HostType, status => Is} || {Domain, HostType, Is} <- Rows];
-        Failure ->
-            Failure
-    end.
+    ask({list, Choice#{status => Status}, Limit}, fun(Rows) ->
+        [#{domain => Domain, host_type => HostType, status => Is} || {Domain, HostType, Is} <- Rows]
+    end).
 
 %% @doc How far the removal of a domain is. `not_found' when nobody removes it: it is gone, or was never
 %% to go.
 -spec removal_status(domain()) -> {ok, removal()} | error().
 removal_status(Domain) ->
-    case check([fun valid/1], Domain) of
-        ok ->
-            case mongoose_domain_operations:run({removal, Domain}) of
-                {ok, [Removal]} -> {ok, removal(Removal)};
-                {ok, []} -> not_found();
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    ask([fun valid/1], Domain, {removal, Domain}, fun
+        ([Removal]) -> {ok, removal(Removal)};
+        ([]) -> not_found()
+    end).
 
 %% @doc All removals that run, were left, or failed.
 -spec get_removals() -> [removal()] | error().
 get_removals() ->
-    case mongoose_domain_operations:run(removals) of
-        {ok, Removals} -> [removal(Removal) || Removal <- Removals];
-        Failure -> Failure
-    end.
+    ask(removals, fun(Removals) -> [removal(Removal) || Removal <- Removals] end).
 
 %% Domain admins
 
@@ -273,52 +255,53 @@ get_removals() ->
 %% one before. The domain must be served by this node: static, or enabled.
 -spec set_domain_password(domain(), Password :: binary()) -> {ok, binary()} | error().
 set_domain_password(Domain, Password) ->
-    case check([fun valid/1, fun served/1], Domain) of
-        ok ->
-            case mongoose_domain_operations:run({put_password, Domain, Password}) of
-                {ok, ok} -> {ok, <<"Domain password set successfully">>};
-                {ok, invalid_password} -> {invalid_password, <<"The password has characters that none may have">>};
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    ask([fun valid/1, fun served/1], Domain, {put_password, Domain, Password}, fun
+        (ok) -> {ok, <<"Domain password set successfully">>};
+        (invalid_password) -> {invalid_password, <<"The password has characters that none may have">>}
+    end).
 
 %% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
 %% password, and logged.
 -spec check_domain_password(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check_domain_password(Domain, Password) ->
-    case mongoose_domain_nif:check_domain(Domain) of
-        ok ->
-            case mongoose_domain_operations:run({check_password, Domain, Password}) of
-                {ok, right} -> ok;
-                {ok, wrong} -> {error, wrong_password};
-                {ok, not_found} -> {error, not_found};
-                {ok, corrupt} ->
-                    ?LOG_WARNING(#{what => scram_serialisation_corrupted, domain => Domain}),
-                    {error, wrong_password};
-                Failure -> Failure
-            end;
-        {error, _Text} ->
-            {error, not_found}
-    end.
+    Known = fun(_) ->
+        case valid(Domain) of
+            ok -> ok;
+            {invalid_domain, _Text} -> {error, not_found}
+        end
+    end,
+    ask([Known], Domain, {check_password, Domain, Password}, fun
+        (right) -> ok;
+        (wrong) -> {error, wrong_password};
+        (not_found) -> {error, not_found};
+        (corrupt) ->
+            ?LOG_WARNING(#{what => scram_serialisation_corrupted, domain => Domain}),
+            {error, wrong_password}
+    end).
 
 %% @doc Removes the password of a domain's admin.
 -spec delete_domain_password(domain()) -> {ok, binary()} | error().
 delete_domain_password(Domain) ->
-    case check([fun valid/1], Domain) of
-        ok ->
-            case mongoose_domain_operations:run({delete_password, Domain}) of
-                {ok, ok} -> {ok, <<"Domain password deleted successfully">>};
-                {ok, not_found} -> {not_found, <<"Domain password does not exist">>};
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    ask([fun valid/1], Domain, {delete_password, Domain}, fun
+        (ok) -> {ok, <<"Domain password deleted successfully">>};
+        (not_found) -> {not_found, <<"Domain password does not exist">>}
+    end).
 
 %% What needs no database is checked first, in the peer's order
+
+%% What Interpret makes of the answer, if there is one and the rules have nothing against the domain.
+ask(Rules, Domain, Request, Interpret) ->
+    case check(Rules, Domain) of
+        ok -> ask(Request, Interpret);
+        Error -> Error
+    end.
+
+ask(Request, Interpret) ->
+    case mongoose_domain_operations:run(Request) of
+        {ok, Answer} -> Interpret(Answer);
+        Failure -> Failure
+    end.
 
 check([], _Domain) ->
     ok;
@@ -352,46 +335,36 @@ served(Domain) ->
         {error, not_found} -> {not_found, <<"Given domain does not exist or is disabled">>}
     end.
 
-check_new({Domain, HostType}) ->
-    check([fun valid/1, fun dynamic/1, fun(_) -> allowed(HostType) end], Domain).
+%% What stands against a domain with this host type.
+rules(HostType) ->
+    [fun valid/1, fun dynamic/1, fun(_) -> allowed(HostType) end].
 
 %% How the changes go
 
 set_status(Domain, Wanted) ->
-    case check([fun valid/1, fun dynamic/1], Domain) of
-        ok ->
-            case mongoose_domain_operations:run({set_status, Domain, Wanted}) of
-                {ok, Done} when Done =:= changed; Done =:= kept ->
-                    ok = wait_until_visible(),
-                    {ok, #{domain => Domain, status => Wanted}};
-                {ok, not_found} -> not_found();
-                {ok, unknown_host_type} -> unknown_host_type();
-                {ok, deleted} -> {deleted, <<"Domain has been deleted">>};
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    ask([fun valid/1, fun dynamic/1], Domain, {set_status, Domain, Wanted}, fun
+        (Done) when Done =:= changed; Done =:= kept ->
+            ok = wait_until_visible(),
+            {ok, #{domain => Domain, status => Wanted}};
+        (not_found) -> not_found();
+        (unknown_host_type) -> unknown_host_type();
+        (deleted) -> {deleted, <<"Domain has been deleted">>}
+    end).
 
 %% The handlers begin when this node's route is gone.
 begin_removal(Domain, HostType) ->
-    case check_new({Domain, HostType}) of
-        ok ->
-            case mongoose_domain_operations:run({begin_removal, Domain, HostType}) of
-                {ok, claimed} ->
-                    ok = wait_until_visible(),
-                    ok = mongoose_domain_remover:remove(Domain, HostType),
-                    {ok, here};
-                {ok, elsewhere} ->
-                    ok = wait_until_visible(),
-                    {ok, elsewhere};
-                {ok, not_found} -> repeated(gone, not_found());
-                {ok, wrong_host_type} -> {wrong_host_type, <<"Wrong host type was provided">>};
-                Failure -> Failure
-            end;
-        Error ->
-            Error
-    end.
+    Handlers = length(mongoose_domain_removal:handlers(HostType)),
+    ask(rules(HostType), Domain, {begin_removal, Domain, HostType, Handlers}, fun
+        (claimed) ->
+            ok = wait_until_visible(),
+            ok = mongoose_domain_remover:remove(Domain, HostType, Handlers),
+            {ok, here};
+        (elsewhere) ->
+            ok = wait_until_visible(),
+            {ok, elsewhere};
+        (not_found) -> repeated(gone, not_found());
+        (wrong_host_type) -> {wrong_host_type, <<"Wrong host type was provided">>}
+    end).
 
 await_removal(Domain, HostType) ->
     case mongoose_domain_remover:await(Domain) of
@@ -402,14 +375,13 @@ await_removal(Domain, HostType) ->
 
 %% Somebody else removes it, or it has just ended here.
 watch_removal(Domain, HostType) ->
-    case mongoose_domain_operations:run({removal, Domain}) of
-        {ok, []} -> {ok, removed(Domain, HostType, deleted)};
-        {ok, [{_, _, {failed, _Why}, _, _, _}]} -> removal_failed();
-        {ok, [_AtWork]} ->
+    ask({removal, Domain}, fun
+        ([]) -> {ok, removed(Domain, HostType, deleted)};
+        ([{_, _, {failed, _Why}, _, _, _}]) -> removal_failed();
+        ([_AtWork]) ->
             timer:sleep(?REST),
-            await_removal(Domain, HostType);
-        Failure -> Failure
-    end.
+            await_removal(Domain, HostType)
+    end).
 
 %% What a success promises: this node's table shows it. The change is durable, so a table that does not
 %% show it in time is worth a warning and no error.

@@ -51,7 +51,7 @@
     | {details | delete_password | finish_removal | removal, binary()}
     | {list, choice(), Limit :: pos_integer()}
     | {put_password | check_password, binary(), Password :: binary()}
-    | {begin_removal, binary(), HostType :: binary()}
+    | {begin_removal, binary(), HostType :: binary(), Handlers :: non_neg_integer()}
     | {note_removal, binary(), Done :: non_neg_integer(), Of :: non_neg_integer()}
     | {fail_removal, binary(), Why :: binary()}
     | {take_over_removals, Limit :: pos_integer()}

@@ -10,7 +10,7 @@
 -module(mongoose_domain_remover).
 -behaviour(gen_server).
 
--export([start_link/0, remove/2, await/1]).
+-export([start_link/0, remove/3, await/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -21,11 +21,14 @@
 -define(TAKE, 100).
 %% The rest before a database that failed is asked again, in milliseconds.
 -define(REST, 500).
+%% How long a job waits for handlers that were registered when it began, in milliseconds.
+-define(HANDLERS_TIMEOUT, 60000).
 %% What is kept of a reason.
 -define(LONGEST_REASON, 1000).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
+-type job() :: {domain(), host_type(), Handlers :: non_neg_integer()}.
 -type result() :: ok | {failed, binary()} | lost.
 
 -record(state, {
@@ -33,10 +36,10 @@
     %% When the leases that are known to run were asked for.
     prolonged :: integer(),
     %% The process that asks for them now.
-    prolonger :: reference() | none,
+    prolonger :: pid() | none,
     %% Jobs that wait for their turn, oldest first.
-    queue = [] :: [{domain(), host_type()}],
-    running = #{} :: #{reference() => {pid(), domain(), Since :: integer()}},
+    queue = [] :: [job()],
+    running = #{} :: #{pid() => {domain(), Since :: integer()}},
     waiting = #{} :: #{domain() => [gen_server:from()]}
 }).
 
@@ -45,10 +48,10 @@
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Begins with a job that this node has claimed.
--spec remove(domain(), host_type()) -> ok.
-remove(Domain, HostType) ->
-    gen_server:cast(?MODULE, {remove, Domain, HostType}).
+%% @doc Begins with a job that this node has claimed, when so many handlers were registered.
+-spec remove(domain(), host_type(), Handlers :: non_neg_integer()) -> ok.
+remove(Domain, HostType, Handlers) ->
+    gen_server:cast(?MODULE, {remove, {Domain, HostType, Handlers}}).
 
 %% @doc Waits for the end of a job that this node has claimed.
 -spec await(domain()) -> result() | not_here.
@@ -77,8 +80,8 @@ handle_call(Request, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
-handle_cast({remove, Domain, HostType}, State) ->
-    {noreply, add([{Domain, HostType}], State)};
+handle_cast({remove, Job}, State) ->
+    {noreply, add([Job], State)};
 handle_cast(Message, State) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
     {noreply, State}.
@@ -86,27 +89,24 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info(prolong, State) ->
     %% A process of its own asks the database: this one is to hear of jobs that end meanwhile.
-    Asked = now_ms(),
-    {_Pid, Monitor} = spawn_monitor(fun() -> exit({prolonged, Asked, prolong_and_take_over()}) end),
-    {noreply, State#state{prolonger = Monitor}};
-handle_info({'DOWN', Prolonger, process, _Pid, Result}, #state{prolonger = Prolonger, lease = Lease} = State) ->
-    case Result of
-        {prolonged, Asked, {ok, Mine}} ->
-            _ = erlang:send_after(max(1, Lease div 3), self(), prolong),
-            ok = kill_lost(Asked, Mine, State),
-            {noreply, add(Mine, State#state{prolonged = Asked, prolonger = none})};
-        _Failure ->
-            _ = erlang:send_after(min(?REST, max(1, Lease div 3)), self(), prolong),
-            {noreply, State#state{prolonger = none}}
-    end;
-handle_info({'DOWN', Monitor, process, _Pid, Result}, #state{running = Running} = State) ->
-    {{_, Domain, _}, Others} = maps:take(Monitor, Running),
-    {noreply, start(ended(Domain, Result, State#state{running = Others}))};
+    {Self, Asked} = {self(), now_ms()},
+    Pid = spawn_link(fun() -> Self ! {prolonged, Asked, prolong_and_take_over()} end),
+    {noreply, State#state{prolonger = Pid}};
+handle_info({prolonged, Asked, {ok, Mine}}, State) ->
+    ok = kill_lost(Asked, Mine, State),
+    {noreply, add(Mine, State#state{prolonged = Asked})};
+handle_info({prolonged, _Asked, _Failure}, State) ->
+    {noreply, State};
+handle_info({'EXIT', Pid, _Reason}, #state{prolonger = Pid, lease = Lease} = State) ->
+    _ = erlang:send_after(max(1, Lease div 4), self(), prolong),
+    {noreply, State#state{prolonger = none}};
+handle_info({removed, Pid, Result}, State) ->
+    {noreply, ended(Pid, Result, State)};
 handle_info(check, #state{lease = Lease} = State) ->
     _ = erlang:send_after(check_interval(Lease), self(), check),
     {noreply, check_lease(State)};
-handle_info({'EXIT', _Job, _Reason}, State) ->
-    {noreply, State};
+handle_info({'EXIT', Pid, _Killed}, State) ->
+    {noreply, ended(Pid, lost, State)};
 handle_info(Message, State) ->
     ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
     {noreply, State}.
@@ -119,26 +119,29 @@ terminate(_Reason, #state{running = Running}) ->
 %% Jobs
 
 is_here(Domain, #state{queue = Queue, running = Running}) ->
-    lists:keymember(Domain, 1, Queue) orelse lists:keymember(Domain, 2, maps:values(Running)).
+    lists:keymember(Domain, 1, Queue) orelse lists:keymember(Domain, 1, maps:values(Running)).
 
 add(Jobs, State) ->
-    New = [Job || {Domain, _} = Job <- Jobs, not is_here(Domain, State)],
+    New = [Job || {Domain, _, _} = Job <- Jobs, not is_here(Domain, State)],
     start(State#state{queue = State#state.queue ++ New}).
 
-start(#state{queue = [{Domain, HostType} | Queue], running = Running} = State) when map_size(Running) < ?AT_ONCE ->
-    {Pid, Monitor} = spawn_opt(fun() -> exit(run(Domain, HostType)) end, [link, monitor]),
-    start(State#state{queue = Queue, running = Running#{Monitor => {Pid, Domain, now_ms()}}});
+start(#state{queue = [{Domain, _, _} = Job | Queue], running = Running} = State) when map_size(Running) < ?AT_ONCE ->
+    Self = self(),
+    Pid = spawn_link(fun() -> Self ! {removed, self(), run(Job)} end),
+    start(State#state{queue = Queue, running = Running#{Pid => {Domain, now_ms()}}});
 start(State) ->
     State.
 
-ended(Domain, Ended, #state{waiting = Waiting} = State) ->
-    Result = result(Ended),
+%% A job's process that ends without a word was killed; one that gave it has ended already.
+ended(Pid, Result, #state{running = Running} = State) ->
+    case maps:take(Pid, Running) of
+        {{Domain, _Since}, Others} -> start(answer(Domain, Result, State#state{running = Others}));
+        error -> State
+    end.
+
+answer(Domain, Result, #state{waiting = Waiting} = State) ->
     lists:foreach(fun(From) -> gen_server:reply(From, Result) end, maps:get(Domain, Waiting, [])),
     State#state{waiting = maps:remove(Domain, Waiting)}.
-
-result({removed, Result}) -> Result;
-%% It was killed: the lease could not be prolonged.
-result(_Killed) -> lost.
 
 %% The lease is counted from before it was asked for, so it ends here before it ends in the database.
 check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queue = Queue} = State) ->
@@ -146,19 +149,22 @@ check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queu
         true when map_size(Running) > 0; Queue =/= [] ->
             ?LOG_WARNING(#{what => domain_removals_suspended, running => map_size(Running), waiting => length(Queue)}),
             ok = kill_all(Running),
-            lists:foldl(fun({Domain, _}, Left) -> ended(Domain, lost, Left) end, State#state{queue = []}, Queue);
+            lists:foldl(fun({Domain, _, _}, Left) -> answer(Domain, lost, Left) end, State#state{queue = []}, Queue);
         _ ->
             State
     end.
 
 %% What ran before the database was asked, and is not this node's by its answer, somebody else may run now.
 kill_lost(Asked, Mine, #state{running = Running}) ->
-    lists:foreach(fun({Pid, Domain, Since}) ->
-        Since >= Asked orelse lists:keymember(Domain, 1, Mine) orelse exit(Pid, kill)
-    end, maps:values(Running)).
+    Lost = [Pid || {Pid, {Domain, Since}} <- maps:to_list(Running),
+                   Since < Asked, not lists:keymember(Domain, 1, Mine)],
+    lists:foreach(fun kill/1, Lost).
 
 kill_all(Running) ->
-    lists:foreach(fun({Pid, _, _}) -> exit(Pid, kill) end, maps:values(Running)).
+    lists:foreach(fun kill/1, maps:keys(Running)).
+
+kill(Pid) ->
+    true = exit(Pid, kill).
 
 check_interval(Lease) ->
     max(1, Lease div 10).
@@ -168,10 +174,25 @@ now_ms() ->
 
 %% What runs in a job's process
 
--spec run(domain(), host_type()) -> {removed, result()}.
-run(Domain, HostType) ->
-    Handlers = mongoose_domain_removal:handlers(HostType),
-    {removed, run(Handlers, 0, length(Handlers), Domain, HostType)}.
+-spec run(job()) -> result().
+run({Domain, HostType, Wanted}) ->
+    case await_handlers(HostType, Wanted, ?HANDLERS_TIMEOUT) of
+        {ok, Handlers} -> run(Handlers, 0, length(Handlers), Domain, HostType);
+        {missing, Count} ->
+            fail(Domain, #{host_type => HostType, handler => none, class => missing_handlers, stacktrace => [],
+                           reason => #{registered => Count, were => Wanted}})
+    end.
+
+%% A node that was just started takes jobs over before all handlers are registered. Without them it would
+%% delete the domain and leave its data.
+await_handlers(HostType, Wanted, Left) ->
+    case mongoose_domain_removal:handlers(HostType) of
+        Handlers when length(Handlers) >= Wanted -> {ok, Handlers};
+        Handlers when Left =< 0 -> {missing, length(Handlers)};
+        _Fewer ->
+            timer:sleep(?REST),
+            await_handlers(HostType, Wanted, Left - ?REST)
+    end.
 
 run(Handlers, Done, Of, Domain, HostType) ->
     case persist({note_removal, Domain, Done, Of}) of
@@ -224,15 +245,16 @@ persist(Request) ->
 %% The jobs that are this node's, among them those that it has just taken over.
 prolong_and_take_over() ->
     case mongoose_domain_operations:run(renew_removals) of
-        {ok, Mine} -> take_over([{Domain, HostType} || {Domain, HostType} <- Mine]);
+        {ok, Mine} -> take_over(Mine);
         Failure -> Failure
     end.
 
 take_over(Mine) ->
     case mongoose_domain_operations:run({take_over_removals, ?TAKE}) of
         {ok, Taken} ->
-            [?LOG_NOTICE(#{what => domain_removal_taken_over, domain => Domain, host_type => HostType})
-             || {Domain, HostType} <- Taken],
+            lists:foreach(fun({Domain, HostType, _Handlers}) ->
+                ?LOG_NOTICE(#{what => domain_removal_taken_over, domain => Domain, host_type => HostType})
+            end, Taken),
             {ok, Mine ++ Taken};
         Failure ->
             Failure

@@ -33,6 +33,7 @@
          a_requested_removal_goes_on_by_itself/1,
          a_domain_in_removal_is_deleted_to_everyone_else/1,
          a_removal_survives_the_processes_that_run_it/1,
+         a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were/1,
          a_removal_deletes_the_admin_too/1]).
 -export([without_a_service_changes_are_refused_in_words/1]).
 
@@ -77,6 +78,7 @@ groups() ->
              a_requested_removal_goes_on_by_itself,
              a_domain_in_removal_is_deleted_to_everyone_else,
              a_removal_survives_the_processes_that_run_it,
+             a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were,
              a_removal_deletes_the_admin_too],
     [{postgres, Cases}, {sqlite, Cases}].
 
@@ -452,6 +454,27 @@ a_removal_survives_the_processes_that_run_it(Config) ->
      end || Process <- [mongoose_domain_remover, mongoose_domain_operations]],
     ok = handlers(Config, behave, [first, ok]),
     md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND).
+
+%% Registrations end with the application, and the jobs it left are taken over before it is complete again.
+a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were(Config) ->
+    Node = ?config(node, Config),
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ok = handlers(Config, register, [<<"type1">>, second, 20]),
+    ok = handlers(Config, behave, [first, wait]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
+    md_wait:until(fun() -> length(handlers(Config, calls, [])) end, 1),
+    ok = md_node:stop_application(Node),
+    ok = handlers(Config, behave, [first, ok]),
+    ok = md_node:start_application(Node, unchanged),
+    md_wait:until(fun() -> md_node:count(Node, domain_removal_taken_over) end, 1),
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    ?assertMatch({ok, #{status := deleting}}, api(Config, get_domain_details, [?A])),
+    ?assertMatch({ok, #{state := running, handlers := {0, 2}}}, api(Config, removal_status, [?A])),
+    ?assertEqual(1, length(handlers(Config, calls, []))),
+    ok = handlers(Config, register, [<<"type1">>, second, 20]),
+    md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND),
+    ?assertEqual([first, first, second], [Name || {Name, _, _} <- handlers(Config, calls, [])]).
 
 a_removal_deletes_the_admin_too(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),

@@ -117,7 +117,7 @@ enum Request<'a> {
     PutPassword(Binary<'a>, Binary<'a>),
     CheckPassword(Binary<'a>, Binary<'a>),
     DeletePassword(Binary<'a>),
-    BeginRemoval(Binary<'a>, Binary<'a>),
+    BeginRemoval(Binary<'a>, Binary<'a>, u32),
     RenewRemovals,
     NoteRemoval(Binary<'a>, u32, u32),
     FailRemoval(Binary<'a>, Binary<'a>),
@@ -166,7 +166,7 @@ fn order(request: Request) -> NifResult<Order> {
         Request::PutPassword(domain, password) => Order::PutPassword(proven(&domain)?, Secret(string(&password)?)),
         Request::CheckPassword(domain, password) => Order::CheckPassword(proven(&domain)?, Secret(string(&password)?)),
         Request::DeletePassword(domain) => Order::DeletePassword(proven(&domain)?),
-        Request::BeginRemoval(domain, name) => Order::BeginRemoval(proven(&domain)?, host_type(&name)?),
+        Request::BeginRemoval(domain, name, of) => Order::BeginRemoval(proven(&domain)?, host_type(&name)?, of),
         Request::RenewRemovals => Order::RenewRemovals,
         Request::NoteRemoval(domain, done, of) => Order::NoteRemoval(proven(&domain)?, Handlers { done, of }),
         Request::FailRemoval(domain, failure) => Order::FailRemoval(proven(&domain)?, string(&failure)?),
@@ -249,9 +249,9 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
     }
 }
 
-/// `{Domain, HostType}`.
-fn job_term<'a>(env: Env<'a>, Job { domain, host_type }: &Job) -> Term<'a> {
-    (binary(env, domain.as_bytes()), binary(env, host_type.as_bytes())).encode(env)
+/// `{Domain, HostType, Handlers}`.
+fn job_term<'a>(env: Env<'a>, Job { domain, host_type, handlers }: &Job) -> Term<'a> {
+    (binary(env, domain.as_bytes()), binary(env, host_type.as_bytes()), *handlers).encode(env)
 }
 
 /// `{HostType, Status}`.

@@ -7,14 +7,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_store::{Database, Signal, StoreError, Writer};
-use r2d2::{ManageConnection, NopErrorHandler, PooledConnection};
+use parking_lot::Mutex;
+use r2d2::{HandleError, ManageConnection, PooledConnection};
 
 use crate::Failure;
 
 /// Those that nobody needed for so long are closed.
 const IDLE: Duration = Duration::from_secs(600);
 
-pub(crate) struct Pool(r2d2::Pool<Manager>);
+/// The longest rest between two attempts to connect.
+const REST: Duration = Duration::from_millis(500);
+/// How often a wait for a connection looks whether it was told to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(crate) struct Pool {
+    connections: r2d2::Pool<Manager>,
+    signal: Arc<Signal>,
+    complaint: Complaint,
+}
+
+/// Why there was no connection the last time. r2d2 tells it once, to the first who waits.
+#[derive(Debug, Clone, Default)]
+struct Complaint(Arc<Mutex<Option<String>>>);
+
+impl HandleError<StoreError> for Complaint {
+    fn handle_error(&self, error: StoreError) {
+        *self.0.lock() = Some(error.to_string());
+    }
+}
 
 pub(crate) struct Manager {
     database: Database,
@@ -35,22 +55,33 @@ pub(crate) enum Condition {
 
 impl Pool {
     pub(crate) fn new(database: Database, signal: Arc<Signal>, size: u32) -> Pool {
-        let pool = r2d2::Pool::builder()
+        let complaint = Complaint::default();
+        let connections = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .idle_timeout(Some(IDLE))
+            // It rests for up to half of this between two attempts.
+            .connection_timeout(2 * REST)
             .test_on_check_out(true)
-            .error_handler(Box::new(NopErrorHandler))
-            .build_unchecked(Manager { database, signal });
-        Pool(pool)
+            .error_handler(Box::new(complaint.clone()))
+            .build_unchecked(Manager { database, signal: signal.clone() });
+        Pool { connections, signal, complaint }
     }
 
     pub(crate) fn get(&self, until: Instant) -> Result<PooledConnection<Manager>, Failure> {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Failure::TooLate);
+        loop {
+            if self.signal.is_stopped() {
+                return Err(Failure::Unavailable("told to stop".to_owned()));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match self.connections.get_timeout(left.min(LOOK)) {
+                Ok(connection) => return Ok(connection),
+                Err(error) if left <= LOOK => {
+                    return Err(Failure::Unavailable(self.complaint.0.lock().clone().unwrap_or(error.to_string())));
+                }
+                Err(_) => (),
+            }
         }
-        self.0.get_timeout(left).map_err(|error| Failure::Unavailable(error.to_string()))
     }
 }
 

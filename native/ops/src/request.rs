@@ -24,8 +24,8 @@ pub enum Request {
     CheckPassword(DomainName, Secret),
     /// Removes an admin's password.
     DeletePassword(DomainName),
-    /// Marks a domain as in removal and takes the job.
-    BeginRemoval(DomainName, HostTypeId),
+    /// Marks a domain as in removal and takes the job, which has so many handlers.
+    BeginRemoval(DomainName, HostTypeId, u32),
     /// Prolongs the jobs that this node has.
     RenewRemovals,
     /// Writes down how far a job is.

@@ -30,6 +30,9 @@ pub(crate) struct Work {
 impl Work {
     /// Does what is asked.
     pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+        if Instant::now() >= until {
+            return Err(Failure::TooLate);
+        }
         match request {
             Request::Insert(pairs) => self.insert(pairs, until),
             Request::Switch(domain, wanted) => {
@@ -46,10 +49,12 @@ impl Work {
             Request::DeletePassword(domain) => {
                 self.write(until, |writer| writer.delete_password(domain, until).map(Answer::Deleted))
             }
-            Request::BeginRemoval(domain, host_type) => {
+            Request::BeginRemoval(domain, host_type, handlers) => {
                 let host_type = self.name(*host_type);
                 let lease = self.lease();
-                self.write(until, |writer| writer.begin_removal(domain, &host_type, lease, until).map(Answer::Begun))
+                self.write(until, |writer| {
+                    writer.begin_removal(domain, &host_type, *handlers, lease, until).map(Answer::Begun)
+                })
             }
             Request::RenewRemovals => {
                 self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Answer::Renewed))

@@ -206,7 +206,7 @@ fn every_request_is_answered(bench: &mut Bench) {
     let workers = bench.workers(2, 10);
     let a = || name("a.example");
     let settings = |status| Settings { host_type: "type1".to_owned(), status };
-    let job = || Job { domain: "a.example".to_owned(), host_type: "type1".to_owned() };
+    let job = || Job { domain: "a.example".to_owned(), host_type: "type1".to_owned(), handlers: 2 };
 
     let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"))];
     match ask(&workers, Request::Insert(pairs)) {
@@ -228,7 +228,7 @@ fn every_request_is_answered(bench: &mut Bench) {
     let row = Listed { domain: "a.example".to_owned(), settings: settings(Status::Disabled) };
     assert_eq!(ask(&workers, Request::List(filter, 10)), Answer::Listed(vec![row]));
 
-    let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type));
+    let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type), 2);
     assert_eq!(ask(&workers, begin("type2")), Answer::Begun(RemovalBegun::WrongHostType));
     let begun = ask(&workers, begin("type1"));
     assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
@@ -299,7 +299,7 @@ fn a_request_without_time_is_answered_too_late(bench: &mut Bench) {
 fn a_stop_answers_everything_that_waits_and_ends_the_threads(bench: &mut Bench) {
     let workers = bench.workers(2, 101);
     let insert = |n| Request::Insert(vec![bench.pair(&format!("d{n}.example"))]);
-    let answers: Vec<_> = (0..100).map(|n| submit(&workers, insert(n), LONG).unwrap()).collect();
+    let answers: Vec<_> = (0..100).map(|n| submit(&workers, insert(n), 3 * LONG).unwrap()).collect();
     workers.stop();
     let after = submit(&workers, insert(100), LONG).unwrap();
     for answer in &answers {
@@ -386,7 +386,7 @@ fn a_full_queue_refuses_at_once() {
 
 #[test]
 fn a_request_whose_time_is_over_before_its_turn_is_answered_too_late() {
-    let mut bench = Bench::postgres();
+    let bench = Bench::postgres();
     let workers = bench.workers(1, 10);
     ask(&workers, Request::Details(name("a.example")));
     let lock = bench.lock();

@@ -50,11 +50,12 @@ pub trait Writer: Send {
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError>;
 
     /// Marks a domain as in removal, with an event, and takes the job of removing it for `lease`,
-    /// unless somebody else has it.
+    /// unless somebody, the owner of `lease` among them, has it. So many handlers are to run.
     fn begin_removal(
         &mut self,
         domain: &DomainName,
         host_type: &str,
+        handlers: u32,
         lease: Lease<'_>,
         until: Instant,
     ) -> Result<RemovalBegun, StoreError>;
@@ -80,7 +81,8 @@ pub trait Writer: Send {
         until: Instant,
     ) -> Result<Held, StoreError>;
 
-    /// Deletes the domain's admin, its row, if it is still in removal, and the job, with an event.
+    /// Deletes the domain's row, with an event, its admin and the job; the job alone when somebody has had
+    /// the domain served again.
     fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError>;
 
     /// Takes up to `limit` jobs whose owners let their leases end, of these host types only.
@@ -224,7 +226,7 @@ pub struct Lease<'a> {
 pub enum RemovalBegun {
     /// The domain is in removal and the job is the caller's.
     Claimed(EventId),
-    /// The domain is in removal and the job is somebody else's.
+    /// The domain is in removal and the job is somebody's already.
     Elsewhere(EventId),
     /// The domain has no row.
     NotFound,
@@ -257,6 +259,8 @@ pub struct Job {
     pub domain: String,
     /// Its host type.
     pub host_type: String,
+    /// How many handlers there were when it began, or when the last one was done.
+    pub handlers: u32,
 }
 
 /// Which jobs.

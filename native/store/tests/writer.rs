@@ -92,11 +92,11 @@ fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Switch, allowed: &[
 }
 
 fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> RemovalBegun {
-    writer.begin_removal(&name(domain), "type1", lease, until()).unwrap()
+    writer.begin_removal(&name(domain), "type1", 2, lease, until()).unwrap()
 }
 
 fn type1_job(domain: &str) -> Job {
-    Job { domain: domain.to_owned(), host_type: "type1".to_owned() }
+    Job { domain: domain.to_owned(), host_type: "type1".to_owned(), handlers: 2 }
 }
 
 fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<Job> {
@@ -474,7 +474,7 @@ fn a_removal_marks_the_domain_and_claims_the_job(fixture: &mut Fixture) {
             host_type: "type1".to_owned(),
             owner: Some("one@host".to_owned()),
             lease: LeaseState::Running,
-            handlers: Handlers { done: 0, of: 0 },
+            handlers: Handlers { done: 0, of: 2 },
             failure: None,
         };
         assert_eq!(removal(&mut *writer, &domain), job);
@@ -505,7 +505,7 @@ fn a_removal_is_claimed_again_after_the_lease_ended(fixture: &mut Fixture) {
     claimed(&begin(&mut *writer, "a.example", TWO));
     let job = removal(&mut *writer, "a.example");
     assert_eq!((job.owner.as_deref(), job.lease), (Some("two@host"), LeaseState::Running));
-    assert_eq!(job.handlers, Handlers { done: 0, of: 0 });
+    assert_eq!(job.handlers, Handlers { done: 0, of: 2 });
 }
 
 fn a_removal_is_claimed_again_after_it_failed(fixture: &mut Fixture) {
@@ -667,7 +667,7 @@ fn only_jobs_whose_leases_ended_are_taken_over(fixture: &mut Fixture) {
     let after = removals(&mut *writer);
     assert_eq!(after[1..], before[1..]);
     assert_eq!((after[0].owner.as_deref(), after[0].lease), (Some("two@host"), LeaseState::Running));
-    assert_eq!(after[0].handlers, Handlers { done: 0, of: 0 });
+    assert_eq!(after[0].handlers, Handlers { done: 0, of: 2 });
     assert_eq!(take_over(&mut *writer, ONE, ALLOWED, 10), []);
 }
 
@@ -675,11 +675,12 @@ fn only_jobs_of_allowed_host_types_are_taken_over(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     for (domain, host_type) in [("a.example", "type1"), ("b.example", "type2"), ("c.example", "type3")] {
         put_row(fixture, domain, host_type, 1);
-        claimed(&writer.begin_removal(&name(domain), host_type, BRIEF, until()).unwrap());
+        claimed(&writer.begin_removal(&name(domain), host_type, 2, BRIEF, until()).unwrap());
     }
     all_leases_end(&mut *writer);
     assert_eq!(take_over(&mut *writer, TWO, &[], 10), []);
-    let taken = |domain: &str, host_type: &str| Job { domain: domain.to_owned(), host_type: host_type.to_owned() };
+    let taken =
+        |domain: &str, host_type: &str| Job { domain: domain.to_owned(), host_type: host_type.to_owned(), handlers: 2 };
     assert_eq!(take_over(&mut *writer, TWO, &["type3"], 10), [taken("c.example", "type3")]);
     assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken("a.example", "type1"), taken("b.example", "type2")]);
 }
@@ -797,7 +798,7 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let a = &name("a.example");
     refused(insert(&mut *writer, &[("new.example", "type1")]).unwrap_err());
     refused(writer.set_status(a, Switch::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
-    refused(writer.begin_removal(a, "type1", ONE, until()).unwrap_err());
+    refused(writer.begin_removal(a, "type1", 2, ONE, until()).unwrap_err());
     refused(writer.finish_removal(&name("going.example"), ONE.owner, until()).unwrap_err());
     // And the writer is good for more.
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);

@@ -117,8 +117,9 @@ impl Writer for PostgresWriter {
                 turn!(),
                 ", wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (domain, host_type, place)),
                    added AS (INSERT INTO domain_settings (domain, host_type)
-                             SELECT domain, host_type FROM wanted CROSS JOIN turn ORDER BY domain
-                             ON CONFLICT (domain) DO NOTHING RETURNING domain), ",
+                             SELECT domain, host_type FROM wanted CROSS JOIN turn
+                              WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
+                              ORDER BY domain RETURNING domain), ",
                 logged!("added"),
                 " SELECT l.id, s.host_type, s.status, ",
                 notified!(),
@@ -131,8 +132,8 @@ impl Writer for PostgresWriter {
             .map(|row| match (get(row, 0, DOING)?, settings(row, 1, DOING)?) {
                 (Some(id), _) => Ok(Inserted::Added(EventId(id))),
                 (None, Some(settings)) => Ok(Inserted::Exists(settings)),
-                // Somebody's row that this statement cannot see yet stood in the way.
-                (None, None) => Err(lost_race(DOING)),
+                // It was neither there nor added, which no database does.
+                (None, None) => Err(unreadable(DOING)),
             })
             .collect()
     }
@@ -235,6 +236,7 @@ impl Writer for PostgresWriter {
         &mut self,
         domain: &DomainName,
         host_type: &str,
+        handlers: u32,
         lease: Lease<'_>,
         until: Instant,
     ) -> Result<RemovalBegun, StoreError> {
@@ -248,13 +250,14 @@ impl Writer for PostgresWriter {
                                FOR UPDATE OF domain_settings),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
-                   claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, lease_until)
-                               SELECT domain, host_type, $3, ",
+                   claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, handlers, lease_until)
+                               SELECT domain, host_type, $3, $5, ",
                 now!(),
                 " + $4 FROM marked
                                ON CONFLICT (domain) DO UPDATE
                                   SET host_type = excluded.host_type, owner = excluded.owner,
-                                      lease_until = excluded.lease_until, handlers = 0, handlers_done = 0,
+                                      lease_until = excluded.lease_until, handlers = excluded.handlers,
+                                      handlers_done = 0,
                                       failure = NULL
                                 WHERE r.owner IS NULL OR r.lease_until < ",
                 now!(),
@@ -269,6 +272,7 @@ impl Writer for PostgresWriter {
                 (&host_type, Type::VARCHAR),
                 (&lease.owner, Type::VARCHAR),
                 (&lease.milliseconds, Type::INT8),
+                (&i64::from(handlers), Type::INT8),
             ],
             until,
         )?;
@@ -285,7 +289,7 @@ impl Writer for PostgresWriter {
         let sql = concat!(
             "UPDATE domain_removals SET lease_until = ",
             now!(),
-            " + $2 WHERE owner = $1 RETURNING domain, host_type"
+            " + $2 WHERE owner = $1 RETURNING domain, host_type, handlers"
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&lease.owner, Type::VARCHAR), (&lease.milliseconds, Type::INT8)];
@@ -347,7 +351,10 @@ impl Writer for PostgresWriter {
                               RETURNING r.domain),
                    gone AS (DELETE FROM domain_settings s USING mine
                              WHERE s.domain = mine.domain AND s.status = 2 RETURNING s.domain),
-                   admin AS (DELETE FROM domain_admins a USING gone WHERE a.domain = gone.domain), ",
+                   admin AS (DELETE FROM domain_admins a USING mine
+                              WHERE a.domain = mine.domain
+                                AND NOT EXISTS (SELECT FROM domain_settings s
+                                                 WHERE s.domain = mine.domain AND s.status <> 2)), ",
                 logged!("gone"),
                 " SELECT ",
                 notified!(),
@@ -372,12 +379,12 @@ impl Writer for PostgresWriter {
             concat!(
                 "UPDATE domain_removals SET owner = $1, lease_until = ",
                 now!(),
-                " + $2, handlers = 0, handlers_done = 0
+                " + $2, handlers_done = 0
                   WHERE domain IN (SELECT domain FROM domain_removals
                                     WHERE owner IS NOT NULL AND host_type = ANY($3) AND lease_until < ",
                 now!(),
                 " ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED)
-                 RETURNING domain, host_type"
+                 RETURNING domain, host_type, handlers"
             ),
             &[
                 (&lease.owner, Type::VARCHAR),
@@ -387,7 +394,7 @@ impl Writer for PostgresWriter {
             ],
             until,
         )?;
-        rows.iter().map(|row| Ok(Job { domain: get(row, 0, DOING)?, host_type: get(row, 1, DOING)? })).collect()
+        jobs(&rows, DOING)
     }
 
     fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError> {
@@ -427,7 +434,12 @@ fn held(rows: &[Row]) -> Held {
 }
 
 fn jobs(rows: &[Row], doing: &'static str) -> Result<Vec<Job>, StoreError> {
-    rows.iter().map(|row| Ok(Job { domain: get(row, 0, doing)?, host_type: get(row, 1, doing)? })).collect()
+    rows.iter()
+        .map(|row| {
+            let handlers = count(get(row, 2, doing)?);
+            Ok(Job { domain: get(row, 0, doing)?, host_type: get(row, 1, doing)?, handlers })
+        })
+        .collect()
 }
 
 fn count(number: i64) -> u32 {
@@ -446,9 +458,5 @@ fn settings(row: &Row, column: usize, doing: &'static str) -> Result<Option<Sett
 }
 
 fn unreadable(doing: &'static str) -> StoreError {
-    StoreError::Refused { doing, reason: "a row has no host type or no status".to_owned() }
-}
-
-fn lost_race(doing: &'static str) -> StoreError {
-    StoreError::LostRace { doing, reason: "another transaction came first".to_owned() }
+    StoreError::Refused { doing, reason: "a row is not what it should be".to_owned() }
 }

@@ -157,6 +157,7 @@ impl Writer for SqliteWriter {
         &mut self,
         domain: &DomainName,
         host_type: &str,
+        handlers: u32,
         lease: Lease<'_>,
         until: Instant,
     ) -> Result<RemovalBegun, StoreError> {
@@ -170,14 +171,14 @@ impl Writer for SqliteWriter {
             let event = add_event(transaction, domain)?;
             let claimed = transaction.execute(
                 &format!(
-                    "INSERT INTO domain_removals AS r (domain, host_type, owner, lease_until)
-                     VALUES (?1, ?2, ?3, {NOW} + ?4)
+                    "INSERT INTO domain_removals AS r (domain, host_type, owner, lease_until, handlers)
+                     VALUES (?1, ?2, ?3, {NOW} + ?4, ?5)
                      ON CONFLICT (domain) DO UPDATE
                         SET host_type = excluded.host_type, owner = excluded.owner, lease_until = excluded.lease_until,
-                            handlers = 0, handlers_done = 0, failure = NULL
+                            handlers = excluded.handlers, handlers_done = 0, failure = NULL
                       WHERE r.owner IS NULL OR r.lease_until < {NOW}"
                 ),
-                (domain.as_str(), host_type, lease.owner, lease.milliseconds),
+                (domain.as_str(), host_type, lease.owner, lease.milliseconds, handlers),
             )?;
             Ok(if claimed == 0 { RemovalBegun::Elsewhere(event) } else { RemovalBegun::Claimed(event) })
         })
@@ -186,7 +187,7 @@ impl Writer for SqliteWriter {
     fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError> {
         self.transact("prolonging removals", until, |transaction| {
             let sql = format!(
-                "UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE owner = ?1 RETURNING domain, host_type"
+                "UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE owner = ?1 RETURNING domain, host_type, handlers"
             );
             let mut update = transaction.prepare(&sql)?;
             update.query_map((lease.owner, lease.milliseconds), job)?.collect()
@@ -231,8 +232,11 @@ impl Writer for SqliteWriter {
             }
             let gone = "DELETE FROM domain_settings WHERE domain = ?1 AND status = 2";
             if transaction.execute(gone, [domain.as_str()])? > 0 {
-                transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
                 add_event(transaction, domain)?;
+            }
+            // There is still a row if somebody else has had it served again.
+            if read_settings(transaction, domain)?.is_none() {
+                transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
             }
             Ok(Held::Yes)
         })
@@ -248,11 +252,11 @@ impl Writer for SqliteWriter {
         self.transact("taking over removals", until, |transaction| {
             let marks = vec!["?"; rules.allowed.len()].join(", ");
             let sql = format!(
-                "UPDATE domain_removals SET owner = ?, lease_until = {NOW} + ?, handlers = 0, handlers_done = 0
+                "UPDATE domain_removals SET owner = ?, lease_until = {NOW} + ?, handlers_done = 0
                   WHERE domain IN (SELECT domain FROM domain_removals
                                     WHERE owner IS NOT NULL AND lease_until < {NOW} AND host_type IN ({marks})
                                     ORDER BY lease_until LIMIT ?)
-                 RETURNING domain, host_type"
+                 RETURNING domain, host_type, handlers"
             );
             let first = [Value::from(lease.owner.to_owned()), Value::from(lease.milliseconds)];
             let host_types = rules.allowed.iter().map(|host_type| Value::from(host_type.clone()));
@@ -289,7 +293,7 @@ impl Writer for SqliteWriter {
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    Ok(Job { domain: row.get(0)?, host_type: row.get(1)? })
+    Ok(Job { domain: row.get(0)?, host_type: row.get(1)?, handlers: row.get(2)? })
 }
 
 fn held(rows: usize) -> Held {
