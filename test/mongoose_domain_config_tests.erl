@@ -101,7 +101,9 @@ repeated_operations_are_ok_or_error() ->
 a_service_has_every_default() ->
     {ok, #{service_domain_db := Service}} = read(#{service_domain_db => #{database => "sqlite:x.db"}}),
     ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, event_cleaning_interval => 1800,
-                   event_max_age => 7200, pool_size => 4, connect_timeout => 5000, statement_timeout => 30000,
+                   event_max_age => 7200, pool_size => 4,
+                   queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000,
+                   password_iterations => 10000, removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000,
                    lock_timeout => 5000}, Service),
     ?assertMatch({ok, #{service_domain_db := disabled}}, read(#{service_domain_db => disabled})).
 

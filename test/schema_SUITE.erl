@@ -67,7 +67,8 @@ an_empty_database_gets_the_tables(Config) ->
     Columns = md_client:query(?config(client, Config),
         "SELECT table_name, column_name, data_type, coalesce(character_maximum_length::text, '-'), is_nullable,
                 coalesce(column_default, '-')
-           FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'domain_removals' ORDER BY table_name, ordinal_position"),
+           FROM information_schema.columns
+          WHERE table_schema = 'public' AND table_name <> 'domain_removals' ORDER BY table_name, ordinal_position"),
     ?assertEqual([
         [<<"domain_admins">>, <<"domain">>, <<"character varying">>, <<"250">>, <<"NO">>, <<"-">>],
         [<<"domain_admins">>, <<"pass_details">>, <<"text">>, <<"-">>, <<"NO">>, <<"-">>],

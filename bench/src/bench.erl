@@ -30,10 +30,10 @@ main([Part, Scale, Results, Url, Psql]) ->
 
 scale("full") ->
     #{sizes => [1, 10000, 100000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 7,
-      idle => 10000, changes => 50};
+      idle => 10000, changes => 50, operations => #{additions => 4000, rounds => 7}};
 scale("quick") ->
     #{sizes => [1, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
-      idle => 2000, changes => 10}.
+      idle => 2000, changes => 10, operations => #{additions => 1000, rounds => 3}}.
 
 part(rows, #{sizes := Sizes}, File, _Url, _Psql) ->
     bench_names:write(File, lists:max(Sizes));
@@ -60,6 +60,10 @@ part(lookup, #{sizes := Sizes, lookups := Options}, Results, _Url, _Psql) ->
 part(follower, #{idle := Idle, changes := Changes}, Results, Url, Psql) ->
     configure(Url),
     [save(Results, Result) || Result <- bench_follower:run(Idle, Changes, Url, Psql)];
+part(operations, #{operations := #{additions := Additions, rounds := Rounds}}, Results, Url, Psql) ->
+    configure(Url),
+    File = filename:join(filename:dirname(Results), "additions.sql"),
+    [save(Results, Result) || Result <- bench_operations:run(Additions, Rounds, Url, Psql, File)];
 part(report, _Scale, Results, _Url, _Psql) ->
     {ok, Terms} = file:consult(Results),
     ok = file:write_file(Results, bench_json:lines(Terms)),
@@ -85,5 +89,5 @@ configure(Url) ->
     application:set_env(mongoose_domain, service_domain_db, #{database => Url, poll_interval => ?POLL_INTERVAL}).
 
 save(Results, {What, Facts} = Result) ->
-    io:format(standard_error, "  ~s ~0p~n", [What, maps:with([domains, keys, processes, times_as_fast], Facts)]),
+    io:format(standard_error, "  ~s ~0p~n", [What, maps:with([domains, keys, processes, side, times_as_fast], Facts)]),
     ok = file:write_file(Results, io_lib:format("~p.~n", [Result]), [append]).

@@ -1,7 +1,7 @@
-%% psql, as the yardstick for reading all domains, and as the client that changes one.
+%% psql, as the yardstick for reading all domains and for adding some, and as the client that changes one.
 -module(bench_psql).
 
--export([copy_out/2, open/2, change/3, close/1]).
+-export([copy_out/2, add/5, open/2, change/3, close/1]).
 
 -export_type([session/0]).
 
@@ -17,6 +17,27 @@ copy_out(Psql, Url) ->
     Command = ["'", Psql, "' -X -q -c '", ?COPY, "' '", Url, "' | wc -c"],
     {Microseconds, Output} = timer:tc(fun() -> os:cmd(lists:flatten(Command)) end),
     {Microseconds / 1000, list_to_integer(string:trim(Output))}.
+
+%% @doc Seconds that psql takes to add domains that it reads from this file, which is made and deleted, each
+%% with its event in a transaction of its own, which is one message to the server. The start of psql is no
+%% part of it.
+-spec add(file:filename(), string(), file:filename(), [binary()], binary()) -> Seconds :: float().
+add(Psql, Url, File, Domains, HostType) ->
+    Transactions = [
+        ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
+         "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; COMMIT;\n"]
+     || Domain <- Domains
+    ],
+    ok = file:write_file(File, ["\\echo begin\n", Transactions, "\\echo end\n"]),
+    Args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", File, Url],
+    Port = open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio, exit_status]),
+    receive {Port, {data, {eol, <<"begin">>}}} -> ok end,
+    Begin = erlang:monotonic_time(microsecond),
+    receive {Port, {data, {eol, <<"end">>}}} -> ok end,
+    End = erlang:monotonic_time(microsecond),
+    receive {Port, {exit_status, 0}} -> ok end,
+    ok = file:delete(File),
+    (End - Begin) / 1000000.
 
 %% @doc A psql that waits for transactions.
 -spec open(file:filename(), string()) -> session().

@@ -7,7 +7,7 @@
 -spec print([bench:result()]) -> ok.
 print(Results) ->
     Sections = [machine(Results), lookups(Results), loads(Results), memories(Results), follower(Results),
-                listings(Results), targets(Results)],
+                operations(Results), listings(Results), targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
 
 machine(Results) ->
@@ -61,6 +61,23 @@ follower(Results) ->
         {Since, From} <- [{since_sent, "handing the transaction to psql"}, {since_committed, "psql's COMMIT"}]
     ],
     table("The follower", ["what", "figure"], Idle ++ Propagation).
+
+operations(Results) ->
+    RoundTrips = [
+        ["round trips an addition", number(Count / Additions), "", ""]
+     || #{additions := Additions, round_trips := Count} <- all(round_trips, Results)
+    ],
+    table(
+        "Additions to PostgreSQL until this node shows them, beside psql with as many transactions",
+        ["who adds", "a second", "microseconds each", "times as fast"],
+        [[adder(Side), summary(Rate), integer(round(1000000 / map_get(median, Rate))), number(Faster)]
+         || #{side := Side, rate := Rate, times_as_fast := Faster} <- all(additions, Results)] ++ RoundTrips
+    ).
+
+adder(one_caller) -> "one caller";
+adder(eight_callers) -> "eight callers";
+adder(batches) -> "one caller, batches of 1,000";
+adder(psql) -> "psql, from a file".
 
 listings(Results) ->
     table(

@@ -12,10 +12,8 @@ pub(crate) const POSTGRES: &str = include_str!("../../../priv/sql/postgres.sql")
 /// The same for SQLite.
 pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 
-/// The script that creates the table of removals in PostgreSQL, which only operations need.
-pub(crate) const POSTGRES_REMOVALS: &str = include_str!("../../../priv/sql/postgres_removals.sql");
-/// The same for SQLite.
-pub(crate) const SQLITE_REMOVALS: &str = include_str!("../../../priv/sql/sqlite_removals.sql");
+/// The script that creates the table of removals, which only operations need, in either.
+pub(crate) const REMOVALS: &str = include_str!("../../../priv/sql/removals.sql");
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,7 +93,7 @@ impl PostgresWriter {
             let there = self.query(doing, "SELECT to_regclass('domain_removals') IS NOT NULL", &[], until)?;
             if !there.iter().all(|row| row.get(0)) {
                 let left = until.saturating_duration_since(Instant::now());
-                self.session.call(doing, left, run_script(&self.session.client, schema::POSTGRES_REMOVALS))?;
+                self.session.call(doing, left, run_script(&self.session.client, schema::REMOVALS))?;
             }
             self.removals = Removals::Ready;
         }

@@ -27,7 +27,7 @@ impl SqliteWriter {
     pub(crate) fn open(file: &Path, timeouts: Timeouts) -> Result<SqliteWriter, StoreError> {
         let connection = open(file, timeouts)?;
         connection
-            .execute_batch(schema::SQLITE_REMOVALS)
+            .execute_batch(schema::REMOVALS)
             .map_err(|error| StoreError::failed("creating the table of removals", &error))?;
         Ok(SqliteWriter { connection, timeouts })
     }
