@@ -158,14 +158,20 @@ check_database(_Other) ->
 
 check_option(Key, Value) ->
     case service_defaults() of
-        #{Key := _} when is_integer(Value), Value > 0, Value =< 16#FFFFFFFF ->
-            ok;
         #{Key := _} ->
-            wrong([service_domain_db, Key], shown(Value), "an integer from 1 to 4294967295");
+            Most = most(Key),
+            is_integer(Value) andalso Value > 0 andalso Value =< Most
+                orelse wrong([service_domain_db, Key], shown(Value), io_lib:format("an integer from 1 to ~b", [Most]));
         Known ->
             Keys = [database | maps:keys(Known)],
             wrong([service_domain_db, Key], ?NOT_SHOWN, io_lib:format("no such key; known are ~p", [Keys]))
     end.
+
+%% More iterations than that no stored password is compared with; threads and what waits for them take memory.
+most(password_iterations) -> 10000000;
+most(pool_size) -> 1000;
+most(queue_limit) -> 1000000;
+most(_Times) -> 16#FFFFFFFF.
 
 %% What is meant to be a number and is a text may be a URL in the wrong place.
 shown(Value) when is_number(Value); is_atom(Value) -> Value;
