@@ -362,18 +362,20 @@ begin_removal(Domain, HostType) ->
         (elsewhere) ->
             ok = wait_until_visible(),
             {ok, elsewhere};
-        (not_found) -> repeated(gone, not_found());
+        (not_found) ->
+            %% Somebody else may have removed it just now.
+            ok = wait_until_visible(),
+            repeated(gone, not_found());
         (wrong_host_type) -> {wrong_host_type, <<"Wrong host type was provided">>}
     end).
 
 await_removal(Domain, HostType) ->
     case mongoose_domain_remover:await(Domain) of
-        ok -> {ok, removed(Domain, HostType, deleted)};
         {failed, _Why} -> removal_failed();
-        Elsewhere when Elsewhere =:= lost; Elsewhere =:= not_here -> watch_removal(Domain, HostType)
+        _Ended -> watch_removal(Domain, HostType)
     end.
 
-%% Somebody else removes it, or it has just ended here.
+%% The database knows whether that was this removal, or one before it, or whether somebody else goes on.
 watch_removal(Domain, HostType) ->
     ask({removal, Domain}, fun
         ([]) -> {ok, removed(Domain, HostType, deleted)};
