@@ -236,7 +236,7 @@ a_fresh_file_gets_the_tables(Config) ->
     ok = md_node:sync(Node),
     Client = md_client:open(?config(database, Config)),
     Tables = md_client:query(Client, "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'domain_%' ORDER BY name"),
-    ?assertEqual([[<<"domain_admins">>], [<<"domain_events">>], [<<"domain_settings">>]], Tables),
+    ?assertEqual([], [[<<"domain_admins">>], [<<"domain_events">>], [<<"domain_settings">>]] -- Tables),
     ok = md_writer:write(Client, [{add, <<"type1">>, [<<"a.example">>]}]),
     ok = md_node:sync(Node),
     ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, <<"a.example">>)).

@@ -26,7 +26,7 @@ pub(crate) struct Pool {
     complaint: Complaint,
 }
 
-/// Why there was no connection the last time. r2d2 tells it once, to the first who waits.
+/// Why the last attempt to connect failed, if it did. r2d2 tells it once, to the first who waits.
 #[derive(Debug, Clone, Default)]
 struct Complaint(Arc<Mutex<Option<String>>>);
 
@@ -39,6 +39,7 @@ impl HandleError<StoreError> for Complaint {
 pub(crate) struct Manager {
     database: Database,
     signal: Arc<Signal>,
+    complaint: Complaint,
 }
 
 /// A connection, and whether the next one may use it.
@@ -64,7 +65,7 @@ impl Pool {
             .connection_timeout(2 * REST)
             .test_on_check_out(true)
             .error_handler(Box::new(complaint.clone()))
-            .build_unchecked(Manager { database, signal: signal.clone() });
+            .build_unchecked(Manager { database, signal: signal.clone(), complaint: complaint.clone() });
         Pool { connections, signal, complaint }
     }
 
@@ -76,8 +77,9 @@ impl Pool {
             let left = until.saturating_duration_since(Instant::now());
             match self.connections.get_timeout(left.min(LOOK)) {
                 Ok(connection) => return Ok(connection),
-                Err(error) if left <= LOOK => {
-                    return Err(Failure::Unavailable(self.complaint.0.lock().clone().unwrap_or(error.to_string())));
+                // Without a complaint, all connections were busy.
+                Err(_) if left <= LOOK => {
+                    return Err(self.complaint.0.lock().clone().map_or(Failure::TooLate, Failure::Unavailable));
                 }
                 Err(_) => (),
             }
@@ -91,6 +93,7 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let writer = self.database.connect_writer(self.signal.clone())?;
+        *self.complaint.0.lock() = None;
         Ok(Connection { writer, condition: Condition::Good })
     }
 

@@ -1,0 +1,307 @@
+%% What happens to changes when a node dies, a connection breaks, or PostgreSQL is away or hangs.
+%%
+%% The promise that runs through all of it: what was confirmed is in the database and its log, and what
+%% was not confirmed is refused in words that are true.
+-module(faults_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+-include_lib("common_test/include/ct.hrl").
+
+-export([all/0, suite/0]).
+-export([init_per_testcase/2, end_per_testcase/2]).
+-export([a_killed_node_loses_no_addition_that_it_confirmed/1,
+         another_node_finishes_the_removals_of_a_killed_one/1,
+         a_hung_database_slows_neither_lookups_nor_files/1,
+         a_lost_connection_is_replaced/1,
+         a_change_while_the_database_is_away_is_refused_in_words/1,
+         changes_work_as_soon_as_the_database_is_back/1,
+         a_call_that_times_out_says_so/1]).
+
+-define(HOUR, 3600000).
+-define(TYPE, <<"type1">>).
+-define(A, <<"a.example">>).
+-define(B, <<"b.example">>).
+
+suite() ->
+    [{timetrap, {minutes, 3}}].
+
+all() ->
+    [a_killed_node_loses_no_addition_that_it_confirmed,
+     another_node_finishes_the_removals_of_a_killed_one,
+     a_hung_database_slows_neither_lookups_nor_files,
+     a_lost_connection_is_replaced,
+     a_change_while_the_database_is_away_is_refused_in_words,
+     changes_work_as_soon_as_the_database_is_back,
+     a_call_that_times_out_says_so].
+
+init_per_testcase(a_hung_database_slows_neither_lookups_nor_files, Config) ->
+    Cluster = md_cluster:start(),
+    with_client(md_cluster:url(Cluster), [{cluster, Cluster} | Config]);
+init_per_testcase(_Case, Config) ->
+    md_database:or_fail(fun() -> with_client(md_database:create(), Config) end).
+
+with_client(Database, Config) ->
+    Client = md_client:open(md_database:with_tables(Database)),
+    [{database, Database}, {client, Client} | Config].
+
+end_per_testcase(a_hung_database_slows_neither_lookups_nor_files, Config) ->
+    md_cluster:stop(?config(cluster, Config));
+end_per_testcase(_Case, Config) ->
+    md_database:drop(?config(database, Config)).
+
+%% An hour between polls: what a node shows before, PostgreSQL told it.
+environment(Database, Options) ->
+    #{host_types => [?TYPE],
+      service_domain_db => maps:merge(#{database => Database, poll_interval => ?HOUR}, Options)}.
+
+start(Database, Options) ->
+    Node = md_node:start(environment(Database, Options)),
+    md_node:wait_until_following(Node),
+    Node.
+
+%% The operating system ends it, at once.
+kill(Node) ->
+    Pid = md_node:call(Node, os, getpid, []),
+    Monitor = monitor(process, Node),
+    true = unlink(Node),
+    "" = os:cmd("kill -KILL " ++ Pid),
+    receive {'DOWN', Monitor, process, Node, _} -> ok end.
+
+insert(Node, Domain) ->
+    md_node:call(Node, mongoose_domain_api, insert_domain, [Domain, ?TYPE]).
+
+handlers(Node, Function, Args) ->
+    md_node:call(Node, md_handlers, Function, Args).
+
+query(Config, Sql) ->
+    md_client:query(?config(client, Config), Sql).
+
+enabled(Config) ->
+    Rows = query(Config, "SELECT domain, host_type FROM domain_settings WHERE status = 1"),
+    maps:from_list([{Domain, Type} || [Domain, Type] <- Rows]).
+
+domains(Config) ->
+    maps:keys(enabled(Config)).
+
+rows_without_event(Config) ->
+    query(Config, "SELECT domain FROM domain_settings WHERE domain NOT IN (SELECT domain FROM domain_events)").
+
+%% No connection to this database but the client's is at work.
+wait_until_idle(Config) ->
+    md_wait:until(fun() ->
+        query(Config, "SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database() "
+                      "AND backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()")
+    end, []).
+
+%% Nodes that die
+
+a_killed_node_loses_no_addition_that_it_confirmed(Config) ->
+    Database = ?config(database, Config),
+    [Adding, Following] = md_node:start_many([environment(Database, #{}) || _ <- [1, 2]]),
+    [md_node:wait_until_following(Node) || Node <- [Adding, Following]],
+    File = filename:join(?config(priv_dir, Config), "confirmed"),
+    Lists = [md_names:numbered(<<"adder", Adder, "-">>, 1250) || Adder <- "abcdefgh"],
+    ok = md_node:call(Adding, md_adders, start_noting, [?TYPE, File, Lists]),
+    Enough = 2500 + rand:uniform(1000),
+    md_wait:until(fun() -> length(confirmed(File)) >= Enough end),
+    ok = kill(Adding),
+    Confirmed = confirmed(File),
+    ct:pal("~b additions were confirmed", [length(Confirmed)]),
+    ?assert(length(Confirmed) < 10000),
+    %% What the node sent at last, the database may still be doing.
+    wait_until_idle(Config),
+    ?assertEqual([], Confirmed -- lists:append(Lists)),
+    ?assertEqual([], Confirmed -- domains(Config)),
+    ?assertEqual([], domains(Config) -- lists:append(Lists)),
+    ?assertEqual([], rows_without_event(Config)),
+    md_node:wait_until_at(Following, md_writer:newest(?config(client, Config))),
+    ?assertEqual(enabled(Config), md_node:routes(Following)),
+    ?assertMatch({ok, _}, insert(Following, ?A)).
+
+confirmed(File) ->
+    case file:read_file(File) of
+        {ok, Text} -> binary:split(Text, <<"\n">>, [global, trim]);
+        {error, enoent} -> []
+    end.
+
+another_node_finishes_the_removals_of_a_killed_one(Config) ->
+    Environment = environment(?config(database, Config), #{removal_lease => 1500}),
+    [Removing, Other] = Nodes = md_node:start_many([Environment, Environment]),
+    [begin
+        md_node:wait_until_following(Node),
+        ok = handlers(Node, register, [?TYPE, first, 10]),
+        ok = handlers(Node, behave, [first, wait])
+     end || Node <- Nodes],
+    Domains = md_names:numbered(<<"removed-">>, 20),
+    [{ok, _} = insert(Removing, Domain) || Domain <- [?A | Domains]],
+    [?assertMatch({ok, #{status := deleting}},
+                  md_node:call(Removing, mongoose_domain_api, request_delete_domain, [Domain, ?TYPE])) || Domain <- Domains],
+    md_wait:until(fun() -> handlers(Removing, calls, []) =/= [] end),
+    ok = kill(Removing),
+    ?assertEqual(20, length(md_node:call(Other, mongoose_domain_api, get_removals, []))),
+    ok = handlers(Other, behave, [first, ok]),
+    md_wait:until(fun() -> md_node:call(Other, mongoose_domain_api, get_removals, []) end, []),
+    ?assertEqual([[?A, <<"1">>]], query(Config, "SELECT domain, status FROM domain_settings")),
+    %% Every one went through the handlers, and was added, marked and deleted.
+    ?assertEqual(lists:sort(Domains), lists:usort([Domain || {first, ?TYPE, Domain} <- handlers(Other, calls, [])])),
+    ?assertEqual(lists:sort([[?A, <<"1">>] | [[Domain, <<"3">>] || Domain <- Domains]]),
+                 lists:sort(query(Config, "SELECT domain, count(*) FROM domain_events GROUP BY domain"))),
+    md_node:wait_until_at(Other, md_writer:newest(?config(client, Config))),
+    ?assertEqual(#{?A => ?TYPE}, md_node:routes(Other)).
+
+%% A database that hangs
+
+%% One node has time and a long queue, so that all its callers wait; the other one has neither.
+a_hung_database_slows_neither_lookups_nor_files(Config) ->
+    Database = ?config(database, Config),
+    Minute = 60000,
+    Patient = start(Database, #{pool_size => 4, queue_limit => 200, operation_timeout => Minute, statement_timeout => Minute}),
+    Hasty = start(Database, #{pool_size => 4, queue_limit => 100, operation_timeout => 2000}),
+    %% So that the workers have connections.
+    [?assertEqual([], failed(add(Node, Domains)))
+     || {Node, Domains} <- [{Patient, [?A | names(<<"before-">>, 20)]}, {Hasty, names(<<"before-too-">>, 20)}]],
+    ok = md_cluster:freeze(?config(cluster, Config)),
+    {Waiting, Late} = {names(<<"waiting-">>, 200), names(<<"late-">>, 20)},
+    Waiters = start_adding(Patient, Waiting),
+    ?assertEqual({100000, 1000}, md_node:call(Patient, md_adders, use_the_node, [?A, 100000, 1000])),
+    ?assertEqual(#{}, answers(Patient, Waiters)),
+
+    %% The queue and the workers are full by now, but for as many as there are workers.
+    Latecomers = start_adding(Patient, Late),
+    md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) >= 16 end),
+    Refused = answers(Patient, Latecomers),
+    ?assertEqual([{error, overloaded}], lists:usort(maps:values(Refused))),
+    ?assertEqual(#{}, answers(Patient, Waiters)),
+
+    %% All are answered while the database hangs, and the node goes on with its work.
+    Hurried = names(<<"hurried-">>, 200),
+    Answers = add(Hasty, Hurried),
+    ?assertEqual([], [Answer || Answer <- maps:values(Answers), not is_refusal(Answer)]),
+    ?assert(length(with_answer({error, overloaded}, Answers)) >= 96),
+    %% The workers' statements, which the database has and may carry out.
+    InDoubt = length([Text || {timeout, Text} = Answer <- maps:values(Answers), is_in_doubt(Answer)]),
+    ?assert(InDoubt >= 1 andalso InDoubt =< 4),
+    ?assertEqual({1000, 10}, md_node:call(Hasty, md_adders, use_the_node, [?A, 1000, 10])),
+    Later = insert(Hasty, ?B),
+    ?assertEqual({true, Later}, {is_refusal(Later) andalso is_surely_not_made(Later), Later}),
+
+    ok = md_cluster:thaw(?config(cluster, Config)),
+    md_wait:until(fun() -> map_size(answers(Patient, Waiters)) end, 200),
+    ?assertEqual([], failed(answers(Patient, Waiters))),
+    md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) end, 20),
+    wait_until_idle(Config),
+    Domains = domains(Config),
+    ?assertEqual([], Waiting -- Domains),
+    %% What was said not to be made, was not made.
+    ?assertEqual([], [Domain || {Domain, Answer} <- maps:to_list(maps:merge(Refused, Answers)),
+                                is_surely_not_made(Answer), lists:member(Domain, Domains)]),
+    ?assertNot(lists:member(?B, Domains)),
+    ?assertEqual([], rows_without_event(Config)),
+    [?assertMatch({ok, _}, insert(Node, Domain)) || {Node, Domain} <- [{Patient, <<"x.example">>}, {Hasty, <<"y.example">>}]],
+    md_node:wait_until_at(Patient, md_writer:newest(?config(client, Config))),
+    ?assertEqual(enabled(Config), md_node:routes(Patient)).
+
+names(Prefix, Count) ->
+    md_names:numbered(Prefix, Count).
+
+add(Node, Domains) ->
+    md_node:call(Node, md_adders, add, [?TYPE, Domains]).
+
+start_adding(Node, Domains) ->
+    md_node:call(Node, md_adders, start, [?TYPE, Domains]).
+
+answers(Node, Adders) ->
+    md_node:call(Node, md_adders, answers, [Adders]).
+
+failed(Answers) ->
+    [Pair || {Domain, Answer} = Pair <- maps:to_list(Answers), Answer =/= {ok, #{domain => Domain, host_type => ?TYPE}}].
+
+with_answer(Wanted, Answers) ->
+    [Domain || {Domain, Answer} <- maps:to_list(Answers), Answer =:= Wanted].
+
+%% Refused with words that tell whether the change may have been made.
+is_refusal({error, overloaded}) -> true;
+is_refusal({Tag, _} = Answer) when Tag =:= timeout; Tag =:= db_error ->
+    is_surely_not_made(Answer) orelse is_in_doubt(Answer);
+is_refusal(_Answer) -> false.
+
+is_surely_not_made({error, overloaded}) -> true;
+is_surely_not_made({_Tag, Text}) -> says(<<"nothing was changed">>, Text).
+
+is_in_doubt({error, overloaded}) -> false;
+is_in_doubt({_Tag, Text}) -> says(<<"the change may have been made">>, Text).
+
+says(Words, Text) ->
+    is_binary(Text) andalso binary:match(Text, Words) =/= nomatch.
+
+a_call_that_times_out_says_so(Config) ->
+    Node = start(?config(database, Config), #{operation_timeout => 1000}),
+    ?assertMatch({ok, _}, insert(Node, ?A)),
+    Locking = md_client:open(?config(database, Config)),
+    [] = md_client:query(Locking, "BEGIN; LOCK TABLE domain_settings"),
+    Answer = {timeout, Text} = insert(Node, ?B),
+    ?assertEqual({true, Text}, {is_in_doubt(Answer), Text}),
+    ?assertMatch([{error, #{doubt := timeout, reason := <<_, _/binary>>}}], md_node:logged(Node, domain_operation_not_done)),
+    [] = md_client:query(Locking, "COMMIT"),
+    %% It was made: nobody told the database to stop.
+    md_wait:until(fun() -> lists:sort(domains(Config)) end, [?A, ?B]),
+    [?assertMatch({ok, _}, insert(Node, Domain)) || Domain <- [?B, <<"c.example">>]],
+    ?assertEqual([[?A], [?B], [<<"c.example">>]], query(Config, "SELECT domain FROM domain_events ORDER BY id")).
+
+%% Connections that break
+
+a_lost_connection_is_replaced(Config) ->
+    Node = start(?config(database, Config), #{}),
+    [begin
+        ?assertEqual([], failed(add(Node, names(<<"round", Round, "-before-">>, 8)))),
+        cut_connections(Config),
+        ?assertEqual([], failed(add(Node, names(<<"round", Round, "-after-">>, 8))))
+     end || Round <- "12345678"],
+    ?assertEqual([], md_node:logged(Node, domain_operation_not_done)).
+
+%% All but the client's; they are gone when this returns.
+cut_connections(Config) ->
+    Pids = lists:append(query(Config, "SELECT pid FROM pg_stat_activity "
+                                      "WHERE datname = current_database() AND pid <> pg_backend_pid()")),
+    ?assertNotEqual([], Pids),
+    List = lists:join(",", Pids),
+    _ = query(Config, ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN (", List, ")"]),
+    md_wait:until(fun() -> query(Config, ["SELECT pid FROM pg_stat_activity WHERE pid IN (", List, ")"]) end, []).
+
+a_change_while_the_database_is_away_is_refused_in_words(Config) ->
+    {Gate, Database} = gate(Config),
+    Node = start(Database, #{operation_timeout => 1000}),
+    ?assertMatch({ok, _}, insert(Node, ?A)),
+    [begin
+        ok = md_gate:Away(Gate),
+        Before = md_node:logged(Node, domain_operation_not_done),
+        Answer = {Tag, Text} = insert(Node, ?B),
+        ?assert(lists:member(Tag, [db_error, timeout])),
+        ?assertEqual({true, Text}, {is_surely_not_made(Answer), Text}),
+        [{error, #{reason := Reason}}] = md_node:logged(Node, domain_operation_not_done) -- Before,
+        %% The reason is in the log, and not in the answer.
+        ?assert(byte_size(Reason) > 0),
+        [?assertEqual({nomatch, Text}, {binary:match(Text, Word), Text})
+         || Word <- [Reason, integer_to_binary(md_gate:port(Gate)), <<"refused">>, <<"connect">>]]
+     end || Away <- [close, stall]],
+    ?assertEqual([?A], domains(Config)),
+    ok = md_gate:open(Gate),
+    md_wait:until(fun() -> element(1, insert(Node, ?B)) end, ok),
+    ?assertEqual([?A, ?B], lists:sort(domains(Config))).
+
+gate(Config) ->
+    Database = ?config(database, Config),
+    Gate = md_gate:start(md_database:port(Database)),
+    ok = md_gate:open(Gate),
+    {Gate, md_database:with_port(Database, md_gate:port(Gate))}.
+
+%% However long it was away, nobody is refused any more: a call has far more time than a connection needs.
+changes_work_as_soon_as_the_database_is_back(Config) ->
+    {Gate, Database} = gate(Config),
+    Node = start(Database, #{operation_timeout => 3000, pool_size => 2}),
+    ?assertMatch({ok, _}, insert(Node, ?A)),
+    ok = md_gate:close(Gate),
+    [?assertEqual([], [Answer || Answer <- maps:values(add(Node, names(<<"away-">>, 4))), not is_surely_not_made(Answer)])
+     || _ <- [1, 2, 3]],
+    ok = md_gate:open(Gate),
+    ?assertMatch({ok, _}, insert(Node, ?B)).
