@@ -9,7 +9,7 @@
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1, owner/0]).
+-export([start_link/0, run/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([failure/0]).
@@ -21,7 +21,6 @@
 -record(state, {
     workers :: mongoose_domain_nif:workers(),
     limit :: pos_integer(),
-    owner :: binary(),
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
     next_ticket = 0 :: non_neg_integer()
 }).
@@ -47,12 +46,6 @@ run(Request) ->
             {db_error, <<"The service stopped: the change may have been made all the same">>}
     end.
 
-%% @doc Who this node is to others that remove domains. No two nodes are called the same, nor two lives
-%% of these workers.
--spec owner() -> binary().
-owner() ->
-    gen_server:call(?MODULE, owner).
-
 %% gen_server
 
 -spec init([]) -> {ok, #state{}} | {stop, term()}.
@@ -60,10 +53,11 @@ init([]) ->
     process_flag(trap_exit, true),
     {ok, #{service_domain_db := #{database := Database, operation_timeout := Limit} = Options}} =
         mongoose_domain_config:read(),
+    %% Who this node is to others that remove domains: no two are called the same, nor two lives of one.
     Unique = binary:encode_hex(rand:bytes(8)),
     Owner = iolist_to_binary(io_lib:format("~s/~s/~s", [node(), os:getpid(), Unique])),
     case start_workers(mongoose_domain_config:database_url(Database), Options#{owner => Owner}) of
-        {ok, Workers} -> {ok, #state{workers = Workers, limit = Limit, owner = Owner}};
+        {ok, Workers} -> {ok, #state{workers = Workers, limit = Limit}};
         {error, Problem} -> {stop, {wrong_configuration, Problem}}
     end.
 
@@ -84,8 +78,6 @@ handle_call({run, Submit}, From, #state{workers = Workers, limit = Limit, next_t
     catch
         error:_NoSense -> {reply, badarg, Next}
     end;
-handle_call(owner, _From, #state{owner = Owner} = State) ->
-    {reply, Owner, State};
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, State}.

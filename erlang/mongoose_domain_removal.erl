@@ -21,8 +21,8 @@
 
 -define(REGISTRY, ?MODULE).
 
-%% @doc Has the module called for domains of this host type. Known from the moment of the return, to
-%% removals that have not called their first handler.
+%% @doc Has the module called for domains of this host type, from the return on, by removals that have not
+%% called their first handler. Registrations end with the application; without it, this is a badarg.
 -spec register_handler(mongoose_domain_core:host_type(), module(), Priority :: integer()) ->
     ok | {error, already_registered}.
 register_handler(HostType, Module, Priority) when is_binary(HostType), is_atom(Module), is_integer(Priority) ->

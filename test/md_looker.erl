@@ -2,7 +2,7 @@
 -module(md_looker).
 
 -export([start/1, stop/1]).
--export([everything_shown/0, lengthen_pause/0]).
+-export([everything_shown/0, everything_printed/0, crash_operations/0, lengthen_pause/0]).
 
 %% @doc A process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
@@ -38,6 +38,22 @@ everything_shown() ->
         ++ [{{state, Id}, sys:get_state(Pid)} || {Id, Pid} <- Pids]
         ++ [{{status, Id}, sys:get_status(Pid)} || {Id, Pid} <- Pids]
         ++ [{{process, Id}, process_info(Pid, [dictionary, messages, initial_call])} || {Id, Pid} <- Pids].
+
+%% @doc The same as it looks on a terminal, but for states, which a suspended process does not tell.
+-spec everything_printed() -> [{Place :: term(), string()}].
+everything_printed() ->
+    Messages = [{{process, Id}, process_info(Pid, [dictionary, messages, backtrace])}
+                || {Id, Pid, _, _} <- supervisor:which_children(mongoose_domain_sup), is_pid(Pid)],
+    [{Place, lists:flatten(io_lib:format("~tp", [Shown]))} || {Place, Shown} <- [{log, md_log:all()} | Messages]].
+
+%% @doc Has the server of operations crash, so that it reports what it knows: by an answer to no question.
+-spec crash_operations() -> ok.
+crash_operations() ->
+    Name = mongoose_domain_operations,
+    md_wait:until(fun() -> is_pid(whereis(Name)) end),
+    Before = whereis(Name),
+    _ = Name ! {domain_operation, 1 bsl 62, {ok, ok}},
+    md_wait:until(fun() -> is_pid(whereis(Name)) andalso whereis(Name) =/= Before end).
 
 %% @doc Lets the service wait for an hour before it starts a thread that ended again.
 -spec lengthen_pause() -> ok.

@@ -27,7 +27,8 @@
 -export([a_password_is_stored_in_the_peers_format/1,
          a_password_that_the_peer_stored_is_checked/1,
          a_password_needs_a_domain_that_is_served/1,
-         a_corrupt_password_is_nobodys/1]).
+         a_corrupt_password_is_nobodys/1,
+         an_admins_password_is_shown_nowhere/1]).
 -export([handlers_run_in_the_order_of_their_priorities/1,
          a_failed_handler_stops_the_removal_until_it_is_requested_again/1,
          a_requested_removal_goes_on_by_itself/1,
@@ -73,6 +74,7 @@ groups() ->
              a_password_that_the_peer_stored_is_checked,
              a_password_needs_a_domain_that_is_served,
              a_corrupt_password_is_nobodys,
+             an_admins_password_is_shown_nowhere,
              handlers_run_in_the_order_of_their_priorities,
              a_failed_handler_stops_the_removal_until_it_is_requested_again,
              a_requested_removal_goes_on_by_itself,
@@ -368,6 +370,27 @@ a_corrupt_password_is_nobodys(Config) ->
     put_stored(Config, ?A, <<"==MULTI_SCRAM==,7,==SHA512==rubbish">>),
     ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"rubbish">>])),
     ?assertMatch([{warning, #{domain := ?A}}], md_node:logged(?config(node, Config), scram_serialisation_corrupted)).
+
+an_admins_password_is_shown_nowhere(Config) ->
+    Secret = "s3cret-pa55word",
+    Password = list_to_binary(Secret),
+    Node = ?config(node, Config),
+    {ok, _} = api(Config, set_domain_password, [?STATIC, Password]),
+    ok = api(Config, check_domain_password, [?STATIC, Password]),
+    {error, wrong_password} = api(Config, check_domain_password, [?STATIC, <<Password/binary, "x">>]),
+    %% What dies shows its last words and its messages.
+    ok = md_node:call(Node, sys, suspend, [mongoose_domain_operations]),
+    Self = self(),
+    Waiting = spawn_link(fun() -> Self ! {self(), api(Config, check_domain_password, [?STATIC, Password])} end),
+    Operations = md_node:call(Node, erlang, whereis, [mongoose_domain_operations]),
+    md_wait:until(fun() -> md_node:call(Node, erlang, process_info, [Operations, message_queue_len]) end,
+                  {message_queue_len, 1}),
+    Places = md_node:call(Node, md_looker, everything_printed, []),
+    ok = md_node:call(Node, sys, resume, [mongoose_domain_operations]),
+    receive {Waiting, Answer} -> ?assertEqual(ok, Answer) end,
+    ok = md_node:call(Node, md_looker, crash_operations, []),
+    After = md_node:call(Node, md_looker, everything_printed, []),
+    ?assertEqual([], [Place || {Place, Shown} <- Places ++ After, string:find(Shown, Secret) =/= nomatch]).
 
 %% Removals
 
