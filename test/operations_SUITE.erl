@@ -23,7 +23,8 @@
          domains_are_listed_in_parts_and_by_filters/1,
          the_domains_of_a_host_type_come_from_the_table/1,
          a_batch_answers_for_each_pair/1,
-         a_batch_of_many_is_added_whole/1]).
+         a_batch_of_many_is_added_whole/1,
+         a_change_that_is_not_visible_in_time_succeeds_with_a_warning/1]).
 -export([a_password_is_stored_in_the_peers_format/1,
          a_password_that_the_peer_stored_is_checked/1,
          a_password_needs_a_domain_that_is_served/1,
@@ -70,6 +71,7 @@ groups() ->
              the_domains_of_a_host_type_come_from_the_table,
              a_batch_answers_for_each_pair,
              a_batch_of_many_is_added_whole,
+             a_change_that_is_not_visible_in_time_succeeds_with_a_warning,
              a_password_is_stored_in_the_peers_format,
              a_password_that_the_peer_stored_is_checked,
              a_password_needs_a_domain_that_is_served,
@@ -310,6 +312,18 @@ a_batch_of_many_is_added_whole(Config) ->
     ?assertEqual([{ok, #{domain => Name, host_type => Type}} || {Name, Type} <- Pairs], Answers),
     ?assertEqual(maps:from_list(Pairs), md_node:routes(?config(node, Config))),
     ?assertEqual(length(Pairs), length(events(Config))).
+
+a_change_that_is_not_visible_in_time_succeeds_with_a_warning(Config) ->
+    Node = ?config(node, Config),
+    #{service_domain_db := Service} = environment(?config(database, Config)),
+    option(Config, service_domain_db, Service#{visibility_timeout => 100}),
+    ok = md_node:call(Node, sys, suspend, [service_domain_db]),
+    ?assertMatch({ok, _}, api(Config, insert_domain, [?A, <<"type1">>])),
+    ?assertEqual({error, not_found}, lookup(Config, ?A)),
+    ?assertMatch([{warning, #{waited := 100}}], md_node:logged(Node, domain_change_not_visible_yet)),
+    ?assertEqual([[<<"type1">>, <<"1">>]], row(Config, ?A)),
+    ok = md_node:call(Node, sys, resume, [service_domain_db]),
+    md_wait:until(fun() -> lookup(Config, ?A) end, {ok, <<"type1">>}).
 
 %% Passwords
 
