@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::{Epoch, Table};
 use domain_store::{Database, Signal, Store, StoreError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::backoff::Backoff;
 use crate::complaints::Complaints;
@@ -25,6 +25,22 @@ use crate::{Ended, Leave, Owner, Report, State, Status, Ticket};
 /// has gone.
 #[derive(Clone, Default)]
 pub struct Seat(Arc<Mutex<()>>);
+
+/// How often one who waits for the seat looks whether it was told to stop.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Seat {
+    /// Sits down when the last one has gone; never, when told to stop before.
+    fn take(&self, signal: &Signal) -> Option<MutexGuard<'_, ()>> {
+        while !signal.is_stopped() {
+            let seated = self.0.try_lock_for(LOOK);
+            if seated.is_some() {
+                return seated;
+            }
+        }
+        None
+    }
+}
 
 /// A handle to a follower's thread. Dropping it lets the thread run on; [`Follower::stop`] ends it.
 #[derive(Clone)]
@@ -61,8 +77,9 @@ impl Follower {
         };
         thread::Builder::new().name("domain_follower".to_owned()).spawn(move || {
             let how = catch_unwind(AssertUnwindSafe(|| {
-                let _seated = seat.0.lock();
-                work.run();
+                if let Some(_seated) = seat.take(&work.shared.signal) {
+                    work.run();
+                }
             }));
             work.shared.status.lock().enter(State::Ended);
             work.answer(Err("the follower has ended".to_owned()));

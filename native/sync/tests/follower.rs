@@ -120,6 +120,21 @@ fn the_next_follower_goes_on_where_the_last_one_was() {
 }
 
 #[test]
+fn a_follower_that_is_stopped_while_it_waits_for_the_seat_ends() {
+    let mut bench = Bench::new();
+    let first = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&first);
+    let second = bench.start(Answer::Always(Leave::Granted));
+    second.stop();
+    bench.expect(Message::Ended(Ended::Stopped));
+    assert_eq!(second.status().state, State::Ended);
+    // The first one goes on.
+    bench.enable("a.example", "type1");
+    bench.synced(&first);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+}
+
+#[test]
 fn a_second_follower_waits_until_the_first_has_gone() {
     let mut bench = Bench::new();
     let first = bench.start(Answer::Always(Leave::Granted));
