@@ -190,7 +190,10 @@ a_repeated_change_returns_when_the_table_shows_what_another_node_did(Config) ->
         Repeating = begin_all([fun() -> {api(One, Function, Args), md_node:lookup(One, ?A)} end]),
         md_wait:until(fun() -> waits_for_its_table(One) orelse are_over(Repeating) end),
         ok = md_node:call(One, sys, resume, [service_domain_db]),
-        ?assertMatch([{{ok, _}, Wanted}], end_all(Repeating), {while_behind, Function, Wanted})
+        ?assertMatch([{{ok, _}, Wanted}], end_all(Repeating), {while_behind, Function, Wanted}),
+        %% What was only requested goes on after the answers.
+        _ = [md_wait:until(fun() -> api(One, get_domain_details, [?A]) end, ?NOT_FOUND)
+             || Function =:= request_delete_domain]
      end || {Function, Args, Wanted} <- Steps],
     agree(Config).
 
