@@ -25,6 +25,9 @@ pub enum Select {
     HostType(HostTypeId),
     /// Dynamic ones that another source than this one brought.
     Outdated(Source),
+    /// Dynamic ones that a source before this one brought: a later load that broke off may have
+    /// confirmed some of the others.
+    Older(Source),
 }
 
 impl Select {
@@ -33,6 +36,7 @@ impl Select {
             (Select::All, _) | (Select::Static, Origin::Static) | (Select::Dynamic, Origin::Dynamic(_)) => true,
             (Select::HostType(wanted), _) => entry.host_type() == wanted,
             (Select::Outdated(current), Origin::Dynamic(source)) => source != current,
+            (Select::Older(current), Origin::Dynamic(source)) => source < current,
             _ => false,
         }
     }

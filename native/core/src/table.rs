@@ -9,9 +9,10 @@
 //! The static rules: what [`Table::open`] was given stays as it is and wins over any row of the same
 //! name; a dynamic route may only use a host type of the list that `open` was given.
 //!
-//! [`Progress`] (which load the routes are from and up to which event they are current) lives in
-//! here, because it is a property of these routes: emptying the table forgets both at once. The
-//! [`Epoch`] tells a load that began before the table was emptied that its batches are not wanted.
+//! [`Progress`] (which load the routes are from) lives in here, because it is a property of these
+//! routes: emptying the table forgets both at once. The [`Epoch`] tells a load that began before the
+//! table was emptied that its batches are not wanted, and whoever remembers more about these routes,
+//! such as the event up to which they are current, whether it is still about them.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -53,8 +54,6 @@ pub enum Progress {
     Following {
         /// The load that they are from.
         source: Source,
-        /// The event up to which they were followed.
-        cursor: EventId,
     },
 }
 

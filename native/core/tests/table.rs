@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain_core::{Change, DomainName, EventId, Miss, Position, Progress, Select, Stale, Table};
+use domain_core::{Change, DomainName, Miss, Position, Progress, Select, Stale, Table};
 
 fn name(number: usize) -> DomainName {
     DomainName::new(&format!("tenant-{number}.example.com")).unwrap()
@@ -98,7 +98,7 @@ fn a_changed_host_type_is_never_unknown_in_between() {
 fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
     let (table, host_type) = open();
     let (source, epoch) = (table.new_source(), table.epoch());
-    let progress = Progress::Following { source, cursor: EventId(7) };
+    let progress = Progress::Following { source };
     table.advance(epoch, progress).unwrap();
     assert_eq!(table.progress(), (epoch, progress));
 
@@ -137,6 +137,6 @@ fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
     table.apply(epoch, source, &[Change::Put(name(1), host_type)]).unwrap();
     table.reset_progress();
     assert_eq!(table.progress().1, Progress::Reset);
-    assert_eq!(table.advance(epoch, Progress::Following { source, cursor: EventId(7) }), Err(Stale));
+    assert_eq!(table.advance(epoch, Progress::Following { source }), Err(Stale));
     assert_eq!(table.host_type(name(1).as_bytes()), Ok(host_type));
 }

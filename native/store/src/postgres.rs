@@ -1,7 +1,9 @@
 //! PostgreSQL, followed by one connection that also listens for changes.
 
 mod connect;
+mod freshness;
 mod load;
+mod log;
 mod session;
 #[cfg(test)]
 mod test_server;
@@ -13,9 +15,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain_core::{EventId, HostTypes};
+use domain_core::{EventId, HostTypeId, HostTypes};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::{FromSql, Type};
 
 pub(crate) use connect::{ConnectError, Target};
 use load::{Load, LoadError, Road};
@@ -23,15 +25,32 @@ use session::Session;
 pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;
 
-use crate::{Bounds, Events, Row, Signal, Store, StoreError, Timeouts};
+use crate::{Event, Events, IdRange, Identity, Loaded, Moment, Row, Signal, Store, StoreError, Timeouts, Writers};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
 const CHANNEL: &str = "mongoose_domain_events";
 
 /// Codes by which a database says that it does not offer a statement: PostgreSQL in recovery does
-/// not LISTEN, CockroachDB does not COPY from a query.
-const NOT_OFFERED: [SqlState; 3] =
-    [SqlState::FEATURE_NOT_SUPPORTED, SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::SYNTAX_ERROR];
+/// not LISTEN, CockroachDB does not COPY from a query and lacks some functions, and some databases
+/// keep them from ordinary users.
+const NOT_OFFERED: [SqlState; 7] = [
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::READ_ONLY_SQL_TRANSACTION,
+    SqlState::SYNTAX_ERROR,
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::UNDEFINED_TABLE,
+    SqlState::UNDEFINED_COLUMN,
+    SqlState::INSUFFICIENT_PRIVILEGE,
+];
+
+/// What a statement answered, or nothing when the database does not offer it.
+fn offered<T>(result: Result<T, tokio_postgres::Error>) -> Result<Option<T>, tokio_postgres::Error> {
+    match result {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.code().is_some_and(|code| NOT_OFFERED.contains(code)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 pub(crate) struct PostgresStore {
     session: Session,
@@ -52,26 +71,37 @@ impl PostgresStore {
         Ok(store)
     }
 
+    /// Runs a statement against the deadline for statements.
+    fn ask<T>(
+        &self,
+        doing: &'static str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.session.call(doing, self.session.timeouts.statement, statement)
+    }
+
     fn listen(&self) -> Result<(), StoreError> {
         let client = &self.session.client;
-        let listen = async {
-            match client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
-                Err(error) if error.code().is_some_and(|code| NOT_OFFERED.contains(code)) => Ok(()),
-                result => result,
-            }
-        };
-        self.session.call("listening for changes", self.session.timeouts.statement, listen)
+        self.ask("listening for changes", async {
+            offered(client.batch_execute(&format!("LISTEN {CHANNEL}")).await).map(|_| ())
+        })
     }
 }
 
 impl Store for PostgresStore {
+    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
+        let client = &self.session.client;
+        self.ask("reading which database this is", log::identity(client))
+    }
+
     fn load(
         &mut self,
         batch: usize,
+        gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<EventId>, StoreError> {
+    ) -> Result<Option<Loaded>, StoreError> {
         let Self { session: Session { client, runtime, timeouts, signal, .. }, host_types } = self;
-        let mut load = Load { host_types, signal, limit: timeouts.statement, batch, take, rows: Vec::new() };
+        let mut load = Load { host_types, signal, limit: timeouts.statement, batch, gaps, take, rows: Vec::new() };
         match runtime.block_on(load.run(client, Road::Copy)) {
             Err(LoadError::NotOffered) => runtime.block_on(load.run(client, Road::Pages)),
             result => result,
@@ -80,42 +110,27 @@ impl Store for PostgresStore {
     }
 
     fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
-        // Both go out at once and are answered in this order, each as of its own moment. Were the
-        // bounds the older ones, events that are pruned in between would go unmissed.
-        let (client, limit) = (&self.session.client, i64::from(limit));
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
-        let (rows, bounds) = self.session.call("reading domain_events", self.session.timeouts.statement, async {
-            tokio::try_join!(
-                client.query_typed(
-                    // What a planner knows of a log is often old or nothing. An upper bound makes it expect few
-                    // events, and LATERAL with LIMIT leaves it one way to the rows: by the index, one by one.
-                    "SELECT e.id, e.domain, s.host_type, s.status
-                       FROM (SELECT id, domain FROM domain_events
-                              WHERE id > $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e
-                       LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
-                                           WHERE domain = e.domain LIMIT 1) s ON true
-                      ORDER BY e.id",
-                    &parameters,
-                ),
-                client.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
-            )
-        })?;
-        let unreadable = |error: tokio_postgres::Error| StoreError::failed("reading domain_events", &error);
-        let mut events =
-            Events { bounds: read_bounds(&bounds).map_err(unreadable)?, rows: vec![], count: 0, last: None };
-        for row in &rows {
-            events.count += 1;
-            events.last = Some(EventId(row.try_get(0).map_err(unreadable)?));
-            let domain: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
-            if domain.0.is_empty() {
-                continue;
-            }
-            let host_type: Option<Bytes<'_>> = row.try_get(2).map_err(unreadable)?;
-            let status: Option<i16> = row.try_get(3).map_err(unreadable)?;
-            let settings = host_type.zip(status).map(|(host_type, status)| (host_type.0, i64::from(status)));
-            events.rows.push(Row::read(&self.host_types, domain.0, settings));
-        }
-        Ok(events)
+        self.ask(log::DOING, log::events(&self.session.client, &self.host_types, cursor, limit))
+    }
+
+    fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.ask(log::DOING, log::events_in(&self.session.client, &self.host_types, ranges, limit))
+    }
+
+    fn writers(&mut self) -> Result<Writers, StoreError> {
+        self.ask("asking who writes events", log::writers(&self.session.client))
+    }
+
+    fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
+        self.ask(freshness::DOING, freshness::fresh(&self.session.client, &self.host_types))
+    }
+
+    fn moment(&mut self) -> Result<Moment, StoreError> {
+        self.ask(log::DOING, log::moment(&self.session.client))
+    }
+
+    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
+        self.ask("deleting old events", log::prune(&self.session.client, moment, limit))
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {
@@ -131,14 +146,6 @@ impl Store for PostgresStore {
             }
         })
     }
-}
-
-fn read_bounds(row: &tokio_postgres::Row) -> Result<Bounds, tokio_postgres::Error> {
-    let ends: (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(match ends {
-        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
-        _ => Bounds::Empty,
-    })
 }
 
 /// A text as bytes: a database may hold texts in no encoding at all.

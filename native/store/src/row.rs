@@ -36,6 +36,14 @@ pub enum Unfit {
 }
 
 impl Row {
+    /// The domain as it stands in the row, with a replacement character for what is not UTF-8.
+    pub fn domain(&self) -> &str {
+        match self {
+            Row::Enabled(domain, _) | Row::NotEnabled(domain) => domain.as_str(),
+            Row::Misfit(misfit) => &misfit.domain,
+        }
+    }
+
     /// Reads a row. A domain without a row has no `settings`.
     pub(crate) fn read(host_types: &HostTypes, domain: &[u8], settings: Option<(&[u8], i64)>) -> Row {
         let name = match DomainName::from_bytes(domain) {

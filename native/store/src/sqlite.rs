@@ -4,25 +4,34 @@
 //! way to tell another process of a change: what others write shows at the poll interval, or when
 //! somebody wakes the follower.
 
+mod log;
 mod writer;
 
+use std::collections::HashSet;
+use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_core::{EventId, HostTypes};
+use domain_core::{EventId, HostTypeId, HostTypes};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, Transaction};
+use rusqlite::{Connection, ErrorCode};
 
 pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
-use crate::{Bounds, Events, Row, Signal, Store, StoreError, Timeouts};
+use crate::{
+    Event, Events, IdRange, Identity, Loaded, Moment, Row, Rows, Signal, Store, StoreError, Timeouts, Writers,
+};
 
 pub(crate) struct SqliteStore {
     connection: Connection,
+    file: PathBuf,
+    /// Which file this connection has open, whatever has its name now.
+    opened: FileId,
     host_types: Arc<HostTypes>,
     signal: Arc<Signal>,
 }
@@ -34,23 +43,51 @@ impl SqliteStore {
         host_types: Arc<HostTypes>,
         signal: Arc<Signal>,
     ) -> Result<SqliteStore, StoreError> {
-        Ok(SqliteStore { connection: open(file, timeouts)?, host_types, signal })
+        let connection = open(file, timeouts)?;
+        let opened = FileId::of(file)?;
+        Ok(SqliteStore { connection, file: file.to_owned(), opened, host_types, signal })
+    }
+}
+
+/// Tells a file from another one that takes its name.
+#[derive(PartialEq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(file: &Path) -> Result<FileId, StoreError> {
+        let metadata =
+            fs::metadata(file).map_err(|error| StoreError::failed("looking at the database file", &error))?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
     }
 }
 
 impl Store for SqliteStore {
+    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
+        let FileId { device, inode } = self.opened;
+        Ok(Some(Identity(format!("file {device}/{inode}"))))
+    }
+
     fn load(
         &mut self,
         batch: usize,
+        gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<EventId>, StoreError> {
+    ) -> Result<Option<Loaded>, StoreError> {
         const DOING: &str = "loading domain_settings";
         let host_types = &self.host_types;
-        let mut load = || -> rusqlite::Result<Option<EventId>> {
+        let mut load = || -> rusqlite::Result<Option<Loaded>> {
             let snapshot = self.connection.transaction()?;
-            let newest = match bounds(&snapshot)? {
-                Bounds::Empty => EventId(0),
-                Bounds::From { newest, .. } => newest,
+            let some: bool =
+                snapshot.query_row("SELECT EXISTS (SELECT 1 FROM domain_settings)", [], |row| row.get(0))?;
+            let loaded = Loaded {
+                bounds: log::bounds(&snapshot)?,
+                newest_domain: log::newest_domain(&snapshot)?,
+                gaps: log::gaps(&snapshot, gaps)?,
+                rows: if some { Rows::Some } else { Rows::None },
+                fresh: fresh(&snapshot, host_types)?,
             };
             let mut select =
                 snapshot.prepare("SELECT domain, host_type, status FROM domain_settings WHERE status NOT IN (0, 2)")?;
@@ -63,39 +100,47 @@ impl Store for SqliteStore {
                     return Ok(None);
                 }
             }
-            Ok(if !rows.is_empty() && take(rows).is_break() { None } else { Some(newest) })
+            Ok(if !rows.is_empty() && take(rows).is_break() { None } else { Some(loaded) })
         };
         load().map_err(|error| StoreError::failed(DOING, &error))
     }
 
     fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
-        const DOING: &str = "reading domain_events";
-        let host_types = &self.host_types;
-        let mut read = || -> rusqlite::Result<Events> {
-            let snapshot = self.connection.transaction()?;
-            let mut events = Events { bounds: bounds(&snapshot)?, rows: Vec::new(), count: 0, last: None };
-            let mut select = snapshot.prepare_cached(
-                "SELECT e.id, e.domain, s.host_type, s.status
-                   FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
-                  WHERE e.id > ?1 ORDER BY e.id LIMIT ?2",
-            )?;
-            let mut found = select.query((cursor.0, limit))?;
-            while let Some(row) = found.next()? {
-                events.count += 1;
-                events.last = Some(EventId(row.get(0)?));
-                let domain = bytes(row.get_ref(1)?);
-                if domain.is_empty() {
-                    continue;
-                }
-                let settings = match row.get_ref(2)? {
-                    ValueRef::Null => None,
-                    host_type => Some((bytes(host_type), status(row.get_ref(3)?))),
-                };
-                events.rows.push(Row::read(host_types, domain, settings));
-            }
-            Ok(events)
-        };
-        read().map_err(|error| StoreError::failed(DOING, &error))
+        if FileId::of(&self.file)? != self.opened {
+            return Err(StoreError::Failed {
+                doing: log::DOING,
+                reason: format!("another file is called {} now", self.file.display()),
+            });
+        }
+        log::events(&mut self.connection, &self.host_types, cursor, limit)
+            .map_err(|error| StoreError::failed(log::DOING, &error))
+    }
+
+    fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
+        log::events_in(&mut self.connection, &self.host_types, ranges, limit)
+            .map_err(|error| StoreError::failed(log::DOING, &error))
+    }
+
+    /// Ids are handed out under the write lock, which is held until the transaction's end has become
+    /// visible: no event shows after one with a larger id.
+    fn writers(&mut self) -> Result<Writers, StoreError> {
+        Ok(Writers::Known(HashSet::new()))
+    }
+
+    fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
+        fresh(&self.connection, &self.host_types)
+            .map_err(|error| StoreError::failed("reading domain_freshness", &error))
+    }
+
+    fn moment(&mut self) -> Result<Moment, StoreError> {
+        log::moment(&self.connection).map_err(|error| StoreError::failed(log::DOING, &error))
+    }
+
+    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
+        log::prune(&self.connection, moment, limit).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly) => StoreError::Refused { doing: log::PRUNING, reason: error.to_string() },
+            _ => StoreError::failed(log::PRUNING, &error),
+        })
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {
@@ -156,13 +201,21 @@ fn is(declared: &str, kind: Kind) -> bool {
     }
 }
 
-fn bounds(snapshot: &Transaction<'_>) -> rusqlite::Result<Bounds> {
-    // Two statements, since SQLite finds a single minimum or maximum in the index, but not both at once.
-    let end = |sql| snapshot.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
-    Ok(match (end("SELECT min(id) FROM domain_events")?, end("SELECT max(id) FROM domain_events")?) {
-        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
-        _ => Bounds::Empty,
-    })
+/// The host types that are fresh: see the same function for PostgreSQL.
+fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Vec<HostTypeId>> {
+    if columns(connection, "domain_freshness")?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = connection.prepare(
+        "SELECT domain FROM domain_freshness
+          WHERE expire_time > CAST(round(unixepoch('subsec')) AS INTEGER) * 1000000000",
+    )?;
+    let mut found = select.query([])?;
+    let mut fresh = Vec::new();
+    while let Some(row) = found.next()? {
+        fresh.extend(std::str::from_utf8(bytes(row.get_ref(0)?)).ok().and_then(|name| host_types.id(name)));
+    }
+    Ok(fresh)
 }
 
 /// SQLite lets any column hold anything; what is no text is no name either.

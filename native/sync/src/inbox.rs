@@ -3,9 +3,20 @@
 use domain_store::Signal;
 use parking_lot::{Condvar, Mutex};
 
-/// Stands for one caller of [`Follower::sync`](crate::Follower::sync) who waits for an answer.
+use crate::Force;
+
+/// Stands for one caller who waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub u64);
+
+/// What a caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The table shows what was committed before.
+    Sync,
+    /// The table was compared with the database.
+    Converge(Force),
+}
 
 #[derive(Default)]
 pub(crate) struct Inbox {
@@ -16,7 +27,7 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Asked {
     leave: bool,
-    tickets: Vec<Ticket>,
+    tickets: Vec<(Ticket, Ask)>,
 }
 
 impl Inbox {
@@ -33,12 +44,12 @@ impl Inbox {
         self.changed.notify_all();
     }
 
-    pub(crate) fn add_ticket(&self, ticket: Ticket) {
-        self.asked.lock().tickets.push(ticket);
+    pub(crate) fn add_ticket(&self, ticket: Ticket, ask: Ask) {
+        self.asked.lock().tickets.push((ticket, ask));
     }
 
     /// The tickets that came since the last call.
-    pub(crate) fn take_tickets(&self) -> Vec<Ticket> {
+    pub(crate) fn take_tickets(&self) -> Vec<(Ticket, Ask)> {
         std::mem::take(&mut self.asked.lock().tickets)
     }
 

@@ -8,28 +8,48 @@
 //! | module | idea |
 //! |---|---|
 //! | [`follower`](Follower) | the thread, and the handle by which others reach it |
-//! | `pass` | one look at the database: load what was never loaded, follow what is new |
-//! | `inbox` | what others ask of the thread |
+//! | [`work`](Options) | what a pass works with; what is due next |
+//! | `pass` | one look at the database: what is new is followed |
+//! | `cursor`, `holes` | how far the log was followed; ids that were passed by and may still show |
+//! | `converge` | comparing everything with one snapshot, and repairing it |
+//! | [`gate`](Gate) | freshness: what a comparison may remove |
+//! | [`clean`](Cleaning) | pruning old events |
+//! | [`memory`](Seat) | what the next thread has to know |
+//! | `desk`, `inbox` | where the thread deals with others; what they ask of it |
 //! | `complaints` | rows that make no sense, each said once |
 //! | [`owner`](Owner) | the process for which the thread works, and without whose leave it changes nothing |
 //! | [`report`](Report) | what the thread has to say |
 //! | [`status`](Status) | what it is doing |
 //! | [`log`](Fields) | what reports and the status look like outside |
-//! | `backoff` | how long to rest after a failure |
+//! | `backoff`, `timer` | how long to rest after a failure; what is due every so often |
 
 mod backoff;
+mod clean;
 mod complaints;
+mod converge;
+mod cursor;
+mod desk;
 mod follower;
+mod gate;
+mod holes;
 mod inbox;
 mod log;
+mod memory;
 mod owner;
 mod pass;
 mod report;
 mod status;
+mod timer;
+mod work;
 
-pub use follower::{Follower, Seat};
+pub use clean::Cleaning;
+pub use converge::Repairs;
+pub use follower::Follower;
+pub use gate::{ConvergenceGate, Evidence, Force, Gate};
 pub use inbox::Ticket;
 pub use log::{Fields, Level, Value};
-pub use owner::{Ended, Leave, Owner};
+pub use memory::Seat;
+pub use owner::{Answer, Ended, Leave, Owner};
 pub use report::{Complaint, Report};
 pub use status::{State, Status};
+pub use work::{Options, Reason};

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain_store::Bounds;
 
-use crate::{Complaint, Report, State, Status};
+use crate::{Complaint, Evidence, Reason, Repairs, Report, State, Status};
 
 /// How grave a report is, by the names of RFC 5424.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +80,33 @@ impl Report {
             Report::OutdatedRemoved { count } => {
                 (Level::Warning, "remove_outdated_domains_from_core", vec![("count", count_of(*count))])
             }
-            Report::OutdatedKept { count } => {
-                (Level::Warning, "outdated_domains_kept", vec![("count", count_of(*count))])
+            Report::OtherDatabase { before, now } => {
+                (Level::Warning, "domain_database_changed", vec![("before", text(before)), ("now", text(now))])
+            }
+            Report::Converged { reason, repairs, examples, took } => {
+                let (level, what) = match (reason, repairs.is_none()) {
+                    // Following should have seen it.
+                    (Reason::Periodic, false) => (Level::Warning, "domain_convergence_repaired"),
+                    (_, false) => (Level::Notice, "domains_converged"),
+                    (_, true) => (Level::Info, "domains_converged"),
+                };
+                let mut fields = vec![("reason", Value::Word(reason.name()))];
+                fields.extend(repairs.to_fields());
+                fields.push(("domains", text(&examples.join(", "))));
+                fields.push(("duration", count_of(took.as_millis() as u64)));
+                (level, what, fields)
+            }
+            Report::Kept { count, evidence, host_types } => {
+                let fields = vec![
+                    ("count", count_of(*count)),
+                    ("reason", evidence.map_or(Value::Word("not_fresh"), |evidence| Value::Word(evidence.name()))),
+                    ("host_types", text(&host_types.join(", "))),
+                    ("advice", text(ADVICE)),
+                ];
+                (Level::Warning, "outdated_domains_kept", fields)
+            }
+            Report::CleaningFailed { error } => {
+                (Level::Warning, "domain_cleaning_failed", vec![("reason", text(error))])
             }
             Report::Complaint(complaint) => {
                 let (name, field) = complaint.to_log();
@@ -91,6 +116,48 @@ impl Report {
             Report::MoreComplaints { count } => {
                 (Level::Error, "ignore_more_domains_from_db", vec![("count", count_of(*count))])
             }
+        }
+    }
+}
+
+/// What to do about routes that are kept.
+const ADVICE: &str = "the database lacks domains that this node serves; when its content is complete again, say so by \
+                      mongoose_domain_freshness:upsert/2 for these host types, or remove the rest here by \
+                      service_domain_db:converge(force); service_domain_db:kept/0 lists them";
+
+impl Repairs {
+    /// What there is to say.
+    pub fn to_fields(&self) -> Fields {
+        let Repairs { added, changed, removed, kept } = self;
+        let counts = [("added", added), ("changed", changed), ("removed", removed), ("kept", kept)];
+        counts.map(|(name, count)| (name, count_of(*count))).to_vec()
+    }
+}
+
+impl Reason {
+    fn name(self) -> &'static str {
+        match self {
+            Reason::Cold => "cold",
+            Reason::Reset => "restart",
+            Reason::LogTruncated => "log_truncated",
+            Reason::LogBegun => "log_begun",
+            Reason::LogBackwards => "log_backwards",
+            Reason::OtherDatabase => "other_database",
+            Reason::ManyHoles => "many_holes",
+            Reason::Asked => "asked",
+            Reason::Fresh => "fresh",
+            Reason::Periodic => "periodic",
+        }
+    }
+}
+
+impl Evidence {
+    fn name(self) -> &'static str {
+        match self {
+            Evidence::IdsBackwards => "ids_backwards",
+            Evidence::OtherDatabase => "other_database",
+            Evidence::NoRows => "no_rows",
+            Evidence::ManyRoutes => "many_routes",
         }
     }
 }
@@ -123,6 +190,9 @@ impl Status {
             ("database", text(&self.database)),
             ("cursor", known(self.cursor.map(|cursor| Value::Number(cursor.0)))),
             ("lag", known(self.lag().map(Value::Number))),
+            ("lag_seconds", known(self.lag_time().map(|lag| count_of(lag.as_secs())))),
+            ("open_holes", count_of(self.open_holes)),
+            ("kept", count_of(self.kept)),
             ("current_at", known(self.current_at.map(time))),
             ("last_error", known(error.map(|(reason, _)| text(reason)))),
             ("last_error_at", known(error.map(|(_, at)| time(*at)))),
@@ -137,6 +207,7 @@ impl State {
         match self {
             State::Connecting => "connecting",
             State::Loading => "loading",
+            State::Converging => "converging",
             State::Following => "following",
             State::Away => "away",
             State::Ended => "ended",

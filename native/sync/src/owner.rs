@@ -3,7 +3,7 @@
 //! The thread asks before each change to the table and waits until it may: so an owner that is
 //! suspended, or busy, holds the table still, and one that is gone ends the thread.
 
-use crate::{Report, Ticket};
+use crate::{Repairs, Report, Ticket};
 
 /// Who a follower works for; the Erlang VM's side is a process, a test's whatever it likes.
 pub trait Owner: Send {
@@ -13,12 +13,21 @@ pub trait Owner: Send {
     /// Hands over what there is to say.
     fn tell(&mut self, reports: Vec<Report>);
 
-    /// Answers [`Follower::sync`](crate::Follower::sync): what was committed before it is in the
-    /// table, or the text says why not.
-    fn answer(&mut self, ticket: Ticket, result: Result<(), String>);
+    /// Answers [`Follower::sync`](crate::Follower::sync) and
+    /// [`Follower::converge`](crate::Follower::converge); the text says why nothing came of it.
+    fn answer(&mut self, ticket: Ticket, result: Result<Answer, String>);
 
     /// The thread's last words. It holds nothing any more.
     fn ended(&mut self, how: Ended);
+}
+
+/// What a caller waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What was committed before the call is in the table.
+    Synced,
+    /// The table was compared with the database, and this was done to it.
+    Converged(Repairs),
 }
 
 /// How an owner takes the question for leave.

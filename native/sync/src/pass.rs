@@ -1,38 +1,30 @@
-//! One look at the database: what was never loaded is loaded, what is new is followed.
+//! One look at the database: what is new is followed, and everything is compared when that is due.
 //!
-//! A pass ends when it has seen the end of the log. When the table is emptied in the middle of it,
-//! what it still had to write is refused by the table, and it begins again with a load.
+//! A pass ends when it has seen the end of the log and looked into the holes that are open. When the
+//! table is emptied in the middle of it, what it still had to write is refused by the table, and it
+//! begins again with a load.
 
-use std::ops::ControlFlow;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use domain_core::{
-    Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Position, Progress, Refusal, Select, Source, Stale,
-};
-use domain_store::{Bounds, Events, Row, Store};
+use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Refusal, Source, Stale};
+use domain_store::{Bounds, Event, Row, Store};
 
-use crate::follower::{Halt, Work};
-use crate::{Complaint, Report, State};
-
-/// Rows that are read before leave is asked for and they are applied: few enough to hold in memory
-/// twice, enough to make the asking cheap.
-const BATCH: usize = 8_192;
+use crate::cursor::{Cursor, LogFault};
+use crate::desk::Halt;
+use crate::holes::Scope;
+use crate::work::Work;
+use crate::{Complaint, Repairs, Report, State};
 
 /// Events a statement.
 const EVENTS: u32 = 1_000;
 
-/// What becomes of routes that a load did not bring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outdated {
-    Keep,
-    Remove,
-}
-
 /// Why a step of a pass broke off.
-enum Break {
+pub(crate) enum Break {
     Halt(Halt),
     /// The table was emptied: begin again.
     Stale,
+    /// The log cannot be followed.
+    Log(LogFault),
 }
 
 impl From<Stale> for Break {
@@ -46,6 +38,9 @@ impl<E: Into<Halt>> From<E> for Break {
         Break::Halt(error.into())
     }
 }
+
+/// Told of every row that an event led to.
+pub(crate) type Heard<'a> = &'a mut dyn FnMut(&str);
 
 /// How events went.
 #[derive(Default)]
@@ -67,107 +62,178 @@ impl Tally {
     }
 }
 
-impl Work {
-    /// Makes the table current.
-    pub(crate) fn pass(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
-        loop {
-            let (epoch, progress) = self.table.progress();
-            if self.epoch.replace(epoch) != Some(epoch) {
-                // Other rules may hold now.
-                self.complaints.forget();
-            }
-            let done = match progress {
-                Progress::Closed => return Ok(()),
-                Progress::Unloaded => self.load(store, epoch, Outdated::Keep),
-                Progress::Reset => self.load(store, epoch, Outdated::Remove),
-                Progress::Following { source, cursor } => Ok((source, cursor)),
-            };
-            match done.and_then(|(source, cursor)| self.catch_up(store, epoch, source, cursor)) {
-                Ok(()) => return Ok(()),
+impl Work<'_> {
+    /// Makes the table current. What was repaired, if everything was compared.
+    pub(crate) fn pass(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Repairs>, Halt> {
+        let scope = if self.poll.take_due(now) || self.desk.is_awaited() { Scope::All } else { Scope::Open };
+        let repairs = loop {
+            match self.step(store, scope, now) {
+                Ok(repairs) => break repairs,
                 Err(Break::Halt(halt)) => return Err(halt),
                 Err(Break::Stale) => (),
+                Err(Break::Log(fault)) => self.want(fault.into()),
             }
-        }
-    }
-
-    /// Reads every enabled row. Answers what the routes are from and how current they are.
-    fn load(&mut self, store: &mut dyn Store, epoch: Epoch, outdated: Outdated) -> Result<(Source, EventId), Break> {
-        let begin = Instant::now();
-        self.status(|status| status.enter(State::Loading));
-        let source = self.table.new_source();
-        let mut count = 0;
-        let mut broken = None;
-        let newest = store.load(BATCH, &mut |rows| match self.apply(epoch, source, rows) {
-            Ok(outcomes) => {
-                count += outcomes.iter().filter(|outcome| is_route(**outcome)).count() as u64;
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                broken = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        let Some(cursor) = newest else {
-            return Err(broken.unwrap_or(Break::Stale));
         };
-        self.settle_outdated(epoch, source, outdated)?;
-        self.advance(epoch, source, cursor)?;
-        self.status(|status| status.loads += 1);
-        self.report(Report::Loaded { count, took: begin.elapsed() });
-        Ok((source, cursor))
+        self.clean(store, now)?;
+        Ok(repairs)
     }
 
-    /// Follows the log to its end.
-    fn catch_up(&mut self, store: &mut dyn Store, epoch: Epoch, source: Source, cursor: EventId) -> Result<(), Break> {
-        self.status(|status| status.enter(State::Following));
-        let (mut source, mut cursor) = (source, cursor);
+    fn step(&mut self, store: &mut dyn Store, scope: Scope, now: Instant) -> Result<Option<Repairs>, Break> {
+        let (epoch, progress) = self.table.progress();
+        if progress == Progress::Closed {
+            return Ok(None);
+        }
+        let reason = match (self.due_first(epoch, progress), progress) {
+            (None, Progress::Following { source }) => {
+                self.catch_up(store, epoch, source, scope, &mut |_| (), now)?;
+                self.due_then(store, now)?
+            }
+            (reason, _) => reason,
+        };
+        let repairs = match reason {
+            Some(reason) => {
+                // Until it is done, whatever comes in between.
+                self.want(reason);
+                Some(self.converge(store, epoch, reason, now)?)
+            }
+            None => None,
+        };
+        self.enter(State::Following);
+        Ok(repairs)
+    }
+
+    /// Follows the log to its end, and looks into its holes.
+    pub(crate) fn catch_up(
+        &mut self,
+        store: &mut dyn Store,
+        epoch: Epoch,
+        source: Source,
+        scope: Scope,
+        heard: Heard<'_>,
+        now: Instant,
+    ) -> Result<(), Break> {
         let mut tally = Tally::default();
         loop {
-            let Events { bounds, rows, count, last } = store.events(cursor, EVENTS)?;
-            if is_out_of_sync(cursor, bounds) {
-                // A log that was empty may begin with any id: nothing is wrong with it, and a load
-                // makes sure of what may have been pruned from it since.
-                if cursor > EventId(0) {
-                    self.report(Report::OutOfSync { cursor, bounds });
-                }
-                (source, cursor) = self.load(store, epoch, Outdated::Keep)?;
-                self.status(|status| status.enter(State::Following));
-                continue;
+            let cursor = self.cursor()?;
+            let events = store.events(cursor.at, EVENTS)?;
+            let bounds = events.bounds;
+            if let Err(fault) = cursor.check(&events) {
+                return Err(self.out_of_sync(fault, bounds));
             }
-            if let Some(last) = last {
-                tally.skips += (count - rows.len()) as u64;
-                tally.count(&self.apply(epoch, source, rows)?);
-                self.advance(epoch, source, last)?;
-                cursor = last;
+            self.hear(epoch, source, &events.events, heard, &mut tally)?;
+            let cursor = self.cursor()?;
+            cursor.pass(&events.events, now);
+            if let Err(fault) = cursor.note_oldest(bounds, now) {
+                return Err(self.out_of_sync(fault, bounds));
             }
-            self.status(|status| {
-                status.events += count as u64;
-                status.newest = match bounds {
-                    Bounds::Empty => None,
-                    Bounds::From { newest, .. } => Some(newest.max(cursor)),
-                };
-            });
-            if count < EVENTS as usize {
+            self.tell_progress(bounds, events.events.len());
+            if events.events.len() < EVENTS as usize {
                 break;
             }
         }
-        self.status(|status| status.current_at = Some(SystemTime::now()));
+        self.settle(store, epoch, source, scope, heard, &mut tally, now)?;
+        self.desk.status(|status| status.is_current());
         let Tally { inserts, deletes, skips } = tally;
         if inserts + deletes + skips > 0 {
-            self.report(Report::Updated { inserts, deletes, skips });
+            self.desk.report(Report::Updated { inserts, deletes, skips });
+        }
+        Ok(())
+    }
+
+    /// Looks into the holes: see [`crate::holes`].
+    #[allow(clippy::too_many_arguments)]
+    fn settle(
+        &mut self,
+        store: &mut dyn Store,
+        epoch: Epoch,
+        source: Source,
+        scope: Scope,
+        heard: Heard<'_>,
+        tally: &mut Tally,
+        now: Instant,
+    ) -> Result<(), Break> {
+        if self.cursor()?.holes.open() > 0 {
+            let writers = store.writers()?;
+            self.cursor()?.holes.look(&writers, now);
+        }
+        loop {
+            let ranges = self.cursor()?.holes.to_read(scope);
+            if ranges.is_empty() {
+                break;
+            }
+            let events = store.events_in(&ranges, EVENTS)?;
+            self.hear(epoch, source, &events, heard, tally)?;
+            let holes = &mut self.cursor()?.holes;
+            events.iter().for_each(|event| holes.fill(event.id, now));
+            self.desk.status(|status| status.events += events.len() as u64);
+            if events.len() < EVENTS as usize {
+                break;
+            }
+        }
+        let holes = &mut self.cursor()?.holes;
+        holes.bury();
+        let open = holes.open();
+        self.desk.status(|status| status.open_holes = open as u64);
+        Ok(())
+    }
+
+    /// The place in the log. Without one there is a load to do first.
+    fn cursor(&mut self) -> Result<&mut Cursor, Break> {
+        self.memory.cursor.as_mut().ok_or(Break::Stale)
+    }
+
+    fn out_of_sync(&mut self, fault: LogFault, bounds: Bounds) -> Break {
+        if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&self.memory.cursor, fault) {
+            let cursor = cursor.at;
+            self.desk.report(Report::OutOfSync { cursor, bounds });
+        }
+        Break::Log(fault)
+    }
+
+    fn tell_progress(&self, bounds: Bounds, count: usize) {
+        let cursor = self.memory.cursor.as_ref().map(|cursor| cursor.at);
+        self.desk.status(|status| {
+            status.cursor = cursor;
+            status.events += count as u64;
+            status.newest = match bounds {
+                Bounds::Empty => None,
+                Bounds::From { newest, .. } => cursor.max(Some(newest)),
+            };
+        });
+    }
+
+    /// Does what events lead to.
+    fn hear(
+        &mut self,
+        epoch: Epoch,
+        source: Source,
+        events: &[Event],
+        heard: Heard<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), Break> {
+        let rows: Vec<Row> = events.iter().filter_map(|event| event.row.clone()).collect();
+        rows.iter().for_each(|row| heard(row.domain()));
+        tally.skips += (events.len() - rows.len()) as u64;
+        if !rows.is_empty() {
+            tally.count(&self.apply(epoch, source, rows)?.1);
         }
         Ok(())
     }
 
     /// Makes the table say what these rows say, once the owner lets us.
-    fn apply(&mut self, epoch: Epoch, source: Source, rows: Vec<Row>) -> Result<Vec<Outcome>, Break> {
+    pub(crate) fn apply(
+        &mut self,
+        epoch: Epoch,
+        source: Source,
+        rows: Vec<Row>,
+    ) -> Result<(Vec<Change>, Vec<Outcome>), Break> {
         let changes: Vec<Change> = rows.into_iter().filter_map(|row| self.change(row)).collect();
-        self.leave()?;
+        self.desk.leave()?;
         let outcomes = self.table.apply(epoch, source, &changes)?;
         for (change, outcome) in changes.iter().zip(&outcomes) {
             self.complain_of_refusal(change, *outcome);
         }
-        Ok(outcomes)
+        Ok((changes, outcomes))
     }
 
     /// The change that a row asks for.
@@ -180,7 +246,7 @@ impl Work {
             Row::Enabled(domain, host_type) => Some(Change::Put(domain, host_type)),
             Row::NotEnabled(domain) => Some(Change::Remove(domain)),
             Row::Misfit(misfit) => {
-                self.complaints.make(Complaint::misfit(misfit.domain, misfit.why));
+                self.desk.complaints.make(Complaint::misfit(misfit.domain, misfit.why));
                 misfit.name.and_then(|domain| self.disown(domain))
             }
         }
@@ -194,66 +260,23 @@ impl Work {
 
     fn complain_of_host_type(&mut self, domain: &str, host_type: HostTypeId) {
         let host_type = self.table.host_types().name(host_type).to_string();
-        self.complaints.make(Complaint::UnknownHostType { domain: domain.to_owned(), host_type });
+        self.desk.complaints.make(Complaint::UnknownHostType { domain: domain.to_owned(), host_type });
     }
 
     fn complain_of_refusal(&mut self, change: &Change, outcome: Outcome) {
         let domain = change.domain().as_str();
         match (change, outcome) {
             (Change::Put(..), Outcome::Refused(Refusal::Static)) => {
-                self.complaints.make(Complaint::StaticButInDb { domain: domain.to_owned() });
+                self.desk.complaints.make(Complaint::StaticButInDb { domain: domain.to_owned() });
             }
             (Change::Remove(_), Outcome::Refused(_)) => {
-                self.complaints.make(Complaint::StaticButWasInDb { domain: domain.to_owned() });
+                self.desk.complaints.make(Complaint::StaticButWasInDb { domain: domain.to_owned() });
             }
             (Change::Put(_, host_type), Outcome::Refused(Refusal::UnknownHostType)) => {
                 self.complain_of_host_type(domain, *host_type);
             }
-            (Change::Put(..), _) => self.complaints.withdraw(domain),
+            (Change::Put(..), _) => self.desk.complaints.withdraw(domain),
             (Change::Remove(_), _) => (),
         }
-    }
-
-    fn advance(&mut self, epoch: Epoch, source: Source, cursor: EventId) -> Result<(), Break> {
-        self.table.advance(epoch, Progress::Following { source, cursor })?;
-        self.status(|status| status.cursor = Some(cursor));
-        Ok(())
-    }
-
-    /// Removes the routes that the load from `source` did not bring, or says how many there are.
-    fn settle_outdated(&mut self, epoch: Epoch, source: Source, outdated: Outdated) -> Result<(), Break> {
-        let mut count = 0;
-        let mut position = Some(Position::START);
-        while let Some(from) = position {
-            let page = self.table.page(Select::Outdated(source), from, BATCH);
-            position = page.next;
-            count += page.len() as u64;
-            if outdated == Outdated::Remove && !page.is_empty() {
-                // What is in the table has a valid name.
-                let domains = page.iter().filter_map(|(name, _)| DomainName::from_bytes(name).ok());
-                let changes: Vec<_> = domains.map(Change::Remove).collect();
-                self.leave()?;
-                self.table.apply(epoch, source, &changes)?;
-            }
-        }
-        match outdated {
-            _ if count == 0 => (),
-            Outdated::Remove => self.report(Report::OutdatedRemoved { count }),
-            Outdated::Keep => self.report(Report::OutdatedKept { count }),
-        }
-        Ok(())
-    }
-}
-
-fn is_route(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Added | Outcome::Kept | Outcome::Moved(_))
-}
-
-/// Whether the log cannot be the one that was followed up to `cursor`: it lost events that were
-/// not seen yet, or its ids ran backwards.
-fn is_out_of_sync(cursor: EventId, bounds: Bounds) -> bool {
-    match bounds {
-        Bounds::Empty => cursor > EventId(0),
-        Bounds::From { oldest, newest } => newest < cursor || oldest.0 > cursor.0.saturating_add(1),
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use domain_core::EventId;
 use domain_store::{Bounds, Unfit};
 
+use crate::{Evidence, Reason, Repairs};
+
 /// Something worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -38,15 +40,43 @@ pub enum Report {
         /// The ends of the log now.
         bounds: Bounds,
     },
-    /// A load did not bring these routes, and they were removed as asked.
+    /// The database is another one than the routes are from.
+    OtherDatabase {
+        /// What it was called.
+        before: String,
+        /// What it is called now.
+        now: String,
+    },
+    /// A restart of the service loaded everything, and removed these routes, which the database does
+    /// not have.
     OutdatedRemoved {
         /// How many.
         count: u64,
     },
-    /// A load did not bring these routes, and nobody asked to remove them.
-    OutdatedKept {
+    /// The table was compared with the database.
+    Converged {
+        /// Why.
+        reason: Reason,
+        /// What was done.
+        repairs: Repairs,
+        /// Some of the domains that were repaired.
+        examples: Vec<String>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The database does not have these routes, and they stay.
+    Kept {
         /// How many.
         count: u64,
+        /// What speaks for a database that lost data.
+        evidence: Option<Evidence>,
+        /// The host types that are not fresh.
+        host_types: Vec<String>,
+    },
+    /// Old events could not be deleted. Said once, until it works again.
+    CleaningFailed {
+        /// Why.
+        error: String,
     },
     /// A row is of no use here.
     Complaint(Complaint),

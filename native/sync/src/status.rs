@@ -1,6 +1,6 @@
 //! What a follower is doing, for whoever asks.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::EventId;
 
@@ -19,9 +19,15 @@ pub struct Status {
     pub newest: Option<EventId>,
     /// When it last found the table current.
     pub current_at: Option<SystemTime>,
+    /// The same by a clock that nobody sets.
+    current: Option<Instant>,
+    /// How many ranges of ids may still hold events that were passed by.
+    pub open_holes: u64,
+    /// How many routes stay that the database does not have.
+    pub kept: u64,
     /// The last failure, and when it was.
     pub last_error: Option<(String, SystemTime)>,
-    /// How many loads it did.
+    /// How many loads and comparisons it did.
     pub loads: u64,
     /// How many events it followed.
     pub events: u64,
@@ -32,8 +38,10 @@ pub struct Status {
 pub enum State {
     /// Opening a connection.
     Connecting,
-    /// Reading all rows.
+    /// Reading all rows for the first time.
     Loading,
+    /// Comparing all rows with the table.
+    Converging,
     /// Reading events, or waiting for them.
     Following,
     /// Resting after a failure.
@@ -51,6 +59,9 @@ impl Status {
             cursor: None,
             newest: None,
             current_at: None,
+            current: None,
+            open_holes: 0,
+            kept: 0,
             last_error: None,
             loads: 0,
             events: 0,
@@ -62,6 +73,20 @@ impl Status {
     pub fn lag(&self) -> Option<i64> {
         let cursor = self.cursor?;
         Some(self.newest.map_or(0, |newest| newest.0.saturating_sub(cursor.0).max(0)))
+    }
+
+    /// For how long the table may have been out of date.
+    pub fn lag_time(&self) -> Option<Duration> {
+        match (self.state, self.lag()) {
+            (State::Following, Some(0)) => Some(Duration::ZERO),
+            _ => self.current.map(|current| current.elapsed()),
+        }
+    }
+
+    /// The end of the log was seen.
+    pub(crate) fn is_current(&mut self) {
+        self.current_at = Some(SystemTime::now());
+        self.current = Some(Instant::now());
     }
 
     pub(crate) fn enter(&mut self, state: State) {

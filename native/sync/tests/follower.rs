@@ -2,8 +2,12 @@
 
 mod support;
 
-use domain_core::{Progress, Select};
-use domain_sync::{Complaint, Ended, Leave, Report, State};
+use std::time::Duration;
+
+use domain_core::Progress;
+use domain_sync::{
+    Cleaning, Complaint, ConvergenceGate, Ended, Evidence, Force, Leave, Reason, Repairs, Report, State,
+};
 use support::{Answer, Bench, Message};
 
 #[test]
@@ -192,20 +196,222 @@ fn a_reset_removes_what_the_load_does_not_bring() {
 }
 
 #[test]
-fn a_log_that_lost_events_leads_to_a_load_that_removes_nothing() {
+fn a_log_that_lost_events_leads_to_a_comparison() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'; DELETE FROM domain_events");
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('c.example', 'type1')");
+    bench.write("INSERT INTO domain_events (id, domain) VALUES (50, 'c.example')");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!(bench.host_type("c.example"), Some("type1".into()));
+    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
+    bench.expect_report(|report| matches!(report, Report::Converged { reason: Reason::LogTruncated, .. }));
+}
+
+#[test]
+fn a_database_that_was_emptied_takes_no_route_with_it() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type2");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "routes are not thrown away");
+    assert_eq!(follower.status().kept, 2);
+    bench.expect_report(|report| {
+        matches!(report, Report::Kept { count: 2, evidence: Some(Evidence::NoRows), host_types } if host_types.len() == 2)
+    });
+    // It is filled again, and half is there.
+    bench.enable("a.example", "type1");
+    bench.synced(&follower);
+    let nothing = Repairs { kept: 1, ..Repairs::default() };
+    assert_eq!(bench.converge(&follower, Force::No), nothing, "what was lost is lost until its owner speaks");
+    // The owner of type1 says that it is all, which says nothing of type2.
+    bench.fresh("type1");
+    assert_eq!(bench.converge(&follower, Force::No), nothing);
+    assert_eq!(bench.host_type("b.example"), Some("type2".into()));
+    bench.fresh("type2");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("b.example"), None);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(follower.status().kept, 0);
+}
+
+#[test]
+fn an_explicit_event_is_obeyed_whatever_is_kept() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    bench.synced(&follower);
+    bench.change("SELECT 1", "a.example");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+}
+
+#[test]
+fn a_forced_comparison_removes_what_was_kept() {
     let mut bench = Bench::new();
     bench.enable("a.example", "type1");
     let follower = bench.start(Answer::Always(Leave::Granted));
     bench.synced(&follower);
     bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')");
-    bench.write("INSERT INTO domain_events (id, domain) VALUES (50, 'b.example')");
     bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "routes are not thrown away");
+    let repairs = Repairs { removed: 1, ..Repairs::default() };
+    assert_eq!(bench.converge(&follower, Force::Yes), repairs);
+    assert_eq!(bench.host_type("a.example"), None);
+}
+
+#[test]
+fn what_a_comparison_removes_is_the_gates_choice() {
+    for (mode, left) in
+        [(ConvergenceGate::Off, None), (ConvergenceGate::OnLoss, None), (ConvergenceGate::Always, Some("type1".into()))]
+    {
+        let mut bench = Bench::new();
+        bench.options.gate.mode = mode;
+        bench.enable("a.example", "type1");
+        bench.enable("b.example", "type1");
+        let follower = bench.start(Answer::Always(Leave::Granted));
+        bench.synced(&follower);
+        bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+        bench.converge(&follower, Force::No);
+        assert_eq!(bench.host_type("a.example"), left, "{mode:?}");
+        bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+        bench.synced(&follower);
+        let expected = if mode == ConvergenceGate::Off { None } else { Some("type1".into()) };
+        assert_eq!(bench.host_type("b.example"), expected, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_comparison_repairs_what_no_event_told_and_says_so() {
+    let mut bench = Bench::new();
+    for domain in ["a.example", "b.example", "c.example"] {
+        bench.enable(domain, "type1");
+    }
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+    bench.write("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'b.example'");
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
+    // This one an event tells of, so following sees it.
+    bench.enable("e.example", "type1");
+    assert_eq!(bench.converge(&follower, Force::No), Repairs { added: 1, changed: 1, removed: 1, kept: 0 });
+    for (domain, host_type) in
+        [("a.example", None), ("b.example", Some("type2")), ("d.example", Some("type1")), ("e.example", Some("type1"))]
+    {
+        assert_eq!(bench.host_type(domain).as_deref(), host_type);
+    }
+    assert_eq!(bench.converge(&follower, Force::No), Repairs::default());
+}
+
+#[test]
+fn the_periodic_comparison_comes_by_itself() {
+    let mut bench = Bench::new();
+    bench.options.converge_interval = Duration::from_millis(10);
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
+    bench.until_reported(|report| {
+        let repairs = Repairs { added: 1, ..Repairs::default() };
+        matches!(report, Report::Converged { reason: Reason::Periodic, repairs: said, .. } if *said == repairs)
+    });
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+}
+
+#[test]
+fn another_file_in_the_databases_place_is_another_database() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    // The same rows and events but one, as if from an old copy.
+    bench.replace_database(
+        "DELETE FROM domain_settings; INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')",
+    );
+    while bench.sync(&follower).is_err() {}
     assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
-    bench.expect_report(|report| *report == Report::OutdatedKept { count: 1 });
-    assert_eq!(bench.table.page(Select::Dynamic, domain_core::Position::START, 10).len(), 2);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "kept: this may be an old copy");
+    bench.expect_report(|report| matches!(report, Report::OtherDatabase { .. }));
+    bench.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::OtherDatabase), .. }));
+}
+
+#[test]
+fn ids_inserted_by_hand_below_the_oldest_and_into_holes_are_followed() {
+    let mut bench = Bench::new();
+    bench.write("INSERT INTO domain_events (id, domain) VALUES (100, ''), (200, '')");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    for (id, domain) in [(50, "a.example"), (40, "b.example"), (45, "c.example"), (150, "d.example"), (-7, "e.example")]
+    {
+        bench.write(&format!("INSERT INTO domain_settings (domain, host_type) VALUES ('{domain}', 'type1')"));
+        bench.write(&format!("INSERT INTO domain_events (id, domain) VALUES ({id}, '{domain}')"));
+        bench.synced(&follower);
+        assert_eq!(bench.host_type(domain), Some("type1".into()), "{id}");
+    }
+    assert_eq!(follower.status().loads, 1, "nothing was compared for it");
+}
+
+#[test]
+fn a_jump_of_the_ids_is_followed() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')");
+    bench.write("INSERT INTO domain_events (id, domain) VALUES (1000000000000, 'b.example')");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!((follower.status().loads, follower.status().events), (1, 1));
+}
+
+#[test]
+fn a_log_whose_last_event_is_another_one_is_another_log() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    bench.enable("b.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    // As after a restore: the ids went on, but not from where they were.
+    bench.write("DELETE FROM domain_settings WHERE domain = 'b.example'");
+    bench.write("UPDATE domain_events SET domain = 'a.example' WHERE id = 2");
+    bench.enable("c.example", "type1");
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!(bench.host_type("c.example"), Some("type1".into()));
+    bench.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::IdsBackwards), .. }));
+}
+
+#[test]
+fn old_events_are_pruned_by_the_databases_clock_and_the_newest_stays() {
+    let mut bench = Bench::new();
+    bench.options.cleaning = Cleaning { interval: Duration::from_millis(1), max_age: Duration::from_millis(20) };
+    for n in 0..10 {
+        bench.enable(&format!("d{n}.example"), "type1");
+    }
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    while bench.events() > 1 {
+        bench.synced(&follower);
+    }
+    bench.enable("a.example", "type1");
+    while bench.events() > 1 {
+        bench.synced(&follower);
+    }
+    for _ in 0..100 {
+        bench.synced(&follower);
+    }
+    assert_eq!(bench.events(), 1);
+    assert_eq!(bench.table.counts().dynamic, 11);
+    assert_eq!(follower.status().loads, 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Reading a million rows in one snapshot.
 //!
-//! One read-only, repeatable-read transaction: first the newest event's id, then every row of
-//! interest. So an event after that id is about a change that these rows may lack, and one up to it
-//! is about a change that they have, unless its transaction was still open: see `docs/design.md`.
+//! One read-only, repeatable-read transaction: first the log's ends and gaps, then every row of
+//! interest. So an event after the newest one is about a change that these rows may lack, and one up to
+//! it is about a change that they have, unless its transaction was still open: then its id is in a gap.
 //!
 //! The rows come by binary COPY, which needs no portal, no page and no escaping. Where a database
 //! does not offer COPY from a query (CockroachDB), they come in pages ordered by id, which cost a
@@ -15,15 +15,15 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 
-use domain_core::{EventId, HostTypes};
+use domain_core::HostTypes;
 use futures_util::{FutureExt, StreamExt};
 use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::session::guarded;
-use super::{Bytes, NOT_OFFERED};
-use crate::{Row, Signal, StoreError};
+use super::{Bytes, freshness, log, offered};
+use crate::{Loaded, Row, Rows, Signal, StoreError};
 
 const DOING: &str = "loading domain_settings";
 
@@ -65,21 +65,21 @@ pub(super) struct Load<'a> {
     pub(super) signal: &'a Signal,
     pub(super) limit: Duration,
     pub(super) batch: usize,
+    pub(super) gaps: usize,
     pub(super) take: &'a mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
     /// Read and not taken yet.
     pub(super) rows: Vec<Row>,
 }
 
 impl Load<'_> {
-    /// Answers the newest event's id, or nothing when `take` broke off.
-    pub(super) async fn run(&mut self, client: &mut Client, road: Road) -> Result<Option<EventId>, LoadError> {
+    /// Answers nothing when `take` broke off.
+    pub(super) async fn run(&mut self, client: &mut Client, road: Road) -> Result<Option<Loaded>, LoadError> {
         self.rows = Vec::with_capacity(self.batch);
         let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let snapshot = self.guarded(builder.start()).await?;
         // The server's own statement time-out is for small statements; see above for this one's.
         self.guarded(snapshot.batch_execute("SET LOCAL statement_timeout = 0")).await?;
-        let newest = self.guarded(snapshot.query_typed_one("SELECT max(id) FROM domain_events", &[])).await?;
-        let newest: Option<i64> = newest.try_get(0).map_err(unreadable)?;
+        let loaded = self.guarded(self.about(&snapshot)).await?;
         let read = match road {
             Road::Copy => self.copy(&snapshot).await?,
             Road::Pages => self.pages(&snapshot).await?,
@@ -88,7 +88,22 @@ impl Load<'_> {
             return Ok(None);
         }
         self.guarded(snapshot.commit()).await?;
-        Ok(Some(EventId(newest.unwrap_or(0))))
+        Ok(Some(loaded))
+    }
+
+    /// All that is to know but the rows.
+    async fn about(&self, snapshot: &Transaction<'_>) -> Result<Loaded, tokio_postgres::Error> {
+        let gaps = i64::try_from(self.gaps).unwrap_or(i64::MAX);
+        // The statements go out at once.
+        let (bounds, newest_domain, gaps, rows, fresh) = tokio::try_join!(
+            snapshot.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
+            log::newest_domain(snapshot),
+            log::gaps(snapshot, gaps),
+            snapshot.query_typed_one("SELECT EXISTS (SELECT FROM domain_settings)", &[]),
+            freshness::fresh(snapshot, self.host_types),
+        )?;
+        let rows = if rows.try_get(0)? { Rows::Some } else { Rows::None };
+        Ok(Loaded { bounds: log::read_bounds(&bounds)?, newest_domain, gaps, rows, fresh })
     }
 
     async fn copy(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
@@ -96,14 +111,7 @@ impl Load<'_> {
             "COPY (SELECT domain, host_type, status FROM domain_settings WHERE status NOT IN (0, 2))
                TO STDOUT (FORMAT binary)",
         );
-        let offered = async {
-            match start.await {
-                Ok(stream) => Ok(Some(stream)),
-                Err(error) if error.code().is_some_and(|code| NOT_OFFERED.contains(code)) => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        let stream = self.guarded(offered).await?.ok_or(LoadError::NotOffered)?;
+        let stream = self.guarded(async { offered(start.await) }).await?.ok_or(LoadError::NotOffered)?;
         let mut stream = pin!(BinaryCopyOutStream::new(stream, &[Type::VARCHAR, Type::VARCHAR, Type::INT2]));
         loop {
             // Most rows are there already, and a deadline costs more than a row.
@@ -167,7 +175,9 @@ mod tests {
     use super::super::session::Session;
     use super::super::test_server::TestServer;
     use super::*;
-    use crate::{Database, Timeouts};
+    use domain_core::EventId;
+
+    use crate::{Bounds, Database, Timeouts};
 
     #[test]
     fn both_roads_bring_the_same_rows() {
@@ -191,13 +201,14 @@ mod tests {
             };
             let PostgresStore { session: Session { client, runtime, timeouts, signal, .. }, host_types } = &mut store;
             let (limit, rows) = (timeouts.statement, Vec::new());
-            let mut load = Load { host_types, signal, limit, batch: 999, take: &mut take, rows };
-            let newest = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();
+            let mut load = Load { host_types, signal, limit, batch: 999, gaps: 10, take: &mut take, rows };
+            let loaded = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();
             all.sort_by_key(|row| format!("{row:?}"));
-            (newest, all)
+            (loaded, all)
         };
-        let (newest, rows) = read(Road::Copy);
-        assert_eq!((newest, rows.len()), (Some(EventId(1)), 25_000));
-        assert!(read(Road::Pages) == (newest, rows), "pages brought other rows than COPY");
+        let (loaded, rows) = read(Road::Copy);
+        let bounds = Bounds::From { oldest: EventId(1), newest: EventId(1) };
+        assert_eq!((loaded.as_ref().unwrap().bounds, rows.len()), (bounds, 25_000));
+        assert!(read(Road::Pages) == (loaded, rows), "pages brought other rows than COPY");
     }
 }

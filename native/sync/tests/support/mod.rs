@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use domain_core::{DomainName, Table};
 use domain_store::{Database, Timeouts};
-use domain_sync::{Ended, Follower, Leave, Owner, Report, Seat, Ticket};
+use domain_sync::{
+    Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Repairs, Report, Seat, Ticket,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -22,7 +24,7 @@ const LONG: Duration = Duration::from_secs(60);
 pub enum Message {
     Ask,
     Reports(Vec<Report>),
-    Answer(Ticket, Result<(), String>),
+    Answer(Ticket, Result<domain_sync::Answer, String>),
     Ended(Ended),
 }
 
@@ -51,7 +53,7 @@ impl Owner for TestOwner {
         let _ = self.heard.send(Message::Reports(reports));
     }
 
-    fn answer(&mut self, ticket: Ticket, result: Result<(), String>) {
+    fn answer(&mut self, ticket: Ticket, result: Result<domain_sync::Answer, String>) {
         let _ = self.heard.send(Message::Answer(ticket, result));
     }
 
@@ -62,6 +64,8 @@ impl Owner for TestOwner {
 
 pub struct Bench {
     pub table: Arc<Table>,
+    /// What the next follower is started with.
+    pub options: Options,
     seat: Seat,
     folder: TempDir,
     writer: Connection,
@@ -82,8 +86,15 @@ impl Bench {
         let (owner, messages) = channel();
         let table = Arc::new(Table::new(2));
         let (reports, running) = (RefCell::default(), Vec::new());
-        let bench =
-            Bench { table, seat: Seat::default(), folder, writer, owner, messages, reports, tickets: 0, running };
+        let hour = Duration::from_secs(3600);
+        let options = Options {
+            poll_interval: hour,
+            converge_interval: hour,
+            gate: Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 },
+            cleaning: Cleaning { interval: hour, max_age: hour },
+        };
+        let seat = Seat::default();
+        let bench = Bench { table, options, seat, folder, writer, owner, messages, reports, tickets: 0, running };
         bench.open();
         bench
     }
@@ -99,8 +110,8 @@ impl Bench {
         let timeouts = Timeouts { connect: LONG, statement: LONG, lock: LONG };
         let database = Database::parse(&format!("sqlite:{}", self.file().display()), timeouts).unwrap();
         let owner = Box::new(TestOwner { answer, heard: self.owner.clone() });
-        let hour = Duration::from_secs(3600);
-        let follower = Follower::start(self.table.clone(), self.seat.clone(), database, hour, owner).unwrap();
+        let follower =
+            Follower::start(self.table.clone(), self.seat.clone(), database, self.options.clone(), owner).unwrap();
         self.running.push(follower.clone());
         follower
     }
@@ -119,9 +130,27 @@ impl Bench {
 
     /// Lets the follower look at the database: what it answered.
     pub fn sync(&mut self, follower: &Follower) -> Result<(), String> {
+        let ticket = self.ticket();
+        follower.sync(ticket);
+        self.answer(ticket).map(|answer| assert_eq!(answer, domain_sync::Answer::Synced))
+    }
+
+    /// Lets the follower compare everything: what it repaired.
+    pub fn converge(&mut self, follower: &Follower, force: Force) -> Repairs {
+        let ticket = self.ticket();
+        follower.converge(ticket, force);
+        match self.answer(ticket).unwrap() {
+            domain_sync::Answer::Converged(repairs) => repairs,
+            domain_sync::Answer::Synced => panic!("a comparison was asked for"),
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
-        let wanted = Ticket(self.tickets);
-        follower.sync(wanted);
+        Ticket(self.tickets)
+    }
+
+    fn answer(&mut self, wanted: Ticket) -> Result<domain_sync::Answer, String> {
         loop {
             match self.next() {
                 Message::Answer(ticket, result) if ticket == wanted => return result,
@@ -200,6 +229,38 @@ impl Bench {
         for end in ["", "-wal", "-shm"] {
             let file = format!("domains.db{end}");
             let _ = std::fs::rename(self.folder.path().join("hidden").join(&file), self.folder.path().join(&file));
+        }
+    }
+
+    /// Says that the content of a host type is complete.
+    pub fn fresh(&self, host_type: &str) {
+        self.write(
+            "CREATE TABLE IF NOT EXISTS domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)",
+        );
+        self.write(&format!("INSERT INTO domain_freshness VALUES ('{host_type}', 9223372036854775807)"));
+    }
+
+    /// How many events there are.
+    pub fn events(&self) -> i64 {
+        self.writer.query_row("SELECT count(*) FROM domain_events", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Puts a copy in the database's place, in which this was done besides.
+    pub fn replace_database(&mut self, sql: &str) {
+        let copy = self.folder.path().join("copy.db");
+        self.write(&format!("VACUUM INTO '{}'", copy.display()));
+        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        std::fs::rename(copy, self.file()).unwrap();
+    }
+
+    /// Waits for a report.
+    pub fn until_reported(&mut self, wanted: impl Fn(&Report) -> bool) {
+        while !self.reports().iter().any(&wanted) {
+            match self.next() {
+                Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
+                Message::Ended(how) => panic!("the follower ended: {how:?}"),
+                Message::Ask | Message::Answer(..) => (),
+            }
         }
     }
 

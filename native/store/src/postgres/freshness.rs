@@ -1,0 +1,31 @@
+//! Which host types are fresh: read, and nothing else. The table is made by the first operation that
+//! writes to it, so an absent one, or one that this user may not read, says that nothing is fresh.
+
+use domain_core::{HostTypeId, HostTypes};
+use tokio_postgres::{Error, GenericClient};
+
+use super::Bytes;
+
+pub(super) const DOING: &str = "reading domain_freshness";
+
+/// The fresh ones that this node knows. Fresh is what expires after now, by the database's clock,
+/// rounded to the second: Diego's rule.
+pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -> Result<Vec<HostTypeId>, Error> {
+    let readable = "SELECT coalesce(has_table_privilege(to_regclass('domain_freshness'), 'SELECT'), false)";
+    if !client.query_typed_one(readable, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(Vec::new());
+    }
+    let rows = client
+        .query_typed(
+            "SELECT domain FROM domain_freshness
+              WHERE expire_time > round(extract(epoch FROM clock_timestamp()))::bigint * 1000000000",
+            &[],
+        )
+        .await?;
+    let mut fresh = Vec::new();
+    for row in &rows {
+        let name: Bytes<'_> = row.try_get(0)?;
+        fresh.extend(std::str::from_utf8(name.0).ok().and_then(|name| host_types.id(name)));
+    }
+    Ok(fresh)
+}

@@ -1,0 +1,208 @@
+//! The statements about the log of events.
+//!
+//! Each is one statement and one snapshot, sent unnamed. What a planner knows of a log is often old or
+//! nothing, since logs are short-lived and analysed late: the statements are shaped so that there is
+//! one way to their rows, by the index.
+
+use std::collections::HashSet;
+
+use domain_core::{EventId, HostTypes};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
+
+use super::{Bytes, offered};
+use crate::{Bounds, Event, Events, IdRange, Identity, Moment, Row, Transaction, Writers};
+
+pub(super) const DOING: &str = "reading domain_events";
+
+/// The cluster, the database in it, and the timeline, which a standby that is promoted exchanges. The
+/// timeline in the control file is that of the last checkpoint, and so may be late.
+pub(super) async fn identity(client: &Client) -> Result<Option<Identity>, Error> {
+    let answer = client
+        .query_typed_one(
+            "SELECT s.system_identifier || '/' || d.oid || '/' ||
+                    CASE WHEN pg_is_in_recovery() THEN lpad(to_hex((pg_control_checkpoint()).timeline_id), 8, '0')
+                         ELSE lower(left(pg_walfile_name(pg_current_wal_lsn()), 8)) END
+               FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
+            &[],
+        )
+        .await;
+    offered(answer)?.map(|answer| Ok(Identity(answer.try_get(0)?))).transpose()
+}
+
+pub(super) async fn events(
+    client: &Client,
+    host_types: &HostTypes,
+    cursor: EventId,
+    limit: u32,
+) -> Result<Events, Error> {
+    // Both go out at once and are answered in this order, each as of its own moment. Were the
+    // bounds the older ones, events that are pruned in between would go unmissed.
+    let limit = i64::from(limit) + 1;
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
+    let (rows, bounds) = tokio::try_join!(
+        client.query_typed(
+            // An upper bound makes a planner expect few events, and LATERAL with LIMIT leaves it one way
+            // to the rows.
+            "SELECT e.id, e.domain, s.host_type, s.status
+               FROM (SELECT id, domain FROM domain_events
+                      WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e
+               LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
+                                   WHERE domain = e.domain LIMIT 1) s ON true
+              ORDER BY e.id",
+            &parameters,
+        ),
+        client.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
+    )?;
+    let mut events = Events { bounds: read_bounds(&bounds)?, anchor: None, events: Vec::with_capacity(rows.len()) };
+    for row in &rows {
+        let id: i64 = row.try_get(0)?;
+        if id == cursor.0 {
+            let domain: Bytes<'_> = row.try_get(1)?;
+            events.anchor = Some(String::from_utf8_lossy(domain.0).into_owned());
+        } else {
+            events.events.push(event(host_types, row)?);
+        }
+    }
+    // The one that was read for the anchor's sake, where there is none.
+    events.events.truncate(limit as usize - 1);
+    Ok(events)
+}
+
+pub(super) async fn events_in(
+    client: &Client,
+    host_types: &HostTypes,
+    ranges: &[IdRange],
+    limit: u32,
+) -> Result<Vec<Event>, Error> {
+    let first: Vec<i64> = ranges.iter().map(|range| range.first.0).collect();
+    let last: Vec<i64> = ranges.iter().map(|range| range.last.0).collect();
+    let rows = client
+        .query_typed(
+            "SELECT e.id, e.domain, s.host_type, s.status
+               FROM unnest($1::bigint[], $2::bigint[]) AS range (first, last)
+              CROSS JOIN LATERAL (SELECT id, domain FROM domain_events
+                                   WHERE id >= range.first AND id <= range.last ORDER BY id LIMIT $3) e
+               LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
+                                   WHERE domain = e.domain LIMIT 1) s ON true
+              LIMIT $3",
+            &[(&first, Type::INT8_ARRAY), (&last, Type::INT8_ARRAY), (&i64::from(limit), Type::INT8)],
+        )
+        .await?;
+    rows.iter().map(|row| event(host_types, row)).collect()
+}
+
+fn event(host_types: &HostTypes, row: &Answer) -> Result<Event, Error> {
+    let id = EventId(row.try_get(0)?);
+    let domain: Bytes<'_> = row.try_get(1)?;
+    if domain.0.is_empty() {
+        return Ok(Event { id, row: None });
+    }
+    let host_type: Option<Bytes<'_>> = row.try_get(2)?;
+    let status: Option<i16> = row.try_get(3)?;
+    let settings = host_type.zip(status).map(|(host_type, status)| (host_type.0, i64::from(status)));
+    Ok(Event { id, row: Some(Row::read(host_types, domain.0, settings)) })
+}
+
+pub(super) fn read_bounds(row: &Answer) -> Result<Bounds, Error> {
+    let ends: (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(match ends {
+        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => Bounds::Empty,
+    })
+}
+
+/// The domain of the newest event.
+pub(super) async fn newest_domain(client: &impl GenericClient) -> Result<Option<String>, Error> {
+    let row =
+        client.query_typed("SELECT domain FROM domain_events ORDER BY id DESC LIMIT 1", &[]).await?.into_iter().next();
+    let text = |row: Answer| Ok(String::from_utf8_lossy(row.try_get::<_, Bytes<'_>>(0)?.0).into_owned());
+    row.map(text).transpose()
+}
+
+/// Up to `limit` ranges of ids without an event, the largest first.
+pub(super) async fn gaps(client: &impl GenericClient, limit: i64) -> Result<Vec<IdRange>, Error> {
+    let rows = client
+        .query_typed(
+            "SELECT first, last
+               FROM (SELECT lag(id) OVER (ORDER BY id) + 1 AS first, id - 1 AS last FROM domain_events) gap
+              WHERE first <= last ORDER BY last DESC LIMIT $1",
+            &[(&limit, Type::INT8)],
+        )
+        .await?;
+    let range = |row: &Answer| Ok(IdRange { first: EventId(row.try_get(0)?), last: EventId(row.try_get(1)?) });
+    rows.iter().map(range).collect()
+}
+
+/// Who holds a lock that writers of events take: `nextval` locks the sequence, and an insertion the
+/// table, until the transaction's end has become visible. A sequence that hands out ids in advance
+/// proves nothing, and a server in recovery does not see the locks of its primary.
+pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
+    let answer = client
+        .query_typed_one(
+            "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_sequence WHERE seqrelid = ids.seq AND seqcache = 1),
+                    ARRAY(SELECT DISTINCT virtualtransaction FROM pg_locks
+                           WHERE locktype = 'relation' AND mode = 'RowExclusiveLock'
+                             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                             AND relation IN (ids.seq, 'domain_events'::regclass)
+                             AND pid IS DISTINCT FROM pg_backend_pid())
+               FROM (SELECT pg_get_serial_sequence('domain_events', 'id')::regclass) AS ids (seq)",
+            &[],
+        )
+        .await;
+    let Some(answer) = offered(answer)? else { return Ok(Writers::Unknown) };
+    if !answer.try_get::<_, bool>(0)? {
+        return Ok(Writers::Unknown);
+    }
+    let names: Vec<String> = answer.try_get(1)?;
+    let transaction = |name: String| {
+        // No backend has the number -1.
+        if name.starts_with("-1/") { Transaction::Prepared } else { Transaction::Open(name) }
+    };
+    Ok(Writers::Known(names.into_iter().map(transaction).collect::<HashSet<_>>()))
+}
+
+pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
+    macro_rules! now {
+        () => {
+            "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+        };
+    }
+    let with_horizon =
+        concat!("SELECT max(id), pg_snapshot_xmin(pg_current_snapshot())::text, ", now!(), " FROM domain_events");
+    let without = concat!("SELECT max(id), NULL::text, ", now!(), " FROM domain_events");
+    let answer = match offered(client.query_typed_one(with_horizon, &[]).await)? {
+        Some(answer) => answer,
+        None => client.query_typed_one(without, &[]).await?,
+    };
+    let newest: Option<i64> = answer.try_get(0)?;
+    Ok(Moment { newest: newest.map(EventId), horizon: answer.try_get(1)?, time: answer.try_get(2)? })
+}
+
+/// All nodes prune: what another one has locked, it deletes.
+pub(super) async fn prune(client: &Client, moment: &Moment, limit: u32) -> Result<u64, Error> {
+    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(0) };
+    macro_rules! prune {
+        ($condition:literal) => {
+            concat!(
+                "WITH old AS (SELECT id FROM domain_events WHERE id < $1 AND ",
+                $condition,
+                " ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
+                  gone AS (DELETE FROM domain_events e USING old WHERE e.id = old.id RETURNING 1)
+             SELECT count(*) FROM gone"
+            )
+        };
+    }
+    let limit = i64::from(limit);
+    let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&newest.0, Type::INT8), (&limit, Type::INT8)];
+    let statement = match horizon {
+        Some(horizon) => {
+            parameters.push((horizon, Type::TEXT));
+            // Written by a transaction that had ended before the oldest of those that had not.
+            prune!("age(xmin) > age($3::xid8::xid)")
+        }
+        None => prune!("true"),
+    };
+    let count: i64 = client.query_typed_one(statement, &parameters).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
+}

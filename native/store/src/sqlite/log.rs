@@ -1,0 +1,113 @@
+//! The statements about the log of events.
+
+use domain_core::{EventId, HostTypes};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{bytes, status};
+use crate::{Bounds, Event, Events, IdRange, Moment, Row};
+
+pub(super) const DOING: &str = "reading domain_events";
+pub(super) const PRUNING: &str = "deleting old events";
+
+/// Two statements, since SQLite finds a single minimum or maximum in the index, but not both at once.
+pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
+    let end = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+    Ok(match (end("SELECT min(id) FROM domain_events")?, end("SELECT max(id) FROM domain_events")?) {
+        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => Bounds::Empty,
+    })
+}
+
+pub(super) fn events(
+    connection: &mut Connection,
+    host_types: &HostTypes,
+    cursor: EventId,
+    limit: u32,
+) -> rusqlite::Result<Events> {
+    let snapshot = connection.transaction()?;
+    let anchor = snapshot.prepare_cached("SELECT domain FROM domain_events WHERE id = ?1")?.query_row([cursor.0], text);
+    let mut events = Events { bounds: bounds(&snapshot)?, anchor: anchor.optional()?, events: Vec::new() };
+    let mut select = snapshot.prepare_cached(
+        "SELECT e.id, e.domain, s.host_type, s.status
+           FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
+          WHERE e.id > ?1 ORDER BY e.id LIMIT ?2",
+    )?;
+    let mut found = select.query((cursor.0, limit))?;
+    while let Some(row) = found.next()? {
+        events.events.push(event(host_types, row)?);
+    }
+    Ok(events)
+}
+
+pub(super) fn events_in(
+    connection: &mut Connection,
+    host_types: &HostTypes,
+    ranges: &[IdRange],
+    limit: u32,
+) -> rusqlite::Result<Vec<Event>> {
+    let snapshot = connection.transaction()?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT e.id, e.domain, s.host_type, s.status
+           FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
+          WHERE e.id BETWEEN ?1 AND ?2 ORDER BY e.id LIMIT ?3",
+    )?;
+    let mut events = Vec::new();
+    for range in ranges {
+        // Few enough to fit, however many ranges there are.
+        let left = i64::from(limit) - events.len() as i64;
+        let mut found = select.query((range.first.0, range.last.0, left))?;
+        while let Some(row) = found.next()? {
+            events.push(event(host_types, row)?);
+        }
+    }
+    Ok(events)
+}
+
+fn event(host_types: &HostTypes, row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
+    let id = EventId(row.get(0)?);
+    let domain = bytes(row.get_ref(1)?);
+    if domain.is_empty() {
+        return Ok(Event { id, row: None });
+    }
+    let settings = match row.get_ref(2)? {
+        ValueRef::Null => None,
+        host_type => Some((bytes(host_type), status(row.get_ref(3)?))),
+    };
+    Ok(Event { id, row: Some(Row::read(host_types, domain, settings)) })
+}
+
+/// The domain of the newest event.
+pub(super) fn newest_domain(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT domain FROM domain_events ORDER BY id DESC LIMIT 1", [], text).optional()
+}
+
+fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(bytes(row.get_ref(0)?)).into_owned())
+}
+
+/// Up to `limit` ranges of ids without an event, the largest first.
+pub(super) fn gaps(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<IdRange>> {
+    let mut select = connection.prepare(
+        "SELECT first, last
+           FROM (SELECT lag(id) OVER (ORDER BY id) + 1 AS first, id - 1 AS last FROM domain_events) gap
+          WHERE first <= last ORDER BY last DESC LIMIT ?1",
+    )?;
+    let gaps = select
+        .query_map([limit as i64], |row| Ok(IdRange { first: EventId(row.get(0)?), last: EventId(row.get(1)?) }))?;
+    gaps.collect()
+}
+
+pub(super) fn moment(connection: &Connection) -> rusqlite::Result<Moment> {
+    let sql = "SELECT max(id), CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM domain_events";
+    connection.query_row(sql, [], |row| {
+        let newest: Option<i64> = row.get(0)?;
+        Ok(Moment { newest: newest.map(EventId), time: row.get(1)?, horizon: None })
+    })
+}
+
+pub(super) fn prune(connection: &Connection, moment: &Moment, limit: u32) -> rusqlite::Result<u64> {
+    let Some(newest) = moment.newest else { return Ok(0) };
+    let sql = "DELETE FROM domain_events WHERE id IN (SELECT id FROM domain_events WHERE id < ?1 ORDER BY id LIMIT ?2)";
+    Ok(connection.execute(sql, (newest.0, limit))? as u64)
+}

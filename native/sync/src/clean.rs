@@ -1,0 +1,77 @@
+//! Pruning old events.
+//!
+//! Events have no time, so a node notes what the log was like at moments of the *database's* clock, and
+//! once that clock says that such a moment is old enough, deletes what was there then, but for the
+//! newest event of that moment. A node whose own clock is wrong prunes nothing too early: its clock
+//! says only when to look. Every node prunes; they do not get into each other's way.
+
+use std::time::{Duration, Instant};
+
+use domain_store::{Store, StoreError};
+
+use crate::Report;
+use crate::desk::Halt;
+use crate::work::Work;
+
+/// When events are old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cleaning {
+    /// How often to look.
+    pub interval: Duration,
+    /// An event that was there so long ago is old.
+    pub max_age: Duration,
+}
+
+/// Whether the database lets this node delete events: a user who may only read follows all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum MayClean {
+    #[default]
+    Unknown,
+    No,
+}
+
+/// Events a statement: few enough to be deleted in no time.
+const EVENTS: u32 = 10_000;
+
+/// Moments that are remembered, about.
+const MOMENTS: u32 = 1_000;
+
+impl Work<'_> {
+    /// Prunes, if it is time.
+    pub(crate) fn clean(&mut self, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
+        if !self.clean.take_due(now) {
+            return Ok(());
+        }
+        let Cleaning { max_age, .. } = self.options.cleaning;
+        let present = store.moment()?;
+        let moments = &mut self.memory.moments;
+        if moments.back().is_some_and(|last| present.time < last.time) {
+            // The clock is another one.
+            moments.clear();
+        }
+        let is_old = |time: i64| u128::from(present.time.abs_diff(time)) >= max_age.as_millis();
+        let old = moments.partition_point(|moment| is_old(moment.time));
+        let old = moments.drain(..old).next_back();
+        let apart = max_age / MOMENTS;
+        if moments.back().is_none_or(|last| u128::from(present.time.abs_diff(last.time)) >= apart.as_millis()) {
+            moments.push_back(present);
+        }
+        let Some(old) = old else { return Ok(()) };
+        loop {
+            match store.prune(&old, EVENTS) {
+                Ok(count) if count < u64::from(EVENTS) => {
+                    self.may_clean = MayClean::Unknown;
+                    return Ok(());
+                }
+                Ok(_) => (),
+                Err(error @ (StoreError::Refused { .. } | StoreError::LostRace { .. })) => {
+                    if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
+                        self.desk.report(Report::CleaningFailed { error: error.to_string() });
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Comparing the whole table with one snapshot of the database, and repairing it.
+//!
+//! A load and a comparison are one thing. Every enabled row is put into the table under a new *source*;
+//! what was missing is added, what pointed elsewhere is moved, in brief write sections. Then the log is
+//! followed from where it was, so that changes since the snapshot, and those that the table had not
+//! heard of yet, are not taken for faults. What still has another source is not in the database: it
+//! goes, unless the gate keeps it (see [`crate::gate`]).
+//!
+//! When the log is not the one that was followed, the cursor begins anew at the snapshot; when only its
+//! beginning is gone, at what is left of it, since explicit events are obeyed whatever the gate keeps.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Position, Progress, Select, Source};
+use domain_store::{Loaded, Row, Rows, Store};
+
+use crate::cursor::Cursor;
+use crate::gate::Verdict;
+use crate::holes::{self, Scope};
+use crate::pass::Break;
+use crate::work::{LogState, Reason, Work};
+use crate::{Evidence, Force, Report, State};
+
+/// Rows that are read before leave is asked for and they are applied: few enough to hold in memory
+/// twice, enough to make the asking cheap.
+const BATCH: usize = 8_192;
+
+/// Repaired domains that are known by name, so that an event can show that it was none of our faults.
+const NAMED: usize = 100_000;
+
+/// Names in a report.
+const EXAMPLES: usize = 10;
+
+/// What a comparison did to the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Domains that were missing.
+    pub added: u64,
+    /// Domains that had another host type.
+    pub changed: u64,
+    /// Domains that the database does not have.
+    pub removed: u64,
+    /// Domains that the database does not have and that stayed.
+    pub kept: u64,
+}
+
+impl Repairs {
+    /// Whether there was nothing to repair.
+    pub fn is_none(&self) -> bool {
+        self.added + self.changed + self.removed == 0
+    }
+}
+
+/// What is counted while rows are put into the table.
+#[derive(Default)]
+struct Census {
+    routes: u64,
+    repairs: Repairs,
+    named: HashMap<Box<str>, Repair>,
+    /// Routes that were there before, by the host type that they had.
+    confirmed: HashMap<HostTypeId, u64>,
+}
+
+#[derive(Clone, Copy)]
+enum Repair {
+    Added,
+    Changed,
+}
+
+impl Census {
+    fn count(&mut self, change: &Change, outcome: Outcome) {
+        let Change::Put(domain, host_type) = change else { return };
+        let repair = match outcome {
+            Outcome::Added => Some(Repair::Added),
+            Outcome::Moved(before) => {
+                *self.confirmed.entry(before).or_default() += 1;
+                Some(Repair::Changed)
+            }
+            Outcome::Kept => {
+                *self.confirmed.entry(*host_type).or_default() += 1;
+                None
+            }
+            Outcome::Removed(_) | Outcome::Absent | Outcome::Refused(_) => return,
+        };
+        self.routes += 1;
+        if let Some(repair) = repair {
+            *self.of(repair) += 1;
+            if self.named.len() < NAMED {
+                self.named.insert(domain.as_str().into(), repair);
+            }
+        }
+    }
+
+    /// An event tells of this domain: following would have seen it, too.
+    fn strike(&mut self, domain: &str) {
+        if let Some(repair) = self.named.remove(domain) {
+            *self.of(repair) -= 1;
+        }
+    }
+
+    fn of(&mut self, repair: Repair) -> &mut u64 {
+        match repair {
+            Repair::Added => &mut self.repairs.added,
+            Repair::Changed => &mut self.repairs.changed,
+        }
+    }
+}
+
+impl Work<'_> {
+    pub(crate) fn converge(
+        &mut self,
+        store: &mut dyn Store,
+        epoch: Epoch,
+        reason: Reason,
+        now: Instant,
+    ) -> Result<crate::Repairs, Break> {
+        let begin = Instant::now();
+        self.enter(if reason == Reason::Cold { State::Loading } else { State::Converging });
+        let source = self.table.new_source();
+        let mut census = Census::default();
+        let loaded = self.load(store, epoch, source, &mut census)?;
+        match (reason.log(), &mut self.memory.cursor) {
+            (LogState::Followed, Some(_)) => (),
+            (LogState::Shortened, Some(cursor)) => cursor.skip_to(&loaded, now),
+            (LogState::Lost, _) | (_, None) => self.memory.cursor = Some(Cursor::at_end(&loaded, now)),
+        }
+        self.table.advance(epoch, Progress::Following { source })?;
+        self.catch_up(store, epoch, source, Scope::All, &mut |domain| census.strike(domain), now)?;
+        let gone = self.remove_outdated(epoch, source, reason, &loaded, &mut census)?;
+        self.converged(now);
+        self.desk.status(|status| status.loads += 1);
+        let Census { routes, repairs, named, .. } = census;
+        let took = begin.elapsed();
+        let examples: Vec<_> = named.into_keys().map(String::from).chain(gone).take(EXAMPLES).collect();
+        match reason {
+            Reason::Cold => self.desk.report(Report::Loaded { count: routes, took }),
+            _ => {
+                let repairs = repairs.clone();
+                self.desk.report(Report::Converged { reason, repairs, examples, took });
+            }
+        }
+        Ok(repairs)
+    }
+
+    fn load(
+        &mut self,
+        store: &mut dyn Store,
+        epoch: Epoch,
+        source: Source,
+        census: &mut Census,
+    ) -> Result<Loaded, Break> {
+        let mut broken = None;
+        let mut take = |rows: Vec<Row>| match self.apply(epoch, source, rows) {
+            Ok((changes, outcomes)) => {
+                changes.iter().zip(outcomes).for_each(|(change, outcome)| census.count(change, outcome));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                broken = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        // One more than are remembered, so that too many are noticed.
+        let loaded = store.load(BATCH, holes::MOST + 1, &mut take)?;
+        loaded.ok_or_else(|| broken.unwrap_or(Break::Stale))
+    }
+
+    /// Removes the routes that the database does not have, as far as the gate lets it; some of their names.
+    fn remove_outdated(
+        &mut self,
+        epoch: Epoch,
+        source: Source,
+        reason: Reason,
+        loaded: &Loaded,
+        census: &mut Census,
+    ) -> Result<Vec<String>, Break> {
+        let mut missing = HashMap::new();
+        self.for_each_outdated(source, |_, page| {
+            page.iter().for_each(|(_, host_type)| *missing.entry(*host_type).or_default() += 1);
+            Ok(())
+        })?;
+        let evidence = self.evidence(reason, loaded, &missing, &census.confirmed);
+        let verdict = self.options.gate.judge(evidence, self.desk.asked_to_converge().unwrap_or(Force::No));
+        let fresh: HashSet<HostTypeId> = loaded.fresh.iter().copied().collect();
+        let mut examples = Vec::new();
+        self.for_each_outdated(source, |work, page| {
+            let unwanted = page.into_iter().filter(|(_, host_type)| verdict.removes(*host_type, &fresh));
+            let changes: Vec<_> = unwanted.map(|(domain, _)| Change::Remove(domain)).collect();
+            if !changes.is_empty() {
+                work.desk.leave()?;
+                work.table.apply(epoch, source, &changes)?;
+                let names = changes.iter().map(|change| change.domain().as_str().to_owned());
+                examples.extend(names.take(EXAMPLES - examples.len()));
+            }
+            census.repairs.removed += changes.len() as u64;
+            Ok(())
+        })?;
+        self.keep(missing, verdict, &fresh, evidence);
+        census.repairs.kept = self.memory.kept();
+        if reason == Reason::Reset && census.repairs.removed > 0 {
+            self.desk.report(Report::OutdatedRemoved { count: census.repairs.removed });
+        }
+        Ok(examples)
+    }
+
+    fn evidence(
+        &self,
+        reason: Reason,
+        loaded: &Loaded,
+        missing: &HashMap<HostTypeId, u64>,
+        confirmed: &HashMap<HostTypeId, u64>,
+    ) -> Option<Evidence> {
+        let no_rows = (loaded.rows == Rows::None && !missing.is_empty()).then_some(Evidence::NoRows);
+        let many = self.options.gate.is_loss(missing, confirmed).then_some(Evidence::ManyRoutes);
+        // What was lost is lost until its owner says that the content is complete, however many passes later.
+        reason.evidence().or(no_rows).or(many).or(self.memory.loss)
+    }
+
+    /// Remembers what stays although the database does not have it.
+    fn keep(
+        &mut self,
+        missing: HashMap<HostTypeId, u64>,
+        verdict: Verdict,
+        fresh: &HashSet<HostTypeId>,
+        evidence: Option<Evidence>,
+    ) {
+        self.memory.kept = missing;
+        self.memory.kept.retain(|host_type, _| !verdict.removes(*host_type, fresh));
+        let count = self.memory.kept();
+        self.memory.loss = evidence.filter(|_| count > 0);
+        if count > 0 {
+            let names = self.table.host_types();
+            let mut host_types: Vec<_> = self.memory.kept.keys().map(|id| names.name(*id).to_string()).collect();
+            host_types.sort();
+            self.desk.report(Report::Kept { count, evidence, host_types });
+        }
+    }
+
+    /// Calls a function for pages of dynamic routes that another source than this one brought.
+    fn for_each_outdated(
+        &mut self,
+        source: Source,
+        mut call: impl FnMut(&mut Self, Vec<(DomainName, HostTypeId)>) -> Result<(), Break>,
+    ) -> Result<(), Break> {
+        let mut position = Some(Position::START);
+        while let Some(from) = position {
+            let page = self.table.page(Select::Outdated(source), from, BATCH);
+            position = page.next;
+            if !page.is_empty() {
+                // What is in the table has a valid name.
+                let valid = |(name, host_type)| Some((DomainName::from_bytes(name).ok()?, host_type));
+                call(self, page.iter().filter_map(valid).collect())?;
+            }
+        }
+        Ok(())
+    }
+}

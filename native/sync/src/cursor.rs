@@ -1,0 +1,194 @@
+//! How far the log of events was followed, and whether it is still the log that was followed.
+//!
+//! The newest event is never pruned, so as long as nothing newer was pruned away as well, the event at
+//! the cursor is there and of the same domain. That event is the *anchor*: without it, or with another
+//! one in its place, the log is not the one that was followed, whatever its ids say.
+
+use std::time::Instant;
+
+use domain_core::EventId;
+use domain_store::{Bounds, Event, Events, IdRange, Loaded};
+
+use crate::holes::{Forgot, Holes};
+
+/// Why the log cannot be followed from the cursor on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFault {
+    /// Events that were not seen yet may be gone.
+    Truncated,
+    /// It is not the log that was followed: its ids ran backwards, or the anchor is gone.
+    Backwards,
+    /// It was empty, and begins with an id from which nobody can tell what was before.
+    Begun,
+}
+
+/// A place in the log. Without an anchor the place is before the log's first event.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor {
+    pub(crate) at: EventId,
+    pub(crate) anchor: Option<String>,
+    pub(crate) oldest: Option<EventId>,
+    pub(crate) holes: Holes,
+}
+
+impl Cursor {
+    /// The end of a log whose rows were loaded.
+    pub(crate) fn at_end(loaded: &Loaded, now: Instant) -> Cursor {
+        let mut holes = Holes::default();
+        // The lowest first: if there are too many, they are those to forget.
+        loaded.gaps.iter().rev().for_each(|gap| holes.add(*gap, now));
+        let (at, oldest) = match loaded.bounds {
+            Bounds::Empty => (EventId(0), None),
+            Bounds::From { oldest, newest } => (newest, Some(oldest)),
+        };
+        Cursor { at, anchor: loaded.newest_domain.clone(), oldest, holes }
+    }
+
+    /// Goes on where the log begins now, if events after the cursor are gone: those that are left are
+    /// news.
+    pub(crate) fn skip_to(&mut self, loaded: &Loaded, now: Instant) {
+        match loaded.bounds {
+            Bounds::Empty => *self = Cursor::at_end(loaded, now),
+            Bounds::From { oldest, .. } if oldest.0 > self.at.0.saturating_add(1) => {
+                let at = EventId(oldest.0 - 1);
+                *self = Cursor { at, anchor: None, oldest: Some(oldest), holes: Holes::default() };
+            }
+            Bounds::From { .. } => (),
+        }
+    }
+
+    /// Whether these events follow on what was read before.
+    pub(crate) fn check(&self, events: &Events) -> Result<(), LogFault> {
+        match (events.bounds, &self.anchor) {
+            (Bounds::Empty, None) => Ok(()),
+            (Bounds::Empty, Some(_)) => Err(LogFault::Truncated),
+            (Bounds::From { oldest, .. }, None) => {
+                if oldest.0 == self.at.0 + 1 {
+                    Ok(())
+                } else {
+                    Err(LogFault::Begun)
+                }
+            }
+            (Bounds::From { newest, .. }, Some(_)) if newest < self.at => Err(LogFault::Backwards),
+            (Bounds::From { oldest, .. }, Some(_)) if oldest.0 > self.at.0.saturating_add(1) => {
+                Err(LogFault::Truncated)
+            }
+            (Bounds::From { oldest, .. }, Some(anchor)) if oldest <= self.at => {
+                if events.anchor.as_ref() == Some(anchor) { Ok(()) } else { Err(LogFault::Backwards) }
+            }
+            (Bounds::From { .. }, Some(_)) => Ok(()),
+        }
+    }
+
+    /// Notes where the log begins now: what shows below that is new, what vanished there was pruned.
+    pub(crate) fn note_oldest(&mut self, bounds: Bounds, now: Instant) -> Result<(), LogFault> {
+        let Bounds::From { oldest, .. } = bounds else { return Ok(()) };
+        match self.oldest.replace(oldest) {
+            Some(before) if oldest < before => {
+                self.holes.add(IdRange { first: oldest, last: EventId(before.0 - 1) }, now);
+                Ok(())
+            }
+            Some(before) if before < oldest => match self.holes.forget_below(oldest) {
+                Forgot::Nothing => Ok(()),
+                Forgot::Open => Err(LogFault::Truncated),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes these events, which are in the order of their ids, and remembers what they leave out.
+    pub(crate) fn pass(&mut self, events: &[Event], now: Instant) {
+        for event in events {
+            let first = EventId(self.at.0 + 1);
+            if self.anchor.is_some() && first < event.id {
+                self.holes.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
+            }
+            self.at = event.id;
+            self.anchor = Some(event.domain().to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain_store::Rows;
+
+    use super::*;
+    use crate::holes::Scope;
+
+    fn log(oldest: i64, newest: i64, anchor: Option<&str>) -> Events {
+        let bounds = Bounds::From { oldest: EventId(oldest), newest: EventId(newest) };
+        Events { bounds, anchor: anchor.map(str::to_owned), events: vec![] }
+    }
+
+    fn cursor(oldest: i64, newest: i64) -> Cursor {
+        let bounds = Bounds::From { oldest: EventId(oldest), newest: EventId(newest) };
+        let newest_domain = Some("a.example".to_owned());
+        let loaded = Loaded { bounds, newest_domain, gaps: vec![], rows: Rows::Some, fresh: vec![] };
+        Cursor::at_end(&loaded, Instant::now())
+    }
+
+    const EMPTY: Events = Events { bounds: Bounds::Empty, anchor: None, events: vec![] };
+
+    #[test]
+    fn a_log_that_goes_on_is_the_same() {
+        let cursor = cursor(1, 10);
+        assert_eq!(cursor.check(&log(1, 10, Some("a.example"))), Ok(()));
+        assert_eq!(cursor.check(&log(7, 1_000_000, Some("a.example"))), Ok(()));
+        assert_eq!(cursor.check(&log(11, 12, None)), Ok(()), "all that was pruned was seen");
+    }
+
+    #[test]
+    fn a_log_that_lost_what_was_not_seen_is_truncated() {
+        assert_eq!(cursor(1, 10).check(&EMPTY), Err(LogFault::Truncated));
+        assert_eq!(cursor(1, 10).check(&log(12, 12, None)), Err(LogFault::Truncated));
+    }
+
+    #[test]
+    fn a_log_without_the_anchor_is_another_one() {
+        assert_eq!(cursor(1, 10).check(&log(1, 9, None)), Err(LogFault::Backwards));
+        assert_eq!(cursor(1, 10).check(&log(1, 20, None)), Err(LogFault::Backwards));
+        assert_eq!(cursor(1, 10).check(&log(1, 10, Some("b.example"))), Err(LogFault::Backwards));
+    }
+
+    #[test]
+    fn an_empty_log_may_begin_with_the_first_id_only() {
+        let loaded =
+            Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+        let cursor = Cursor::at_end(&loaded, Instant::now());
+        assert_eq!(cursor.check(&EMPTY), Ok(()));
+        assert_eq!(cursor.check(&log(1, 7, None)), Ok(()));
+        assert_eq!(cursor.check(&log(2, 7, None)), Err(LogFault::Begun));
+    }
+
+    #[test]
+    fn what_is_left_of_a_truncated_log_is_news() {
+        let loaded = |oldest, newest| Loaded {
+            bounds: Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+            newest_domain: Some("b.example".to_owned()),
+            gaps: vec![],
+            rows: Rows::Some,
+            fresh: vec![],
+        };
+        let now = Instant::now();
+        let mut cursor = cursor(1, 10);
+        cursor.skip_to(&loaded(5, 20), now);
+        assert_eq!(cursor.at, EventId(10), "nothing is missing");
+        cursor.skip_to(&loaded(15, 20), now);
+        assert_eq!(cursor.at, EventId(14));
+        assert_eq!(cursor.check(&log(15, 20, None)), Ok(()));
+    }
+
+    #[test]
+    fn what_shows_below_the_oldest_is_a_hole_and_what_is_pruned_is_none() {
+        let mut cursor = cursor(5, 10);
+        let now = Instant::now();
+        let from = |oldest| Bounds::From { oldest: EventId(oldest), newest: EventId(10) };
+        assert_eq!(cursor.note_oldest(from(2), now), Ok(()));
+        assert_eq!(cursor.holes.to_read(Scope::Open), vec![IdRange { first: EventId(2), last: EventId(4) }]);
+        cursor.holes.fill(EventId(2), now);
+        assert_eq!(cursor.note_oldest(from(5), now), Err(LogFault::Truncated), "an open hole was pruned");
+        assert_eq!(cursor.holes.open(), 0);
+        assert_eq!(cursor.note_oldest(from(8), now), Ok(()));
+    }
+}

@@ -1,0 +1,116 @@
+//! Where the thread deals with others: its owner, those who wait for an answer, those who ask how it is.
+
+use std::sync::Arc;
+
+use domain_store::{Signal, StoreError};
+use parking_lot::Mutex;
+
+use crate::complaints::Complaints;
+use crate::inbox::{Ask, Inbox};
+use crate::{Answer, Force, Leave, Owner, Repairs, Report, Status, Ticket};
+
+/// What the thread and the holders of its handle share.
+pub(crate) struct Shared {
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) inbox: Inbox,
+    pub(crate) status: Mutex<Status>,
+}
+
+pub(crate) struct Desk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) owner: Box<dyn Owner>,
+    pub(crate) complaints: Complaints,
+    reports: Vec<Report>,
+    tickets: Vec<(Ticket, Ask)>,
+}
+
+/// Why the thread cannot go on as it was.
+pub(crate) enum Halt {
+    /// It was told to stop, or its owner is gone.
+    Stop,
+    /// The database failed.
+    Away(StoreError),
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Stopped => Halt::Stop,
+            error => Halt::Away(error),
+        }
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(shared: Arc<Shared>, owner: Box<dyn Owner>) -> Desk {
+        Desk { shared, owner, complaints: Complaints::default(), reports: Vec::new(), tickets: Vec::new() }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.shared.signal.is_stopped()
+    }
+
+    /// Asks the owner for leave to change the table, and waits for it.
+    pub(crate) fn leave(&mut self) -> Result<(), Halt> {
+        match self.owner.ask() {
+            Leave::Granted => Ok(()),
+            Leave::Asked if self.shared.inbox.await_leave(&self.shared.signal) => Ok(()),
+            Leave::Asked | Leave::Gone => Err(Halt::Stop),
+        }
+    }
+
+    pub(crate) fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    /// Tells the owner what there is to say, in one go.
+    pub(crate) fn flush(&mut self) {
+        let mut reports = std::mem::take(&mut self.reports);
+        reports.extend(self.complaints.take());
+        if !reports.is_empty() {
+            self.owner.tell(reports);
+        }
+    }
+
+    /// Takes on what was asked since the last call.
+    pub(crate) fn take_tickets(&mut self) {
+        self.tickets.extend(self.shared.inbox.take_tickets());
+    }
+
+    /// Whether somebody waits who wants to see all that was committed.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
+    /// Whether somebody waits for a comparison, and of which kind.
+    pub(crate) fn asked_to_converge(&self) -> Option<Force> {
+        let asked = self.tickets.iter().filter_map(|(_, ask)| match ask {
+            Ask::Sync => None,
+            Ask::Converge(force) => Some(*force),
+        });
+        asked.reduce(|one, other| if one == Force::Yes { one } else { other })
+    }
+
+    /// Answers all who wait: this pass ended well, and perhaps was a comparison.
+    pub(crate) fn answer(&mut self, repairs: Option<&Repairs>) {
+        for (ticket, ask) in std::mem::take(&mut self.tickets) {
+            let answer = match (ask, repairs) {
+                (Ask::Sync, _) => Ok(Answer::Synced),
+                (Ask::Converge(_), Some(repairs)) => Ok(Answer::Converged(repairs.clone())),
+                (Ask::Converge(_), None) => Err("the table is closed".to_owned()),
+            };
+            self.owner.answer(ticket, answer);
+        }
+    }
+
+    /// Answers all who wait: nothing came of it.
+    pub(crate) fn refuse(&mut self, error: &str) {
+        for (ticket, _) in std::mem::take(&mut self.tickets) {
+            self.owner.answer(ticket, Err(error.to_owned()));
+        }
+    }
+
+    pub(crate) fn status(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.shared.status.lock());
+    }
+}

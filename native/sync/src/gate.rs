@@ -1,0 +1,121 @@
+//! Freshness: what a comparison with the database may remove.
+//!
+//! The rule is that of Diego, the scheduler of Cloud Foundry: who fills the database says when its
+//! content is complete, by host type and for a while; only then may what the database lacks be taken
+//! for unwanted. A database that was emptied, restored from an old copy or failed over to a standby
+//! that had missed the last hour must not take routes with it. It gates comparisons alone: an explicit
+//! event is always obeyed, and adding is never gated.
+
+use std::collections::{HashMap, HashSet};
+
+use domain_core::HostTypeId;
+
+/// When a comparison asks for freshness before it removes a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConvergenceGate {
+    /// Never: what the database lacks goes, as in MongooseIM.
+    Off,
+    /// When there is evidence that the database lost data.
+    OnLoss,
+    /// Always.
+    Always,
+}
+
+/// The gate, and what counts as losing a lot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    /// When it asks.
+    pub mode: ConvergenceGate,
+    /// The share of a host type's dynamic routes, from 0 to 1, above which their absence is evidence.
+    pub max_removal_share: f64,
+}
+
+/// From how many routes of a host type on a share of them means something.
+const ENOUGH: u64 = 10;
+
+/// What speaks for a database that lost data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The ids of events ran backwards, or the last event that was followed is not there.
+    IdsBackwards,
+    /// It is another database, or another timeline, than before.
+    OtherDatabase,
+    /// It has no row at all.
+    NoRows,
+    /// Too many routes of one host type would go at once.
+    ManyRoutes,
+}
+
+/// Whether a comparison was ordered to remove whatever the database lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// No: the gate holds.
+    No,
+    /// Yes: somebody knows that the database is right.
+    Yes,
+}
+
+/// What a comparison removes of the routes that the database lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All of them.
+    All,
+    /// Those of host types that are fresh.
+    OnlyFresh,
+}
+
+impl Gate {
+    pub(crate) fn judge(&self, evidence: Option<Evidence>, force: Force) -> Verdict {
+        match (force, self.mode, evidence) {
+            (Force::Yes, ..) | (_, ConvergenceGate::Off, _) | (_, ConvergenceGate::OnLoss, None) => Verdict::All,
+            (_, ConvergenceGate::OnLoss, Some(_)) | (_, ConvergenceGate::Always, _) => Verdict::OnlyFresh,
+        }
+    }
+
+    /// Whether so many routes to remove, by host type, beside so many that were confirmed, are evidence.
+    pub(crate) fn is_loss(&self, missing: &HashMap<HostTypeId, u64>, confirmed: &HashMap<HostTypeId, u64>) -> bool {
+        missing.iter().any(|(host_type, &missing)| {
+            let all = missing + confirmed.get(host_type).copied().unwrap_or(0);
+            all >= ENOUGH && missing as f64 > self.max_removal_share * all as f64
+        })
+    }
+}
+
+impl Verdict {
+    pub(crate) fn removes(self, host_type: HostTypeId, fresh: &HashSet<HostTypeId>) -> bool {
+        self == Verdict::All || fresh.contains(&host_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain_core::HostTypes;
+
+    use super::*;
+
+    #[test]
+    fn without_force_the_mode_and_the_evidence_decide() {
+        let gate = |mode| Gate { mode, max_removal_share: 0.5 };
+        let lost = Some(Evidence::NoRows);
+        assert_eq!(gate(ConvergenceGate::Off).judge(lost, Force::No), Verdict::All);
+        assert_eq!(gate(ConvergenceGate::OnLoss).judge(None, Force::No), Verdict::All);
+        assert_eq!(gate(ConvergenceGate::OnLoss).judge(lost, Force::No), Verdict::OnlyFresh);
+        assert_eq!(gate(ConvergenceGate::Always).judge(None, Force::No), Verdict::OnlyFresh);
+        assert_eq!(gate(ConvergenceGate::Always).judge(lost, Force::Yes), Verdict::All);
+    }
+
+    #[test]
+    fn a_share_counts_from_ten_routes_of_one_host_type_up() {
+        let gate = Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 };
+        let host_types = HostTypes::default();
+        let (one, two) = (host_types.intern(b"one").unwrap(), host_types.intern(b"two").unwrap());
+        let is_loss = |missing: &[_], confirmed: &[_]| {
+            gate.is_loss(&missing.iter().copied().collect(), &confirmed.iter().copied().collect())
+        };
+        assert!(!is_loss(&[(one, 9)], &[]));
+        assert!(!is_loss(&[(one, 5)], &[(one, 5)]));
+        assert!(is_loss(&[(one, 6)], &[(one, 4)]));
+        assert!(is_loss(&[(one, 10)], &[(two, 1000)]));
+        assert!(!is_loss(&[], &[(two, 1000)]));
+    }
+}

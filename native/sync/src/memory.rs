@@ -1,0 +1,58 @@
+//! What must be known of a table's routes to follow the database further.
+//!
+//! It outlives the thread: the next one goes on from here. It is about the routes of one epoch of the
+//! table; whoever finds another epoch forgets it all.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain_core::{Epoch, HostTypeId};
+use domain_store::{Identity, Moment, Signal};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::cursor::Cursor;
+use crate::gate::Evidence;
+
+/// A place beside the table for one follower at a time, with what it has to remember: the next one
+/// sits down when the last one has gone, and finds its memory.
+#[derive(Clone, Default)]
+pub struct Seat(Arc<Mutex<Memory>>);
+
+/// How often one who waits for the seat looks whether it was told to stop.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Seat {
+    /// Sits down when the last one has gone; never, when told to stop before.
+    pub(crate) fn take(&self, signal: &Signal) -> Option<MutexGuard<'_, Memory>> {
+        while !signal.is_stopped() {
+            let seated = self.0.try_lock_for(LOOK);
+            if seated.is_some() {
+                return seated;
+            }
+        }
+        None
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    /// The epoch of the table whose routes this is about.
+    pub(crate) epoch: Option<Epoch>,
+    /// Up to where they were followed; nothing before the first load.
+    pub(crate) cursor: Option<Cursor>,
+    /// The database that they are from, where it tells.
+    pub(crate) identity: Option<Identity>,
+    /// Why the database is believed to have lost data, until nothing is kept any more.
+    pub(crate) loss: Option<Evidence>,
+    /// How many routes are kept that the database does not have, by host type.
+    pub(crate) kept: HashMap<HostTypeId, u64>,
+    /// The log at earlier moments, the oldest first, for pruning.
+    pub(crate) moments: VecDeque<Moment>,
+}
+
+impl Memory {
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept.values().sum()
+    }
+}

@@ -1,0 +1,210 @@
+//! What a pass works with, and the rules by which it knows what to do next.
+
+use std::time::{Duration, Instant};
+
+use domain_core::{Epoch, Progress, Table};
+use domain_store::{Identity, Store};
+
+use crate::clean::Cleaning;
+use crate::cursor::LogFault;
+use crate::desk::{Desk, Halt};
+use crate::gate::Gate;
+use crate::memory::Memory;
+use crate::timer::Timer;
+use crate::{Evidence, Report, State};
+
+/// How a follower goes about its work.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// It looks at the database at least so often.
+    pub poll_interval: Duration,
+    /// It compares everything at least so often.
+    pub converge_interval: Duration,
+    /// What a comparison may remove.
+    pub gate: Gate,
+    /// When events are old.
+    pub cleaning: Cleaning,
+}
+
+/// Why the whole table is compared with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing was loaded yet.
+    Cold,
+    /// The service was restarted to that end.
+    Reset,
+    /// Events that were not seen yet may be gone.
+    LogTruncated,
+    /// The log had been empty, and begins with a large id.
+    LogBegun,
+    /// The log's ids ran backwards, or the last event that was followed is not there.
+    LogBackwards,
+    /// It is another database, or another timeline, than before.
+    OtherDatabase,
+    /// More ids were missing from the log than are remembered.
+    ManyHoles,
+    /// Somebody asked for it.
+    Asked,
+    /// A host type of which routes were kept is fresh now.
+    Fresh,
+    /// It was time.
+    Periodic,
+}
+
+impl From<LogFault> for Reason {
+    fn from(fault: LogFault) -> Self {
+        match fault {
+            LogFault::Truncated => Reason::LogTruncated,
+            LogFault::Begun => Reason::LogBegun,
+            LogFault::Backwards => Reason::LogBackwards,
+        }
+    }
+}
+
+impl Reason {
+    /// What becomes of the cursor.
+    pub(crate) fn log(self) -> LogState {
+        match self {
+            Reason::Reset | Reason::ManyHoles | Reason::Asked | Reason::Fresh | Reason::Periodic => LogState::Followed,
+            Reason::LogTruncated | Reason::LogBegun => LogState::Shortened,
+            Reason::Cold | Reason::LogBackwards | Reason::OtherDatabase => LogState::Lost,
+        }
+    }
+
+    /// What it says about a database that lost data.
+    pub(crate) fn evidence(self) -> Option<Evidence> {
+        match self {
+            Reason::LogBackwards => Some(Evidence::IdsBackwards),
+            Reason::OtherDatabase => Some(Evidence::OtherDatabase),
+            _ => None,
+        }
+    }
+}
+
+/// What a comparison finds of the log that was followed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogState {
+    /// All of it.
+    Followed,
+    /// Its beginning is gone, and what was not seen with it.
+    Shortened,
+    /// Another one: only what comes from now on can be followed.
+    Lost,
+}
+
+/// A follower at work: everything but the thread and the connection.
+pub(crate) struct Work<'a> {
+    pub(crate) desk: &'a mut Desk,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) table: &'a Table,
+    pub(crate) options: &'a Options,
+    /// What the database is called that this thread is connected to.
+    identity: Option<Identity>,
+    /// The comparison that is to be made; it stays until it was.
+    wanted: Option<Reason>,
+    pub(crate) poll: Timer,
+    pub(crate) converge: Timer,
+    pub(crate) clean: Timer,
+    pub(crate) may_clean: crate::clean::MayClean,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(
+        desk: &'a mut Desk,
+        memory: &'a mut Memory,
+        table: &'a Table,
+        options: &'a Options,
+        now: Instant,
+    ) -> Work<'a> {
+        Work {
+            desk,
+            memory,
+            table,
+            options,
+            identity: None,
+            wanted: None,
+            poll: Timer::new(options.poll_interval, now),
+            converge: Timer::new(options.converge_interval, now),
+            clean: Timer::due_now(options.cleaning.interval, now),
+            may_clean: Default::default(),
+        }
+    }
+
+    /// Learns which database a new connection leads to.
+    pub(crate) fn meet(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
+        self.identity = store.identity()?;
+        if let Some(cursor) = &mut self.memory.cursor {
+            cursor.holes.look_anew();
+        }
+        Ok(())
+    }
+
+    /// How long there is nothing to do, if nobody says otherwise.
+    pub(crate) fn idle_time(&self, now: Instant) -> Duration {
+        [&self.poll, &self.converge, &self.clean].map(|timer| timer.left(now)).into_iter().min().unwrap_or_default()
+    }
+
+    pub(crate) fn want(&mut self, reason: Reason) {
+        self.wanted = Some(reason);
+    }
+
+    /// The comparison that has to come before anything else, if any: without it there is no log to follow.
+    pub(crate) fn due_first(&mut self, epoch: Epoch, progress: Progress) -> Option<Reason> {
+        if self.memory.epoch.replace(epoch) != Some(epoch) {
+            // Other rules may hold now.
+            self.desk.complaints.forget();
+            if progress != Progress::Reset {
+                // These were about routes that are gone.
+                self.memory.cursor = None;
+                self.memory.loss = None;
+                self.memory.kept.clear();
+                self.memory.identity = None;
+            }
+        }
+        match (progress, &self.memory.cursor) {
+            (Progress::Unloaded, _) | (_, None) => return Some(Reason::Cold),
+            (Progress::Reset, _) => self.want(Reason::Reset),
+            _ => (),
+        }
+        if let (Some(before), Some(present)) = (&self.memory.identity, &self.identity)
+            && before != present
+        {
+            let (before, now) = (before.0.clone(), present.0.clone());
+            if self.wanted != Some(Reason::OtherDatabase) {
+                self.desk.report(Report::OtherDatabase { before, now });
+            }
+            self.want(Reason::OtherDatabase);
+        }
+        self.wanted.filter(|reason| *reason == Reason::Reset || reason.log() != LogState::Followed)
+    }
+
+    /// The comparison that is due once the log was followed to its end.
+    pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Reason>, Halt> {
+        if self.converge.take_due(now) && self.wanted.is_none() {
+            self.want(Reason::Periodic);
+        }
+        if self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow()) {
+            self.want(Reason::ManyHoles);
+        }
+        if self.memory.kept() > 0 && store.fresh()?.iter().any(|host_type| self.memory.kept.contains_key(host_type)) {
+            self.want(Reason::Fresh);
+        }
+        if self.desk.asked_to_converge().is_some() {
+            self.want(Reason::Asked);
+        }
+        Ok(self.wanted)
+    }
+
+    /// The comparison that was wanted is made.
+    pub(crate) fn converged(&mut self, now: Instant) {
+        self.wanted = None;
+        self.converge.start(now);
+        self.memory.identity = self.identity.clone();
+        let kept = self.memory.kept();
+        self.desk.status(|status| status.kept = kept);
+    }
+
+    pub(crate) fn enter(&self, state: State) {
+        self.desk.status(|status| status.enter(state));
+    }
+}
