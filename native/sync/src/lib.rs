@@ -27,7 +27,7 @@ mod owner;
 mod pass;
 mod report;
 // No caller yet.
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod snapshot;
 mod status;
 

@@ -1,8 +1,14 @@
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
+use domain_core::DomainName;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::reader::{AHEAD, Frame, parse};
 use super::*;
 
 const DATABASE: &str = "postgres://db/domains";
