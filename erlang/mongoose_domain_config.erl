@@ -9,7 +9,7 @@
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
--export([read/0, unknown_keys/0, database_url/1]).
+-export([read/0, unknown_keys/0, database_url/1, snapshot_file/1]).
 -export([repeated_operations/0, visibility_timeout/0]).
 
 -export_type([t/0, service/0, problem/0]).
@@ -21,10 +21,16 @@
     repeated_operations := ok | error,
     service_domain_db := service() | disabled
 }.
-%% Times in milliseconds, but for the two that MongooseIM gives in seconds.
+%% Times in milliseconds, but for the two that MongooseIM gives in seconds and snapshot_max_age.
 -type service() :: #{
     database := database(),
     poll_interval := pos_integer(),
+    converge_interval := pos_integer(),
+    convergence_gate := off | on_loss | always,
+    max_removal_share := float(),
+    warm_start := boolean(),
+    snapshot_interval := pos_integer(),
+    snapshot_max_age := pos_integer(),
     event_cleaning_interval := pos_integer(),
     event_max_age := pos_integer(),
     pool_size := pos_integer(),
@@ -87,6 +93,16 @@ database_url({file, Path}) ->
 database_url(Url) ->
     url(Url, ?NOT_SHOWN).
 
+%% @doc Where a node keeps its routes for a start without the database, if it does.
+-spec snapshot_file(t()) -> binary() | undefined.
+snapshot_file(#{data_dir := Dir, service_domain_db := #{warm_start := true}}) when Dir =/= undefined ->
+    filename_bytes(filename:join(Dir, "routes.snapshot"));
+snapshot_file(_Config) ->
+    undefined.
+
+filename_bytes(Name) when is_binary(Name) -> Name;
+filename_bytes(Name) -> unicode:characters_to_binary(Name, unicode, file:native_name_encoding()).
+
 url(Text, Shown) ->
     try unicode:characters_to_binary(Text) of
         Url when is_binary(Url), Url =/= <<>> -> {ok, Url};
@@ -105,7 +121,8 @@ defaults() ->
     [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok}, {service_domain_db, disabled}].
 
 service_defaults() ->
-    #{poll_interval => 30000, event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4,
+    #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
+      warm_start => true, snapshot_interval => 300000, snapshot_max_age => 604800, event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4,
       queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
       removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
 
@@ -136,11 +153,14 @@ check(service_domain_db, #{database := Database} = Options) ->
     check_database(Database),
     Defaults = service_defaults(),
     maps:foreach(fun check_option/2, maps:remove(database, Options)),
-    maps:merge(Defaults, Options);
+    float_share(maps:merge(Defaults, Options));
 check(service_domain_db, Options) when is_map(Options) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
 check(service_domain_db, Value) ->
     wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database").
+
+%% A share may be written as 0 or 1.
+float_share(#{max_removal_share := Share} = Options) -> Options#{max_removal_share := float(Share)}.
 
 host({_Domain, _HostType} = Pair) -> Pair;
 host(Domain) when is_binary(Domain) -> {Domain, Domain};
@@ -156,6 +176,14 @@ check_database(_Other) ->
     Expected = "\"postgres://...\", \"sqlite:FILE\", {env, \"NAME\"} or {file, \"PATH\"}",
     wrong([service_domain_db, database], ?NOT_SHOWN, Expected).
 
+check_option(convergence_gate, Value) ->
+    lists:member(Value, [off, on_loss, always])
+        orelse wrong([service_domain_db, convergence_gate], shown(Value), "off, on_loss or always");
+check_option(max_removal_share, Value) ->
+    is_number(Value) andalso Value >= 0 andalso Value =< 1
+        orelse wrong([service_domain_db, max_removal_share], shown(Value), "a number from 0 to 1");
+check_option(warm_start, Value) ->
+    is_boolean(Value) orelse wrong([service_domain_db, warm_start], shown(Value), "true or false");
 check_option(Key, Value) ->
     case service_defaults() of
         #{Key := _} ->

@@ -124,6 +124,11 @@ get_all_dynamic() ->
 get_all_outdated(Source) ->
     list({outdated, Source}).
 
+%% @doc The dynamic pairs that the database did not have when the table was last compared with it.
+-spec get_all_kept() -> [pair()].
+get_all_kept() ->
+    list(kept).
+
 %% @doc Static and dynamic domains of a host type, all in one list; none for an unknown one.
 -spec get_domains_by_host_type(host_type()) -> [domain()].
 get_domains_by_host_type(HostType) ->

@@ -12,7 +12,7 @@
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operation/4]).
 
--export_type([answer/0, select/0, follower/0, times/0, workers/0, request/0, choice/0]).
+-export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
 -export_type([status/0, settings/0, removal/0]).
 
 -nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
@@ -25,16 +25,25 @@
 %% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on; 0, where
 %% there is none, while the table is closed.
 -type answer() :: non_neg_integer().
--type select() :: all | static | dynamic | {host_type, binary()} | {outdated, pos_integer()}.
+-type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, pos_integer()}.
 -opaque follower() :: reference().
-%% Milliseconds. More keys do no harm.
--type times() :: #{
+%% Milliseconds, but for the three that are seconds. More keys do no harm.
+-type follower_options() :: #{
     poll_interval := pos_integer(),
+    converge_interval := pos_integer(),
+    convergence_gate := off | on_loss | always,
+    max_removal_share := float(),
+    event_cleaning_interval := Seconds :: pos_integer(),
+    event_max_age := Seconds :: pos_integer(),
+    snapshot_file := binary() | undefined,
+    snapshot_interval := pos_integer(),
+    snapshot_max_age := Seconds :: pos_integer(),
     connect_timeout := pos_integer(),
     statement_timeout := pos_integer(),
     lock_timeout := pos_integer(),
     atom() => term()
 }.
+-type order() :: check | proceed | stop | {sync, Ticket :: non_neg_integer()} | {converge, Ticket :: non_neg_integer(), gated | force}.
 -opaque workers() :: reference().
 -type status() :: enabled | disabled | deleting | {unknown, integer()}.
 -type settings() :: {HostType :: binary(), status()}.
@@ -120,10 +129,10 @@ page(_Select, _From, _Limit) -> ?STUB.
 -spec counts() -> {Static :: non_neg_integer(), Dynamic :: non_neg_integer()}.
 counts() -> ?STUB.
 
--spec follower_start(binary(), times()) -> {ok, follower()} | {error, binary()}.
-follower_start(_Url, _Times) -> ?STUB.
+-spec follower_start(binary(), follower_options()) -> {ok, follower()} | {error, binary()}.
+follower_start(_Url, _Options) -> ?STUB.
 
--spec follower_tell(follower(), check | proceed | stop | {sync, non_neg_integer()}) -> ok.
+-spec follower_tell(follower(), order()) -> ok.
 follower_tell(_Follower, _Order) -> ?STUB.
 
 -spec follower_status(follower()) -> map().

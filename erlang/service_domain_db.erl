@@ -6,14 +6,20 @@
 %%
 %% The thread asks this process before it changes the table, so while this process is suspended
 %% (sys:suspend/1) nothing is applied, and when it dies the thread ends. Its successor goes on where
-%% the thread was; only restart/0 loads everything again.
+%% the thread was.
 %%
-%% While the database is away, lookups answer from the table as it is, and the thread tries again
+%% Now and then, and whenever the log of events is not the one that was followed, the whole table is
+%% compared with the database and repaired. What the database lacks is then removed, unless there is
+%% evidence that the database lost data: see mongoose_domain_freshness.
+%%
+%% With a `data_dir' the routes are written to a file, from which a node serves that starts while the
+%% database is away. While the database is away, lookups answer from the table as it is, and the thread tries again
 %% with growing pauses. That is logged when it begins and when it ends.
 -module(service_domain_db).
 -behaviour(gen_server).
 
 -export([start_link/0, enabled/0, restart/0, status/0]).
+-export([converge/0, converge/1, kept/0]).
 -export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, ping/1]).
 -export([scope/0]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
@@ -30,11 +36,14 @@
 -define(FIRST_PAUSE, 100).
 -define(LONGEST_PAUSE, 10000).
 
+-type repairs() :: #{added | changed | removed | kept := non_neg_integer()}.
+-export_type([repairs/0]).
+
 -define(HAS_ENDED, {error, <<"the follower has ended and will be started again">>}).
 
 -record(state, {
     follower :: mongoose_domain_nif:follower() | undefined,
-    %% Callers of sync_local/0 who wait for an answer.
+    %% Callers of sync_local/0 and converge/0 who wait for an answer.
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
     next_ticket = 0 :: non_neg_integer(),
     pause = ?FIRST_PAUSE :: pos_integer()
@@ -50,17 +59,20 @@ start_link() ->
 enabled() ->
     application:get_env(mongoose_domain, service_domain_db, disabled) =/= disabled.
 
-%% @doc Ends this process; its successor loads everything again, and what that load does not bring
-%% is removed from the table.
+%% @doc Ends this process; its successor compares everything, and what the database lacks is removed
+%% from the table, as far as `convergence_gate' lets it.
 -spec restart() -> ok.
 restart() ->
     gen_server:cast(?MODULE, restart).
 
-%% @doc What the service is doing. `state' is connecting, loading, following, away (the database does
-%% not answer), ended (the thread panicked and will be started again) or not_running. `cursor' is the
-%% id of the last event that the table shows, `lag' how many ids the newest one was ahead when the
-%% thread last looked. `since', `current_at' (when the table was last found current) and
-%% `last_error_at' are milliseconds since 1970; what is not known is undefined.
+%% @doc What the service is doing. `state' is connecting, loading, converging, following, away (the
+%% database does not answer), ended (the thread panicked and will be started again) or not_running.
+%% `cursor' is the id of the last event that the table shows, `lag' how many ids the newest one was ahead
+%% when the thread last looked, `lag_seconds' for how long the table may have been out of date.
+%% `open_holes' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
+%% stay that the database does not have, `stale' whether all is from a file and the database did not
+%% answer yet. `since', `current_at' (when the table was last found current) and `last_error_at' are
+%% milliseconds since 1970; what is not known is undefined.
 -spec status() -> #{state := atom(), atom() => term()}.
 status() ->
     case whereis(?MODULE) of
@@ -91,6 +103,24 @@ sync_local() ->
 -spec sync_local(timeout()) -> ok | {error, binary()}.
 sync_local(Timeout) ->
     gen_server:call(?MODULE, sync, Timeout).
+
+%% @doc Compares the whole table with the database now and repairs it. Answers how many domains were added,
+%% got another host type, and were removed, and how many stayed that the database does not have.
+-spec converge() -> {ok, repairs()} | {error, binary()}.
+converge() ->
+    converge(gated).
+
+%% @doc The same; with force, whatever the database lacks is removed, fresh or not. Waits as long as it
+%% takes, or until the database is found to be away.
+-spec converge(gated | force) -> {ok, repairs()} | {error, binary()}.
+converge(How) when How =:= gated; How =:= force ->
+    gen_server:call(?MODULE, {converge, How}, infinity).
+
+%% @doc The routes that stay although the database did not have them when everything was compared last, all in
+%% one list.
+-spec kept() -> [mongoose_domain_core:pair()].
+kept() ->
+    mongoose_domain_core:get_all_kept().
 
 %% @doc Whether the service of a node answers.
 -spec ping(node()) -> pong | {error, term()}.
@@ -132,11 +162,10 @@ handle_call(status, _From, #state{follower = undefined} = State) ->
     {reply, #{state => ended}, State};
 handle_call(status, _From, #state{follower = Follower} = State) ->
     {reply, mongoose_domain_nif:follower_status(Follower), State};
-handle_call(sync, _From, #state{follower = undefined} = State) ->
-    {reply, ?HAS_ENDED, State};
-handle_call(sync, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, {sync, Ticket}),
-    {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}};
+handle_call(sync, From, State) ->
+    ask(fun(Ticket) -> {sync, Ticket} end, From, State);
+handle_call({converge, How}, From, State) ->
+    ask(fun(Ticket) -> {converge, Ticket, How} end, From, State);
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, State}.
@@ -174,6 +203,12 @@ terminate(_Reason, State) ->
     _ = end_follower(State),
     ok.
 
+ask(_Order, _From, #state{follower = undefined} = State) ->
+    {reply, ?HAS_ENDED, State};
+ask(Order, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
+    ok = mongoose_domain_nif:follower_tell(Follower, Order(Ticket)),
+    {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}}.
+
 handle_follower(_Late, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_follower(ask, #state{follower = Follower} = State) ->
@@ -182,7 +217,7 @@ handle_follower(ask, #state{follower = Follower} = State) ->
 handle_follower({reports, Reports}, State) ->
     lists:foreach(fun log/1, Reports),
     {noreply, State#state{pause = ?FIRST_PAUSE}};
-handle_follower({synced, Ticket, Result}, #state{waiting = Waiting} = State) ->
+handle_follower({answer, Ticket, Result}, #state{waiting = Waiting} = State) ->
     {From, Others} = maps:take(Ticket, Waiting),
     gen_server:reply(From, Result),
     {noreply, State#state{waiting = Others}};
@@ -198,9 +233,9 @@ log({Level, Report}) ->
 
 start_follower() ->
     case mongoose_domain_config:read() of
-        {ok, #{service_domain_db := #{database := Database} = Options}} ->
+        {ok, #{service_domain_db := #{database := Database} = Options} = Config} ->
             case mongoose_domain_config:database_url(Database) of
-                {ok, Url} -> start_follower(Url, Options);
+                {ok, Url} -> start_follower(Url, Options#{snapshot_file => mongoose_domain_config:snapshot_file(Config)});
                 {error, Problem} -> {error, Problem}
             end;
         {ok, #{service_domain_db := disabled}} ->

@@ -28,6 +28,8 @@ pub enum Select {
     /// Dynamic ones that a source before this one brought: a later load that broke off may have
     /// confirmed some of the others.
     Older(Source),
+    /// Dynamic ones that this source or one after it brought.
+    Since(Source),
 }
 
 impl Select {
@@ -37,6 +39,7 @@ impl Select {
             (Select::HostType(wanted), _) => entry.host_type() == wanted,
             (Select::Outdated(current), Origin::Dynamic(source)) => source != current,
             (Select::Older(current), Origin::Dynamic(source)) => source < current,
+            (Select::Since(current), Origin::Dynamic(source)) => source >= current,
             _ => false,
         }
     }

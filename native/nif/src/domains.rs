@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use domain_core::{
-    DomainName, HostTypeId, InsertError, Inserted, IsStatic, Position, Select as Selection, Source, StaticPair,
+    DomainName, HostTypeId, InsertError, Inserted, IsStatic, Position, Progress, Select as Selection, Source,
+    StaticPair,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
@@ -98,6 +99,8 @@ enum Select<'a> {
     Dynamic,
     HostType(Binary<'a>),
     Outdated(u32),
+    /// What the database did not have when everything was compared last.
+    Kept,
 }
 
 /// `{Next, [{Domain, Answer}]}`; `Next` is where to go on, or `done`.
@@ -109,7 +112,11 @@ fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<
         Select::Dynamic => Selection::Dynamic,
         Select::HostType(name) => match host_type_of(&name) {
             Some(id) => Selection::HostType(id),
-            None => return Ok((atoms::done(), Vec::<Term>::new()).encode(env)),
+            None => return Ok(no_page(env)),
+        },
+        Select::Kept => match table().progress().1 {
+            Progress::Following { source } => Selection::Older(source),
+            Progress::Closed | Progress::Unloaded | Progress::Reset => return Ok(no_page(env)),
         },
         Select::Outdated(source) => Selection::Outdated(Source(NonZeroU32::new(source).ok_or(Error::BadArg)?)),
     };
@@ -117,6 +124,10 @@ fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<
     let domains: Vec<_> = page.iter().map(|(name, host_type)| (binary(env, name), answer(host_type))).collect();
     let next = page.next.map_or(atoms::done().encode(env), |next| next.to_number().encode(env));
     Ok((next, domains).encode(env))
+}
+
+fn no_page(env: Env) -> Term {
+    (atoms::done(), Vec::<Term>::new()).encode(env)
 }
 
 /// How many domains are static, and how many dynamic.

@@ -1,21 +1,26 @@
 //! The follower's thread, seen from the process that owns it.
 //!
 //! The thread's messages are `{domain_follower, Message}`: `ask` (the answer is to tell it
-//! `proceed`), `{reports, [{Level, Report}]}`, `{synced, Ticket, ok | {error, Text}}` and, the last
-//! one, `{ended, stopped | {panicked, Text}}`.
+//! `proceed`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | {ok, Repairs} | {error, Text}}`
+//! and, the last one, `{ended, stopped | {panicked, Text}}`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use domain_store::{Database, Timeouts};
-use domain_sync::{Ended, Follower, Leave, Owner, Report, Seat, Ticket};
+use domain_sync::{
+    Answer, Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Report, Seat, Ticket,
+    WarmStart,
+};
 use rustler::{
-    Atom, Binary, Encoder, Env, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, OwnedEnv, Resource, ResourceArc,
-    Term,
+    Atom, Binary, Encoder, Env, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv, Resource,
+    ResourceArc, Term,
 };
 
 use crate::table;
-use crate::terms::{atoms, binary, error_term, fields_term, report_term};
+use crate::terms::{Maybe, atoms, binary, error_term, fields_term, report_term};
 
 /// Ends the thread when the process that started it dies.
 struct Handle(Follower);
@@ -51,10 +56,15 @@ impl Owner for Process {
         });
     }
 
-    fn answer(&mut self, Ticket(ticket): Ticket, result: Result<(), String>) {
+    fn answer(&mut self, Ticket(ticket): Ticket, result: Result<Answer, String>) {
         self.send(|env| {
-            let result = result.map_or_else(|error| error_term(env, error), |()| atoms::ok().encode(env));
-            (atoms::synced(), ticket, result).encode(env)
+            let result = match result {
+                Ok(Answer::Synced) => atoms::ok().encode(env),
+                // All names are Latin-1, so none fails to become an atom.
+                Ok(Answer::Converged(repairs)) => (atoms::ok(), fields_term(env, repairs.to_fields()).ok()).encode(env),
+                Err(error) => error_term(env, error),
+            };
+            (atoms::answer(), ticket, result).encode(env)
         });
     }
 
@@ -66,35 +76,81 @@ impl Owner for Process {
     }
 }
 
-/// Milliseconds.
+/// Times in milliseconds, but for those that MongooseIM gives in seconds.
 #[derive(NifMap)]
-struct Times {
+#[rustler(decode)]
+struct Settled<'a> {
     poll_interval: u64,
+    converge_interval: u64,
+    convergence_gate: Mode,
+    max_removal_share: f64,
+    event_cleaning_interval: u64,
+    event_max_age: u64,
+    /// The file to serve from while the database is away at start.
+    snapshot_file: Maybe<Binary<'a>>,
+    snapshot_interval: u64,
+    snapshot_max_age: u64,
     connect_timeout: u64,
     statement_timeout: u64,
     lock_timeout: u64,
 }
 
+#[derive(NifUnitEnum, Clone, Copy)]
+enum Mode {
+    Off,
+    OnLoss,
+    Always,
+}
+
+impl Settled<'_> {
+    fn options(&self) -> Options {
+        let mode = match self.convergence_gate {
+            Mode::Off => ConvergenceGate::Off,
+            Mode::OnLoss => ConvergenceGate::OnLoss,
+            Mode::Always => ConvergenceGate::Always,
+        };
+        let warm_start = self.snapshot_file.0.as_ref().map(|file| WarmStart {
+            // A file's name is bytes.
+            file: OsStr::from_bytes(file).into(),
+            interval: Duration::from_millis(self.snapshot_interval),
+            max_age: Duration::from_secs(self.snapshot_max_age),
+        });
+        Options {
+            poll_interval: Duration::from_millis(self.poll_interval),
+            converge_interval: Duration::from_millis(self.converge_interval),
+            gate: Gate { mode, max_removal_share: self.max_removal_share },
+            cleaning: Cleaning {
+                interval: Duration::from_secs(self.event_cleaning_interval),
+                max_age: Duration::from_secs(self.event_max_age),
+            },
+            warm_start,
+        }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let [connect, statement, lock] =
+            [self.connect_timeout, self.statement_timeout, self.lock_timeout].map(Duration::from_millis);
+        Timeouts { connect, statement, lock }
+    }
+}
+
 /// Starts a thread for the calling process. Reads the files that the URL names, hence the dirty
 /// scheduler.
 #[rustler::nif(schedule = "DirtyIo")]
-fn follower_start<'a>(env: Env<'a>, url: Binary, times: Times) -> Term<'a> {
-    match start(env, &url, times) {
+fn follower_start<'a>(env: Env<'a>, url: Binary, settled: Settled) -> Term<'a> {
+    match start(env, &url, &settled) {
         Ok(handle) => (atoms::ok(), handle).encode(env),
         Err(error) => error_term(env, error),
     }
 }
 
-fn start(env: Env, url: &[u8], times: Times) -> Result<ResourceArc<Handle>, String> {
+fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>, String> {
     static SEAT: OnceLock<Seat> = OnceLock::new();
-    let [poll, connect, statement, lock] =
-        [times.poll_interval, times.connect_timeout, times.statement_timeout, times.lock_timeout]
-            .map(Duration::from_millis);
     let url = std::str::from_utf8(url).map_err(|_| "the database URL is not UTF-8")?;
-    let database = Database::parse(url, Timeouts { connect, statement, lock }).map_err(|error| error.to_string())?;
+    let database = Database::parse(url, settled.timeouts()).map_err(|error| error.to_string())?;
     let owner = env.pid();
     let seat = SEAT.get_or_init(Seat::default).clone();
-    let follower = Follower::start(table().clone(), seat, database, poll, Box::new(Process(owner)))
+    let follower = Follower::start(table().clone(), seat, database, settled.options(), Box::new(Process(owner)))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let handle = ResourceArc::new(Handle(follower));
     if handle.monitor(Some(env), &owner).is_none() {
@@ -109,6 +165,13 @@ enum Order {
     Proceed,
     Stop,
     Sync(u64),
+    Converge(u64, How),
+}
+
+#[derive(NifUnitEnum)]
+enum How {
+    Gated,
+    Force,
 }
 
 #[rustler::nif]
@@ -118,6 +181,8 @@ fn follower_tell(handle: ResourceArc<Handle>, order: Order) -> Atom {
         Order::Proceed => handle.0.proceed(),
         Order::Stop => handle.0.stop(),
         Order::Sync(ticket) => handle.0.sync(Ticket(ticket)),
+        Order::Converge(ticket, How::Gated) => handle.0.converge(Ticket(ticket), Force::No),
+        Order::Converge(ticket, How::Force) => handle.0.converge(Ticket(ticket), Force::Yes),
     }
     atoms::ok()
 }

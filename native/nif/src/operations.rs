@@ -12,13 +12,13 @@ use domain_store::{
     Status, Switch, Switched, Timeouts,
 };
 use rustler::{
-    Atom, Binary, Decoder, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum,
-    OwnedEnv, Resource, ResourceArc, Term,
+    Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
+    Resource, ResourceArc, Term,
 };
 
 use crate::domains::host_type_of;
 use crate::table;
-use crate::terms::{atoms, binary, error_term};
+use crate::terms::{Maybe, atoms, binary, error_term};
 
 /// Ends the workers when the process that started them dies.
 struct Handle(Workers);
@@ -92,19 +92,6 @@ struct Choice<'a> {
     host_type: Maybe<Binary<'a>>,
     status: Maybe<i16>,
     prefix: Maybe<Binary<'a>>,
-}
-
-/// A value, or `undefined`.
-struct Maybe<T>(Option<T>);
-
-impl<'a, T: Decoder<'a>> Decoder<'a> for Maybe<T> {
-    fn decode(term: Term<'a>) -> NifResult<Self> {
-        if term == atoms::undefined().to_term(term.get_env()) {
-            Ok(Maybe(None))
-        } else {
-            Ok(Maybe(Some(term.decode()?)))
-        }
-    }
 }
 
 #[derive(NifTaggedEnum)]

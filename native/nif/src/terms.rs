@@ -1,7 +1,7 @@
 //! What the other crates' types look like in Erlang.
 
 use domain_sync::{Fields, Report, Value};
-use rustler::{Atom, Encoder, Env, NewBinary, NifResult, Term};
+use rustler::{Atom, Decoder, Encoder, Env, NewBinary, NifResult, Term};
 
 pub(crate) mod atoms {
     rustler::atoms! {
@@ -10,7 +10,20 @@ pub(crate) mod atoms {
         domain_operation, overloaded, failed, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
         lost, disabled, enabled, deleting, unknown, running, orphaned,
-        domain_follower, ask, reports, synced, ended, stopped, panicked,
+        domain_follower, ask, reports, answer, ended, stopped, panicked,
+    }
+}
+
+/// A value, or `undefined`.
+pub(crate) struct Maybe<T>(pub(crate) Option<T>);
+
+impl<'a, T: Decoder<'a>> Decoder<'a> for Maybe<T> {
+    fn decode(term: Term<'a>) -> NifResult<Self> {
+        if term == atoms::undefined().to_term(term.get_env()) {
+            Ok(Maybe(None))
+        } else {
+            Ok(Maybe(Some(term.decode()?)))
+        }
     }
 }
 

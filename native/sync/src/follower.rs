@@ -43,7 +43,10 @@ impl Follower {
             let signal = desk.shared.signal.clone();
             let how = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(mut memory) = seat.take(&signal) {
-                    run(&mut Work::new(&mut desk, &mut memory, &table, &options, Instant::now()), &database);
+                    let mut work = Work::new(&mut desk, &mut memory, &table, &options, Instant::now());
+                    work.warm_up(database.description());
+                    run(&mut work, &database);
+                    work.save_at_end(database.description());
                 }
             }));
             desk.flush();
@@ -119,6 +122,7 @@ fn follow(work: &mut Work<'_>, database: &Database, backoff: &mut Backoff, away:
     loop {
         work.desk.take_tickets();
         let repairs = work.pass(&mut *store, Instant::now())?;
+        work.save(database.description(), Instant::now());
         backoff.reset();
         if std::mem::take(away) {
             work.desk.report(Report::Back);

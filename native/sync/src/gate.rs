@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use domain_core::HostTypeId;
+use serde::{Deserialize, Serialize};
 
 /// When a comparison asks for freshness before it removes a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct Gate {
 const ENOUGH: u64 = 10;
 
 /// What speaks for a database that lost data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {
     /// The ids of events ran backwards, or the last event that was followed is not there.
     IdsBackwards,

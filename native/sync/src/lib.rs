@@ -21,6 +21,8 @@
 //! | [`report`](Report) | what the thread has to say |
 //! | [`status`](Status) | what it is doing |
 //! | [`log`](Fields) | what reports and the status look like outside |
+//! | [`warm`](WarmStart) | serving from a file while the database is away at start |
+//! | `snapshot` | that file |
 //! | `backoff`, `timer` | how long to rest after a failure; what is due every so often |
 
 mod backoff;
@@ -38,8 +40,10 @@ mod memory;
 mod owner;
 mod pass;
 mod report;
+mod snapshot;
 mod status;
 mod timer;
+mod warm;
 mod work;
 
 pub use clean::Cleaning;
@@ -52,4 +56,5 @@ pub use memory::Seat;
 pub use owner::{Answer, Ended, Leave, Owner};
 pub use report::{Complaint, Report};
 pub use status::{State, Status};
+pub use warm::WarmStart;
 pub use work::{Options, Reason};

@@ -105,6 +105,18 @@ impl Report {
                 ];
                 (Level::Warning, "outdated_domains_kept", fields)
             }
+            Report::SnapshotLoaded { count, age } => (
+                Level::Notice,
+                "domain_snapshot_loaded",
+                vec![("count", count_of(*count)), ("age", count_of(age.as_secs()))],
+            ),
+            Report::SnapshotRefused { file, error } => {
+                (Level::Warning, "domain_snapshot_refused", vec![("file", text(file)), ("reason", text(error))])
+            }
+            Report::SnapshotFailed { file, error } => {
+                (Level::Warning, "domain_snapshot_failed", vec![("file", text(file)), ("reason", text(error))])
+            }
+            Report::SnapshotWritten { file } => (Level::Notice, "domain_snapshot_written", vec![("file", text(file))]),
             Report::CleaningFailed { error } => {
                 (Level::Warning, "domain_cleaning_failed", vec![("reason", text(error))])
             }
@@ -139,6 +151,7 @@ impl Reason {
         match self {
             Reason::Cold => "cold",
             Reason::Reset => "restart",
+            Reason::WarmStart => "warm_start",
             Reason::LogTruncated => "log_truncated",
             Reason::LogBegun => "log_begun",
             Reason::LogBackwards => "log_backwards",
@@ -193,6 +206,7 @@ impl Status {
             ("lag_seconds", known(self.lag_time().map(|lag| count_of(lag.as_secs())))),
             ("open_holes", count_of(self.open_holes)),
             ("kept", count_of(self.kept)),
+            ("stale", Value::Word(if self.stale { "true" } else { "false" })),
             ("current_at", known(self.current_at.map(time))),
             ("last_error", known(error.map(|(reason, _)| text(reason)))),
             ("last_error_at", known(error.map(|(_, at)| time(*at)))),

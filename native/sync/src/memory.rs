@@ -47,6 +47,8 @@ pub(crate) struct Memory {
     pub(crate) loss: Option<Evidence>,
     /// How many routes are kept that the database does not have, by host type.
     pub(crate) kept: HashMap<HostTypeId, u64>,
+    /// Whether the routes were ever seen to be current.
+    pub(crate) age: Age,
     /// The log at earlier moments, the oldest first, for pruning.
     pub(crate) moments: VecDeque<Moment>,
 }
@@ -55,4 +57,14 @@ impl Memory {
     pub(crate) fn kept(&self) -> u64 {
         self.kept.values().sum()
     }
+}
+
+/// Whether routes may be as old as the file that they were read from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// They were current once since this node was started.
+    #[default]
+    Seen,
+    /// They are from a file, and the database did not answer yet.
+    Stale,
 }

@@ -12,6 +12,7 @@ use domain_store::{Bounds, Event, Row, Store};
 use crate::cursor::{Cursor, LogFault};
 use crate::desk::Halt;
 use crate::holes::Scope;
+use crate::memory::Age;
 use crate::work::Work;
 use crate::{Complaint, Repairs, Report, State};
 
@@ -132,6 +133,7 @@ impl Work<'_> {
             }
         }
         self.settle(store, epoch, source, scope, heard, &mut tally, now)?;
+        self.memory.age = Age::Seen;
         self.desk.status(|status| status.is_current());
         let Tally { inserts, deletes, skips } = tally;
         if inserts + deletes + skips > 0 {

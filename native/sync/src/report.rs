@@ -73,6 +73,32 @@ pub enum Report {
         /// The host types that are not fresh.
         host_types: Vec<String>,
     },
+    /// Routes are served from a file until the database answers.
+    SnapshotLoaded {
+        /// How many.
+        count: u64,
+        /// How old they are.
+        age: Duration,
+    },
+    /// The file with the routes is of no use.
+    SnapshotRefused {
+        /// The file.
+        file: String,
+        /// Why.
+        error: String,
+    },
+    /// The file with the routes could not be written. Said once, until it works again.
+    SnapshotFailed {
+        /// The file.
+        file: String,
+        /// Why.
+        error: String,
+    },
+    /// The file with the routes could be written again.
+    SnapshotWritten {
+        /// The file.
+        file: String,
+    },
     /// Old events could not be deleted. Said once, until it works again.
     CleaningFailed {
         /// Why.

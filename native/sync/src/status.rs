@@ -25,6 +25,8 @@ pub struct Status {
     pub open_holes: u64,
     /// How many routes stay that the database does not have.
     pub kept: u64,
+    /// Whether the routes are from a file, and the database did not answer yet.
+    pub stale: bool,
     /// The last failure, and when it was.
     pub last_error: Option<(String, SystemTime)>,
     /// How many loads and comparisons it did.
@@ -62,6 +64,7 @@ impl Status {
             current: None,
             open_holes: 0,
             kept: 0,
+            stale: false,
             last_error: None,
             loads: 0,
             events: 0,
@@ -87,6 +90,7 @@ impl Status {
     pub(crate) fn is_current(&mut self) {
         self.current_at = Some(SystemTime::now());
         self.current = Some(Instant::now());
+        self.stale = false;
     }
 
     pub(crate) fn enter(&mut self, state: State) {

@@ -1,16 +1,18 @@
 //! What a pass works with, and the rules by which it knows what to do next.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{Epoch, Progress, Table};
 use domain_store::{Identity, Store};
 
-use crate::clean::Cleaning;
+use crate::clean::{Cleaning, MayClean};
 use crate::cursor::LogFault;
 use crate::desk::{Desk, Halt};
 use crate::gate::Gate;
-use crate::memory::Memory;
+use crate::memory::{Age, Memory};
 use crate::timer::Timer;
+use crate::warm::{Saving, WarmStart};
 use crate::{Evidence, Report, State};
 
 /// How a follower goes about its work.
@@ -24,6 +26,8 @@ pub struct Options {
     pub gate: Gate,
     /// When events are old.
     pub cleaning: Cleaning,
+    /// The file to serve from while the database is away at start.
+    pub warm_start: Option<WarmStart>,
 }
 
 /// Why the whole table is compared with the database.
@@ -33,6 +37,8 @@ pub enum Reason {
     Cold,
     /// The service was restarted to that end.
     Reset,
+    /// The routes are from a file.
+    WarmStart,
     /// Events that were not seen yet may be gone.
     LogTruncated,
     /// The log had been empty, and begins with a large id.
@@ -65,7 +71,12 @@ impl Reason {
     /// What becomes of the cursor.
     pub(crate) fn log(self) -> LogState {
         match self {
-            Reason::Reset | Reason::ManyHoles | Reason::Asked | Reason::Fresh | Reason::Periodic => LogState::Followed,
+            Reason::Reset
+            | Reason::WarmStart
+            | Reason::ManyHoles
+            | Reason::Asked
+            | Reason::Fresh
+            | Reason::Periodic => LogState::Followed,
             Reason::LogTruncated | Reason::LogBegun => LogState::Shortened,
             Reason::Cold | Reason::LogBackwards | Reason::OtherDatabase => LogState::Lost,
         }
@@ -96,7 +107,7 @@ pub(crate) enum LogState {
 pub(crate) struct Work<'a> {
     pub(crate) desk: &'a mut Desk,
     pub(crate) memory: &'a mut Memory,
-    pub(crate) table: &'a Table,
+    pub(crate) table: &'a Arc<Table>,
     pub(crate) options: &'a Options,
     /// What the database is called that this thread is connected to.
     identity: Option<Identity>,
@@ -105,17 +116,20 @@ pub(crate) struct Work<'a> {
     pub(crate) poll: Timer,
     pub(crate) converge: Timer,
     pub(crate) clean: Timer,
-    pub(crate) may_clean: crate::clean::MayClean,
+    pub(crate) may_clean: MayClean,
+    pub(crate) saving: Saving,
 }
 
 impl<'a> Work<'a> {
     pub(crate) fn new(
         desk: &'a mut Desk,
         memory: &'a mut Memory,
-        table: &'a Table,
+        table: &'a Arc<Table>,
         options: &'a Options,
         now: Instant,
     ) -> Work<'a> {
+        let (kept, stale) = (memory.kept(), memory.age == Age::Stale);
+        desk.status(|status| (status.kept, status.stale) = (kept, stale));
         Work {
             desk,
             memory,
@@ -126,7 +140,8 @@ impl<'a> Work<'a> {
             poll: Timer::new(options.poll_interval, now),
             converge: Timer::new(options.converge_interval, now),
             clean: Timer::due_now(options.cleaning.interval, now),
-            may_clean: Default::default(),
+            may_clean: MayClean::default(),
+            saving: Saving::new(options.warm_start.as_ref(), now),
         }
     }
 
@@ -141,7 +156,8 @@ impl<'a> Work<'a> {
 
     /// How long there is nothing to do, if nobody says otherwise.
     pub(crate) fn idle_time(&self, now: Instant) -> Duration {
-        [&self.poll, &self.converge, &self.clean].map(|timer| timer.left(now)).into_iter().min().unwrap_or_default()
+        let timers = [&self.poll, &self.converge, &self.clean].into_iter().chain(self.saving.timer());
+        timers.map(|timer| timer.left(now)).min().unwrap_or_default()
     }
 
     pub(crate) fn want(&mut self, reason: Reason) {

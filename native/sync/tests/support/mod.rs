@@ -1,6 +1,8 @@
 //! A follower on a workbench: a table, an SQLite file that the test writes to, and an owner that
 //! does as it is told and keeps what it hears.
 
+#![allow(dead_code)] // each file of tests uses a part
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use domain_core::{DomainName, Table};
 use domain_store::{Database, Timeouts};
 use domain_sync::{
     Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Repairs, Report, Seat, Ticket,
+    WarmStart,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -92,6 +95,7 @@ impl Bench {
             converge_interval: hour,
             gate: Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 },
             cleaning: Cleaning { interval: hour, max_age: hour },
+            warm_start: None,
         };
         let seat = Seat::default();
         let bench = Bench { table, options, seat, folder, writer, owner, messages, reports, tickets: 0, running };
@@ -262,6 +266,27 @@ impl Bench {
                 Message::Ask | Message::Answer(..) => (),
             }
         }
+    }
+
+    /// Lets the next follower serve from a file, and says where that is.
+    pub fn use_snapshots(&mut self) -> PathBuf {
+        let file = self.folder.path().join("routes.snapshot");
+        let (interval, max_age) = (Duration::from_secs(3600), Duration::from_secs(3600));
+        self.options.warm_start = Some(WarmStart { file: file.clone(), interval, max_age });
+        file
+    }
+
+    /// Ends a follower in an orderly way.
+    pub fn stop(&mut self, follower: &Follower) {
+        follower.stop();
+        self.expect(Message::Ended(Ended::Stopped));
+    }
+
+    /// A new node in the place of the present one: an empty table, and nothing remembered.
+    pub fn crash(&mut self) {
+        self.table = Arc::new(Table::new(2));
+        self.seat = Seat::default();
+        self.open();
     }
 
     fn file(&self) -> PathBuf {
