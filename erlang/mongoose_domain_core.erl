@@ -22,7 +22,7 @@
 -export([start_link/2, resume_link/2, get_start_args/0]).
 -export([get_host_type/1, is_static/1, is_host_type_allowed/1]).
 -export([insert/3, delete/1, nameprep/1]).
--export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_domains_by_host_type/1]).
+-export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_all_kept/0, get_domains_by_host_type/1]).
 -export([page/3, for_each_domain/2, domains_count/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
