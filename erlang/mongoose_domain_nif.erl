@@ -7,15 +7,17 @@
 %% The table that they work on is the VM's only one. It outlives every process.
 -module(mongoose_domain_nif).
 
--export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
+-export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
+-export([check_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operation/4]).
 
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
--export_type([status/0, settings/0, removal/0]).
+-export_type([status/0, settings/0, removal/0, freshness/0]).
 
--nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1, check_domain/1, nameprep/1]).
+-nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
+-nifs([check_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -nifs([operations_start/2, operations_stop/1, operation/4]).
@@ -65,7 +67,10 @@
     | {fail_removal, binary(), Why :: binary()}
     | {take_over_removals, Limit :: pos_integer()}
     | renew_removals
-    | removals.
+    | removals
+    %% A freshness domain is named as a host type may be; 0 is for ever.
+    | {upsert_freshness, binary(), Seconds :: 0..16#FFFFFFFF}
+    | freshness.
 -type removal() :: {
     Domain :: binary(),
     HostType :: binary(),
@@ -74,6 +79,8 @@
     Done :: non_neg_integer(),
     Of :: non_neg_integer()
 }.
+%% Nanoseconds since 1970, and what they meant when they were read.
+-type freshness() :: {binary(), ExpireTime :: integer(), infinity | {in, Seconds :: pos_integer()} | past}.
 
 %% The only configuration is the number of schedulers: the table's lock has a place for each.
 load() ->
@@ -103,6 +110,9 @@ host_types() -> ?STUB.
 
 -spec intern_host_type(binary()) -> {ok, answer()} | {error, binary()}.
 intern_host_type(_HostType) -> ?STUB.
+
+-spec check_host_type(binary()) -> ok | {error, binary()}.
+check_host_type(_HostType) -> ?STUB.
 
 -spec check_domain(binary()) -> ok | {error, binary()}.
 check_domain(_Domain) -> ?STUB.

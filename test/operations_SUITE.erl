@@ -37,7 +37,16 @@
          a_removal_survives_the_processes_that_run_it/1,
          a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were/1,
          a_removal_deletes_the_admin_too/1]).
--export([without_a_service_changes_are_refused_in_words/1]).
+-export([a_declaration_is_fresh_until_it_expires/1,
+         a_declaration_for_0_seconds_is_for_ever/1,
+         a_declaration_replaces_the_one_before/1,
+         an_expired_declaration_is_in_the_details_alone/1,
+         what_is_fresh_is_listed_in_order/1,
+         a_declaration_that_makes_no_sense_is_refused_in_diegos_words/1,
+         the_first_declaration_makes_the_table/1,
+         a_table_of_freshness_that_fails_is_told_in_words/1]).
+-export([a_user_who_may_only_read_sees_what_is_fresh/1,
+         without_a_service_changes_are_refused_in_words/1]).
 
 -define(HOUR, 3600000).
 -define(TYPES, [<<"type1">>, <<"type2">>]).
@@ -83,8 +92,16 @@ groups() ->
              a_domain_in_removal_is_deleted_to_everyone_else,
              a_removal_survives_the_processes_that_run_it,
              a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were,
-             a_removal_deletes_the_admin_too],
-    [{postgres, Cases}, {sqlite, Cases}].
+             a_removal_deletes_the_admin_too,
+             a_declaration_is_fresh_until_it_expires,
+             a_declaration_for_0_seconds_is_for_ever,
+             a_declaration_replaces_the_one_before,
+             an_expired_declaration_is_in_the_details_alone,
+             what_is_fresh_is_listed_in_order,
+             a_declaration_that_makes_no_sense_is_refused_in_diegos_words,
+             the_first_declaration_makes_the_table,
+             a_table_of_freshness_that_fails_is_told_in_words],
+    [{postgres, Cases ++ [a_user_who_may_only_read_sees_what_is_fresh]}, {sqlite, Cases}].
 
 init_per_group(sqlite, Config) ->
     case md_client:speaks_sqlite() of
@@ -520,6 +537,134 @@ a_removal_deletes_the_admin_too(Config) ->
     ?assertEqual({error, not_found}, api(Config, check_domain_password, [?A, <<"secret">>])),
     ?assertEqual([], query(Config, "SELECT domain FROM domain_admins")).
 
+%% Freshness
+
+freshness(Config, Function, Args) ->
+    md_node:call(?config(node, Config), mongoose_domain_freshness, Function, Args).
+
+%% What is fresh, and all that was declared, by their domains.
+fresh(Config) ->
+    {ok, Fresh} = freshness(Config, list, []),
+    Fresh.
+
+declared(Config) ->
+    {ok, All} = freshness(Config, details, []),
+    maps:from_list([{Domain, Details} || #{domain := Domain} = Details <- All]).
+
+%% As if it had been declared for longer or shorter, or earlier.
+expire_at(Config, Domain, Nanoseconds) ->
+    [] = query(Config, ["UPDATE domain_freshness SET expire_time = ", integer_to_list(Nanoseconds), " WHERE domain = ",
+                        md_writer:literal(Domain)]),
+    ok.
+
+tables(Config) ->
+    query(Config, case ?config(kind, Config) of
+        postgres -> "SELECT relname FROM pg_class WHERE relname = 'domain_freshness'";
+        sqlite -> "SELECT name FROM sqlite_master WHERE name = 'domain_freshness'"
+    end).
+
+a_declaration_is_fresh_until_it_expires(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    Before = erlang:system_time(millisecond) * 1000000,
+    ?assertEqual(ok, freshness(Config, upsert, [<<"type1">>, 3600])),
+    After = (erlang:system_time(millisecond) + 1) * 1000000,
+    ?assertEqual([<<"type1">>], fresh(Config)),
+    #{<<"type1">> := #{expire_time := ExpireTime} = Details} = declared(Config),
+    ?assertMatch(#{domain := <<"type1">>, state := fresh, seconds_left := Left} when Left > 3000, Details),
+    ?assertMatch(#{seconds_left := Left} when Left =< 3601, Details),
+    Hour = 3600 * 1000000000,
+    ?assert(Before + Hour =< ExpireTime),
+    ?assert(ExpireTime =< After + Hour),
+    ?assertEqual([[integer_to_binary(ExpireTime)]], query(Config, "SELECT expire_time FROM domain_freshness")),
+    %% The present time is rounded, half a second down at most.
+    ok = expire_at(Config, <<"type1">>, Before - 1000000000),
+    ?assertEqual([], fresh(Config)),
+    %% A declaration is about no domain in particular.
+    ?assertEqual([?A], events(Config)).
+
+a_declaration_for_0_seconds_is_for_ever(Config) ->
+    ?assertEqual(ok, freshness(Config, upsert, [<<"type1">>, 0])),
+    ?assertEqual([<<"type1">>], fresh(Config)),
+    ?assertEqual({ok, [#{domain => <<"type1">>, state => fresh, expire_time => infinity, seconds_left => infinity}]},
+                 freshness(Config, details, [])),
+    ?assertEqual([[<<"9223372036854775807">>]], query(Config, "SELECT expire_time FROM domain_freshness")).
+
+a_declaration_replaces_the_one_before(Config) ->
+    Expiries = [begin
+        ok = freshness(Config, upsert, [<<"type1">>, TTL]),
+        [{<<"type1">>, #{expire_time := ExpireTime}}] = maps:to_list(declared(Config)),
+        ExpireTime
+     end || TTL <- [3600, 16#FFFFFFFF, 7200, 0, 3600]],
+    [Hour, Longest, TwoHours, infinity, HourAgain] = Expiries,
+    ?assert(Hour < TwoHours),
+    ?assert(TwoHours < Longest),
+    ?assert(HourAgain < TwoHours).
+
+an_expired_declaration_is_in_the_details_alone(Config) ->
+    [ok = freshness(Config, upsert, [Domain, 3600]) || Domain <- [<<"type1">>, <<"type2">>]],
+    [begin
+        ok = expire_at(Config, <<"type1">>, Time),
+        ?assertEqual([<<"type2">>], fresh(Config)),
+        ?assertMatch(#{<<"type2">> := #{state := fresh},
+                       <<"type1">> := #{state := expired, expire_time := Shown, seconds_left := 0}}, declared(Config))
+     end || {Time, Shown} <- [{1, 1}, {0, 0}, {-1, 0}]],
+    ok = freshness(Config, upsert, [<<"type1">>, 1000]),
+    ?assertEqual([<<"type1">>, <<"type2">>], fresh(Config)).
+
+what_is_fresh_is_listed_in_order(Config) ->
+    Names = [<<"type2">>, <<"Type2">>, <<"type-2">>, <<"type 2">>, <<"тип"/utf8>>, <<"it's">>, <<"a">>,
+             binary:copy(<<"n">>, 250)],
+    [?assertEqual(ok, freshness(Config, upsert, [Name, 3600])) || Name <- Names],
+    ?assertEqual(lists:sort(Names), fresh(Config)),
+    {ok, All} = freshness(Config, details, []),
+    ?assertEqual(lists:sort(Names), [Name || #{domain := Name} <- All]).
+
+a_declaration_that_makes_no_sense_is_refused_in_diegos_words(Config) ->
+    [?assertEqual({invalid_request, <<"Invalid field: domain">>}, freshness(Config, upsert, [Domain, TTL]))
+     || Domain <- [<<>>, <<255>>, <<"a", 0>>, binary:copy(<<"n">>, 251), "type1", type1, <<1:3>>], TTL <- [3600, -1]],
+    [?assertEqual({invalid_request, <<"Invalid field: ttl">>}, freshness(Config, upsert, [<<"type1">>, TTL]))
+     || TTL <- [-1, 16#100000000, 1.0, infinity, <<"1">>]],
+    ?assertEqual({ok, []}, freshness(Config, details, [])),
+    ?assertEqual([], tables(Config)).
+
+the_first_declaration_makes_the_table(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, delete_domain, [?A, <<"type1">>]),
+    ?assertEqual({ok, []}, freshness(Config, list, [])),
+    ?assertEqual({ok, []}, freshness(Config, details, [])),
+    ?assertEqual([], tables(Config)),
+    ok = freshness(Config, upsert, [<<"type1">>, 3600]),
+    ?assertEqual([[<<"domain_freshness">>]], tables(Config)).
+
+%% Somebody else's table of the same name.
+a_table_of_freshness_that_fails_is_told_in_words(Config) ->
+    [] = query(Config, "CREATE TABLE domain_freshness (note TEXT)"),
+    Refused = {db_error, <<"Database error: nothing was changed">>},
+    [?assertEqual(Refused, freshness(Config, Function, Args))
+     || {Function, Args} <- [{upsert, [<<"type1">>, 0]}, {list, []}, {details, []}]],
+    Logged = md_node:logged(?config(node, Config), domain_operation_not_done),
+    ?assertEqual(3, length([Reason || {error, #{reason := Reason}} <- Logged,
+                                      string:find(Reason, "freshness") =/= nomatch])),
+    %% And the connections are as good as before.
+    ?assertMatch({ok, _}, api(Config, insert_domain, [?A, <<"type1">>])).
+
+a_user_who_may_only_read_sees_what_is_fresh(Config) ->
+    Database = ?config(database, Config),
+    User = "reader_" ++ integer_to_list(erlang:phash2({os:getpid(), make_ref()}, 1 bsl 32)),
+    [] = query(Config, [
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE ", User, " LOGIN; ",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO ", User, "; ",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ", User]),
+    Reader = md_node:start(environment(md_database:with_user(Database, User, none))),
+    Ask = fun(Function, Args) -> md_node:call(Reader, mongoose_domain_freshness, Function, Args) end,
+    ?assertEqual({ok, []}, Ask(list, [])),
+    ?assertEqual({db_error, <<"Database error: nothing was changed">>}, Ask(upsert, [<<"type1">>, 3600])),
+    ?assertEqual([], tables(Config)),
+    ok = freshness(Config, upsert, [<<"type1">>, 3600]),
+    ?assertEqual({ok, [<<"type1">>]}, Ask(list, [])),
+    ok = md_node:stop_application(Reader),
+    [] = query(Config, ["DROP OWNED BY ", User, "; DROP ROLE ", User]).
+
 without_a_service_changes_are_refused_in_words(_Config) ->
     Node = md_node:start(#{hosts => [?STATIC], host_types => ?TYPES}),
     Call = fun(Function, Args) -> md_node:call(Node, mongoose_domain_api, Function, Args) end,
@@ -528,4 +673,7 @@ without_a_service_changes_are_refused_in_words(_Config) ->
     [?assertEqual({service_disabled, <<"Dynamic domains service is disabled">>}, Call(Function, Args))
      || {Function, Args} <- [
         {insert_domain, [?A, <<"type1">>]}, {delete_domain, [?A, <<"type1">>]}, {enable_domain, [?A]},
-        {get_domain_details, [?A]}, {get_all_domains, []}, {get_removals, []}, {check_domain_password, [?A, <<"x">>]}]].
+        {get_domain_details, [?A]}, {get_all_domains, []}, {get_removals, []}, {check_domain_password, [?A, <<"x">>]}]],
+    [?assertEqual({service_disabled, <<"Dynamic domains service is disabled">>},
+                  md_node:call(Node, mongoose_domain_freshness, Function, Args))
+     || {Function, Args} <- [{upsert, [<<"type1">>, 0]}, {list, []}, {details, []}]].

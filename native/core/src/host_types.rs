@@ -53,15 +53,20 @@ impl HostTypes {
     /// As many as a [`HostTypeId`] can tell apart.
     pub const MAX_COUNT: usize = 1 << 16;
 
-    /// The id of `name`, a new one if it was never named before.
-    pub fn intern(&self, name: &[u8]) -> Result<HostTypeId, InvalidHostType> {
+    /// The text of a name that a host type may have, whether one has it or not.
+    pub fn check(name: &[u8]) -> Result<&str, InvalidHostType> {
         if !(1..=HostTypes::MAX_BYTES).contains(&name.len()) {
             return Err(InvalidHostType::Length(name.len()));
         }
-        let name = std::str::from_utf8(name).map_err(|_| InvalidHostType::NotText)?;
-        if name.contains('\0') {
-            return Err(InvalidHostType::NotText);
+        match std::str::from_utf8(name) {
+            Ok(name) if !name.contains('\0') => Ok(name),
+            _ => Err(InvalidHostType::NotText),
         }
+    }
+
+    /// The id of `name`, a new one if it was never named before.
+    pub fn intern(&self, name: &[u8]) -> Result<HostTypeId, InvalidHostType> {
+        let name = HostTypes::check(name)?;
         let mut known = self.0.write();
         if let Some(&id) = known.ids.get(name) {
             return Ok(id);

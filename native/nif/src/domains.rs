@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use domain_core::{
-    DomainName, HostTypeId, InsertError, Inserted, IsStatic, Position, Progress, Select as Selection, Source,
-    StaticPair,
+    DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Position, Progress, Select as Selection,
+    Source, StaticPair,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
@@ -32,6 +32,14 @@ fn host_types(env: Env) -> Vec<Term> {
 fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
     match table().host_types().intern(&host_type) {
         Ok(id) => (atoms::ok(), answer(id)).encode(env),
+        Err(invalid) => error_term(env, invalid),
+    }
+}
+
+#[rustler::nif]
+fn check_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
+    match HostTypes::check(&host_type) {
+        Ok(_) => atoms::ok().encode(env),
         Err(invalid) => error_term(env, invalid),
     }
 }

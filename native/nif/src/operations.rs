@@ -3,13 +3,14 @@
 //! The owner gets one message per request: `{domain_operation, Ticket, {ok, Answer}}` or
 //! `{domain_operation, Ticket, {failed, Doubt, Text}}`, where the text is for the log alone.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain_core::{DomainName, HostTypeId};
+use domain_core::{DomainName, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
-    Database, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal, RemovalBegun, Settings,
-    Status, Switch, Switched, Timeouts,
+    Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal,
+    RemovalBegun, Settings, Status, Switch, Switched, Timeouts, Ttl,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -112,6 +113,8 @@ enum Request<'a> {
     TakeOverRemovals(u32),
     Removals,
     Removal(Binary<'a>),
+    UpsertFreshness(Binary<'a>, u32),
+    Freshness,
 }
 
 /// The answer comes to the calling process, within `limit` milliseconds.
@@ -161,6 +164,11 @@ fn order(request: Request) -> NifResult<Order> {
         Request::TakeOverRemovals(limit) => Order::TakeOverRemovals(limit),
         Request::Removals => Order::Removals(None),
         Request::Removal(domain) => Order::Removals(Some(proven(&domain)?)),
+        Request::UpsertFreshness(domain, seconds) => {
+            let domain = HostTypes::check(&domain).map_err(|_| Error::BadArg)?;
+            Order::UpsertFreshness(domain.to_owned(), NonZeroU32::new(seconds).map_or(Ttl::Forever, Ttl::Seconds))
+        }
+        Request::Freshness => Order::Freshness,
     })
 }
 
@@ -217,7 +225,7 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
         Answer::Details(Some(settings)) => settings_term(env, settings),
         Answer::Listed(rows) => rows.iter().map(|row| listed_term(env, row)).collect::<Vec<_>>().encode(env),
-        Answer::Stored | Answer::Deleted(Found::Yes) => word(atoms::ok()),
+        Answer::Stored | Answer::Deleted(Found::Yes) | Answer::Declared => word(atoms::ok()),
         Answer::Refused => word(atoms::invalid_password()),
         Answer::Checked(PasswordCheck::Right) => word(atoms::right()),
         Answer::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
@@ -232,6 +240,9 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Noted(Held::No) => word(atoms::lost()),
         Answer::Removals(removals) => {
             removals.iter().map(|removal| removal_term(env, removal)).collect::<Vec<_>>().encode(env)
+        }
+        Answer::Freshness(declared) => {
+            declared.iter().map(|freshness| freshness_term(env, freshness)).collect::<Vec<_>>().encode(env)
         }
     }
 }
@@ -274,4 +285,14 @@ fn removal_term<'a>(env: Env<'a>, removal: &Removal) -> Term<'a> {
     };
     let (domain, host_type) = (binary(env, removal.domain.as_bytes()), binary(env, removal.host_type.as_bytes()));
     (domain, host_type, state, optional(&removal.owner), removal.handlers.done, removal.handlers.of).encode(env)
+}
+
+/// `{Domain, ExpireTime, infinity | {in, Seconds} | past}`.
+fn freshness_term<'a>(env: Env<'a>, Freshness { domain, expire_time, expiry }: &Freshness) -> Term<'a> {
+    let expiry = match expiry {
+        Expiry::Never => atoms::infinity().encode(env),
+        Expiry::In(seconds) => (atoms::r#in(), *seconds).encode(env),
+        Expiry::Past => atoms::past().encode(env),
+    };
+    (binary(env, domain.as_bytes()), *expire_time, expiry).encode(env)
 }

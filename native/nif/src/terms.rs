@@ -9,7 +9,7 @@ pub(crate) mod atoms {
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
         domain_operation, overloaded, failed, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
-        lost, disabled, enabled, deleting, unknown, running, orphaned,
+        lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, r#in = "in", past,
         domain_follower, ask, reports, answer, ended, stopped, panicked,
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use domain_core::{DomainName, HostTypeId};
 use domain_store::{
-    Filter, Found, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings, StoreError, Switch, Switched,
+    Filter, Found, Freshness, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings, StoreError,
+    Switch, Switched, Ttl,
 };
 use thiserror::Error;
 
@@ -38,6 +39,10 @@ pub enum Request {
     TakeOverRemovals(u32),
     /// Reads the job of one domain, or all.
     Removals(Option<DomainName>),
+    /// Declares a freshness domain fresh.
+    UpsertFreshness(String, Ttl),
+    /// Reads what was declared.
+    Freshness,
 }
 
 /// A password on its way; it is shown nowhere.
@@ -78,6 +83,10 @@ pub enum Answer {
     TakenOver(Vec<Job>),
     /// Of [`Request::Removals`].
     Removals(Vec<Removal>),
+    /// Of [`Request::UpsertFreshness`].
+    Declared,
+    /// Of [`Request::Freshness`].
+    Freshness(Vec<Freshness>),
 }
 
 /// How a password compared.

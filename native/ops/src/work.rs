@@ -82,6 +82,10 @@ impl Work {
                 let which = domain.as_ref().map_or(Which::All, Which::One);
                 self.write(until, |writer| writer.removals(which, until).map(Answer::Removals))
             }
+            Request::UpsertFreshness(domain, ttl) => {
+                self.write(until, |writer| writer.upsert_freshness(domain, *ttl, until).map(|()| Answer::Declared))
+            }
+            Request::Freshness => self.write(until, |writer| writer.freshness(until).map(Answer::Freshness)),
         }
     }
 

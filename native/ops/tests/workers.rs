@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -15,8 +16,8 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, EventId, HostTypeId, Table};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
 use domain_store::{
-    Database, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, RemovalBegun, Settings, Signal, Status,
-    StoreError, Switch, Switched, Timeouts,
+    Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, RemovalBegun, Settings, Signal,
+    Status, StoreError, Switch, Switched, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -251,6 +252,19 @@ fn every_request_is_answered(bench: &mut Bench) {
     assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
     assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::Yes));
     assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(None));
+
+    assert_eq!(ask(&workers, Request::Freshness), Answer::Freshness(vec![]));
+    let hour = Ttl::Seconds(NonZeroU32::new(3600).unwrap());
+    for (domain, ttl) in [("type1", hour), ("any name", Ttl::Forever)] {
+        assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Answer::Declared);
+    }
+    match ask(&workers, Request::Freshness) {
+        Answer::Freshness(declared) => {
+            let found: Vec<_> = declared.iter().map(|one| (one.domain.as_str(), one.expiry)).collect();
+            assert!(matches!(found[..], [("any name", Expiry::Never), ("type1", Expiry::In(1..))]), "{found:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {

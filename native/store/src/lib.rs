@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`store`](Store) | what a follower asks of a database |
 //! | [`writer`](Writer) | what operations ask of it |
+//! | [`freshness`](Freshness) | for how long the rows of a host type are complete |
 //! | [`row`](Row) | what a row says |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
@@ -18,6 +19,7 @@
 
 mod database;
 mod error;
+mod freshness;
 mod postgres;
 mod row;
 mod schema;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
+pub use freshness::{Expiry, Freshness, Ttl};
 pub use postgres::UrlError;
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;

@@ -15,6 +15,9 @@ pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 /// The script that creates the table of removals, which only operations need, in either.
 pub(crate) const REMOVALS: &str = include_str!("../../../priv/sql/removals.sql");
 
+/// The script that creates the table of freshness, which the first declaration needs, in either.
+pub(crate) const FRESHNESS: &str = include_str!("../../../priv/sql/freshness.sql");
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -24,7 +24,7 @@ pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
 use crate::{
-    Event, Events, IdRange, Identity, Loaded, Moment, Row, Rows, Signal, Store, StoreError, Timeouts, Writers,
+    Event, Events, Expiry, IdRange, Identity, Loaded, Moment, Row, Rows, Signal, Store, StoreError, Timeouts, Writers,
 };
 
 pub(crate) struct SqliteStore {
@@ -206,14 +206,14 @@ fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Ve
     if columns(connection, "domain_freshness")?.is_empty() {
         return Ok(Vec::new());
     }
-    let mut select = connection.prepare(
-        "SELECT domain FROM domain_freshness
-          WHERE expire_time > CAST(round(unixepoch('subsec')) AS INTEGER) * 1000000000",
-    )?;
+    let now = "CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000";
+    let mut select = connection.prepare(&format!("SELECT domain, expire_time, {now} FROM domain_freshness"))?;
     let mut found = select.query([])?;
     let mut fresh = Vec::new();
     while let Some(row) = found.next()? {
-        fresh.extend(std::str::from_utf8(bytes(row.get_ref(0)?)).ok().and_then(|name| host_types.id(name)));
+        if Expiry::judge(row.get(1)?, row.get(2)?) != Expiry::Past {
+            fresh.extend(std::str::from_utf8(bytes(row.get_ref(0)?)).ok().and_then(|name| host_types.id(name)));
+        }
     }
     Ok(fresh)
 }

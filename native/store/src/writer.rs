@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 
-use crate::StoreError;
+use crate::{Freshness, StoreError, Ttl};
 
 /// One connection for changes.
 pub trait Writer: Send {
@@ -96,6 +96,15 @@ pub trait Writer: Send {
 
     /// The jobs of one domain or of all, in the database's order of their domains.
     fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError>;
+
+    /// Declares a freshness domain fresh from now on, by the database's clock, in place of what was declared
+    /// before. There is no event, since no domain changed, but listeners are told: a route that they kept may
+    /// be one that goes now.
+    fn upsert_freshness(&mut self, domain: &str, ttl: Ttl, until: Instant) -> Result<(), StoreError>;
+
+    /// All that was ever declared, in the order of its bytes. Creates nothing: where nothing was declared,
+    /// there need be no table.
+    fn freshness(&mut self, until: Instant) -> Result<Vec<Freshness>, StoreError>;
 }
 
 /// A domain and its host type.

@@ -6,15 +6,16 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Database, Filter, Found, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair, Removal, RemovalBegun,
-    Rules, Settings, Status, StoreError, Switch, Switched, Timeouts, Which, Writer,
+    Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair,
+    Removal, RemovalBegun, Rules, Settings, Status, StoreError, Switch, Switched, Timeouts, Ttl, Which, Writer,
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
@@ -67,6 +68,15 @@ promises! {
     jobs_are_listed_all_or_one_in_order
     owners_that_need_the_table_of_removals_together_all_succeed
     a_change_whose_event_is_refused_changes_nothing
+    where_nothing_was_declared_nothing_is_fresh
+    the_first_declaration_makes_the_table_of_freshness
+    a_declaration_expires_so_many_seconds_after_the_present
+    a_declaration_for_ever_does_not_expire
+    a_declaration_replaces_the_one_before_for_longer_or_shorter
+    a_declaration_that_expired_is_past_until_the_next_one
+    declarations_are_listed_in_the_order_of_their_bytes
+    a_declaration_writes_no_event
+    those_who_declare_first_together_all_succeed
 }
 
 const ALLOWED: &[&str] = &["type1", "type2"];
@@ -119,6 +129,41 @@ fn removal(writer: &mut dyn Writer, domain: &str) -> Removal {
 
 fn all_leases_end(writer: &mut dyn Writer) {
     eventually(|| removals(writer).iter().all(|job| job.lease == LeaseState::Ended));
+}
+
+const HOUR: u32 = 3600;
+
+fn seconds(seconds: u32) -> Ttl {
+    Ttl::Seconds(NonZeroU32::new(seconds).unwrap())
+}
+
+fn declare(writer: &mut dyn Writer, domain: &str, ttl: Ttl) {
+    writer.upsert_freshness(domain, ttl, until()).unwrap();
+}
+
+fn freshness(writer: &mut dyn Writer) -> Vec<Freshness> {
+    writer.freshness(until()).unwrap()
+}
+
+/// The one declaration that there is.
+fn declared(writer: &mut dyn Writer) -> Freshness {
+    let mut found = freshness(writer);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+/// How many tables of freshness there are.
+fn freshness_tables(fixture: &mut Fixture) -> Vec<String> {
+    fixture.read(if fixture.url.starts_with("postgres") {
+        "SELECT count(*) FROM pg_class WHERE relname = 'domain_freshness'"
+    } else {
+        "SELECT count(*) FROM sqlite_master WHERE name = 'domain_freshness'"
+    })
+}
+
+/// Nanoseconds since 1970 by this machine's clock, which is the databases' too, in whole milliseconds.
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap() * 1_000_000
 }
 
 fn settings(host_type: &str, status: Status) -> Settings {
@@ -805,6 +850,114 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     assert_eq!(writer.password(&name("going.example"), until()).unwrap().as_deref(), Some("stored"));
 }
 
+fn where_nothing_was_declared_nothing_is_fresh(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    assert_eq!(freshness(&mut *writer), []);
+}
+
+fn the_first_declaration_makes_the_table_of_freshness(fixture: &mut Fixture) {
+    let (mut writer, mut other) = (fixture.writer(), fixture.writer());
+    freshness(&mut *writer);
+    freshness(&mut *other);
+    insert(&mut *writer, &[("a.example", "type1")]).unwrap();
+    begin(&mut *writer, "a.example", ONE);
+    assert_eq!(freshness_tables(fixture), ["0"]);
+    declare(&mut *writer, "type1", Ttl::Forever);
+    assert_eq!(freshness_tables(fixture), ["1"]);
+    // Who looked before sees it, too.
+    assert_eq!(declared(&mut *other), declared(&mut *writer));
+    declare(&mut *other, "type2", Ttl::Forever);
+    assert_eq!(freshness(&mut *writer).len(), 2);
+}
+
+fn a_declaration_expires_so_many_seconds_after_the_present(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for ttl in [HOUR, u32::MAX] {
+        let length = i64::from(ttl) * 1_000_000_000;
+        let before = now();
+        declare(&mut *writer, "type1", seconds(ttl));
+        let after = now() + 1_000_000;
+        let Freshness { domain, expire_time, expiry } = declared(&mut *writer);
+        assert_eq!(domain, "type1");
+        assert!((before + length..=after + length).contains(&expire_time), "{expire_time} from {before} on");
+        // Rounding gives or takes half a second.
+        match expiry {
+            Expiry::In(left) => assert!((u64::from(ttl) - 60..=u64::from(ttl) + 1).contains(&left), "{left} s"),
+            other => panic!("{other:?}"),
+        }
+        let stored = fixture.read("SELECT expire_time FROM domain_freshness WHERE domain = 'type1'");
+        assert_eq!(stored, [expire_time.to_string()]);
+    }
+}
+
+fn a_declaration_for_ever_does_not_expire(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    declare(&mut *writer, "type1", Ttl::Forever);
+    let for_ever = Freshness { domain: "type1".to_owned(), expire_time: i64::MAX, expiry: Expiry::Never };
+    assert_eq!(freshness(&mut *writer), [for_ever]);
+    assert_eq!(fixture.read("SELECT expire_time FROM domain_freshness"), ["9223372036854775807"]);
+}
+
+fn a_declaration_replaces_the_one_before_for_longer_or_shorter(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let mut expiry = |ttl| {
+        declare(&mut *writer, "type1", ttl);
+        declared(&mut *writer).expire_time
+    };
+    let hour = expiry(seconds(HOUR));
+    let longer = expiry(seconds(3 * HOUR));
+    let shorter = expiry(seconds(2 * HOUR));
+    assert!(hour < shorter && shorter < longer, "{hour} {shorter} {longer}");
+    assert_eq!(expiry(Ttl::Forever), i64::MAX);
+    assert!(expiry(seconds(HOUR)) < shorter);
+}
+
+fn a_declaration_that_expired_is_past_until_the_next_one(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for expire_time in [1, 0, -1, now() - 1_000_000_000] {
+        declare(&mut *writer, "type1", seconds(HOUR));
+        assert!(matches!(declared(&mut *writer).expiry, Expiry::In(_)));
+        fixture.write(&format!("UPDATE domain_freshness SET expire_time = {expire_time}"));
+        let past = Freshness { domain: "type1".to_owned(), expire_time, expiry: Expiry::Past };
+        assert_eq!(declared(&mut *writer), past);
+    }
+}
+
+fn declarations_are_listed_in_the_order_of_their_bytes(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let longest = "t".repeat(250);
+    let mut names = vec!["type1", "type 2", "Type1", "type-1", "тип", "it's", "%", " ", "a|b", &longest];
+    for name in &names {
+        declare(&mut *writer, name, seconds(HOUR));
+    }
+    names.sort_unstable();
+    let listed: Vec<_> = freshness(&mut *writer).into_iter().map(|freshness| freshness.domain).collect();
+    assert_eq!(listed, names);
+}
+
+fn a_declaration_writes_no_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", "type1", 1);
+    declare(&mut *writer, "type1", seconds(HOUR));
+    declare(&mut *writer, "type1", Ttl::Forever);
+    assert_eq!((rows(fixture).len(), events(fixture).len()), (1, 0));
+}
+
+fn those_who_declare_first_together_all_succeed(fixture: &mut Fixture) {
+    let mut writers: [_; 4] = std::array::from_fn(|_| fixture.writer());
+    let start = Barrier::new(writers.len());
+    thread::scope(|scope| {
+        for writer in &mut writers {
+            scope.spawn(|| {
+                start.wait();
+                declare(&mut **writer, "type1", Ttl::Forever);
+            });
+        }
+    });
+    assert_eq!(declared(&mut *writers[0]).expiry, Expiry::Never);
+}
+
 // What only PostgreSQL can do or suffer.
 
 /// How many connections of writers wait for a lock.
@@ -845,6 +998,13 @@ fn every_change_notifies_and_nothing_else_does() {
     assert_eq!(heard(), 0);
     assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
     assert_eq!(heard(), 1);
+    // A declaration changes what followers may do, however often it is made.
+    for ttl in [seconds(HOUR), seconds(HOUR), Ttl::Forever] {
+        declare(&mut *writer, "type1", ttl);
+        assert_eq!(heard(), 1);
+    }
+    freshness(&mut *writer);
+    assert_eq!(heard(), 0);
 }
 
 #[test]
@@ -1041,4 +1201,36 @@ fn the_table_of_removals_is_made_where_another_server_prepared_the_database() {
     assert_eq!(fixture.read(there), ["0"]);
     claimed(&begin(&mut *writer, "a.example", ONE));
     assert_eq!(fixture.read(there), ["1"]);
+}
+
+#[test]
+fn a_user_who_may_only_read_reads_freshness_and_makes_no_table() {
+    let mut fixture = Fixture::postgres();
+    drop(fixture.writer());
+    let (_, database) = fixture.url.rsplit_once('/').unwrap();
+    let user = format!("reader_of_{database}");
+    fixture.write(&format!(
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {user} LOGIN;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user};
+         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {user}"
+    ));
+    let url = fixture.url.replacen("://mongoose@", &format!("://{user}@"), 1);
+    let second = Duration::from_secs(1);
+    let timeouts = Timeouts { connect: 30 * second, statement: 30 * second, lock: 30 * second };
+    let database = Database::parse(&url, timeouts).unwrap();
+    let mut reader = database.connect_writer(fixture.signal.clone()).unwrap();
+    assert_eq!(freshness(&mut *reader), []);
+    // What is refused leaves the writer good for the next call.
+    for _ in 0..2 {
+        match reader.upsert_freshness("type1", Ttl::Forever, until()).unwrap_err() {
+            StoreError::Refused { reason, .. } => assert!(reason.contains("permission denied"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(freshness(&mut *reader), []);
+    }
+    assert_eq!(freshness_tables(&mut fixture), ["0"]);
+    declare(&mut *fixture.writer(), "type1", Ttl::Forever);
+    assert_eq!(declared(&mut *reader).expiry, Expiry::Never);
+    drop(reader);
+    fixture.write(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }

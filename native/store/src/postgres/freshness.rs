@@ -5,27 +5,24 @@ use domain_core::{HostTypeId, HostTypes};
 use tokio_postgres::{Error, GenericClient};
 
 use super::Bytes;
+use crate::Expiry;
 
 pub(super) const DOING: &str = "reading domain_freshness";
 
-/// The fresh ones that this node knows. Fresh is what expires after now, by the database's clock,
-/// rounded to the second: Diego's rule.
+/// The fresh ones that this node knows.
 pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -> Result<Vec<HostTypeId>, Error> {
     let readable = "SELECT coalesce(has_table_privilege(to_regclass('domain_freshness'), 'SELECT'), false)";
     if !client.query_typed_one(readable, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(Vec::new());
     }
-    let rows = client
-        .query_typed(
-            "SELECT domain FROM domain_freshness
-              WHERE expire_time > round(extract(epoch FROM clock_timestamp()))::bigint * 1000000000",
-            &[],
-        )
-        .await?;
+    let all = "SELECT domain, expire_time, (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint
+                 FROM domain_freshness";
     let mut fresh = Vec::new();
-    for row in &rows {
+    for row in client.query_typed(all, &[]).await? {
         let name: Bytes<'_> = row.try_get(0)?;
-        fresh.extend(std::str::from_utf8(name.0).ok().and_then(|name| host_types.id(name)));
+        if Expiry::judge(row.try_get(1)?, row.try_get(2)?) != Expiry::Past {
+            fresh.extend(std::str::from_utf8(name.0).ok().and_then(|name| host_types.id(name)));
+        }
     }
     Ok(fresh)
 }

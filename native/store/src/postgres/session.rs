@@ -147,8 +147,11 @@ async fn columns(client: &Client, table: &str) -> Result<Vec<Column>, tokio_post
 
 /// Creates tables. Nodes that start together on an empty database do this one after the other: two of
 /// them inside CREATE TABLE IF NOT EXISTS can collide in the catalogue.
+///
+/// Statements that are sent together without BEGIN are one transaction, which ends with them: a script
+/// that is refused, to a user who may only read, leaves the session good for the next call.
 pub(super) async fn run_script(client: &Client, script: &str) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(5222, 5269); {script} COMMIT")).await
+    client.batch_execute(&format!("SELECT pg_advisory_xact_lock(5222, 5269); {script}")).await
 }
 
 fn is(type_name: &str, kind: Kind) -> bool {

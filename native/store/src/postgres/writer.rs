@@ -14,9 +14,10 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
 use super::connect::Target;
 use super::session::{Session, run_script};
+use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
-use crate::{Signal, StoreError, Timeouts};
+use crate::{Freshness, Signal, StoreError, Timeouts, Ttl};
 
 /// The turn that writers take. It is held until the transaction's end has become visible.
 macro_rules! turn {
@@ -46,17 +47,62 @@ macro_rules! now {
     };
 }
 
-pub(crate) struct PostgresWriter {
-    session: Session,
-    removals: Removals,
+/// The same in nanoseconds, as exactly as PostgreSQL knows it.
+macro_rules! now_ns {
+    () => {
+        "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000)"
+    };
 }
 
-/// Whether the table of removals was found or made: it is this project's own, and a database that
-/// MongooseIM prepared does not have it.
-#[derive(PartialEq)]
-enum Removals {
-    Unknown,
-    Ready,
+pub(crate) struct PostgresWriter {
+    session: Session,
+    removals: OwnTable,
+    freshness: OwnTable,
+}
+
+/// A table of this project's own, which a database that MongooseIM prepared does not have.
+struct OwnTable {
+    name: &'static str,
+    script: &'static str,
+    /// Whether it was found or made; it is not looked for again.
+    found: Found,
+}
+
+impl OwnTable {
+    const REMOVALS: OwnTable = OwnTable { name: "domain_removals", script: schema::REMOVALS, found: Found::No };
+    const FRESHNESS: OwnTable = OwnTable { name: "domain_freshness", script: schema::FRESHNESS, found: Found::No };
+
+    /// Whether it is there.
+    fn find(&mut self, session: &Session, doing: &'static str, until: Instant) -> Result<Found, StoreError> {
+        if self.found == Found::No {
+            let sql = "SELECT WHERE to_regclass($1) IS NOT NULL";
+            if !query(session, doing, sql, &[(&self.name, Type::TEXT)], until)?.is_empty() {
+                self.found = Found::Yes;
+            }
+        }
+        Ok(self.found)
+    }
+
+    /// Makes it when it is not there.
+    fn make(&mut self, session: &Session, doing: &'static str, until: Instant) -> Result<(), StoreError> {
+        if self.find(session, doing, until)? == Found::No {
+            let left = until.saturating_duration_since(Instant::now());
+            session.call(doing, left, run_script(&session.client, self.script))?;
+            self.found = Found::Yes;
+        }
+        Ok(())
+    }
+}
+
+fn query(
+    session: &Session,
+    doing: &'static str,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+    until: Instant,
+) -> Result<Vec<Row>, StoreError> {
+    let left = until.saturating_duration_since(Instant::now()).min(session.timeouts.statement);
+    session.call(doing, left, session.client.query_typed(sql, parameters))
 }
 
 impl PostgresWriter {
@@ -67,7 +113,7 @@ impl PostgresWriter {
     ) -> Result<PostgresWriter, StoreError> {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
-        Ok(PostgresWriter { session, removals: Removals::Unknown })
+        Ok(PostgresWriter { session, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
     }
 
     fn query(
@@ -77,8 +123,7 @@ impl PostgresWriter {
         parameters: &[(&(dyn ToSql + Sync), Type)],
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
-        let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
-        self.session.call(doing, left, self.session.client.query_typed(sql, parameters))
+        query(&self.session, doing, sql, parameters, until)
     }
 
     /// The same with the table of removals, which is made when it is not there.
@@ -89,14 +134,7 @@ impl PostgresWriter {
         parameters: &[(&(dyn ToSql + Sync), Type)],
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
-        if self.removals == Removals::Unknown {
-            let there = self.query(doing, "SELECT to_regclass('domain_removals') IS NOT NULL", &[], until)?;
-            if !there.iter().all(|row| row.get(0)) {
-                let left = until.saturating_duration_since(Instant::now());
-                self.session.call(doing, left, run_script(&self.session.client, schema::REMOVALS))?;
-            }
-            self.removals = Removals::Ready;
-        }
+        self.removals.make(&self.session, doing, until)?;
         self.query(doing, sql, parameters, until)
     }
 }
@@ -425,6 +463,37 @@ impl Writer for PostgresWriter {
                     failure: get(row, 6, DOING)?,
                 })
             })
+            .collect()
+    }
+
+    fn upsert_freshness(&mut self, domain: &str, ttl: Ttl, until: Instant) -> Result<(), StoreError> {
+        const DOING: &str = "declaring freshness";
+        self.freshness.make(&self.session, DOING, until)?;
+        self.query(
+            DOING,
+            concat!(
+                "WITH declared AS (INSERT INTO domain_freshness (domain, expire_time) VALUES ($1, coalesce(",
+                now_ns!(),
+                " + $2, $3))
+                   ON CONFLICT (domain) DO UPDATE SET expire_time = excluded.expire_time RETURNING 1)
+                 SELECT pg_notify('mongoose_domain_events', '')::text FROM declared"
+            ),
+            &[(&domain, Type::VARCHAR), (&ttl.nanoseconds(), Type::INT8), (&NEVER, Type::INT8)],
+            until,
+        )
+        .map(|_| ())
+    }
+
+    fn freshness(&mut self, until: Instant) -> Result<Vec<Freshness>, StoreError> {
+        const DOING: &str = "reading freshness";
+        if self.freshness.find(&self.session, DOING, until)? == Found::No {
+            return Ok(Vec::new());
+        }
+        let sql =
+            concat!("SELECT domain, expire_time, ", now_ns!(), r#" FROM domain_freshness ORDER BY domain COLLATE "C""#);
+        let rows = self.query(DOING, sql, &[], until)?;
+        rows.iter()
+            .map(|row| Ok(Freshness::judge(get(row, 0, DOING)?, get(row, 1, DOING)?, get(row, 2, DOING)?)))
             .collect()
     }
 }

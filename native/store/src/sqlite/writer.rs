@@ -11,12 +11,15 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params_from_iter};
 
 use super::open;
+use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
-use crate::{StoreError, Timeouts};
+use crate::{Freshness, StoreError, Timeouts, Ttl};
 
 /// The present time in milliseconds since 1970.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+/// The same in nanoseconds, as exactly as SQLite knows it.
+const NOW_NS: &str = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000)";
 
 pub(crate) struct SqliteWriter {
     connection: Connection,
@@ -288,6 +291,30 @@ impl Writer for SqliteWriter {
                 })
             };
             select.query_map([domain], removal)?.collect()
+        })
+    }
+
+    fn upsert_freshness(&mut self, domain: &str, ttl: Ttl, until: Instant) -> Result<(), StoreError> {
+        self.transact("declaring freshness", until, |transaction| {
+            transaction.execute_batch(schema::FRESHNESS)?;
+            let sql = format!(
+                "INSERT INTO domain_freshness (domain, expire_time) VALUES (?1, coalesce({NOW_NS} + ?2, ?3))
+                 ON CONFLICT (domain) DO UPDATE SET expire_time = excluded.expire_time"
+            );
+            transaction.execute(&sql, (domain, ttl.nanoseconds(), NEVER)).map(|_| ())
+        })
+    }
+
+    fn freshness(&mut self, _until: Instant) -> Result<Vec<Freshness>, StoreError> {
+        self.read("reading freshness", |connection| {
+            let there = "SELECT 1 FROM sqlite_master WHERE name = 'domain_freshness'";
+            if connection.query_row(there, [], |_| Ok(())).optional()?.is_none() {
+                return Ok(Vec::new());
+            }
+            let sql = format!("SELECT domain, expire_time, {NOW_NS} FROM domain_freshness ORDER BY domain");
+            let mut select = connection.prepare(&sql)?;
+            let judged = |row: &Row<'_>| Ok(Freshness::judge(row.get(0)?, row.get(1)?, row.get(2)?));
+            select.query_map([], judged)?.collect()
         })
     }
 }
