@@ -13,6 +13,8 @@
 -export([a_data_directory_that_cannot_be_made_is_named/0]).
 -export([repeated_operations_are_ok_or_error/0]).
 -export([a_service_has_every_default/0]).
+-export([the_gate_is_one_of_three_words_and_a_share/0]).
+-export([a_node_keeps_its_routes_where_a_data_directory_is_set_unless_told_not_to/0]).
 -export([each_option_of_the_service_takes_a_positive_integer/0]).
 -export([each_wrong_option_is_named/0]).
 -export([an_unknown_option_is_named_and_the_known_ones_are_listed/0]).
@@ -100,15 +102,40 @@ repeated_operations_are_ok_or_error() ->
 
 a_service_has_every_default() ->
     {ok, #{service_domain_db := Service}} = read(#{service_domain_db => #{database => "sqlite:x.db"}}),
-    ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, event_cleaning_interval => 1800,
+    ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, converge_interval => 300000,
+                   convergence_gate => on_loss, max_removal_share => 0.5, warm_start => true,
+                   snapshot_interval => 300000, snapshot_max_age => 604800, event_cleaning_interval => 1800,
                    event_max_age => 7200, pool_size => 4,
                    queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000,
                    password_iterations => 10000, removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000,
                    lock_timeout => 5000}, Service),
     ?assertMatch({ok, #{service_domain_db := disabled}}, read(#{service_domain_db => disabled})).
 
+the_gate_is_one_of_three_words_and_a_share() ->
+    [?assertMatch({ok, #{service_domain_db := #{convergence_gate := Gate}}}, read(service(#{convergence_gate => Gate})))
+     || Gate <- [off, on_loss, always]],
+    [?assertWrong([service_domain_db, convergence_gate], Gate, service(#{convergence_gate => Gate}))
+     || Gate <- [true, never, 1]],
+    [?assertMatch({ok, #{service_domain_db := #{max_removal_share := Read}}} when Read == Share,
+                  read(service(#{max_removal_share => Share}))) || Share <- [0, 0.0, 0.3, 1, 1.0]],
+    [?assertWrong([service_domain_db, max_removal_share], Share, service(#{max_removal_share => Share}))
+     || Share <- [-0.1, 1.1, half, 50]].
+
+a_node_keeps_its_routes_where_a_data_directory_is_set_unless_told_not_to() ->
+    Directory = temporary_file("") ++ ".d",
+    File = unicode:characters_to_binary(filename:join(Directory, "routes.snapshot")),
+    [begin
+        {ok, Config} = read(maps:merge(service(Options), Data)),
+        ?assertEqual(Wanted, mongoose_domain_config:snapshot_file(Config))
+     end || {Options, Data, Wanted} <- [{#{}, #{data_dir => Directory}, File},
+                                        {#{}, #{data_dir => unicode:characters_to_binary(Directory)}, File},
+                                        {#{warm_start => false}, #{data_dir => Directory}, undefined},
+                                        {#{}, #{}, undefined}]],
+    ?assertWrong([service_domain_db, warm_start], yes, service(#{warm_start => yes})),
+    ok = file:del_dir(Directory).
+
 options() ->
-    [poll_interval, event_cleaning_interval, event_max_age, pool_size, queue_limit, operation_timeout,
+    [poll_interval, converge_interval, snapshot_interval, snapshot_max_age, event_cleaning_interval, event_max_age, pool_size, queue_limit, operation_timeout,
      visibility_timeout, password_iterations, removal_lease, connect_timeout, statement_timeout, lock_timeout].
 
 service(Options) ->

@@ -15,8 +15,8 @@
          a_connection_that_breaks_is_said_once_and_caught_up_after/1,
          a_database_that_does_not_exist_is_named/1,
          sync_local_answers_an_error_while_the_database_is_away/1,
-         a_lost_event_log_is_noticed_and_loses_no_route/1,
-         an_emptied_event_log_is_noticed_and_loses_no_route/1,
+         a_lost_event_log_is_noticed_and_made_good/1,
+         an_emptied_event_log_is_noticed_and_made_good/1,
          ids_that_ran_backwards_are_noticed_and_lose_no_route/1]).
 %% The processes go and come.
 -export([nothing_is_applied_while_the_service_is_suspended/1,
@@ -56,8 +56,8 @@ groups() ->
                  a_connection_that_breaks_is_said_once_and_caught_up_after,
                  a_database_that_does_not_exist_is_named,
                  sync_local_answers_an_error_while_the_database_is_away,
-                 a_lost_event_log_is_noticed_and_loses_no_route,
-                 an_emptied_event_log_is_noticed_and_loses_no_route,
+                 a_lost_event_log_is_noticed_and_made_good,
+                 an_emptied_event_log_is_noticed_and_made_good,
                  ids_that_ran_backwards_are_noticed_and_lose_no_route]},
      {processes, [nothing_is_applied_while_the_service_is_suspended,
                   the_successor_of_a_killed_service_goes_on_from_the_cursor,
@@ -236,17 +236,17 @@ sync_local_answers_an_error_while_the_database_is_away(Config) ->
     md_wait:until(fun() -> md_node:sync(Node) end, ok).
 
 %% Events that the node has not seen are gone, among them the one that took a domain away.
-a_lost_event_log_is_noticed_and_loses_no_route(Config) ->
+a_lost_event_log_is_noticed_and_made_good(Config) ->
     Node = start(Config),
     ok = write(Config, [{delete, [<<"a.example">>]}, {add, <<"type2">>, [<<"d.example">>]}, {move, <<"type2">>, [<<"b.example">>]}]),
     [] = query(Config, "DELETE FROM domain_events WHERE id < (SELECT max(id) FROM domain_events)"),
-    assert_noticed(Config, Node).
+    assert_made_good(Config, Node).
 
-an_emptied_event_log_is_noticed_and_loses_no_route(Config) ->
+an_emptied_event_log_is_noticed_and_made_good(Config) ->
     Node = start(Config),
     ok = write(Config, [{delete, [<<"a.example">>]}, {add, <<"type2">>, [<<"d.example">>]}, {move, <<"type2">>, [<<"b.example">>]}]),
     [] = query(Config, "DELETE FROM domain_events"),
-    assert_noticed(Config, Node).
+    assert_made_good(Config, Node).
 
 ids_that_ran_backwards_are_noticed_and_lose_no_route(Config) ->
     Node = start(Config),
@@ -256,16 +256,28 @@ ids_that_ran_backwards_are_noticed_and_lose_no_route(Config) ->
     [] = query(Config, "DELETE FROM domain_events"),
     _ = query(Config, "SELECT setval('domain_events_id_seq', 1, false)"),
     ok = write(Config, [{add, <<"type2">>, [<<"d.example">>]}]),
-    assert_noticed(Config, Node).
+    assert_kept(Config, Node).
 
-%% What the database has is served, what it no longer has is kept, both are said, and the node
-%% follows from there.
-assert_noticed(Config, Node) ->
+%% Nothing says that rows are lost, so what the database does not have goes.
+assert_made_good(Config, Node) ->
+    assert_noticed(Config, Node, maps:remove(<<"a.example">>, loaded())),
+    ?assertEqual([], md_node:logged(Node, outdated_domains_kept)),
+    ?assertEqual([], md_node:call(Node, service_domain_db, kept, [])).
+
+%% What the database has is served, what it no longer has is kept.
+assert_kept(Config, Node) ->
+    assert_noticed(Config, Node, loaded()),
+    ?assertMatch([{warning, #{count := 1, reason := ids_backwards, host_types := <<"type1">>}}],
+                 md_node:logged(Node, outdated_domains_kept)),
+    ?assertEqual([{<<"a.example">>, <<"type1">>}], md_node:call(Node, service_domain_db, kept, [])),
+    ?assertMatch(#{kept := 1}, md_node:status(Node)).
+
+%% It is said, and the node follows from there.
+assert_noticed(Config, Node, Rest) ->
     ok = md_node:sync(Node),
-    Wanted = (loaded())#{<<"b.example">> => <<"type2">>, <<"d.example">> => <<"type2">>},
+    Wanted = Rest#{<<"b.example">> => <<"type2">>, <<"d.example">> => <<"type2">>},
     ?assertEqual(Wanted, md_node:routes(Node)),
     ?assertMatch([{critical, #{cursor := _}}], md_node:logged(Node, events_log_out_of_sync)),
-    ?assertMatch([{warning, #{count := 1}}], md_node:logged(Node, outdated_domains_kept)),
     ?assertMatch(#{loads := 2}, md_node:status(Node)),
     ok = md_writer:add_events(?config(writer, Config), [<<>>]),
     ok = md_node:sync(Node),

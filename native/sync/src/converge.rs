@@ -135,7 +135,7 @@ impl Work<'_> {
         let took = begin.elapsed();
         let examples: Vec<_> = named.into_keys().map(String::from).chain(gone).take(EXAMPLES).collect();
         match reason {
-            Reason::Cold => self.desk.report(Report::Loaded { count: routes, took }),
+            Reason::Cold | Reason::Reset => self.desk.report(Report::Loaded { count: routes, took }),
             _ => {
                 let repairs = repairs.clone();
                 self.desk.report(Report::Converged { reason, repairs, examples, took });
