@@ -6,9 +6,8 @@
 //! [`StoreError::Refused`] and [`StoreError::LostRace`] nothing was changed and the writer is good
 //! for the next call; after any other error, drop it.
 //!
-//! Ids of events are handed out before their transactions commit, so that of two events the later one
-//! may show first, and a follower whose cursor passed it would miss the other. The writers of this
-//! project therefore take turns, from before the id until after the commit.
+//! Writers do not wait for each other but where they change the same domain. So the ids of their events
+//! may show out of order, which followers are made for.
 
 use std::time::Instant;
 

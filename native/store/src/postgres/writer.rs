@@ -1,7 +1,7 @@
 //! PostgreSQL, changed: one statement a change, which is one transaction and one round trip.
 //!
 //! A statement without BEGIN is a transaction of its own, and its WITH parts make the whole change:
-//! the turn (see [`Writer`]), the row, the event and the notification. A part that writes shows its
+//! the row, the event and the notification. A part that writes shows its
 //! row to the others by RETURNING only; what was there before comes from the statement's snapshot,
 //! or from FOR UPDATE, which sees what is newest.
 
@@ -18,13 +18,6 @@ use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
 use crate::{Freshness, Signal, StoreError, Timeouts, Ttl};
-
-/// The turn that writers take. It is held until the transaction's end has become visible.
-macro_rules! turn {
-    () => {
-        "turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(5222, 5280))"
-    };
-}
 
 /// Events for the rows of a WITH part; their ids.
 macro_rules! logged {
@@ -151,11 +144,9 @@ impl Writer for PostgresWriter {
         let rows = self.query(
             DOING,
             concat!(
-                "WITH ",
-                turn!(),
-                ", wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (domain, host_type, place)),
+                "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (domain, host_type, place)),
                    added AS (INSERT INTO domain_settings (domain, host_type)
-                             SELECT domain, host_type FROM wanted CROSS JOIN turn
+                             SELECT domain, host_type FROM wanted
                               WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
                               ORDER BY domain RETURNING domain), ",
                 logged!("added"),
@@ -191,10 +182,8 @@ impl Writer for PostgresWriter {
         let rows = self.query(
             DOING,
             concat!(
-                "WITH ",
-                turn!(),
-                ", found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
-                               FROM domain_settings CROSS JOIN turn WHERE domain = $1 FOR UPDATE OF domain_settings),
+                "WITH found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
+                                  FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    changed AS (UPDATE domain_settings s SET status = $2 FROM found
                                 WHERE domain = $1 AND found.allowed AND found.status <> 2 AND found.status <> $2
                                RETURNING s.domain), ",
@@ -282,10 +271,7 @@ impl Writer for PostgresWriter {
         let rows = self.query_removals(
             DOING,
             concat!(
-                "WITH ",
-                turn!(),
-                ", found AS (SELECT host_type FROM domain_settings CROSS JOIN turn WHERE domain = $1
-                               FOR UPDATE OF domain_settings),
+                "WITH found AS (SELECT host_type FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
                    claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, handlers, lease_until)
@@ -383,10 +369,7 @@ impl Writer for PostgresWriter {
         let rows = self.query_removals(
             "finishing a removal",
             concat!(
-                "WITH ",
-                turn!(),
-                ", mine AS (DELETE FROM domain_removals r USING turn WHERE domain = $1 AND owner = $2
-                              RETURNING r.domain),
+                "WITH mine AS (DELETE FROM domain_removals r WHERE domain = $1 AND owner = $2 RETURNING r.domain),
                    gone AS (DELETE FROM domain_settings s USING mine
                              WHERE s.domain = mine.domain AND s.status = 2 RETURNING s.domain),
                    admin AS (DELETE FROM domain_admins a USING mine
