@@ -261,7 +261,9 @@ fn fresh_is_what_expires_later_than_now(fixture: &mut Fixture) {
 
 fn fresh_is_rounded_to_the_second(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    // Half a second past, where rounding goes the other way, may come between two looks at the clock.
+    // Down in the first half of a second, and up in the other. Where one becomes the other may come between two
+    // looks at the clock.
+    let (mut down, mut up) = (false, false);
     eventually(|| {
         let now = store.moment().unwrap().time;
         let second = (now + 500) / 1000;
@@ -271,8 +273,9 @@ fn fresh_is_rounded_to_the_second(fixture: &mut Fixture) {
         let same = now.rem_euclid(1000).abs_diff(500) > 1 && (later + 500) / 1000 == second;
         if same {
             assert!(!at_that && just_after, "between {now} and {later}");
+            *if second * 1000 <= now { &mut down } else { &mut up } = true;
         }
-        same
+        down && up
     });
 }
 

@@ -144,6 +144,18 @@ fn a_transaction_that_only_took_an_id_shows_until_its_end() {
 }
 
 #[test]
+fn a_transaction_that_inserted_an_id_of_its_own_shows_until_its_end() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; INSERT INTO domain_events (id, domain) VALUES (5, 'a.example')").unwrap();
+    assert_eq!(known(&mut *store).len(), 1);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    assert_eq!(ids(&mut *store), [5]);
+}
+
+#[test]
 fn what_a_savepoint_wrote_shows_as_long_as_its_transaction() {
     let fixture = Fixture::postgres();
     let mut store = fixture.store();
