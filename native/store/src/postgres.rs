@@ -67,6 +67,7 @@ impl PostgresStore {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
         let store = PostgresStore { session, host_types };
+        store.take_any_bytes()?;
         store.listen()?;
         Ok(store)
     }
@@ -78,6 +79,14 @@ impl PostgresStore {
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
         self.session.call(doing, self.session.timeouts.statement, statement)
+    }
+
+    /// A database in no encoding may hold texts that are not UTF-8. Of a client that speaks UTF-8, as the driver
+    /// says it does, the server would refuse every statement that answers one.
+    fn take_any_bytes(&self) -> Result<(), StoreError> {
+        let client = &self.session.client;
+        let sql = "SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE getdatabaseencoding() = 'SQL_ASCII'";
+        self.ask("asking for the encoding", async { offered(client.query_typed(sql, &[]).await).map(|_| ()) })
     }
 
     fn listen(&self) -> Result<(), StoreError> {

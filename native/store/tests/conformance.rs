@@ -1,8 +1,10 @@
-//! What every store promises, asked of PostgreSQL and of SQLite in the same words.
+//! What every store promises of its tables, its load and its wait, asked of PostgreSQL and of SQLite in
+//! the same words. What it promises of the log is in `log.rs`.
 //!
 //! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may
 //! be created, as `make test` provides.
 
+#[macro_use]
 mod support;
 
 use std::ops::ControlFlow;
@@ -10,16 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain_core::EventId;
-use domain_store::{Bounds, Events, Row, Store, StoreError, Unfit};
-use support::{Fixture, LONG, name};
-
-/// Names each promise once and has both stores keep it.
-macro_rules! promises {
-    ($($promise:ident)*) => {
-        mod postgres { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::postgres()) })* }
-        mod sqlite { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::sqlite()) })* }
-    };
-}
+use domain_store::{Bounds, IdRange, Loaded, Row, Rows, Store, StoreError, Unfit};
+use support::{Fixture, LONG, eventually, name};
 
 promises! {
     absent_tables_are_created_and_present_ones_are_used
@@ -31,23 +25,37 @@ promises! {
     rows_that_make_no_sense_are_told_apart
     a_load_shows_one_moment
     a_load_that_is_broken_off_leaves_the_store_usable
-    an_empty_log_has_no_bounds
-    events_say_what_their_rows_say_now
-    events_come_in_order_and_no_more_than_asked_for
-    a_dummy_event_counts_and_says_nothing
+    a_load_of_an_empty_database_finds_nothing
+    a_load_tells_the_logs_ends_and_whom_its_newest_event_is_about
+    a_load_tells_the_gaps_with_the_largest_ids
+    a_row_counts_whatever_its_status
+    nothing_is_fresh_where_there_is_no_such_table
+    fresh_is_what_expires_later_than_now
+    fresh_is_rounded_to_the_second
     a_wait_ends_when_woken
     a_wake_before_the_wait_is_not_lost
     a_stop_ends_the_wait
 }
 
-fn load(store: &mut dyn Store) -> (Vec<Row>, Option<EventId>) {
+/// Of gaps, as many as a test ever makes.
+const GAPS: usize = 10;
+
+fn load(store: &mut dyn Store) -> (Vec<Row>, Loaded) {
     let mut all = Vec::new();
-    let newest = store.load(1000, &mut |rows| {
+    let loaded = store.load(1000, GAPS, &mut |rows| {
         all.extend(rows);
         ControlFlow::Continue(())
     });
     all.sort_by_key(|row| format!("{row:?}"));
-    (all, newest.unwrap())
+    (all, loaded.unwrap().expect("nothing broke it off"))
+}
+
+fn range(first: i64, last: i64) -> IdRange {
+    IdRange { first: EventId(first), last: EventId(last) }
+}
+
+fn from(oldest: i64, newest: i64) -> Bounds {
+    Bounds::From { oldest: EventId(oldest), newest: EventId(newest) }
 }
 
 fn absent_tables_are_created_and_present_ones_are_used(fixture: &mut Fixture) {
@@ -55,9 +63,9 @@ fn absent_tables_are_created_and_present_ones_are_used(fixture: &mut Fixture) {
     fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
     fixture.write("INSERT INTO domain_events (domain) VALUES ('a.example')");
     fixture.write("INSERT INTO domain_admins (domain, pass_details) VALUES ('a.example', 'x')");
-    let (rows, newest) = load(&mut *fixture.store());
+    let (rows, loaded) = load(&mut *fixture.store());
     assert_eq!(rows, vec![Row::Enabled(name("a.example"), fixture.host_type("type1"))]);
-    assert_eq!(newest, Some(EventId(1)));
+    assert_eq!(loaded.bounds, from(1, 1));
 }
 
 fn stores_that_open_an_empty_database_together_all_succeed(fixture: &mut Fixture) {
@@ -105,7 +113,7 @@ fn a_load_brings_every_enabled_row_and_no_other(fixture: &mut Fixture) {
         Row::Enabled(name("пример.рф"), fixture.host_type("type2")),
     ];
     expected.sort_by_key(|row| format!("{row:?}"));
-    assert_eq!(load(&mut *store), (expected, Some(EventId(0))));
+    assert_eq!(load(&mut *store).0, expected);
 }
 
 fn a_load_comes_in_batches_of_the_given_size(fixture: &mut Fixture) {
@@ -116,7 +124,7 @@ fn a_load_comes_in_batches_of_the_given_size(fixture: &mut Fixture) {
         sizes.push(rows.len());
         ControlFlow::Continue(())
     };
-    store.load(1000, &mut take).unwrap();
+    store.load(1000, GAPS, &mut take).unwrap();
     assert_eq!(sizes, [1000, 1000, 500]);
 }
 
@@ -144,68 +152,131 @@ fn rows_that_make_no_sense_are_told_apart(fixture: &mut Fixture) {
 fn a_load_shows_one_moment(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.fill(20_000);
-    fixture.write("INSERT INTO domain_events (domain) VALUES ('tenant-1.example')");
+    fixture.write("CREATE TABLE domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)");
+    fixture.write(&format!("INSERT INTO domain_freshness VALUES ('type1', {})", i64::MAX));
+    fixture.write_events(&[1, 3]);
     let mut count = 0;
-    let newest = store.load(100, &mut |rows| {
+    let loaded = store.load(100, GAPS, &mut |rows| {
         if count == 0 {
-            fixture.write("DELETE FROM domain_settings WHERE id > 10000");
-            fixture.write("INSERT INTO domain_events (domain) VALUES ('tenant-2.example')");
+            fixture.write("DELETE FROM domain_settings");
+            fixture.write("DELETE FROM domain_events WHERE id = 3");
+            fixture.write("DELETE FROM domain_freshness");
+            fixture.write_events(&[2, 4]);
         }
         count += rows.len();
         ControlFlow::Continue(())
     });
-    assert_eq!((newest.unwrap(), count), (Some(EventId(1)), 20_000));
+    let expected = Loaded {
+        bounds: from(1, 3),
+        newest_domain: Some("d3.example".into()),
+        gaps: vec![range(2, 2)],
+        rows: Rows::Some,
+        fresh: vec![fixture.host_type("type1")],
+    };
+    assert_eq!((loaded.unwrap(), count), (Some(expected), 20_000));
+    let (rows, loaded) = load(&mut *store);
+    assert_eq!((rows, loaded.bounds, loaded.rows), (vec![], from(1, 4), Rows::None));
+    assert_eq!((loaded.newest_domain.as_deref(), loaded.gaps), (Some("d4.example"), vec![range(3, 3)]));
+    assert_eq!(loaded.fresh, []);
 }
 
 fn a_load_that_is_broken_off_leaves_the_store_usable(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.fill(20_000);
-    assert_eq!(store.load(100, &mut |_| ControlFlow::Break(())).unwrap(), None);
+    assert_eq!(store.load(100, GAPS, &mut |_| ControlFlow::Break(())).unwrap(), None);
+    // The last batch of all, too.
+    assert_eq!(store.load(20_001, GAPS, &mut |_| ControlFlow::Break(())).unwrap(), None);
     assert_eq!(load(&mut *store).0.len(), 20_000);
 }
 
-fn an_empty_log_has_no_bounds(fixture: &mut Fixture) {
-    let events = fixture.store().events(EventId(0), 10).unwrap();
-    assert_eq!(events, Events { bounds: Bounds::Empty, rows: vec![], count: 0, last: None });
+fn a_load_of_an_empty_database_finds_nothing(fixture: &mut Fixture) {
+    let nothing = Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+    assert_eq!(load(&mut *fixture.store()), (vec![], nothing));
 }
 
-fn events_say_what_their_rows_say_now(fixture: &mut Fixture) {
+fn a_load_tells_the_logs_ends_and_whom_its_newest_event_is_about(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    fixture.write(
-        "INSERT INTO domain_settings (domain, host_type, status) VALUES
-             ('on.example', 'type2', 1), ('off.example', 'type1', 0), ('going.example', 'type1', 2)",
-    );
-    for domain in ["on", "off", "going", "gone", "on"] {
-        fixture.write(&format!("INSERT INTO domain_events (domain) VALUES ('{domain}.example')"));
+    fixture.write_events(&[9, 4, 7]);
+    let (_, loaded) = load(&mut *store);
+    assert_eq!((loaded.bounds, loaded.newest_domain.as_deref()), (from(4, 9), Some("d9.example")));
+    fixture.write("INSERT INTO domain_events (id, domain) VALUES (10, '')");
+    let (_, loaded) = load(&mut *store);
+    assert_eq!((loaded.bounds, loaded.newest_domain.as_deref()), (from(4, 10), Some("")));
+}
+
+fn a_load_tells_the_gaps_with_the_largest_ids(fixture: &mut Fixture) {
+    let mut store = fixture.store();
+    fixture.write_events(&[3, 4, 7, 9, 10, 1_000_000]);
+    let mut gaps = |limit| store.load(1000, limit, &mut |_| ControlFlow::Continue(())).unwrap().unwrap().gaps;
+    let all = [range(11, 999_999), range(8, 8), range(5, 6)];
+    assert_eq!(gaps(3), all);
+    assert_eq!(gaps(usize::MAX), all);
+    assert_eq!(gaps(2), all[..2]);
+    assert_eq!(gaps(0), []);
+}
+
+fn a_row_counts_whatever_its_status(fixture: &mut Fixture) {
+    let mut store = fixture.store();
+    for status in [0, 1, 2] {
+        assert_eq!(load(&mut *store).1.rows, Rows::None);
+        let row = format!("('a.example', 'type1', {status})");
+        fixture.write(&format!("INSERT INTO domain_settings (domain, host_type, status) VALUES {row}"));
+        assert_eq!(load(&mut *store).1.rows, Rows::Some, "of status {status}");
+        fixture.write("DELETE FROM domain_settings");
     }
-    let on = Row::Enabled(name("on.example"), fixture.host_type("type2"));
-    let off = |text| Row::NotEnabled(name(text));
-    let events = store.events(EventId(0), 10).unwrap();
-    assert_eq!(
-        events.rows,
-        vec![on.clone(), off("off.example"), off("going.example"), off("gone.example"), on.clone()]
-    );
-    assert_eq!(events.bounds, Bounds::From { oldest: EventId(1), newest: EventId(5) });
-    assert_eq!((events.count, events.last), (5, Some(EventId(5))));
-    assert_eq!(store.events(EventId(4), 10).unwrap().rows, vec![on]);
 }
 
-fn events_come_in_order_and_no_more_than_asked_for(fixture: &mut Fixture) {
+fn nothing_is_fresh_where_there_is_no_such_table(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    for id in [5, 3, 9, 4] {
-        fixture.write(&format!("INSERT INTO domain_events (id, domain) VALUES ({id}, 'd{id}.example')"));
-    }
-    let events = store.events(EventId(3), 2).unwrap();
-    assert_eq!(events.rows, vec![Row::NotEnabled(name("d4.example")), Row::NotEnabled(name("d5.example"))]);
-    assert_eq!((events.count, events.last), (2, Some(EventId(5))));
-    assert_eq!(events.bounds, Bounds::From { oldest: EventId(3), newest: EventId(9) });
+    assert_eq!(store.fresh().unwrap(), []);
+    assert_eq!(load(&mut *store).1.fresh, []);
+    let tables = "SELECT count(*) FROM domain_freshness";
+    // And it was not made, since this succeeds.
+    fixture.write("CREATE TABLE domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)");
+    assert_eq!(fixture.read(tables), ["0"]);
+    assert_eq!(store.fresh().unwrap(), []);
 }
 
-fn a_dummy_event_counts_and_says_nothing(fixture: &mut Fixture) {
+/// What the store says of `type1` when its content expires then, in nanoseconds since 1970.
+fn is_fresh(fixture: &mut Fixture, store: &mut dyn Store, expire_time: i64) -> bool {
+    fixture.write("CREATE TABLE IF NOT EXISTS domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT)");
+    fixture.write("DELETE FROM domain_freshness");
+    let rows = format!("('type1', {expire_time}), ('type2', 0), ('stranger', {})", i64::MAX);
+    fixture.write(&format!("INSERT INTO domain_freshness VALUES {rows}"));
+    let fresh = store.fresh().unwrap();
+    assert_eq!(load(store).1.fresh, fresh);
+    assert!(fresh.is_empty() || fresh == [fixture.host_type("type1")], "{fresh:?}");
+    !fresh.is_empty()
+}
+
+fn fresh_is_what_expires_later_than_now(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    fixture.write("INSERT INTO domain_events (domain) VALUES ('')");
-    let events = store.events(EventId(0), 10).unwrap();
-    assert_eq!((events.rows, events.count, events.last), (vec![], 1, Some(EventId(1))));
+    let hour = 3_600_000_000_000;
+    let now = store.moment().unwrap().time * 1_000_000;
+    assert!(is_fresh(fixture, &mut *store, i64::MAX));
+    assert!(is_fresh(fixture, &mut *store, now + hour));
+    assert!(!is_fresh(fixture, &mut *store, now - hour));
+    assert!(!is_fresh(fixture, &mut *store, 0));
+}
+
+fn fresh_is_rounded_to_the_second(fixture: &mut Fixture) {
+    let mut store = fixture.store();
+    // Down in the first half of a second, and up in the other. Where one becomes the other may come between two
+    // looks at the clock.
+    let (mut down, mut up) = (false, false);
+    eventually(|| {
+        let now = store.moment().unwrap().time;
+        let second = (now + 500) / 1000;
+        let at_that = is_fresh(fixture, &mut *store, second * 1_000_000_000);
+        let just_after = is_fresh(fixture, &mut *store, second * 1_000_000_000 + 1);
+        let later = store.moment().unwrap().time;
+        let same = now.rem_euclid(1000).abs_diff(500) > 1 && (later + 500) / 1000 == second;
+        if same {
+            assert!(!at_that && just_after, "between {now} and {later}");
+            *if second * 1000 <= now { &mut down } else { &mut up } = true;
+        }
+        down && up
+    });
 }
 
 fn a_wait_ends_when_woken(fixture: &mut Fixture) {

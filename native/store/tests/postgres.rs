@@ -1,11 +1,13 @@
-//! What only PostgreSQL does: it notifies, it can be locked, it can cut a connection.
+//! What only PostgreSQL does: it notifies, it can be locked, it can cut a connection, and its transactions
+//! end in another order than they began. Like `conformance.rs`, it needs a server.
 
 mod support;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain_core::EventId;
-use domain_store::{Database, StoreError, Timeouts};
+use domain_store::{Database, Store, StoreError, Timeouts, Transaction, Writers};
 use support::Fixture;
 
 const LONG_TIME: Duration = Duration::from_secs(3600);
@@ -79,4 +81,268 @@ fn a_database_that_is_not_there_is_named_without_the_password() {
     let error = database.connect(Default::default(), Default::default()).map(drop).unwrap_err().to_string();
     assert!(error.contains("nowhere") && error.contains("does not exist"), "{error}");
     assert!(!error.contains("secret") && !database.description().contains("secret"), "{error}");
+}
+
+// Who writes events that do not show yet.
+
+/// Another session.
+fn session(fixture: &Fixture) -> postgres::Client {
+    postgres::Client::connect(&fixture.url, postgres::NoTls).unwrap()
+}
+
+fn known(store: &mut dyn Store) -> HashSet<Transaction> {
+    match store.writers().unwrap() {
+        Writers::Known(writers) => writers,
+        Writers::Unknown => panic!("this database tells who writes"),
+    }
+}
+
+fn ids(store: &mut dyn Store) -> Vec<i64> {
+    store.events(EventId(0), 100).unwrap().events.iter().map(|event| event.id.0).collect()
+}
+
+#[test]
+fn a_transaction_that_inserted_an_event_shows_until_the_event_does() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let (mut one, mut two) = (session(&fixture), session(&fixture));
+    assert_eq!(known(&mut *store), [].into());
+    one.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example')").unwrap();
+    let first = known(&mut *store);
+    assert!(matches!(first.iter().collect::<Vec<_>>()[..], [Transaction::Open(_)]), "{first:?}");
+    two.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('b.example')").unwrap();
+    let both = known(&mut *store);
+    assert!(both.len() == 2 && both.is_superset(&first), "{both:?}, and earlier {first:?}");
+    assert_eq!(ids(&mut *store), []);
+    two.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), first);
+    assert_eq!(ids(&mut *store), [2]);
+    one.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    assert_eq!(ids(&mut *store), [1, 2]);
+    // The same session's next transaction is another one.
+    one.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example')").unwrap();
+    let next = known(&mut *store);
+    assert!(next.len() == 1 && next.is_disjoint(&first), "{next:?}, and earlier {first:?}");
+    one.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+}
+
+#[test]
+fn a_transaction_that_only_took_an_id_shows_until_its_end() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; SELECT nextval('domain_events_id_seq')").unwrap();
+    let first = known(&mut *store);
+    assert_eq!(first.len(), 1, "{first:?}");
+    other.batch_execute("INSERT INTO domain_events (id, domain) VALUES (1, 'a.example')").unwrap();
+    assert_eq!(known(&mut *store), first);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    assert_eq!(ids(&mut *store), [1]);
+}
+
+#[test]
+fn a_transaction_that_inserted_an_id_of_its_own_shows_until_its_end() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; INSERT INTO domain_events (id, domain) VALUES (5, 'a.example')").unwrap();
+    assert_eq!(known(&mut *store).len(), 1);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    assert_eq!(ids(&mut *store), [5]);
+}
+
+#[test]
+fn what_a_savepoint_wrote_shows_as_long_as_its_transaction() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; SAVEPOINT s; INSERT INTO domain_events (domain) VALUES ('a.example')").unwrap();
+    other.batch_execute("RELEASE s").unwrap();
+    assert_eq!(known(&mut *store).len(), 1);
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+}
+
+#[test]
+fn a_transaction_that_reads_or_writes_elsewhere_is_no_writer() {
+    let fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; SELECT * FROM domain_events; SELECT last_value FROM domain_events_id_seq").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    other.batch_execute("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+    // Nor is one in another database.
+    let elsewhere = Fixture::postgres();
+    drop(elsewhere.store());
+    let mut other = session(&elsewhere);
+    other.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example')").unwrap();
+    assert_eq!(known(&mut *store), [].into());
+}
+
+#[test]
+fn a_store_never_counts_itself_as_a_writer() {
+    let mut fixture = Fixture::postgres();
+    let mut stores = [fixture.store(), fixture.store()];
+    fixture.write_events(&[1, 2, 3]);
+    let moment = fixture.moment(&mut *stores[0]);
+    for store in &mut stores {
+        assert_eq!(store.prune(&moment, 1).unwrap(), 1);
+        assert_eq!(known(&mut **store), [].into());
+    }
+}
+
+#[test]
+fn a_prepared_transaction_is_a_writer_until_its_second_phase() {
+    let mut fixture = Fixture::postgres();
+    assert_ne!(
+        fixture.read("SHOW max_prepared_transactions"),
+        ["0"],
+        "the test server prepares no transactions: start it with max_prepared_transactions=10"
+    );
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    let prepare = |name: &str| {
+        let name = format!("{name} of {}", fixture.url);
+        format!("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example'); PREPARE TRANSACTION '{name}'")
+    };
+    other.batch_execute(&prepare("one")).unwrap();
+    assert_eq!(known(&mut *store), [Transaction::Prepared].into());
+    // Its session goes on with others.
+    other.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('b.example')").unwrap();
+    let both = known(&mut *store);
+    assert!(both.len() == 2 && both.contains(&Transaction::Prepared), "{both:?}");
+    other.batch_execute("COMMIT").unwrap();
+    drop(other);
+    let mut other = session(&fixture);
+    other.batch_execute(&prepare("two")).unwrap();
+    other.batch_execute(&format!("COMMIT PREPARED 'one of {}'", fixture.url)).unwrap();
+    assert_eq!(known(&mut *store), [Transaction::Prepared].into());
+    assert_eq!(ids(&mut *store), [1, 2]);
+    other.batch_execute(&format!("ROLLBACK PREPARED 'two of {}'", fixture.url)).unwrap();
+    assert_eq!(known(&mut *store), [].into());
+}
+
+#[test]
+fn nobody_can_tell_who_writes_when_ids_are_handed_out_in_advance() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    fixture.write("ALTER SEQUENCE domain_events_id_seq CACHE 10");
+    assert_eq!(store.writers().unwrap(), Writers::Unknown);
+    fixture.write("ALTER SEQUENCE domain_events_id_seq CACHE 1");
+    assert_eq!(known(&mut *store), [].into());
+}
+
+#[test]
+fn nobody_can_tell_who_writes_when_the_table_has_no_sequence_of_its_own() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    fixture.write("ALTER SEQUENCE domain_events_id_seq OWNED BY NONE");
+    assert_eq!(store.writers().unwrap(), Writers::Unknown);
+    fixture.write("DROP SEQUENCE domain_events_id_seq CASCADE");
+    assert_eq!(store.writers().unwrap(), Writers::Unknown);
+    fixture.write("ALTER TABLE domain_events ALTER id ADD GENERATED BY DEFAULT AS IDENTITY");
+    assert_eq!(known(&mut *store), [].into());
+}
+
+// What a user may who is no superuser and may only read.
+
+#[test]
+fn a_reader_is_told_which_database_this_is() {
+    let mut fixture = Fixture::postgres();
+    let identity = fixture.store().identity().unwrap();
+    assert!(identity.is_some());
+    assert_eq!(fixture.reader().identity().unwrap(), identity);
+}
+
+#[test]
+fn a_reader_is_told_who_writes() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut reader = fixture.reader();
+    assert_eq!(known(&mut *reader), [].into());
+    fixture.write("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example')");
+    let writers = known(&mut *reader);
+    assert_eq!(writers.len(), 1);
+    assert_eq!(writers, known(&mut *store));
+}
+
+#[test]
+fn nothing_is_fresh_to_a_reader_of_all_tables_but_that_one() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut reader = fixture.reader();
+    fixture.write("CREATE TABLE domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)");
+    fixture.write(&format!("INSERT INTO domain_freshness VALUES ('type1', {})", i64::MAX));
+    assert_eq!(store.fresh().unwrap(), [fixture.host_type("type1")]);
+    assert_eq!(reader.fresh().unwrap(), []);
+    let loaded = reader.load(10, 10, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(loaded.unwrap().fresh, []);
+}
+
+#[test]
+fn a_reader_that_is_refused_to_prune_reads_on() {
+    let mut fixture = Fixture::postgres();
+    drop(fixture.store());
+    let mut reader = fixture.reader();
+    fixture.write_events(&[1, 2, 3]);
+    let moment = fixture.moment(&mut *reader);
+    for _ in 0..2 {
+        let error = reader.prune(&moment, 10).unwrap_err();
+        assert!(matches!(error, StoreError::Refused { doing: "deleting old events", .. }), "{error:?}");
+    }
+    assert_eq!(ids(&mut *reader), [1, 2, 3]);
+}
+
+// What is pruned.
+
+#[test]
+fn an_event_that_was_not_committed_at_the_moment_is_not_pruned() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut other = session(&fixture);
+    fixture.write_events(&[1]);
+    fixture.moment(&mut *store);
+    other.batch_execute("BEGIN; INSERT INTO domain_events (id, domain) VALUES (2, 'late.example')").unwrap();
+    fixture.write_events(&[4]);
+    let moment = store.moment().unwrap();
+    other.batch_execute("COMMIT").unwrap();
+    // Below the newest, and later.
+    fixture.write_events(&[3]);
+    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(fixture.event_ids(), [2, 3, 4]);
+    let moment = fixture.moment(&mut *store);
+    assert_eq!(store.prune(&moment, 10).unwrap(), 2);
+    assert_eq!(fixture.event_ids(), [4]);
+}
+
+#[test]
+fn an_id_that_is_inserted_by_hand_later_is_not_pruned() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    fixture.write_events(&[5, 6]);
+    let moment = fixture.moment(&mut *store);
+    fixture.write_events(&[1, 2]);
+    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(fixture.event_ids(), [1, 2, 6]);
+}
+
+#[test]
+fn an_event_that_another_has_locked_is_left_to_it() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    fixture.write_events(&[1, 2, 3, 4]);
+    let moment = fixture.moment(&mut *store);
+    let mut other = session(&fixture);
+    other.batch_execute("BEGIN; DELETE FROM domain_events WHERE id = 2").unwrap();
+    // It does not wait: the lock is released after it was answered.
+    assert_eq!(store.prune(&moment, 10).unwrap(), 2);
+    assert_eq!(fixture.event_ids(), [2, 4]);
+    other.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(fixture.event_ids(), [4]);
 }

@@ -3,6 +3,7 @@
 //!
 //! PostgreSQL's side needs a server, as in `conformance.rs`.
 
+#[macro_use]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,14 +20,6 @@ use domain_store::{
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
-
-/// Names each promise once and has both writers keep it.
-macro_rules! promises {
-    ($($promise:ident)*) => {
-        mod postgres_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::postgres()) })* }
-        mod sqlite_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::sqlite()) })* }
-    };
-}
 
 promises! {
     writers_that_open_an_empty_database_together_all_succeed

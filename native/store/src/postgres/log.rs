@@ -141,7 +141,7 @@ pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
     let answer = client
         .query_typed_one(
             "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_sequence WHERE seqrelid = ids.seq AND seqcache = 1),
-                    ARRAY(SELECT DISTINCT virtualtransaction FROM pg_locks
+                    ARRAY(SELECT DISTINCT CASE WHEN pid IS NOT NULL THEN virtualtransaction END FROM pg_locks
                            WHERE locktype = 'relation' AND mode = 'RowExclusiveLock'
                              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                              AND relation IN (ids.seq, 'domain_events'::regclass)
@@ -154,11 +154,9 @@ pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
     if !answer.try_get::<_, bool>(0)? {
         return Ok(Writers::Unknown);
     }
-    let names: Vec<String> = answer.try_get(1)?;
-    let transaction = |name: String| {
-        // No backend has the number -1.
-        if name.starts_with("-1/") { Transaction::Prepared } else { Transaction::Open(name) }
-    };
+    // Only a prepared transaction has no process. Its name may be its session's, or none that means anything.
+    let names: Vec<Option<String>> = answer.try_get(1)?;
+    let transaction = |name: Option<String>| name.map_or(Transaction::Prepared, Transaction::Open);
     Ok(Writers::Known(names.into_iter().map(transaction).collect::<HashSet<_>>()))
 }
 

@@ -1,15 +1,23 @@
 //! A database of its own for each test, and a second connection that writes plain SQL to it.
 
 // Each test program uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, HostTypes};
-use domain_store::{Database, Signal, Store, StoreError, Timeouts, Writer};
+use domain_store::{Database, Moment, Signal, Store, StoreError, Timeouts, Writer};
 use tempfile::TempDir;
+
+/// Names each promise once and has both databases keep it.
+macro_rules! promises {
+    ($($promise:ident)*) => {
+        mod postgres_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::postgres()) })* }
+        mod sqlite_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::sqlite()) })* }
+    };
+}
 
 /// A name too long to lie inside an entry.
 pub const LONG: &str = "a-name-of-more-than-fifty-four-bytes-needs-memory-of-its-own.example";
@@ -42,6 +50,11 @@ pub struct Opener {
 }
 
 impl Opener {
+    /// The same for the database of another URL.
+    fn elsewhere(&self, url: &str) -> Opener {
+        Opener { database: database(url), host_types: self.host_types.clone(), signal: self.signal.clone() }
+    }
+
     pub fn connect(&self) -> Result<Box<dyn Store>, StoreError> {
         self.database.connect(self.host_types.clone(), self.signal.clone())
     }
@@ -56,8 +69,27 @@ enum Plain {
     Sqlite { connection: rusqlite::Connection, _folder: TempDir },
 }
 
+fn database(url: &str) -> Database {
+    let limit = Duration::from_secs(30);
+    Database::parse(url, Timeouts { connect: limit, statement: limit, lock: limit }).unwrap()
+}
+
+/// The user who may only read this database.
+fn reader_of(database: &str) -> String {
+    format!("{database}_reader")
+}
+
 impl Fixture {
     pub fn postgres() -> Fixture {
+        Fixture::postgres_with("")
+    }
+
+    /// A database of PostgreSQL whose texts are any bytes.
+    pub fn postgres_without_encoding() -> Fixture {
+        Fixture::postgres_with("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    }
+
+    fn postgres_with(options: &str) -> Fixture {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("MONGOOSE_DOMAIN_TEST_PG").expect(
             "MONGOOSE_DOMAIN_TEST_PG is not set: it is the URL of a PostgreSQL server where this test may create \
@@ -65,7 +97,7 @@ impl Fixture {
         );
         let name = format!("store_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         postgres::Client::connect(&server, postgres::NoTls)
-            .and_then(|mut client| client.batch_execute(&format!("CREATE DATABASE {name}")))
+            .and_then(|mut client| client.batch_execute(&format!("CREATE DATABASE {name} {options}")))
             .expect("a database for this test");
         let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
         let url = format!("{place}/{name}");
@@ -81,21 +113,36 @@ impl Fixture {
         Fixture::new(format!("sqlite:{}", file.display()), Plain::Sqlite { connection, _folder: folder })
     }
 
+    /// Another database of the same kind.
+    pub fn like(other: &Fixture) -> Fixture {
+        match other.plain {
+            Plain::Postgres(_) => Fixture::postgres(),
+            Plain::Sqlite { .. } => Fixture::sqlite(),
+        }
+    }
+
     fn new(url: String, plain: Plain) -> Fixture {
         let host_types = HostTypes::default();
         for name in ["type1", "type2"] {
             host_types.intern(name.as_bytes()).unwrap();
         }
-        let second = Duration::from_secs(1);
-        let timeouts = Timeouts { connect: 30 * second, statement: 30 * second, lock: 30 * second };
-        let database = Database::parse(&url, timeouts).unwrap();
         let signal = Arc::<Signal>::default();
-        let opener = Opener { database, host_types: Arc::new(host_types), signal: signal.clone() };
+        let opener = Opener { database: database(&url), host_types: Arc::new(host_types), signal: signal.clone() };
         Fixture { opener, plain, signal, url }
     }
 
     pub fn store(&self) -> Box<dyn Store> {
         self.opener.connect().unwrap()
+    }
+
+    /// A store of a PostgreSQL user who is no superuser and may only read.
+    pub fn reader(&mut self) -> Box<dyn Store> {
+        let (place, name) = self.url.rsplit_once('/').expect("a URL that names a database");
+        let (_, server) = place.rsplit_once('@').expect("a URL that names a user");
+        let user = reader_of(name);
+        let url = format!("postgres://{user}@{server}/{name}");
+        self.write(&format!("CREATE USER {user}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"));
+        self.opener.elsewhere(&url).connect().unwrap()
     }
 
     pub fn writer(&self) -> Box<dyn Writer> {
@@ -154,6 +201,34 @@ impl Fixture {
         self.write(sql);
     }
 
+    /// Writes events with these ids, in this order, whose domains are `d1.example` and so on.
+    pub fn write_events(&mut self, ids: &[i64]) {
+        let rows: Vec<_> = ids.iter().map(|id| format!("({id}, 'd{id}.example')")).collect();
+        self.write(&format!("INSERT INTO domain_events (id, domain) VALUES {}", rows.join(",")));
+    }
+
+    /// The log as it is now, once no transaction of another test is older than its events: PostgreSQL has one
+    /// horizon for all databases of a server.
+    pub fn moment(&mut self, store: &mut dyn Store) -> Moment {
+        let mut settled = None;
+        eventually(|| {
+            let moment = store.moment().unwrap();
+            let later =
+                |horizon| format!("SELECT count(*) FROM domain_events WHERE age(xmin) <= age('{horizon}'::xid8::xid)");
+            if moment.horizon.as_ref().is_none_or(|horizon| self.read(&later(horizon)) == ["0"]) {
+                settled = Some(moment);
+            }
+            settled.is_some()
+        });
+        settled.expect("the wait was not in vain")
+    }
+
+    /// The ids of the events that are there.
+    pub fn event_ids(&mut self) -> Vec<i64> {
+        let ids = self.read("SELECT id FROM domain_events ORDER BY id");
+        ids.iter().map(|id| id.parse().unwrap()).collect()
+    }
+
     /// Enables `tenant-1.example` and so on.
     pub fn fill(&mut self, count: usize) {
         let rows: Vec<_> = (1..=count).map(|n| format!("('tenant-{n}.example', 'type1')")).collect();
@@ -164,10 +239,18 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         if let Plain::Postgres(client) = &mut self.plain {
+            // A prepared transaction that a failed test leaves behind would hold back the horizon of all others.
+            let prepared = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()";
+            for row in client.query(prepared, &[]).unwrap_or_default() {
+                let _ = client.batch_execute(&format!("ROLLBACK PREPARED '{}'", row.get::<_, String>(0)));
+            }
             // Left behind it would only take room on a server that is thrown away.
             let (place, name) = self.url.rsplit_once('/').unwrap_or_default();
-            let dropped = postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls)
-                .and_then(|mut other| other.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")));
+            let dropped =
+                postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls).and_then(|mut other| {
+                    other.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))?;
+                    other.batch_execute(&format!("DROP USER IF EXISTS {}", reader_of(name)))
+                });
             drop((client, dropped));
         }
     }

@@ -1,0 +1,40 @@
+//! What only SQLite does: its log is in order, and its file can be exchanged.
+
+mod support;
+
+use std::fs;
+
+use domain_core::EventId;
+use domain_store::{StoreError, Writers};
+use support::Fixture;
+
+#[test]
+fn nobody_writes_what_does_not_show_in_its_place() {
+    let mut fixture = Fixture::sqlite();
+    let mut store = fixture.store();
+    fixture.write("BEGIN IMMEDIATE; INSERT INTO domain_events (domain) VALUES ('a.example')");
+    assert_eq!(store.writers().unwrap(), Writers::Known([].into()));
+}
+
+#[test]
+fn a_file_that_was_exchanged_is_not_followed_any_more() {
+    let fixture = Fixture::sqlite();
+    let mut store = fixture.store();
+    let before = store.identity().unwrap();
+    store.events(EventId(0), 10).unwrap();
+    let file = fixture.url.strip_prefix("sqlite:").unwrap();
+    // Kept, so that the new file is surely another one.
+    fs::rename(file, format!("{file}.old")).unwrap();
+    let error = store.events(EventId(0), 10).unwrap_err();
+    assert!(matches!(error, StoreError::Failed { doing: "looking at the database file", .. }), "{error:?}");
+    for rest in ["-wal", "-shm"] {
+        fs::rename(format!("{file}{rest}"), format!("{file}.old{rest}")).unwrap();
+    }
+    let mut other = fixture.store();
+    let error = store.events(EventId(0), 10).unwrap_err();
+    assert!(matches!(error, StoreError::Failed { doing: "reading domain_events", .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
+    assert_eq!(store.identity().unwrap(), before);
+    assert_ne!(other.identity().unwrap(), before);
+    other.events(EventId(0), 10).unwrap();
+}
