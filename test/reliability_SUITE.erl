@@ -111,7 +111,8 @@ end_per_group(_Group, _Config) ->
     ok.
 
 %% Servers that get hurt are a case's own; the others have a database each on the one of the run.
-init_per_testcase(_Case, Config) ->
+init_per_testcase(Case, Before) ->
+    Config = [{data_dir_of_nodes, filename:join(?config(priv_dir, Before), Case)} | Before],
     case ?config(group, Config) of
         servers ->
             Cluster = md_cluster:start(),
@@ -546,12 +547,12 @@ a_log_that_was_truncated_past_the_cursor_is_made_up_for(Config) ->
         ok = write(Config, [{add, <<"type2">>, [?B]}]),
         ok = md_gate:open(Gate),
         %% Nothing says that data was lost: what the table lacks is gone.
-        wait_until_kept(Nodes, ?config(client, Config), #{}),
+        ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         change_on_each(Nodes, ?config(client, Config))
     end).
 
 a_sequence_that_jumped_by_a_million_is_followed(Config) ->
-    Nodes = start(?config(database, Config), told()),
+    Nodes = start(?config(database, Config), #{}),
     watching(Nodes, fun() ->
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         Before = [maps:get(events, md_node:status(Node)) || Node <- Nodes],
@@ -573,7 +574,7 @@ a_sequence_that_jumped_by_a_million_is_followed(Config) ->
 ids_below_the_oldest_are_followed(Config) ->
     [ok = write(Config, [{add, <<"type1">>, Names}]) || Names <- parts(numbered(<<"one-">>, 100))],
     silently(Config, "DELETE FROM domain_events WHERE id < 50"),
-    Nodes = start(?config(database, Config), told()),
+    Nodes = start(?config(database, Config), #{}),
     watching(Nodes, fun() ->
         [begin
             Name = <<"below-", (integer_to_binary(Id))/binary, ".example">>,
@@ -585,7 +586,8 @@ ids_below_the_oldest_are_followed(Config) ->
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config))
     end).
 
-%% A change whose event has an id that somebody chose.
+%% A change whose event has an id that somebody chose. Ids that no transaction holds any more are looked at with
+%% each poll.
 add_event_with_id(Config, Id, Change) ->
     {Settings, Domain} = case Change of
         {add, Name} -> {["INSERT INTO domain_settings (domain, host_type) VALUES (", md_writer:literal(Name), ", 'type1'); "], Name};
@@ -613,9 +615,9 @@ dummy_events_are_skipped_wherever_they_are(Config) ->
     end),
     [?assertEqual([], md_node:logged(Node, ignore_domain_from_db_with_invalid_name)) || Node <- Nodes].
 
-%% Two nodes do it at the same time, each second.
+%% Two nodes do it at the same time, each second. An event is older than any node needs to follow it.
 old_events_go_and_the_newest_stays(Config) ->
-    Nodes = start(?config(database, Config), #{event_cleaning_interval => 1, event_max_age => 1}),
+    Nodes = start(?config(database, Config), #{event_cleaning_interval => 1, event_max_age => 3}),
     watching(Nodes, fun() ->
         [begin
             [ok = write(Config, [{add, <<"type1">>, Names}]) || Names <- parts(numbered(Prefix, 200))],
@@ -744,7 +746,7 @@ warm_environment(Config, Url, Options) ->
     (environment(Url, Options))#{data_dir => data_dir(Config)}.
 
 data_dir(Config) ->
-    filename:join(?config(priv_dir, Config), "data").
+    ?config(data_dir_of_nodes, Config).
 
 files(Config) ->
     {ok, Names} = file:list_dir(data_dir(Config)),
@@ -783,9 +785,7 @@ a_node_starts_warm_while_the_database_is_away(Config) ->
         ok = md_rows:wait_until_agreed([Node], ?config(client, Config)),
         wait_for_status([Node], stale, false),
         change_on_each([Node], ?config(client, Config))
-    end),
-    %% It went on from where it was.
-    ?assertMatch(#{loads := 0}, md_node:status(Node)).
+    end).
 
 serves_stale(Node) ->
     wait_for_status([Node], stale, true),
@@ -842,42 +842,39 @@ a_damaged_snapshot_is_refused(Config) ->
         md_rows:wait_until_agreed([Node], ?config(client, Config))
     end).
 
-%% What is written is written to a file beside it first, whose place is taken by one that is always full.
+%% A disk that is full is one on which no file may grow beyond some bytes.
 a_full_disk_is_said_once_and_stops_nothing(Config) ->
-    {Node, Gate} = leave_a_snapshot(Config),
-    ok = md_gate:open(Gate),
-    [File] = files(Config),
-    {ok, Before} = file:read_file(File),
-    ok = file:make_symlink("/dev/full", File ++ ".new"),
-    works_without_snapshots(Config, Node, fun() -> _ = file:delete(File ++ ".new"), ok end),
-    ?assertNotEqual({ok, Before}, file:read_file(File)).
+    case os:find_executable("prlimit") of
+        false ->
+            {skip, "no program to bound the files of a node with: prlimit is not on PATH"};
+        _ ->
+            Node = md_node:start_bounded(warm_environment(Config, ?config(database, Config), #{snapshot_interval => 100})),
+            works_without_snapshots(Config, Node, fun() -> md_node:bound_files(Node, 1000) end,
+                                    fun() -> md_node:bound_files(Node, unlimited) end)
+    end.
 
 a_data_directory_that_is_gone_is_said_once_and_stops_nothing(Config) ->
-    {Node, Gate} = leave_a_snapshot(Config),
-    ok = md_gate:open(Gate),
-    Aside = data_dir(Config) ++ ".aside",
+    {Directory, Aside} = {data_dir(Config), data_dir(Config) ++ ".aside"},
+    Node = md_node:start(warm_environment(Config, ?config(database, Config), #{snapshot_interval => 100})),
     works_without_snapshots(Config, Node, fun() ->
-        ok = file:delete(data_dir(Config)),
-        ok = file:rename(Aside, data_dir(Config))
+        ok = file:rename(Directory, Aside),
+        file:write_file(Directory, <<"no directory">>)
     end, fun() ->
-        ok = file:rename(data_dir(Config), Aside),
-        ok = file:write_file(data_dir(Config), <<"no directory">>)
+        ok = file:delete(Directory),
+        file:rename(Aside, Directory)
     end).
 
-works_without_snapshots(Config, Node, Cure) ->
-    works_without_snapshots(Config, Node, Cure, fun() -> ok end).
-
-works_without_snapshots(Config, Node, Cure, Fault) ->
-    #{service_domain_db := Service} = maps:from_list(md_node:call(Node, application, get_all_env, [mongoose_domain])),
-    ok = md_node:call(Node, application, set_env, [mongoose_domain, service_domain_db, Service#{snapshot_interval => 100}]),
-    ok = md_node:start_application(Node, unchanged),
+works_without_snapshots(Config, Node, Fault, Cure) ->
     md_node:wait_until_following(Node),
+    wait_until_snapshot_has(Config, ?STEADY),
     watching([Node], fun() ->
         ok = Fault(),
-        ok = write(Config, [{add, <<"type1">>, [<<"c.example">>]}]),
+        ok = write(Config, [{add, <<"type1">>, numbered(<<"many-">>, 500)}]),
         wait_until_logged(Node, domain_snapshot_failed, 1),
         change_on_each([Node], ?config(client, Config)),
         ok = Cure(),
+        %% What was there before is there now, whole.
+        wait_until_snapshot_has(Config, ?STEADY),
         ok = write(Config, [{add, <<"type1">>, [<<"d.example">>]}]),
         wait_until_snapshot_has(Config, <<"d.example">>),
         ok = md_rows:wait_until_agreed([Node], ?config(client, Config))
