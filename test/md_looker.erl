@@ -20,13 +20,15 @@ stop(Looker) ->
     Looker ! {stop, self()},
     receive {Looker, Lookups, Failures} -> {Lookups, Failures} end.
 
-look(Domains, Pause, Lookups, Failures) ->
+%% At least once.
+look(Domains, Pause, LookupsBefore, FailuresBefore) ->
+    Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
+                                  element(1, Answer) =/= ok],
+    {Lookups, Failures} = {LookupsBefore + length(Domains), lists:sublist(Failed ++ FailuresBefore, 10)},
     receive
         {stop, From} -> From ! {self(), Lookups, Failures}
     after Pause ->
-        Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
-                                      element(1, Answer) =/= ok],
-        look(Domains, Pause, Lookups + length(Domains), lists:sublist(Failed ++ Failures, 10))
+        look(Domains, Pause, Lookups, Failures)
     end.
 
 %% @doc What anyone who looks into this node is shown: the log, the status, the supervisor's

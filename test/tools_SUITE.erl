@@ -1,4 +1,5 @@
-%% The faults that other suites cause happen as they are described: a gate's and a cluster's.
+%% The faults that other suites cause happen as they are described, a gate's and a cluster's; and who watches for
+%% what they do sees it.
 -module(tools_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -9,12 +10,11 @@
          a_backup_brings_back_an_older_state/1,
          a_standby_follows_its_primary_and_takes_its_place/1,
          a_standby_behind_a_closed_gate_lacks_the_last_changes/1,
-         nodes_follow_what_is_at_the_place_of_their_server/1,
-         nodes_follow_a_standby_that_was_promoted/1,
          a_gate_cuts_after_so_many_bytes/1,
          a_gate_swallows_an_answer_and_not_the_statement/1,
          a_gate_that_is_hushed_keeps_its_connections/1,
-         a_gate_closes_one_direction/1]).
+         a_gate_closes_one_direction/1,
+         a_watch_tells_of_a_lookup_that_found_nothing/1]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -25,12 +25,11 @@ all() ->
      a_backup_brings_back_an_older_state,
      a_standby_follows_its_primary_and_takes_its_place,
      a_standby_behind_a_closed_gate_lacks_the_last_changes,
-     nodes_follow_what_is_at_the_place_of_their_server,
-     nodes_follow_a_standby_that_was_promoted,
      a_gate_cuts_after_so_many_bytes,
      a_gate_swallows_an_answer_and_not_the_statement,
      a_gate_that_is_hushed_keeps_its_connections,
-     a_gate_closes_one_direction].
+     a_gate_closes_one_direction,
+     a_watch_tells_of_a_lookup_that_found_nothing].
 
 %% Clusters
 
@@ -102,62 +101,6 @@ a_standby_behind_a_closed_gate_lacks_the_last_changes(_Config) ->
     ?assertEqual([<<"1">>], numbers(Standby)),
     [ok = md_cluster:stop(Cluster) || Cluster <- [Primary, Standby]].
 
-%% Nodes
-
-start(Url, Options) ->
-    Service = maps:merge(#{database => Url, poll_interval => 200, pool_size => 1, connect_timeout => 1000,
-                           statement_timeout => 1000}, Options),
-    Node = md_node:start(#{host_types => [<<"type1">>], service_domain_db => Service}),
-    md_node:wait_until_following(Node),
-    Node.
-
-add(Url, Domains) ->
-    Client = md_client:open(Url),
-    ok = md_writer:write_and_notify(Client, [{add, <<"type1">>, Domains}]),
-    md_client:close(Client).
-
-agree(Node, Url) ->
-    Client = md_client:open(Url),
-    ok = md_rows:wait_until_agreed([Node], Client),
-    md_client:close(Client).
-
-wait_for_state(Node, State) ->
-    md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, State).
-
-nodes_follow_what_is_at_the_place_of_their_server(_Config) ->
-    Cluster = md_cluster:start(),
-    Url = md_database:with_tables(md_cluster:url(Cluster)),
-    ok = add(Url, [<<"a.example">>]),
-    Node = start(Url, #{}),
-    Watch = md_watch:start([Node], [<<"a.example">>]),
-    [begin
-        ok = md_cluster:Fault(Cluster),
-        wait_for_state(Node, away),
-        ok = md_cluster:Cure(Cluster),
-        ok = add(Url, [<<(atom_to_binary(Fault))/binary, ".example">>]),
-        agree(Node, Url)
-     end || {Fault, Cure} <- [{kill, again}, {shut_down, again}, {freeze, thaw}]],
-    ok = md_watch:stop(Watch),
-    md_cluster:stop(Cluster).
-
-nodes_follow_a_standby_that_was_promoted(_Config) ->
-    Primary = md_cluster:start(),
-    PrimaryUrl = md_database:with_tables(md_cluster:url(Primary)),
-    Standby = md_cluster:standby(md_cluster:port(Primary)),
-    ok = add(PrimaryUrl, [<<"a.example">>]),
-    md_wait:until(fun() -> md_cluster:shows_all_of(Standby, Primary) end),
-    Both = md_database:with_ports(PrimaryUrl, [md_cluster:port(Cluster) || Cluster <- [Standby, Primary]]),
-    Node = start(md_database:with_query(Both, "target_session_attrs=read-write"), #{}),
-    Watch = md_watch:start([Node], [<<"a.example">>]),
-    ok = md_cluster:kill(Primary),
-    wait_for_state(Node, away),
-    ok = md_cluster:promote(Standby),
-    agree(Node, md_cluster:url(Standby)),
-    ?assertMatch({ok, _}, md_node:call(Node, mongoose_domain_api, insert_domain, [<<"b.example">>, <<"type1">>])),
-    agree(Node, md_cluster:url(Standby)),
-    ok = md_watch:stop(Watch),
-    [ok = md_cluster:stop(Cluster) || Cluster <- [Primary, Standby]].
-
 %% Gates
 
 %% An echo server behind an open gate, and a client of it.
@@ -210,7 +153,7 @@ a_gate_cuts_after_so_many_bytes(_Config) ->
     ok = md_gate:open(Gate),
     ?assertEqual({ok, <<"12345678">>}, said(connect(Gate), <<"12345678">>)).
 
-%% Here, of PostgreSQL: a statement is a transaction, and its answer says that it is over.
+%% A statement is a transaction, and its answer says that it is over.
 a_gate_swallows_an_answer_and_not_the_statement(_Config) ->
     Cluster = with_number(md_cluster:start()),
     Gate = md_gate:start(md_cluster:port(Cluster)),
@@ -246,3 +189,12 @@ a_gate_closes_one_direction(_Config) ->
     ?assertEqual({ok, <<"3">>}, said(Again, <<"3">>)),
     ok = md_gate:half_close(Gate, server),
     ?assert(is_over(Again)).
+
+%% Watches
+
+a_watch_tells_of_a_lookup_that_found_nothing(_Config) ->
+    Node = md_node:start(#{hosts => [{<<"a.example">>, <<"type1">>}]}),
+    Well = md_watch:start([Node], [<<"a.example">>]),
+    ok = md_watch:stop(Well),
+    Badly = md_watch:start([Node], [<<"a.example">>, <<"b.example">>]),
+    ?assertError({lookups_were_not_answered, [{_, [{<<"b.example">>, {error, not_found}} | _]}]}, md_watch:stop(Badly)).
