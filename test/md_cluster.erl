@@ -1,16 +1,26 @@
-%% A PostgreSQL cluster of a test's own, whose processes can be stopped as a debugger stops them: its
-%% connections stay, and nothing is ever said on them.
+%% A PostgreSQL cluster of a test's own, to which everything may happen that happens to servers.
 %%
 %%   Cluster = md_cluster:start(),
 %%   Url = md_cluster:url(Cluster),
-%%   ok = md_cluster:freeze(Cluster),        % the postmaster and all its children
+%%   ok = md_cluster:freeze(Cluster),        % the postmaster and all its children, as a debugger does it
 %%   ok = md_cluster:thaw(Cluster),
+%%   ok = md_cluster:kill(Cluster),          % all of them at once
+%%   ok = md_cluster:again(Cluster),         % with its data
 %%   ok = md_cluster:stop(Cluster).
+%%
+%% A frozen one keeps its connections, and nothing is ever said on them. Its port stays the same, whatever
+%% happens. A server that was killed has what it confirmed: it is the system that must not crash.
+%%
+%%   Standby = md_cluster:standby(md_cluster:port(Cluster)),     % copies and follows what is at that port
+%%   ok = md_cluster:kill(Cluster),
+%%   ok = md_cluster:promote(Standby).
 %%
 %% It ends with the process that started it, frozen or not. Its processes are found in Linux's /proc.
 -module(md_cluster).
 
--export([start/0, url/1, freeze/1, thaw/1, stop/1]).
+-export([start/0, standby/1, url/1, port/1, stop/1]).
+-export([freeze/1, thaw/1, kill/1, shut_down/1, again/1, empty/1, backup/1, restore/1, promote/1]).
+-export([receives/1, shows_all_of/2]).
 
 -export_type([t/0]).
 
@@ -25,7 +35,8 @@
     "trap '' HUP INT TERM\n"
     "dir=$(mktemp -d \"${TMPDIR:-/tmp}/mongoose_domain_ct.XXXXXX\") || exit 1\n"
     "chmod 711 \"$dir\"\n" % the cluster may belong to another user
-    "if url=$(\"$0\" start \"$dir/postgres\" </dev/null); then\n"
+    "verb=$1; shift\n"
+    "if url=$(\"$0\" \"$verb\" \"$dir/postgres\" \"$@\" </dev/null); then\n"
     "    echo \"started $dir $url\"\n"
     "    cat >/dev/null\n"
     "fi\n"
@@ -37,10 +48,20 @@
 %% @doc A new one.
 -spec start() -> t().
 start() ->
-    Args = ["-c", ?GUARD, filename:join([checkout(), "scripts", "postgres"])],
+    start("start", []).
+
+%% @doc A standby that has copied the cluster at this port, which may be a gate's, and follows it through there.
+-spec standby(inet:port_number()) -> t().
+standby(Port) ->
+    start("standby", [integer_to_list(Port)]).
+
+start(Verb, Rest) ->
     Guard = open_port({spawn_executable, "/bin/sh"},
-        [{args, Args}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
+        [{args, ["-c", ?GUARD, script(), Verb | Rest]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
     await_start(Guard, []).
+
+script() ->
+    filename:join([checkout(), "scripts", "postgres"]).
 
 await_start(Guard, Said) ->
     receive
@@ -70,10 +91,15 @@ above(Place) ->
 url(#cluster{url = Url}) ->
     Url.
 
+%% @doc The port at which it listens.
+-spec port(t()) -> inet:port_number().
+port(#cluster{url = Url}) ->
+    md_database:port(Url).
+
 %% @doc Stops every process; none is left that runs when this returns.
 -spec freeze(t()) -> ok.
-freeze(#cluster{directory = Directory} = Cluster) ->
-    {ok, Text} = file:read_file(filename:join([Directory, "postgres", "data", "postmaster.pid"])),
+freeze(#cluster{} = Cluster) ->
+    {ok, Text} = file:read_file(pid_file(Cluster)),
     [Postmaster | _] = binary:split(Text, <<"\n">>),
     %% First the one that starts others.
     ok = freeze(Cluster, fun() -> [Postmaster] end),
@@ -86,14 +112,96 @@ freeze(#cluster{directory = Directory}, List) ->
     %% One that was about to end may be gone.
     md_wait:until(fun() -> [Pid || {Pid, _, State} <- processes_of_all(), lists:member(Pid, Pids), not is_still(State)] end, []).
 
+pid_file(#cluster{directory = Directory}) ->
+    filename:join([Directory, "postgres", "data", "postmaster.pid"]).
+
 is_still(State) ->
-    lists:member(State, [<<"T">>, <<"Z">>, <<"X">>]).
+    State =:= <<"T">> orelse is_dead(State).
+
+is_dead(State) ->
+    lists:member(State, [<<"Z">>, <<"X">>]).
 
 %% @doc Lets them go on.
 -spec thaw(t()) -> ok.
-thaw(#cluster{directory = Directory}) ->
+thaw(Cluster) ->
+    ok = signal("CONT", frozen(Cluster)),
+    no_longer_frozen(Cluster).
+
+frozen(#cluster{directory = Directory}) ->
     {ok, Pids} = file:read_file(filename:join(Directory, ?FROZEN)),
-    signal("CONT", string:lexemes(Pids, " ")).
+    string:lexemes(Pids, " ").
+
+%% Others may get their ids.
+no_longer_frozen(#cluster{directory = Directory}) ->
+    file:delete(filename:join(Directory, ?FROZEN)).
+
+%% @doc Kills every process; none is left when this returns.
+-spec kill(t()) -> ok.
+kill(Cluster) ->
+    %% Frozen, so that none sees another's end.
+    ok = freeze(Cluster),
+    Pids = frozen(Cluster),
+    ok = signal("KILL", Pids),
+    md_wait:until(fun() -> [Pid || {Pid, _, State} <- processes_of_all(), lists:member(Pid, Pids), not is_dead(State)] end, []),
+    ok = no_longer_frozen(Cluster),
+    %% A successor would take whoever nobody has waited for, dead as it is, for one that runs.
+    lists:foreach(fun(File) -> ok = file:delete(File) end, [pid_file(Cluster) | locks(Cluster)]).
+
+locks(#cluster{directory = Directory}) ->
+    filelib:wildcard(filename:join([Directory, "postgres", ".s.PGSQL.*"])).
+
+%% @doc Stops it in order, as for maintenance; its data stays.
+-spec shut_down(t()) -> ok.
+shut_down(Cluster) -> do("shut-down", Cluster).
+
+%% @doc Starts one that is down, with its data.
+-spec again(t()) -> ok.
+again(Cluster) -> do("again", Cluster).
+
+%% @doc Starts one that is down without any data: it is another database at the same place.
+-spec empty(t()) -> ok.
+empty(Cluster) -> do("empty", Cluster).
+
+%% @doc Copies the data of one that runs, for restore/1.
+-spec backup(t()) -> ok.
+backup(Cluster) -> do("backup", Cluster).
+
+%% @doc Starts one that is down with the data of its last backup.
+-spec restore(t()) -> ok.
+restore(Cluster) -> do("restore", Cluster).
+
+%% @doc Makes a standby a primary.
+-spec promote(t()) -> ok.
+promote(Cluster) -> do("promote", Cluster).
+
+do(Verb, #cluster{directory = Directory}) ->
+    Port = open_port({spawn_executable, script()}, [{args, [Verb, filename:join(Directory, "postgres")]},
+        {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
+    await_end(Port, Verb, []).
+
+await_end(Port, Verb, Said) ->
+    receive
+        {Port, {data, {_, Line}}} -> await_end(Port, Verb, [Line | Said]);
+        {Port, {exit_status, 0}} -> ok;
+        {Port, {exit_status, _}} -> erlang:error({cluster, Verb, lists:reverse(Said)})
+    end.
+
+%% @doc Whether a standby is connected to its primary.
+-spec receives(t()) -> boolean().
+receives(Standby) ->
+    ask(Standby, "SELECT status FROM pg_stat_wal_receiver") =:= [[<<"streaming">>]].
+
+%% @doc Whether a standby shows all that its primary has confirmed.
+-spec shows_all_of(t(), t()) -> boolean().
+shows_all_of(Standby, Primary) ->
+    [[Written]] = ask(Primary, "SELECT pg_current_wal_flush_lsn()"),
+    ask(Standby, ["SELECT pg_last_wal_replay_lsn() >= '", Written, "'"]) =:= [[<<"t">>]].
+
+ask(Cluster, Sql) ->
+    Client = md_client:open(url(Cluster)),
+    Rows = md_client:query(Client, Sql),
+    ok = md_client:close(Client),
+    Rows.
 
 signal(Name, Pids) ->
     _ = os:cmd(lists:flatten(["kill -", Name, " ", lists:join(" ", [binary_to_list(Pid) || Pid <- Pids])])),

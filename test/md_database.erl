@@ -6,7 +6,7 @@
 -module(md_database).
 
 -export([create/0, drop/1, with_tables/1, sqlite/1, or_fail/1]).
--export([with_user/3, with_port/2, with_query/2, port/1]).
+-export([with_user/3, with_port/2, with_ports/2, with_query/2, port/1]).
 
 -define(VARIABLE, "MONGOOSE_DOMAIN_TEST_PG").
 
@@ -72,6 +72,13 @@ with_user(Url, User, Password) ->
 -spec with_port(string(), inet:port_number()) -> string().
 with_port(Url, Port) ->
     change(Url, fun(Parts) -> Parts#{host := "127.0.0.1", port => Port} end).
+
+%% @doc The same database at any of these ports of this machine, tried in this order.
+-spec with_ports(string(), [inet:port_number(), ...]) -> string().
+with_ports(Url, Ports) ->
+    #{userinfo := User, path := Path} = uri_string:parse(Url),
+    Places = lists:join(",", ["127.0.0.1:" ++ integer_to_list(Port) || Port <- Ports]),
+    lists:concat(["postgres://", User, "@" | Places]) ++ Path.
 
 %% @doc The same database with parameters, such as "sslmode=require".
 -spec with_query(string(), string()) -> string().

@@ -1,5 +1,5 @@
-%% A TCP gate before a server: open it, close it, let it stall, and the server itself notices nothing
-%% but connections that come and go.
+%% A TCP gate before a server: open it, close it, let it stall or break, and the server itself notices
+%% nothing but connections that come and go.
 %%
 %%   Gate = md_gate:start(5432),             % closed: connections are refused
 %%   Url = md_database:with_port(Database, md_gate:port(Gate)),
@@ -7,10 +7,19 @@
 %%   ok = md_gate:close(Gate),               % cuts every connection and refuses new ones
 %%   ok = md_gate:stall(Gate).               % takes connections and says nothing on them
 %%
-%% The port stays the gate's own in every state. A gate ends with the process that started it.
+%% What is open can also go wrong without being closed first:
+%%
+%%   ok = md_gate:hush(Gate),                % connections stay, old ones and new ones; nothing comes through
+%%   ok = md_gate:half_close(Gate, client),  % the client reads the end, and may go on writing
+%%   ok = md_gate:cut_after(Gate, 4000),     % closes by itself, 4000 bytes of the server later
+%%   ok = md_gate:swallow(Gate).             % closes when the server answers, and lets no answer through
+%%
+%% With the last two, md_gate:is_closed/1 tells that it has happened. After any of them open/1 begins anew: it
+%% cuts what is left. The port stays the gate's own in every state. A gate ends with the process that started it.
 -module(md_gate).
 
 -export([start/1, open/1, close/1, stall/1, port/1]).
+-export([hush/1, half_close/2, cut_after/2, swallow/1, is_closed/1]).
 
 -export_type([t/0]).
 
@@ -21,8 +30,20 @@
     port :: inet:port_number(),
     %% Bound always; listens unless the gate is closed.
     socket :: socket:socket(),
-    connections = [] :: [pid()]
+    is_closed = true :: boolean(),
+    valve = valve() :: atomics:atomics_ref(),
+    connections = [] :: [pid()],
+    %% Those of the connections that reached the server.
+    pairs = [] :: [{Client :: socket:socket(), Server :: socket:socket()}]
 }).
+
+%% What the connections of an open gate share. New ones come with each opening, so that no end of an old
+%% connection is taken for one of a new.
+-define(QUIET, 1). % 1: nothing comes through
+-define(HALVED, 2). % 1: one direction is closed, and what is meant for it is thrown away
+-define(BUDGET, 3). % bytes that the server may still say
+
+-define(PLENTY, 1 bsl 60).
 
 %% @doc A closed gate before this port of this machine.
 -spec start(inet:port_number()) -> t().
@@ -48,6 +69,34 @@ close(Gate) ->
 stall(Gate) ->
     call(Gate, {listen, stall}).
 
+%% @doc Keeps every connection, and lets nothing through any more in either direction: a network that lost its
+%% way. New connections succeed, and nothing is said on them.
+-spec hush(t()) -> ok.
+hush(Gate) ->
+    call(Gate, {set, ?QUIET, 1}).
+
+%% @doc Shuts every connection that is there in one direction: this side has heard the last of the other.
+-spec half_close(t(), client | server) -> ok.
+half_close(Gate, Deaf) ->
+    call(Gate, {half_close, Deaf}).
+
+%% @doc Closes the gate as soon as the server has said so many more bytes, on all connections together; those
+%% still come through.
+-spec cut_after(t(), non_neg_integer()) -> ok.
+cut_after(Gate, Bytes) ->
+    call(Gate, {set, ?BUDGET, Bytes}).
+
+%% @doc Closes the gate as soon as the server says anything, and doesn't let that through: what it was asked to
+%% do is done, and who asked does not hear of it.
+-spec swallow(t()) -> ok.
+swallow(Gate) ->
+    cut_after(Gate, 0).
+
+%% @doc Whether it refuses connections.
+-spec is_closed(t()) -> boolean().
+is_closed(Gate) ->
+    call(Gate, is_closed).
+
 %% @doc Where the gate is.
 -spec port(t()) -> inet:port_number().
 port(Gate) ->
@@ -55,36 +104,64 @@ port(Gate) ->
 
 call(Gate, Request) ->
     Monitor = monitor(process, Gate),
-    Gate ! {self(), Monitor, Request},
+    Gate ! {asked, self(), Monitor, Request},
     receive
         {Monitor, Answer} -> demonitor(Monitor, [flush]), Answer;
         {'DOWN', Monitor, process, Gate, Reason} -> erlang:error({gate_ended, Reason})
     end.
 
-loop(#gate{port = Port, connections = Connections} = Gate) ->
+loop(#gate{valve = Valve, connections = Connections, pairs = Pairs} = Gate) ->
     receive
-        {From, Tag, port} ->
-            From ! {Tag, Port},
+        {asked, From, Tag, Request} ->
+            {Answer, Now} = answer(Request, Gate),
+            From ! {Tag, Answer},
+            loop(Now);
+        {connection, Valve, Pid} ->
+            loop(Gate#gate{connections = [Pid | Connections]});
+        {connection, _Old, Pid} ->
+            kill(Pid),
             loop(Gate);
-        {From, Tag, close} ->
-            Closed = shut(Gate),
-            From ! {Tag, ok},
-            loop(Closed);
-        {From, Tag, {listen, How}} ->
-            #gate{socket = Socket, target = Target} = Shut = shut(Gate),
-            ok = socket:listen(Socket),
-            Self = self(),
-            _ = spawn_link(fun() -> accept(Self, Socket, How, Target) end),
-            From ! {Tag, ok},
-            loop(Shut);
-        {connection, Pid} ->
-            loop(Gate#gate{connections = [Pid | Connections]})
+        {pair, Valve, Pair} ->
+            loop(Gate#gate{pairs = [Pair | Pairs]});
+        {pair, _Old, _Pair} ->
+            loop(Gate);
+        {used_up, Valve} ->
+            loop(shut(Gate));
+        {used_up, _Old} ->
+            loop(Gate)
     end.
+
+answer(port, #gate{port = Port} = Gate) ->
+    {Port, Gate};
+answer(is_closed, #gate{is_closed = IsClosed} = Gate) ->
+    {IsClosed, Gate};
+answer(close, Gate) ->
+    {ok, shut(Gate)};
+answer({listen, How}, Gate) ->
+    #gate{socket = Socket, target = Target, valve = Valve} = Shut = shut(Gate),
+    ok = socket:listen(Socket),
+    Self = self(),
+    _ = spawn_link(fun() -> accept(Self, Valve, Socket, How, Target) end),
+    {ok, Shut#gate{is_closed = false}};
+answer({set, What, Value}, #gate{valve = Valve} = Gate) ->
+    {atomics:put(Valve, What, Value), Gate};
+answer({half_close, Deaf}, #gate{valve = Valve, pairs = Pairs} = Gate) ->
+    ok = atomics:put(Valve, ?HALVED, 1),
+    _ = [socket:shutdown(side(Deaf, Pair), write) || Pair <- Pairs],
+    {ok, Gate}.
+
+side(client, {Client, _Server}) -> Client;
+side(server, {_Client, Server}) -> Server.
+
+valve() ->
+    Valve = atomics:new(3, []),
+    ok = atomics:put(Valve, ?BUDGET, ?PLENTY),
+    Valve.
 
 shut(#gate{port = Port, socket = Socket, connections = Connections} = Gate) ->
     ok = socket:close(Socket),
     lists:foreach(fun kill/1, Connections),
-    Gate#gate{socket = bind(Port), connections = []}.
+    Gate#gate{socket = bind(Port), is_closed = true, valve = valve(), connections = [], pairs = []}.
 
 kill(Pid) ->
     Monitor = monitor(process, Pid),
@@ -97,38 +174,52 @@ bind(Port) ->
     ok = socket:bind(Socket, #{family => inet, addr => {127, 0, 0, 1}, port => Port}),
     Socket.
 
-accept(Gate, Listener, How, Target) ->
+accept(Gate, Valve, Listener, How, Target) ->
     case socket:accept(Listener) of
         {ok, Client} ->
-            Connection = spawn(fun() -> receive go -> connection(How, Client, Target) end end),
+            Connection = spawn(fun() -> receive go -> connection(How, Gate, Valve, Client, Target) end end),
             ok = socket:setopt(Client, {otp, controlling_process}, Connection),
-            Gate ! {connection, Connection},
+            Gate ! {connection, Valve, Connection},
             Connection ! go,
-            accept(Gate, Listener, How, Target);
+            accept(Gate, Valve, Listener, How, Target);
         {error, closed} ->
             ok
     end.
 
 %% Owns both sockets: when it ends, they are closed.
-connection(stall, _Client, _Target) ->
+connection(stall, _Gate, _Valve, _Client, _Target) ->
     receive never -> ok end;
-connection(forward, Client, Target) ->
+connection(forward, Gate, Valve, Client, Target) ->
     {ok, Server} = socket:open(inet, stream, tcp),
     case socket:connect(Server, #{family => inet, addr => {127, 0, 0, 1}, port => Target}) of
         ok ->
-            _ = spawn_link(fun() -> pump(Server, Client) end),
-            pump(Client, Server);
+            Gate ! {pair, Valve, {Client, Server}},
+            _ = spawn_link(fun() -> pump(Server, Valve, fun(Bytes) -> say(Bytes, Client, Gate, Valve) end) end),
+            pump(Client, Valve, fun(Bytes) -> socket:send(Server, Bytes) end);
         {error, _} ->
             ok
     end.
 
-pump(From, To) ->
+pump(From, Valve, Send) ->
     case socket:recv(From) of
         {ok, Bytes} ->
-            case socket:send(To, Bytes) of
-                ok -> pump(From, To);
-                {error, _} -> exit(cut)
-            end;
+            _ = [receive never -> ok end || is(?QUIET, Valve)],
+            _ = Send(Bytes) =:= ok orelse is(?HALVED, Valve) orelse exit(cut),
+            pump(From, Valve, Send);
         {error, _} ->
             exit(cut)
+    end.
+
+is(What, Valve) ->
+    atomics:get(Valve, What) =:= 1.
+
+%% As much of it as the server may still say.
+say(Bytes, Client, Gate, Valve) ->
+    case atomics:sub_get(Valve, ?BUDGET, byte_size(Bytes)) of
+        Left when Left >= 0 ->
+            socket:send(Client, Bytes);
+        Left ->
+            _ = socket:send(Client, binary:part(Bytes, 0, max(0, byte_size(Bytes) + Left))),
+            _ = Gate ! {used_up, Valve},
+            ok
     end.

@@ -1,13 +1,18 @@
-%% Looks, inside a node: at domains all the time, and into the application's processes.
+%% Looks, inside a node: at domains all the time or often, and into the application's processes.
 -module(md_looker).
 
--export([start/1, stop/1]).
+-export([start/1, start_calm/1, stop/1]).
 -export([everything_shown/0, everything_printed/0, crash_operations/0, lengthen_pause/0]).
 
 %% @doc A process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
 start(Domains) ->
-    spawn(fun() -> look(Domains, 0, []) end).
+    spawn(fun() -> look(Domains, 0, 0, []) end).
+
+%% @doc One that looks them up every few milliseconds, and leaves the machine to others.
+-spec start_calm([binary()]) -> pid().
+start_calm(Domains) ->
+    spawn(fun() -> look(Domains, 3, 0, []) end).
 
 %% @doc How many lookups it made, and the answers that were not {ok, HostType}.
 -spec stop(pid()) -> {non_neg_integer(), [term()]}.
@@ -15,13 +20,15 @@ stop(Looker) ->
     Looker ! {stop, self()},
     receive {Looker, Lookups, Failures} -> {Lookups, Failures} end.
 
-look(Domains, Lookups, Failures) ->
+%% At least once.
+look(Domains, Pause, LookupsBefore, FailuresBefore) ->
+    Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
+                                  element(1, Answer) =/= ok],
+    {Lookups, Failures} = {LookupsBefore + length(Domains), lists:sublist(Failed ++ FailuresBefore, 10)},
     receive
         {stop, From} -> From ! {self(), Lookups, Failures}
-    after 0 ->
-        Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
-                                      element(1, Answer) =/= ok],
-        look(Domains, Lookups + length(Domains), lists:sublist(Failed ++ Failures, 10))
+    after Pause ->
+        look(Domains, Pause, Lookups, Failures)
     end.
 
 %% @doc What anyone who looks into this node is shown: the log, the status, the supervisor's

@@ -12,6 +12,7 @@
 
 -export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
 -export([start_application/2, stop_application/1]).
+-export([start_bounded/1, bound_files/2]).
 -export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1]).
 -export([logged/2, count/2]).
 -export([wait_until_following/1, wait_until_at/2]).
@@ -47,6 +48,21 @@ start(Environment) ->
 -spec start_many([environment()]) -> [t()].
 start_many(Environments) ->
     start_all([#{} || _ <- Environments], Environments).
+
+%% @doc One that bound_files/2 can be used with.
+-spec start_bounded(environment()) -> t().
+start_bounded(Environment) ->
+    %% The system ends whoever writes past a limit and does not ignore its signal.
+    Shell = {"/bin/sh", ["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", filename:join([code:root_dir(), "bin", "erl"])]},
+    [Node] = start_all([#{exec => Shell}], [Environment]),
+    Node.
+
+%% @doc No file that this node writes may be longer, as if its disk were full. Needs Linux's prlimit.
+-spec bound_files(t(), non_neg_integer() | unlimited) -> ok.
+bound_files(Node, Bytes) ->
+    Pid = call(Node, os, getpid, []),
+    "" = os:cmd(lists:flatten(io_lib:format("prlimit --pid ~s --fsize=~p:", [Pid, Bytes]))),
+    ok.
 
 %% @doc As start_many/1, but they have names and each is connected to the first.
 -spec connected([environment()]) -> [t()].

@@ -163,8 +163,12 @@ impl Pair {
     }
 
     fn compare_listings(&self, limit: usize) -> Result<(), TestCaseError> {
-        let selections = [Select::All, Select::Static, Select::Dynamic, Select::Outdated(source(1))]
+        let loads = [1, 2].map(source);
+        let selections = [Select::All, Select::Static, Select::Dynamic]
             .into_iter()
+            .chain(loads.map(Select::Outdated))
+            .chain(loads.map(Select::Older))
+            .chain(loads.map(Select::Since))
             .chain(self.ids.iter().copied().map(Select::HostType));
         for select in selections {
             let mut expected: Vec<_> = self
@@ -175,7 +179,9 @@ impl Pair {
                     Select::All => true,
                     Select::Static => *from == From::Configuration,
                     Select::Dynamic => *from != From::Configuration,
-                    Select::Outdated(_) => !matches!(from, From::Configuration | From::Load(1)),
+                    Select::Outdated(present) => matches!(from, From::Load(s) if source(*s) != present),
+                    Select::Older(present) => matches!(from, From::Load(s) if source(*s) < present),
+                    Select::Since(present) => matches!(from, From::Load(s) if source(*s) >= present),
                     Select::HostType(id) => id == self.ids[*h],
                 })
                 .map(|(&n, &(h, _))| (name(n).as_bytes().to_vec(), self.ids[h]))

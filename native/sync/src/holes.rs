@@ -113,7 +113,7 @@ impl Holes {
     /// Notes who writes now, which was asked after all these holes were seen.
     pub(crate) fn look(&mut self, writers: &Writers, now: Instant) {
         let watched = match writers {
-            // A transaction that prepares its commit gets another name, so any that did may be one of these.
+            // One that prepares its commit may get another name, so any that did may be one of these.
             Writers::Known(present) => present.iter().cloned().chain([Transaction::Prepared]).collect(),
             Writers::Unknown => HashSet::new(),
         };
