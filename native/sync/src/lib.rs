@@ -38,6 +38,8 @@ mod memory;
 mod owner;
 mod pass;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod timer;
 mod work;
