@@ -64,7 +64,8 @@ fn whatever_happens_the_table_does_what_it_promises() {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed, &diary))) {
             let diary = diary.lock();
             let last = &diary[diary.len().saturating_sub(50)..];
-            eprintln!("MONGOOSE_DOMAIN_SIMULATION_SEED={seed} fails after {} steps:\n{}", diary.len(), last.join("\n"));
+            let begin = diary.first().map_or("", String::as_str);
+            eprintln!("MONGOOSE_DOMAIN_SIMULATION_SEED={seed} ({begin}) fails after these steps:\n{}", last.join("\n"));
             resume_unwind(panic);
         }
     }
