@@ -223,7 +223,7 @@ impl Oracle {
         }
         let lost = self.loses_the_log(pass);
         // In a restart the first load is made before the log is looked at.
-        self.is_out_of_sync = lost && (!pass.told.loaded || pass.restarted && pass.went == Went::Away);
+        self.is_out_of_sync = lost && pass.went == Went::Away && (!pass.told.loaded || pass.restarted);
         if pass.told.loaded && lost {
             // What showed before the snapshot was passed over; if the pass broke off, that was it.
             self.news.extend_from_slice(&database.shown[self.known..]);
@@ -280,7 +280,8 @@ impl Oracle {
     /// Whether events were passed over, since the log is another one than before.
     fn loses_the_log(&self, pass: &Pass<'_>) -> bool {
         let out_of_sync = |report: &Report| matches!(report, Report::OutOfSync { .. });
-        self.is_out_of_sync || self.is_other || pass.cursor.is_none() || pass.reports.iter().any(out_of_sync)
+        let is_pending = self.is_out_of_sync && (pass.told.loaded || pass.went == Went::Away);
+        is_pending || self.is_other || pass.cursor.is_none() || pass.reports.iter().any(out_of_sync)
     }
 
     fn check_following(
