@@ -45,8 +45,8 @@ impl Work<'_> {
         let Cleaning { max_age, .. } = self.options.cleaning;
         let present = store.moment()?;
         let moments = &mut self.memory.moments;
-        if moments.back().is_some_and(|last| present.time < last.time) {
-            // The clock is another one.
+        if moments.back().is_some_and(|last| present.time < last.time || present.newest < last.newest) {
+            // The clock is another one, or the log is.
             moments.clear();
         }
         let is_old = |time: i64| u128::from(present.time.abs_diff(time)) >= max_age.as_millis();

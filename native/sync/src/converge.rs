@@ -16,11 +16,10 @@ use std::time::Instant;
 use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Position, Progress, Select, Source};
 use domain_store::{Loaded, Row, Rows, Store};
 
-use crate::cursor::Cursor;
 use crate::gate::Verdict;
 use crate::holes::{self, Scope};
 use crate::pass::Break;
-use crate::work::{LogState, Reason, Work};
+use crate::work::{Reason, Work};
 use crate::{Evidence, Force, Report, State};
 
 /// Rows that are read before leave is asked for and they are applied: few enough to hold in memory
@@ -121,11 +120,7 @@ impl Work<'_> {
         let source = self.table.new_source();
         let mut census = Census::default();
         let loaded = self.load(store, epoch, source, &mut census)?;
-        match (reason.log(), &mut self.memory.cursor) {
-            (LogState::Followed, Some(_)) => (),
-            (LogState::Shortened, Some(cursor)) => cursor.skip_to(&loaded, now),
-            (LogState::Lost, _) | (_, None) => self.memory.cursor = Some(Cursor::at_end(&loaded, now)),
-        }
+        self.take_over(&loaded, reason, now);
         self.table.advance(epoch, Progress::Following { source })?;
         self.catch_up(store, epoch, source, Scope::All, &mut |domain| census.strike(domain), now)?;
         let gone = self.remove_outdated(epoch, source, reason, &loaded, &mut census)?;
@@ -182,7 +177,11 @@ impl Work<'_> {
             Ok(())
         })?;
         let evidence = self.evidence(reason, loaded, &missing, &census.confirmed);
-        let verdict = self.options.gate.judge(evidence, self.desk.asked_to_converge().unwrap_or(Force::No));
+        let verdict = match (reason, evidence) {
+            // What is there is from a load that broke off, and the events since then were passed over.
+            (Reason::Cold, None) => Verdict::All,
+            _ => self.options.gate.judge(evidence, self.desk.asked_to_converge().unwrap_or(Force::No)),
+        };
         let fresh: HashSet<HostTypeId> = loaded.fresh.iter().copied().collect();
         let mut examples = Vec::new();
         self.for_each_outdated(source, |work, page| {

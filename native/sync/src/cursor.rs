@@ -44,12 +44,12 @@ impl Cursor {
         Cursor { at, anchor: loaded.newest_domain.clone(), oldest, holes }
     }
 
-    /// Goes on where the log begins now, if events after the cursor are gone: those that are left are
-    /// news.
+    /// Goes on where the log begins now, if events after the cursor are gone or nothing was followed yet:
+    /// those that are left are news.
     pub(crate) fn skip_to(&mut self, loaded: &Loaded, now: Instant) {
         match loaded.bounds {
             Bounds::Empty => *self = Cursor::at_end(loaded, now),
-            Bounds::From { oldest, .. } if oldest.0 > self.at.0.saturating_add(1) => {
+            Bounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
                 let at = EventId(oldest.0 - 1);
                 *self = Cursor { at, anchor: None, oldest: Some(oldest), holes: Holes::default() };
             }
@@ -100,7 +100,7 @@ impl Cursor {
     pub(crate) fn pass(&mut self, events: &[Event], now: Instant) {
         for event in events {
             let first = EventId(self.at.0 + 1);
-            if self.anchor.is_some() && first < event.id {
+            if first < event.id {
                 self.holes.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
             }
             self.at = event.id;
@@ -177,6 +177,34 @@ mod tests {
         cursor.skip_to(&loaded(15, 20), now);
         assert_eq!(cursor.at, EventId(14));
         assert_eq!(cursor.check(&log(15, 20, None)), Ok(()));
+    }
+
+    #[test]
+    fn where_nothing_was_followed_the_log_may_begin_anywhere_meanwhile() {
+        let from = |oldest| Loaded {
+            bounds: Bounds::From { oldest: EventId(oldest), newest: EventId(20) },
+            newest_domain: Some("b.example".to_owned()),
+            gaps: vec![],
+            rows: Rows::Some,
+            fresh: vec![],
+        };
+        let now = Instant::now();
+        let mut cursor = cursor(1, 10);
+        cursor.skip_to(&from(15), now);
+        assert_eq!(cursor.check(&log(13, 20, None)), Err(LogFault::Begun), "one came late");
+        cursor.skip_to(&from(13), now);
+        assert_eq!(cursor.check(&log(13, 20, None)), Ok(()));
+    }
+
+    #[test]
+    fn a_hole_before_the_first_event_is_remembered() {
+        // The first event came between the reading of the others and that of the log's ends.
+        let loaded =
+            Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+        let now = Instant::now();
+        let mut cursor = Cursor::at_end(&loaded, now);
+        cursor.pass(&[Event { id: EventId(2), row: None }], now);
+        assert_eq!(cursor.holes.to_read(Scope::Open), vec![IdRange { first: EventId(1), last: EventId(1) }]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ mod memory;
 mod owner;
 mod pass;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod status;
 mod timer;

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::cursor::Cursor;
 use crate::gate::Evidence;
+use crate::work::Wanted;
 
 /// A place beside the table for one follower at a time, with what it has to remember: the next one
 /// sits down when the last one has gone, and finds its memory.
@@ -43,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) cursor: Option<Cursor>,
     /// The database that they are from, where it tells.
     pub(crate) identity: Option<Identity>,
+    /// The comparison that is to be made; it stays until it was.
+    pub(crate) wanted: Option<Wanted>,
     /// Why the database is believed to have lost data, until nothing is kept any more.
     pub(crate) loss: Option<Evidence>,
     /// How many routes are kept that the database does not have, by host type.

@@ -94,7 +94,9 @@ impl Work<'_> {
         let repairs = match reason {
             Some(reason) => {
                 // Until it is done, whatever comes in between.
-                self.want(reason);
+                if self.wanted() != Some(reason) {
+                    self.want(reason);
+                }
                 Some(self.converge(store, epoch, reason, now)?)
             }
             None => None,

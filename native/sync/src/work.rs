@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{Epoch, Progress, Table};
-use domain_store::{Identity, Store};
+use domain_store::{Identity, Loaded, Store};
 
 use crate::clean::{Cleaning, MayClean};
-use crate::cursor::LogFault;
+use crate::cursor::{Cursor, LogFault};
 use crate::desk::{Desk, Halt};
 use crate::gate::Gate;
 use crate::memory::{Age, Memory};
@@ -92,6 +92,14 @@ impl Reason {
     }
 }
 
+/// A comparison that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) reason: Reason,
+    /// What it will find of the log.
+    pub(crate) log: LogState,
+}
+
 /// What a comparison finds of the log that was followed so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogState {
@@ -111,8 +119,6 @@ pub(crate) struct Work<'a> {
     pub(crate) options: &'a Options,
     /// What the database is called that this thread is connected to.
     identity: Option<Identity>,
-    /// The comparison that is to be made; it stays until it was.
-    wanted: Option<Reason>,
     pub(crate) poll: Timer,
     pub(crate) converge: Timer,
     pub(crate) clean: Timer,
@@ -136,7 +142,6 @@ impl<'a> Work<'a> {
             table,
             options,
             identity: None,
-            wanted: None,
             poll: Timer::new(options.poll_interval, now),
             converge: Timer::new(options.converge_interval, now),
             clean: Timer::due_now(options.cleaning.interval, now),
@@ -160,8 +165,12 @@ impl<'a> Work<'a> {
         timers.map(|timer| timer.left(now)).min().unwrap_or_default()
     }
 
+    pub(crate) fn wanted(&self) -> Option<Reason> {
+        self.memory.wanted.map(|wanted| wanted.reason)
+    }
+
     pub(crate) fn want(&mut self, reason: Reason) {
-        self.wanted = Some(reason);
+        self.memory.wanted = Some(Wanted { reason, log: reason.log() });
     }
 
     /// The comparison that has to come before anything else, if any: without it there is no log to follow.
@@ -172,13 +181,17 @@ impl<'a> Work<'a> {
             if progress != Progress::Reset {
                 // These were about routes that are gone.
                 self.memory.cursor = None;
+                self.memory.wanted = None;
                 self.memory.loss = None;
                 self.memory.kept.clear();
                 self.memory.identity = None;
             }
         }
         match (progress, &self.memory.cursor) {
-            (Progress::Unloaded, _) | (_, None) => return Some(Reason::Cold),
+            (Progress::Unloaded, _) | (_, None) => {
+                self.want(Reason::Cold);
+                return Some(Reason::Cold);
+            }
             (Progress::Reset, _) => self.want(Reason::Reset),
             _ => (),
         }
@@ -186,17 +199,18 @@ impl<'a> Work<'a> {
             && before != present
         {
             let (before, now) = (before.0.clone(), present.0.clone());
-            if self.wanted != Some(Reason::OtherDatabase) {
+            if self.wanted() != Some(Reason::OtherDatabase) {
                 self.desk.report(Report::OtherDatabase { before, now });
             }
             self.want(Reason::OtherDatabase);
         }
-        self.wanted.filter(|reason| *reason == Reason::Reset || reason.log() != LogState::Followed)
+        let first = |wanted: &Wanted| wanted.reason == Reason::Reset || wanted.log != LogState::Followed;
+        self.memory.wanted.filter(first).map(|wanted| wanted.reason)
     }
 
     /// The comparison that is due once the log was followed to its end.
     pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Reason>, Halt> {
-        if self.converge.take_due(now) && self.wanted.is_none() {
+        if self.converge.take_due(now) && self.memory.wanted.is_none() {
             self.want(Reason::Periodic);
         }
         if self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow()) {
@@ -208,14 +222,31 @@ impl<'a> Work<'a> {
         if self.desk.asked_to_converge().is_some() {
             self.want(Reason::Asked);
         }
-        Ok(self.wanted)
+        Ok(self.wanted())
+    }
+
+    /// The routes are those of the database that this thread is connected to, and its log is the one to
+    /// follow: if the comparison breaks off from here on, the next one does not pass over what came since.
+    pub(crate) fn take_over(&mut self, loaded: &Loaded, reason: Reason, now: Instant) {
+        let log = self.memory.wanted.map_or(reason.log(), |wanted| wanted.log);
+        self.memory.wanted = Some(Wanted { reason, log: LogState::Followed });
+        match (log, &mut self.memory.cursor) {
+            (LogState::Followed, Some(_)) => (),
+            (LogState::Shortened, Some(cursor)) => cursor.skip_to(loaded, now),
+            (LogState::Lost, _) | (_, None) => self.memory.cursor = Some(Cursor::at_end(loaded, now)),
+        }
+        if log != LogState::Followed {
+            self.memory.moments.clear();
+        }
+        // Who takes over from here sees no trace of what was found.
+        self.memory.loss = reason.evidence().or(self.memory.loss);
+        self.memory.identity = self.identity.clone();
     }
 
     /// The comparison that was wanted is made.
     pub(crate) fn converged(&mut self, now: Instant) {
-        self.wanted = None;
+        self.memory.wanted = None;
         self.converge.start(now);
-        self.memory.identity = self.identity.clone();
         let kept = self.memory.kept();
         self.desk.status(|status| status.kept = kept);
     }

@@ -1,0 +1,252 @@
+//! A day of faults in a few milliseconds, a thousand times.
+//!
+//! One or two followers, without their threads, follow a database in memory while everything goes
+//! wrong that a seed thinks of: see `weather`. Time is simulated, nothing waits and nothing is left to
+//! chance, so a seed that fails does so again: `MONGOOSE_DOMAIN_SIMULATION_SEED=123` runs that one, and
+//! `MONGOOSE_DOMAIN_SIMULATION_SEEDS=100000` so many.
+//!
+//! After each pass the `oracle` judges what it did. After each day the faults stop; then
+//!
+//! 1. within a poll interval every change that was announced shows;
+//! 2. within a converge interval the table is what the database says, and besides only what the gate
+//!    keeps;
+//! 3. once all host types are fresh, it is what the database says.
+
+mod connection;
+mod database;
+mod node;
+mod oracle;
+mod scenarios;
+mod weather;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain_store::Identity;
+use parking_lot::Mutex;
+
+use connection::Breaks;
+use database::{Database, Kind};
+use node::{Machine, Node, Went, World};
+use oracle::{all_wanted, routes};
+use weather::{ALLOWED, Climate};
+
+use crate::{Cleaning, ConvergenceGate, Force, Gate, Options};
+
+/// Seeds a run of the tests.
+const SEEDS: u64 = 1_000;
+
+/// Steps of a day.
+const STEPS: u32 = 300;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+const OPTIONS: Options = Options {
+    poll_interval: Duration::from_secs(30),
+    converge_interval: Duration::from_secs(3_600),
+    gate: Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 },
+    cleaning: Cleaning { interval: Duration::from_secs(600), max_age: Duration::from_secs(4 * 3_600) },
+    warm_start: None,
+};
+
+/// What happened in a run, for those who read of its failure.
+type Diary = Mutex<Vec<String>>;
+
+#[test]
+fn whatever_happens_the_table_does_what_it_promises() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number of seeds, or a seed"));
+    let seeds = match number("MONGOOSE_DOMAIN_SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MONGOOSE_DOMAIN_SIMULATION_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        let diary = Diary::default();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed, &diary))) {
+            let diary = diary.lock();
+            let last = &diary[diary.len().saturating_sub(50)..];
+            let begin = diary.first().map_or("", String::as_str);
+            eprintln!("MONGOOSE_DOMAIN_SIMULATION_SEED={seed} ({begin}) fails after these steps:\n{}", last.join("\n"));
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn any<T: Copy>(all: &[T]) -> T {
+    all[fastrand::usize(0..all.len())]
+}
+
+fn run(seed: u64, diary: &Diary) {
+    fastrand::seed(seed);
+    let climate = any(&[Climate::Calm, Climate::Stormy, Climate::Stormy]);
+    let kind = any(&[Kind::Telling, Kind::Telling, Kind::Silent, Kind::Serial]);
+    let identity = any(&[Some("first"), Some("first"), Some("first"), None]);
+    let mode = any(&[ConvergenceGate::Off, ConvergenceGate::OnLoss, ConvergenceGate::OnLoss, ConvergenceGate::Always]);
+    let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
+    diary.lock().push(format!("{climate:?} {kind:?} {identity:?} {mode:?}"));
+    let mut database = Database::new(kind, identity.map(|name| Identity(name.to_owned())));
+    if climate == Climate::Calm {
+        // A log that is empty at first calls for a comparison when it begins.
+        weather::happen(&mut database, weather::Event::Dummy);
+    }
+    let world = World { database: Arc::new(Mutex::new(database)), climate, now: Instant::now() };
+    let mut machines: Vec<Machine> = (0..fastrand::usize(1..=2)).map(|_| Machine::new()).collect();
+    let nodes = machines.iter_mut().map(|machine| Node::new(machine, &options, world.now)).collect();
+    let mut simulation = Simulation { world, nodes, diary };
+    for _ in 0..STEPS {
+        simulation.step();
+    }
+    simulation.end();
+}
+
+struct Simulation<'a> {
+    world: World,
+    nodes: Vec<Node<'a>>,
+    diary: &'a Diary,
+}
+
+impl Simulation<'_> {
+    fn note(&self, text: impl FnOnce() -> String) {
+        self.diary.lock().push(text());
+    }
+
+    fn pass_time(&mut self, time: Duration) {
+        self.world.now += time;
+        self.world.database.lock().clock += time.as_millis() as i64;
+    }
+
+    fn step(&mut self) {
+        match fastrand::u32(0..10) {
+            0..6 => {
+                let event = weather::next(self.world.climate);
+                self.note(|| format!("{event:?}"));
+                let mut database = self.world.database.lock();
+                weather::happen(&mut database, event);
+                database.crowded |= event == weather::Event::ManyHoles;
+                drop(database);
+                self.notify();
+            }
+            6 => self.node_fails(),
+            _ => {
+                // A day has as many seconds as all its steps together.
+                let mean = DAY.as_secs() * 1_000 / u64::from(STEPS) * 10 / 3;
+                let most = any(&[1_000, 30_000, mean, mean * 4 - 32_000]);
+                let time = Duration::from_millis(fastrand::u64(0..most));
+                self.note(|| format!("{time:?} later"));
+                self.pass_time(time);
+                for n in 0..self.nodes.len() {
+                    if self.nodes[n].idle_time(self.world.now).is_zero() || fastrand::bool() {
+                        self.pass(n, Breaks::Never);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The database tells the nodes, some of which do not hear it.
+    fn notify(&mut self) {
+        for n in 0..self.nodes.len() {
+            if fastrand::u32(0..3) == 0 {
+                let breaks = if fastrand::u32(0..8) == 0 { Breaks::After(fastrand::u32(0..8)) } else { Breaks::Never };
+                self.nodes[n].breaks(breaks);
+                self.pass(n, breaks);
+                self.nodes[n].breaks(Breaks::Never);
+            }
+        }
+    }
+
+    fn node_fails(&mut self) {
+        let n = fastrand::usize(0..self.nodes.len());
+        let now = self.world.now;
+        let node = &mut self.nodes[n];
+        let what = match fastrand::u32(0..16) {
+            0 => {
+                node.crashes(now);
+                "crashes"
+            }
+            1 => {
+                node.reopens();
+                "begins with an empty table"
+            }
+            2 | 3 => {
+                node.table.reset_progress();
+                "is restarted"
+            }
+            4 => {
+                node.ask(Force::Yes);
+                "is forced to converge"
+            }
+            5..8 => {
+                node.ask(Force::No);
+                "is asked to converge"
+            }
+            _ => {
+                node.thread_dies(now);
+                "loses its thread"
+            }
+        };
+        self.note(|| format!("node {n} {what}"));
+        let breaks = if fastrand::bool() { Breaks::After(fastrand::u32(0..8)) } else { Breaks::Never };
+        self.nodes[n].breaks(breaks);
+        self.pass(n, breaks);
+        self.nodes[n].breaks(Breaks::Never);
+    }
+
+    fn pass(&mut self, n: usize, breaks: Breaks) {
+        self.note(|| format!("node {n} begins a pass"));
+        let went = self.nodes[n].pass(&self.world, breaks);
+        let Simulation { nodes, .. } = self;
+        let cursor = nodes[n].work().memory.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.holes.open()));
+        let (kept, lost) = (nodes[n].kept(), nodes[n].oracle.is_lost());
+        self.note(|| {
+            format!(
+                "node {n} went {went:?} ({breaks:?}): at {cursor:?}, kept {kept}, lost {lost}{}",
+                self.nodes[n].said
+            )
+        });
+    }
+
+    /// No fault any more: everything comes right, in three steps.
+    fn end(&mut self) {
+        self.note(|| "the faults end".to_owned());
+        {
+            let mut database = self.world.database.lock();
+            weather::end(&mut database);
+            database.quiet = true;
+        }
+        for n in 0..self.nodes.len() {
+            self.nodes[n].breaks(Breaks::Never);
+        }
+        // The oracle sees that all that was announced shows.
+        self.everyone_passes(OPTIONS.poll_interval);
+        self.everyone_passes(OPTIONS.converge_interval);
+        for node in &self.nodes {
+            let (present, database) = (routes(node.table), self.world.database.lock());
+            let wanted = all_wanted(&database, node.table.host_types());
+            for (domain, host_type) in &wanted {
+                assert_eq!(present.get(domain), Some(host_type), "{domain} after a comparison");
+            }
+            let extra: Vec<_> = present.iter().filter(|(domain, _)| !wanted.contains_key(*domain)).collect();
+            assert_eq!(extra.len() as u64, node.kept(), "what stays is kept, and counted: {extra:?}");
+        }
+        let end = i64::MAX;
+        self.world.database.lock().content.fresh.extend(ALLOWED.map(|host_type| (host_type, end)));
+        self.everyone_passes(OPTIONS.poll_interval);
+        for node in &self.nodes {
+            let wanted = all_wanted(&self.world.database.lock(), node.table.host_types());
+            assert_eq!(routes(node.table), wanted, "when all host types are fresh");
+            assert_eq!(node.kept(), 0);
+        }
+    }
+
+    fn everyone_passes(&mut self, time: Duration) {
+        self.pass_time(time);
+        for n in 0..self.nodes.len() {
+            self.note(|| format!("node {n} begins a pass"));
+            // A connection that broke before is found to be broken now.
+            if self.nodes[n].pass(&self.world, Breaks::Never) == Went::Away {
+                assert_eq!(self.nodes[n].pass(&self.world, Breaks::Never), Went::Well);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A connection to the simulated database: it answers, fails when it is told to, and lets others go on
+//! meanwhile.
+//!
+//! Between any two statements, between the two halves of one that is not a snapshot, and between the
+//! batches of a load, transactions of others begin and commit.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
+use domain_store::{
+    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Row, Rows, Store, StoreError, Unfit, Writers,
+};
+use parking_lot::Mutex;
+
+use super::database::{Content, Database, Kind};
+use super::weather::{self, Climate};
+
+/// Calls a pass, whatever happened: a follower that goes round in circles makes more.
+const MANY: u32 = 120;
+
+/// When a connection breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breaks {
+    Never,
+    /// After so many answers; a batch of a load is one.
+    After(u32),
+}
+
+/// What a connection was asked and told since somebody cleared it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) calls: u32,
+    pub(super) loads: u32,
+    pub(super) read: u64,
+    /// The event at the cursor when this pass began.
+    pub(super) anchor: Option<(i64, String)>,
+    /// The log was seen to be another one.
+    pub(super) backwards: bool,
+    /// The last snapshot had no row.
+    pub(super) no_rows: bool,
+    /// A load was read to its end.
+    pub(super) loaded: bool,
+}
+
+pub(super) struct Connection<'a> {
+    database: Arc<Mutex<Database>>,
+    host_types: Arc<HostTypes>,
+    climate: Climate,
+    max_age: i64,
+    restarts: u64,
+    pub(super) identity: Option<Identity>,
+    pub(super) breaks: Breaks,
+    pub(super) told: Told,
+    /// Called whenever others may have done something.
+    look: Box<dyn Fn(&Database) + Send + 'a>,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn open(
+        database: &Arc<Mutex<Database>>,
+        host_types: &Arc<HostTypes>,
+        climate: Climate,
+        max_age: Duration,
+        breaks: Breaks,
+    ) -> Connection<'a> {
+        let (restarts, identity) = {
+            let database = database.lock();
+            (database.restarts, database.identity.clone())
+        };
+        Connection {
+            database: database.clone(),
+            host_types: host_types.clone(),
+            climate,
+            max_age: max_age.as_millis() as i64,
+            restarts,
+            identity,
+            breaks,
+            told: Told::default(),
+            look: Box::new(|_| ()),
+        }
+    }
+
+    /// From now on, this is called whenever others may have done something.
+    pub(super) fn watch(&mut self, look: Box<dyn Fn(&Database) + Send + 'a>) {
+        self.look = look;
+    }
+
+    /// Others go on; then the connection answers, or breaks.
+    fn call(&mut self, doing: &'static str) -> Result<(), StoreError> {
+        self.told.calls += 1;
+        assert!(self.told.calls < MANY, "a pass goes round in circles: {:?}", self.told);
+        self.meanwhile();
+        self.answer(doing)
+    }
+
+    fn answer(&mut self, doing: &'static str) -> Result<(), StoreError> {
+        if self.restarts != self.database.lock().restarts {
+            return Err(StoreError::Failed { doing, reason: "the server went away".to_owned() });
+        }
+        match &mut self.breaks {
+            Breaks::After(0) if fastrand::bool() => Err(StoreError::Deadline { doing, limit: Duration::from_secs(5) }),
+            Breaks::After(0) => Err(StoreError::Failed { doing, reason: "broken".to_owned() }),
+            Breaks::After(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            Breaks::Never => Ok(()),
+        }
+    }
+
+    fn meanwhile(&self) {
+        let mut database = self.database.lock();
+        weather::meanwhile(&mut database, self.climate);
+        (self.look)(&database);
+    }
+
+    fn row(&self, content: &Content, domain: &str) -> Row {
+        let name = DomainName::new(domain).expect("the simulation's names are valid");
+        match content.settings.get(domain) {
+            None | Some((_, 0 | 2)) => Row::NotEnabled(name),
+            Some(&(host_type, 1)) => match self.host_types.id(host_type) {
+                Some(id) => Row::Enabled(name, id),
+                None => misfit(name, Unfit::UnknownHostType(host_type.to_owned())),
+            },
+            Some(&(_, status)) => misfit(name, Unfit::UnknownStatus(status)),
+        }
+    }
+
+    fn event(&self, content: &Content, id: i64) -> Event {
+        let domain = &content.events[&id].domain;
+        Event { id: EventId(id), row: (!domain.is_empty()).then(|| self.row(content, domain)) }
+    }
+
+    fn fresh_ids(&self, database: &Database) -> Vec<HostTypeId> {
+        let fresh = database.content.fresh.keys().filter(|host_type| database.is_fresh(host_type));
+        fresh.filter_map(|host_type| self.host_types.id(host_type)).collect()
+    }
+
+    /// Notes what an answer says of the log, as somebody sees who knows what the pass began with.
+    fn judge(&mut self, cursor: EventId, events: &Events) {
+        let Some((at, anchor)) = self.told.anchor.take() else { return };
+        if at != cursor.0 || self.told.loaded {
+            return;
+        }
+        self.told.backwards |= match events.bounds {
+            Bounds::Empty => false,
+            Bounds::From { newest, .. } if newest.0 < at => true,
+            Bounds::From { oldest, .. } => oldest.0 <= at && events.anchor.as_ref() != Some(&anchor),
+        };
+    }
+}
+
+fn misfit(name: DomainName, why: Unfit) -> Row {
+    Row::Misfit(Misfit { domain: name.as_str().to_owned(), name: Some(name), why })
+}
+
+fn bounds(content: &Content) -> Bounds {
+    match (content.events.keys().next(), content.events.keys().next_back()) {
+        (Some(&oldest), Some(&newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => Bounds::Empty,
+    }
+}
+
+fn gaps(content: &Content, most: usize) -> Vec<IdRange> {
+    let ids = content.events.keys().zip(content.events.keys().skip(1)).rev();
+    let apart = ids.filter(|&(one, next)| one + 1 < *next);
+    apart.map(|(one, next)| IdRange { first: EventId(one + 1), last: EventId(next - 1) }).take(most).collect()
+}
+
+impl Store for Connection<'_> {
+    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
+        self.call("identity")?;
+        Ok(self.identity.clone())
+    }
+
+    fn load(
+        &mut self,
+        batch: usize,
+        most: usize,
+        take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
+    ) -> Result<Option<Loaded>, StoreError> {
+        const DOING: &str = "load";
+        self.call(DOING)?;
+        self.told.loads += 1;
+        let (content, fresh) = {
+            let database = self.database.lock();
+            (database.content.clone(), self.fresh_ids(&database))
+        };
+        let loaded = Loaded {
+            bounds: bounds(&content),
+            newest_domain: content.events.values().next_back().map(|event| event.domain.clone()),
+            gaps: gaps(&content, most),
+            rows: if content.settings.is_empty() { Rows::None } else { Rows::Some },
+            fresh,
+        };
+        let enabled = content.settings.iter().filter(|(_, (_, status))| ![0, 2].contains(status));
+        let rows: Vec<Row> = enabled.map(|(domain, _)| self.row(&content, domain)).collect();
+        for rows in rows.chunks(batch.min(fastrand::usize(1..=20))) {
+            self.meanwhile();
+            self.answer(DOING)?;
+            if take(rows.to_vec()).is_break() {
+                return Ok(None);
+            }
+        }
+        self.meanwhile();
+        self.answer(DOING)?;
+        self.told.loaded = true;
+        self.told.no_rows = loaded.rows == Rows::None;
+        Ok(Some(loaded))
+    }
+
+    fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
+        self.call("events")?;
+        let mut events = {
+            let database = self.database.lock();
+            let content = &database.content;
+            let after = content.events.range(cursor.0.saturating_add(1)..).take(limit as usize);
+            Events {
+                bounds: Bounds::Empty,
+                anchor: content.events.get(&cursor.0).map(|event| event.domain.clone()),
+                events: after.map(|(&id, _)| self.event(content, id)).collect(),
+            }
+        };
+        // The ends are read a moment later, but for a database that is one snapshot to a transaction.
+        if self.database.lock().kind != Kind::Serial {
+            self.meanwhile();
+        }
+        events.bounds = bounds(&self.database.lock().content);
+        self.told.read += events.events.len() as u64;
+        self.judge(cursor, &events);
+        Ok(events)
+    }
+
+    fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.call("events_in")?;
+        let database = self.database.lock();
+        let content = &database.content;
+        let found = ranges.iter().flat_map(|range| content.events.range(range.first.0..=range.last.0));
+        let events: Vec<Event> = found.take(limit as usize).map(|(&id, _)| self.event(content, id)).collect();
+        self.told.read += events.len() as u64;
+        Ok(events)
+    }
+
+    fn writers(&mut self) -> Result<Writers, StoreError> {
+        self.call("writers")?;
+        Ok(self.database.lock().writers())
+    }
+
+    fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
+        self.call("fresh")?;
+        Ok(self.fresh_ids(&self.database.lock()))
+    }
+
+    fn moment(&mut self) -> Result<Moment, StoreError> {
+        self.call("moment")?;
+        let database = self.database.lock();
+        let newest = database.content.events.keys().next_back().map(|&id| EventId(id));
+        Ok(Moment { newest, time: database.clock, horizon: database.horizon() })
+    }
+
+    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
+        self.call("prune")?;
+        let mut database = self.database.lock();
+        assert!(moment.horizon.is_some() || database.kind == Kind::Serial);
+        let Some(newest) = moment.newest else { return Ok(0) };
+        let (count, wrong) = database.prune(newest.0, moment.horizon.as_deref(), limit, self.max_age);
+        assert!(wrong.is_empty(), "events that were young, or the newest, were pruned: {wrong:?} by {moment:?}");
+        Ok(count)
+    }
+
+    fn wait(&mut self, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! A node: a table, and a follower without its thread.
+//!
+//! The simulation does what [`Follower`](crate::Follower) does around a pass: it connects, gives the
+//! follower a pass, and lets it rest. It can end the thread (the memory stays), the node (the table
+//! and the memory are gone) and the connection, at any answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, HostTypeId, Progress, Table};
+use parking_lot::Mutex;
+
+use super::connection::{Breaks, Connection, Told};
+use super::database::Database;
+use super::oracle::{Oracle, Pass, routes};
+use super::weather::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
+use crate::desk::{Desk, Halt, Shared};
+use crate::inbox::{Ask, Inbox};
+use crate::memory::Memory;
+use crate::work::Work;
+use crate::{Answer, Ended, Force, Leave, Options, Owner, Reason, Report, Status, Ticket};
+
+/// What all nodes share.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) database: Arc<Mutex<Database>>,
+    pub(super) climate: Climate,
+    pub(super) now: Instant,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    Well,
+    Away,
+}
+
+type Reports = Arc<Mutex<Vec<Report>>>;
+
+/// An owner that lets the follower do what it wants, and keeps what it says.
+struct Patron(Reports);
+
+impl Owner for Patron {
+    fn ask(&mut self) -> Leave {
+        Leave::Granted
+    }
+
+    fn tell(&mut self, reports: Vec<Report>) {
+        self.0.lock().extend(reports);
+    }
+
+    fn answer(&mut self, _: Ticket, _: Result<Answer, String>) {}
+
+    fn ended(&mut self, _: Ended) {}
+}
+
+fn desk(reports: &Reports) -> Desk {
+    let status = Mutex::new(Status::new("simulated"));
+    let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), status });
+    Desk::new(shared, Box::new(Patron(reports.clone())))
+}
+
+/// What outlives a thread, and what a node is made of.
+pub(super) struct Machine {
+    table: Arc<Table>,
+    memory: Memory,
+    desk: Desk,
+    reports: Reports,
+}
+
+impl Machine {
+    pub(super) fn new() -> Machine {
+        let reports = Reports::default();
+        let table = Arc::new(Table::new(1));
+        open(&table);
+        Machine { table, memory: Memory::default(), desk: desk(&reports), reports }
+    }
+}
+
+fn open(table: &Table) {
+    let id = |name: &str| table.host_types().intern(name.as_bytes()).unwrap();
+    let pairs = STATIC_DOMAINS.map(|name| (DomainName::new(name).unwrap(), id(STATIC)));
+    table.open(&pairs, ALLOWED.map(id));
+}
+
+pub(super) struct Node<'a> {
+    pub(super) table: &'a Arc<Table>,
+    /// Always there, but for the moment in which one thread follows on another.
+    work: Option<Work<'a>>,
+    reports: Reports,
+    connection: Option<Connection<'a>>,
+    options: &'a Options,
+    pub(super) oracle: Oracle,
+    force: Option<Force>,
+    /// What the last pass reported, for the diary.
+    pub(super) said: String,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(machine: &'a mut Machine, options: &'a Options, now: Instant) -> Node<'a> {
+        let Machine { table, memory, desk, reports } = machine;
+        let table: &'a Arc<Table> = table;
+        let work = Some(Work::new(desk, memory, table, options, now));
+        let oracle = Oracle::new(options.gate);
+        Node {
+            table,
+            work,
+            reports: reports.clone(),
+            connection: None,
+            options,
+            oracle,
+            force: None,
+            said: String::new(),
+        }
+    }
+
+    pub(super) fn work(&self) -> &Work<'a> {
+        self.work.as_ref().expect("there is one")
+    }
+
+    fn work_mut(&mut self) -> &mut Work<'a> {
+        self.work.as_mut().expect("there is one")
+    }
+
+    pub(super) fn kept(&self) -> u64 {
+        self.work().memory.kept()
+    }
+
+    /// The thread dies, and another one takes its seat.
+    pub(super) fn thread_dies(&mut self, now: Instant) {
+        let Some(Work { desk: seat, memory, table, options, .. }) = self.work.take() else { return };
+        *seat = desk(&self.reports);
+        self.connection = None;
+        self.force = None;
+        self.work = Some(Work::new(seat, memory, table, options, now));
+    }
+
+    pub(super) fn crashes(&mut self, now: Instant) {
+        self.thread_dies(now);
+        *self.work_mut().memory = Memory::default();
+        self.reopens();
+    }
+
+    pub(super) fn reopens(&mut self) {
+        open(self.table);
+        self.oracle.forget();
+    }
+
+    pub(super) fn ask(&mut self, force: Force) {
+        self.work().desk.shared.inbox.add_ticket(Ticket(0), Ask::Converge(force));
+        self.force = Some(match self.force {
+            Some(Force::Yes) => Force::Yes,
+            _ => force,
+        });
+    }
+
+    /// How long it would rest.
+    pub(super) fn idle_time(&self, now: Instant) -> Duration {
+        if self.connection.is_none() { Duration::from_secs(5) } else { self.work().idle_time(now) }
+    }
+
+    /// From now on its connection breaks so.
+    pub(super) fn breaks(&mut self, breaks: Breaks) {
+        self.connection.iter_mut().for_each(|connection| connection.breaks = breaks);
+    }
+
+    /// Connects if need be, makes a pass, and checks what came of it.
+    pub(super) fn pass(&mut self, world: &World, breaks: Breaks) -> Went {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let max_age = self.options.cleaning.max_age;
+                let host_types = self.table.host_types();
+                let mut connection = Connection::open(&world.database, host_types, world.climate, max_age, breaks);
+                if self.work_mut().meet(&mut connection).is_err() {
+                    return Went::Away;
+                }
+                connection
+            }
+        };
+        let table = self.table;
+        let work = self.work.as_mut().expect("there is one");
+        work.desk.take_tickets();
+        let restarted = table.progress().1 == Progress::Reset || work.wanted() == Some(Reason::Reset);
+        let everywhere = work.poll.left(world.now).is_zero() || work.desk.is_awaited();
+        let (epoch, before) = (table.epoch(), routes(table));
+        let cursor = work.memory.cursor.clone().filter(|_| work.memory.epoch == Some(epoch));
+        let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
+        let anchor = cursor.as_ref().and_then(|cursor| Some((cursor.at.0, cursor.anchor.clone()?)));
+        connection.told = Told { anchor, ..Told::default() };
+        connection.watch(Box::new(move |database| {
+            statics_answer(table);
+            for (domain, host_type) in &stable {
+                let same = database.touched.contains(domain) || table.host_type(domain.as_bytes()) == Ok(*host_type);
+                assert!(same, "{domain} is routed throughout, and not to be found");
+            }
+        }));
+        let result = work.pass(&mut connection, world.now);
+        statics_answer(table);
+        work.desk.flush();
+        let went = if result.is_ok() { Went::Well } else { Went::Away };
+        let reports = std::mem::take(&mut *self.reports.lock());
+        let pass = Pass {
+            told: &connection.told,
+            identity: connection.identity.clone(),
+            before,
+            everywhere,
+            restarted,
+            forced: self.force == Some(Force::Yes),
+            repairs: result.as_ref().ok().cloned().flatten(),
+            went,
+            reports: &reports,
+            climate: world.climate,
+            cursor,
+        };
+        let worth = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
+        self.said = reports.iter().filter(worth).map(|report| format!("\n    {report:?}")).collect();
+        self.oracle.end(&world.database, table, &pass, work.memory.cursor.as_ref());
+        self.force = None;
+        match result {
+            Ok(repairs) => {
+                work.desk.answer(repairs.as_ref());
+                self.connection = Some(connection);
+            }
+            Err(Halt::Away(error)) => work.desk.refuse(&error.to_string()),
+            Err(Halt::Stop) => panic!("nobody told it to stop"),
+        }
+        went
+    }
+}
+
+fn statics_answer(table: &Table) {
+    let id: Option<HostTypeId> = table.host_types().id(STATIC);
+    for domain in STATIC_DOMAINS {
+        assert_eq!(table.host_type(domain.as_bytes()).ok(), id, "{domain} is static");
+    }
+}

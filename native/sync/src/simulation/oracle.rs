@@ -1,0 +1,353 @@
+//! What must be true of a node, judged from what the database did and what the node was told.
+//!
+//! **The gate.** A route that is gone after a pass was let go by one of these:
+//!
+//! - an event about its domain, which the log showed and the follower had not followed before;
+//! - a row that is there and makes no sense on this node;
+//! - a gate that is off, or a comparison that was forced;
+//! - its host type was fresh when the pass began;
+//! - in the mode *on loss*, and when no load was complete before, that nothing spoke for a loss. What speaks for one: the database that the
+//!   connection leads to is called otherwise than the one of the last complete load; the first answer
+//!   about the log contradicted the anchor; the snapshot had no row; too large a share of ten or more
+//!   routes of one host type went. The first two count from the pass in which they show until a
+//!   comparison ends with nothing kept, through any number of failures and threads.
+//!
+//! **Following.** After a pass that went well, each event that showed before it began was followed: its
+//! domain is routed as its row says. An event that others deleted before it was followed leads to a
+//! comparison, which adds and moves; what it would have removed is up to the gate.
+//!
+//! Nobody can notice, and so nobody is blamed for: a log that was replaced by one whose event at the
+//! cursor is about the same domain; events that came to a log that was empty when it was followed
+//! last, or below the oldest event, and are gone; an event by hand at an id that is none of the holes that
+//! are remembered. Where nobody can tell who writes, an event that shows later than age allows is found
+//! at the poll interval, and not at all if it is deleted before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use domain_core::{HostTypeId, HostTypes, Position, Select, Table};
+use domain_store::Identity;
+use parking_lot::Mutex;
+
+use super::connection::{Connection, Told};
+use super::database::{By, Database, Kind, Logged, Shown};
+use super::node::Went;
+use super::weather::{self, ALLOWED, Climate, STATIC_DOMAINS};
+use crate::cursor::Cursor;
+use crate::holes::Scope;
+use crate::{ConvergenceGate, Gate, Reason, Repairs, Report};
+
+pub(super) type Routes = BTreeMap<String, HostTypeId>;
+
+/// Whether something spoke for a database that lost data, and all was not well since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    None,
+    Suspected,
+}
+
+/// A pass that was made.
+pub(super) struct Pass<'a> {
+    pub(super) told: &'a Told,
+    pub(super) identity: Option<Identity>,
+    pub(super) before: Routes,
+    /// It was to look into dead holes, too.
+    pub(super) everywhere: bool,
+    pub(super) forced: bool,
+    /// The service was restarted, and everything is loaded to that end.
+    pub(super) restarted: bool,
+    pub(super) repairs: Option<Repairs>,
+    pub(super) went: Went,
+    pub(super) reports: &'a [Report],
+    pub(super) climate: Climate,
+    /// As the pass began.
+    pub(super) cursor: Option<Cursor>,
+}
+
+pub(super) struct Oracle {
+    gate: Gate,
+    /// How many events that showed are known here.
+    known: usize,
+    /// Events that no pass that went well had the chance to follow.
+    news: Vec<Shown>,
+    /// Those of them that must be followed.
+    owed: Vec<Shown>,
+    /// The mark of the event at the cursor.
+    anchor: Option<(i64, u64)>,
+    loaded_from: Option<Identity>,
+    loss: Loss,
+    fresh: HashSet<HostTypeId>,
+    /// As the database's.
+    replacements: u64,
+    /// The connection leads to another database than that of the last load.
+    is_other: bool,
+    /// The log was found to be another one, and no load was complete since.
+    is_out_of_sync: bool,
+}
+
+/// All dynamic routes.
+pub(super) fn routes(table: &Table) -> Routes {
+    let mut routes = Routes::new();
+    let mut position = Some(Position::START);
+    while let Some(from) = position {
+        let page = table.page(Select::Dynamic, from, 1_000);
+        position = page.next;
+        let text = |name: &[u8]| String::from_utf8(name.to_vec()).expect("it is valid");
+        routes.extend(page.iter().map(|(name, host_type)| (text(name), host_type)));
+    }
+    routes
+}
+
+/// Where a domain's row wants it to be routed.
+fn wanted(database: &Database, domain: &str, host_types: &HostTypes) -> Option<HostTypeId> {
+    let &(host_type, status) = database.content.settings.get(domain)?;
+    (status == 1 && ALLOWED.contains(&host_type)).then(|| host_types.id(host_type)).flatten()
+}
+
+/// All routes that the rows want.
+pub(super) fn all_wanted(database: &Database, host_types: &HostTypes) -> Routes {
+    let domains = database.content.settings.keys().filter(|domain| !STATIC_DOMAINS.contains(&domain.as_str()));
+    domains.filter_map(|domain| Some((domain.clone(), wanted(database, domain, host_types)?))).collect()
+}
+
+impl Oracle {
+    pub(super) fn new(gate: Gate) -> Oracle {
+        Oracle {
+            gate,
+            known: 0,
+            news: Vec::new(),
+            owed: Vec::new(),
+            anchor: None,
+            loaded_from: None,
+            loss: Loss::None,
+            fresh: HashSet::new(),
+            replacements: 0,
+            is_other: false,
+            is_out_of_sync: false,
+        }
+    }
+
+    /// The table was emptied: nothing is known of what went before.
+    pub(super) fn forget(&mut self) {
+        (self.anchor, self.loaded_from, self.loss) = (None, None, Loss::None);
+    }
+
+    /// Learns what there is to follow. Answers the routes that are right as the pass begins.
+    pub(super) fn begin(
+        &mut self,
+        database: &Mutex<Database>,
+        connection: &Connection<'_>,
+        cursor: Option<&Cursor>,
+        routes: &Routes,
+        host_types: &HostTypes,
+    ) -> Routes {
+        let mut database = database.lock();
+        database.touched.clear();
+        database.pruned.clear();
+        let new = &database.shown[self.known..];
+        self.known = database.shown.len();
+        self.news.extend_from_slice(new);
+        let reachable =
+            |shown: &&Shown| shown.by == By::Program || cursor.is_none_or(|cursor| reaches(cursor, shown.id));
+        self.owed.extend(new.iter().filter(reachable).cloned());
+        if let Some(cursor) = cursor
+            && std::mem::replace(&mut self.replacements, database.replacements) != database.replacements
+        {
+            // What was followed in another log, and comes again in this one, is an order like any other.
+            let again = database.content.events.iter().filter(|(id, _)| reaches(cursor, **id));
+            let shown = |(&id, event): (&i64, &Logged)| {
+                // Perhaps in a dead hole, like those by hand.
+                Shown { id, mark: event.mark, domain: event.domain.clone(), by: By::Hand }
+            };
+            self.news.extend(again.map(shown));
+        }
+        // Some of them may have been followed before their rows were changed without an event.
+        let changed = |domain: &str| database.silent.get(domain).copied().unwrap_or(0).max(database.replaced);
+        self.owed.retain(|shown| changed(&shown.domain) <= shown.mark);
+        if cursor.is_some_and(|cursor| cursor.anchor.is_none()) {
+            self.owed.retain(|shown| database.is_logged(shown.mark));
+        }
+        // Others who prune while a smaller id is still to come hide that they did.
+        self.owed.retain(|shown| shown.mark >= database.pruned_early || database.is_logged(shown.mark));
+        if cursor.is_some_and(|cursor| self.is_masked(&database, cursor)) {
+            self.owed.clear();
+        }
+        // Too many holes hide events until it is known who wrote them.
+        if let Some(cursor) = cursor
+            && database.crowded
+            && database.kind == Kind::Silent
+        {
+            self.owed.retain(|shown| reaches(cursor, shown.id));
+        }
+        let is_other = |before: &Identity| connection.identity.as_ref().is_some_and(|now| now != before);
+        self.is_other = self.loaded_from.as_ref().is_some_and(is_other);
+        if !routes.is_empty() && self.is_other {
+            self.loss = Loss::Suspected;
+        }
+        let fresh = ALLOWED.into_iter().filter(|host_type| database.is_fresh(host_type));
+        self.fresh = fresh.filter_map(|host_type| host_types.id(host_type)).collect();
+        let is_right =
+            |(domain, host_type): &(&String, &HostTypeId)| wanted(&database, domain, host_types) == Some(**host_type);
+        routes.iter().filter(is_right).map(|(domain, host_type)| (domain.clone(), *host_type)).collect()
+    }
+
+    /// Whether another event of the same domain took the place of the one at the cursor.
+    fn is_masked(&self, database: &Database, cursor: &Cursor) -> bool {
+        let event = database.content.events.get(&cursor.at.0);
+        let same = event.filter(|event| Some(&event.domain) == cursor.anchor.as_ref());
+        same.is_some_and(|event| self.anchor.is_some_and(|anchor| anchor != (cursor.at.0, event.mark)))
+    }
+
+    pub(super) fn end(&mut self, database: &Mutex<Database>, table: &Table, pass: &Pass<'_>, cursor: Option<&Cursor>) {
+        let database = database.lock();
+        if pass.told.loaded && pass.identity.is_some() {
+            self.loaded_from = pass.identity.clone();
+        }
+        if pass.told.backwards && !pass.before.is_empty() {
+            self.loss = Loss::Suspected;
+        }
+        let after = routes(table);
+        // What showed meanwhile may have been followed, and need not.
+        self.news.extend_from_slice(&database.shown[self.known..]);
+        self.check_gate(&database, table.host_types(), pass, &after);
+        self.news.truncate(self.news.len() - (database.shown.len() - self.known));
+        if pass.went == Went::Well {
+            self.check_following(&database, table.host_types(), pass, &after, cursor);
+            if pass.everywhere {
+                self.news.clear();
+            } else {
+                self.news.retain(|shown| !weather::is_found_at_once(database.kind, shown.by));
+            }
+            if pass.repairs.as_ref().is_some_and(|repairs| repairs.kept == 0) {
+                self.loss = Loss::None;
+            }
+        }
+        let lost = self.loses_the_log(pass);
+        // In a restart the first load is made before the log is looked at.
+        self.is_out_of_sync = lost && pass.went == Went::Away && (!pass.told.loaded || pass.restarted);
+        if pass.told.loaded && lost {
+            // What showed before the snapshot was passed over; if the pass broke off, that was it.
+            self.news.extend_from_slice(&database.shown[self.known..]);
+            self.known = database.shown.len();
+            self.owed.clear();
+        }
+        if pass.climate == Climate::Calm {
+            check_calm(pass);
+        }
+        self.anchor = cursor.and_then(|cursor| {
+            let event = database.content.events.get(&cursor.at.0)?;
+            (Some(&event.domain) == cursor.anchor.as_ref()).then_some((cursor.at.0, event.mark))
+        });
+    }
+
+    fn check_gate(&self, database: &Database, host_types: &HostTypes, pass: &Pass<'_>, after: &Routes) {
+        if self.gate.mode == ConvergenceGate::Off || pass.forced {
+            return;
+        }
+        let mut unexplained: HashMap<HostTypeId, Vec<&str>> = HashMap::new();
+        for (domain, host_type) in pass.before.iter().filter(|(domain, _)| !after.contains_key(*domain)) {
+            let told = |shown: &Shown| {
+                shown.domain == *domain && (database.is_logged(shown.mark) || database.pruned.contains(&shown.mark))
+            };
+            let senseless = database.content.settings.get(domain).is_some_and(|(_, status)| ![0, 2].contains(status))
+                && wanted(database, domain, host_types).is_none();
+            let explained = senseless
+                || database.touched.contains(domain)
+                || self.fresh.contains(host_type)
+                || self.news.iter().any(told);
+            if !explained {
+                unexplained.entry(*host_type).or_default().push(domain);
+            }
+        }
+        if unexplained.is_empty() {
+            return;
+        }
+        let cold = pass.reports.iter().any(|report| matches!(report, Report::Loaded { .. }));
+        let open = cold || self.gate.mode == ConvergenceGate::OnLoss;
+        let free = open && self.loss == Loss::None && !pass.told.no_rows;
+        assert!(
+            free,
+            "the gate was passed ({:?}, {:?}): {unexplained:?}, {:?}",
+            self.gate.mode, self.loss, pass.reports
+        );
+        for (host_type, gone) in unexplained {
+            let stay =
+                pass.before.iter().filter(|&(domain, of)| *of == host_type && after.contains_key(domain)).count();
+            let (gone, all) = (gone.len() as f64, (gone.len() + stay) as f64);
+            assert!(all < 10.0 || gone <= self.gate.max_removal_share * all, "{gone} of {all} went at once");
+        }
+    }
+
+    /// Whether events were passed over, since the log is another one than before.
+    fn loses_the_log(&self, pass: &Pass<'_>) -> bool {
+        let out_of_sync = |report: &Report| matches!(report, Report::OutOfSync { .. });
+        let is_pending = self.is_out_of_sync && (pass.told.loaded || pass.went == Went::Away);
+        is_pending || self.is_other || pass.cursor.is_none() || pass.reports.iter().any(out_of_sync)
+    }
+
+    fn check_following(
+        &mut self,
+        database: &Database,
+        host_types: &HostTypes,
+        pass: &Pass<'_>,
+        after: &Routes,
+        cursor: Option<&Cursor>,
+    ) {
+        let lost = self.loses_the_log(pass);
+        let anchored = pass.cursor.as_ref().is_none_or(|cursor| cursor.anchor.is_some());
+        for shown in std::mem::take(&mut self.owed) {
+            if database.crowded && cursor.is_some_and(|cursor| cursor.holes.open() > 0) {
+                self.owed.push(shown);
+                continue;
+            }
+            if !lost && !pass.everywhere && !weather::is_found_at_once(database.kind, shown.by) {
+                self.owed.push(shown);
+                continue;
+            }
+            if shown.domain.is_empty() || STATIC_DOMAINS.contains(&shown.domain.as_str()) {
+                continue;
+            }
+            if database.touched.contains(&shown.domain) {
+                continue;
+            }
+            let logged = database.is_logged(shown.mark) || database.pruned.contains(&shown.mark);
+            let present = after.get(&shown.domain).copied();
+            match wanted(database, &shown.domain, host_types) {
+                Some(host_type) => {
+                    let below = |cursor: &Cursor| cursor.oldest.is_some_and(|oldest| shown.id < oldest.0);
+                    let missed = anchored && !pass.cursor.as_ref().is_some_and(below);
+                    let compared = shown.by == By::Program && database.kind != Kind::Silent && missed;
+                    let right = present == Some(host_type) || !(logged || compared);
+                    assert!(right, "{shown:?} ({logged}) was not followed: {present:?}, not {host_type:?}");
+                }
+                // What more holes than are remembered hid is found by a comparison.
+                None => assert!(
+                    present.is_none() || !logged || lost || database.crowded,
+                    "{shown:?} was not followed: {present:?}"
+                ),
+            }
+        }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.loss == Loss::Suspected
+    }
+}
+
+/// Whether following looks at this id, or did.
+fn reaches(cursor: &Cursor, id: i64) -> bool {
+    let holes = cursor.holes.to_read(Scope::All);
+    id > cursor.at.0
+        || cursor.oldest.is_none_or(|oldest| id < oldest.0)
+        || holes.iter().any(|hole| (hole.first.0..=hole.last.0).contains(&id))
+}
+
+/// Where all changes are announced, following finds them all. (An old hole that an unrelated transaction
+/// keeps open may be pruned away: that calls for a comparison, which finds nothing.)
+fn check_calm(pass: &Pass<'_>) {
+    for report in pass.reports {
+        if let Report::Converged { reason, repairs, .. } = report {
+            let ordinary = [Reason::Periodic, Reason::Reset, Reason::Asked, Reason::LogTruncated].contains(reason);
+            assert!(ordinary && repairs.is_none() && repairs.kept == 0, "nothing called for {report:?}");
+        }
+    }
+}
