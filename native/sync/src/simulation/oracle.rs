@@ -222,8 +222,10 @@ impl Oracle {
             }
         }
         let lost = self.loses_the_log(pass);
-        // In a restart the first load is made before the log is looked at.
-        self.is_out_of_sync = lost && pass.went == Went::Away && (!pass.told.loaded || pass.restarted);
+        // In a restart the first load is made before the log is looked at, and so it is in a pass that goes on
+        // with an earlier one: what it finds of the log may call for another load.
+        let looked_later = pass.restarted || self.is_out_of_sync && pass.reports.iter().any(is_out_of_sync);
+        self.is_out_of_sync = lost && pass.went == Went::Away && (!pass.told.loaded || looked_later);
         if pass.told.loaded && lost {
             // What showed before the snapshot was passed over; if the pass broke off, that was it.
             self.news.extend_from_slice(&database.shown[self.known..]);
@@ -279,9 +281,8 @@ impl Oracle {
 
     /// Whether events were passed over, since the log is another one than before.
     fn loses_the_log(&self, pass: &Pass<'_>) -> bool {
-        let out_of_sync = |report: &Report| matches!(report, Report::OutOfSync { .. });
         let is_pending = self.is_out_of_sync && (pass.told.loaded || pass.went == Went::Away);
-        is_pending || self.is_other || pass.cursor.is_none() || pass.reports.iter().any(out_of_sync)
+        is_pending || self.is_other || pass.cursor.is_none() || pass.reports.iter().any(is_out_of_sync)
     }
 
     fn check_following(
@@ -331,6 +332,10 @@ impl Oracle {
     pub(super) fn is_lost(&self) -> bool {
         self.loss == Loss::Suspected
     }
+}
+
+fn is_out_of_sync(report: &Report) -> bool {
+    matches!(report, Report::OutOfSync { .. })
 }
 
 /// Whether following looks at this id, or did.
