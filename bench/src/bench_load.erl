@@ -2,7 +2,8 @@
 %%
 %% It is the real way in: the application is started, its follower connects, checks the schema and loads.
 %% The time ends when the table holds every domain, the last one answers and the follower follows. Beside
-%% it, in turns, psql takes the same rows out through the same URL, by binary COPY into a pipe.
+%% it, in turns, psql takes the same rows out through the same URL, by binary COPY into a pipe, and the
+%% loaded table is compared with the database.
 %%
 %% Memory is the VM's resident size after the first load less that before the application was started. So
 %% the library, the follower's thread and what the load left behind are in it, not the table alone.
@@ -19,14 +20,14 @@ run(Domains, Loads, Url, Psql) ->
     Before = bench_os:resident(),
     First = load(Domains, Last),
     After = bench_os:resident(),
-    Turns = [{bench_psql:copy_out(Psql, Url), reload(Domains, Last)} || _ <- lists:seq(1, Loads)],
-    {Copies, Reloads} = lists:unzip(Turns),
+    Turns = [{bench_psql:copy_out(Psql, Url), reload(Domains, Last), converge()} || _ <- lists:seq(1, Loads)],
+    {Copies, Reloads, Comparisons} = lists:unzip3(Turns),
     {CopyTimes, [Bytes | _]} = lists:unzip(Copies),
-    {Copy, Ours} = {bench_stats:summary(CopyTimes), bench_stats:summary(Reloads)},
+    {Copy, Ours, Compared} = {bench_stats:summary(CopyTimes), bench_stats:summary(Reloads), bench_stats:summary(Comparisons)},
     [
         {load, #{
             domains => Domains, rounds => Loads, unit => ms, first => First, ours => Ours, copy => Copy,
-            copy_bytes => Bytes, times_as_long => map_get(median, Ours) / map_get(median, Copy)
+            comparison => Compared, comparison_to_load => map_get(median, Compared) / map_get(median, Ours), copy_bytes => Bytes, times_as_long => map_get(median, Ours) / map_get(median, Copy)
         }},
         memory(ours, Domains, Before, After, #{resident_after_reloads => bench_os:resident()})
     ].
@@ -51,6 +52,11 @@ memory(Side, Domains, Before, After, More) ->
 reload(Domains, Last) ->
     ok = application:stop(mongoose_domain),
     load(Domains, Last).
+
+converge() ->
+    Nothing = #{added => 0, changed => 0, removed => 0, kept => 0},
+    {Microseconds, {ok, Nothing}} = timer:tc(fun() -> service_domain_db:converge() end),
+    Microseconds / 1000.
 
 load(Domains, Last) ->
     Begin = erlang:monotonic_time(microsecond),

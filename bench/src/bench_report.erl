@@ -27,11 +27,11 @@ lookups(Results) ->
 
 loads(Results) ->
     table(
-        "Loading from PostgreSQL: milliseconds until every domain answers, beside psql's COPY into a pipe",
-        ["domains", "first load", "ours", "psql", "times as long"],
-        [[integer(Domains), number(First), summary(Ours), summary(Copy), number(Longer)]
-         || #{domains := Domains, first := First, ours := Ours, copy := Copy, times_as_long := Longer} <-
-                all(load, Results)]
+        "Loading from PostgreSQL: milliseconds until every domain answers, beside psql's COPY into a pipe; and comparing",
+        ["domains", "first load", "ours", "psql", "times as long", "comparison", "to a load"],
+        [[integer(Domains), number(First), summary(Ours), summary(Copy), number(Longer), summary(Compared), number(ToLoad)]
+         || #{domains := Domains, first := First, ours := Ours, copy := Copy, times_as_long := Longer,
+              comparison := Compared, comparison_to_load := ToLoad} <- all(load, Results)]
     ).
 
 memories(Results) ->
