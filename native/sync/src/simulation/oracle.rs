@@ -235,6 +235,11 @@ impl Oracle {
         if pass.climate == Climate::Calm {
             check_calm(pass);
         }
+        let at = |cursor: &Cursor| cursor.at;
+        if pass.went == Went::Away && cursor.map(at) == pass.cursor.as_ref().map(at) {
+            // It saw nothing of the log, or no more than before: the anchor is that of the last look.
+            return;
+        }
         self.anchor = cursor.and_then(|cursor| {
             let event = database.content.events.get(&cursor.at.0)?;
             (Some(&event.domain) == cursor.anchor.as_ref()).then_some((cursor.at.0, event.mark))
