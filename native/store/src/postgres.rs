@@ -118,8 +118,8 @@ impl Store for PostgresStore {
         .map_err(LoadError::into)
     }
 
-    fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
-        self.ask(log::DOING, log::events(&self.session.client, &self.host_types, cursor, limit))
+    fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
+        self.ask(log::DOING, log::events(&self.session.client, &self.host_types, cursor, oldest, limit))
     }
 
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -138,8 +138,8 @@ impl Store for PostgresStore {
         self.ask(log::DOING, log::moment(&self.session.client))
     }
 
-    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
-        self.ask("deleting old events", log::prune(&self.session.client, moment, limit))
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
+        self.ask("deleting old events", log::prune(&self.session.client, moment, from, limit))
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {

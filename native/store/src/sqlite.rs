@@ -83,7 +83,7 @@ impl Store for SqliteStore {
             let some: bool =
                 snapshot.query_row("SELECT EXISTS (SELECT 1 FROM domain_settings)", [], |row| row.get(0))?;
             let loaded = Loaded {
-                bounds: log::bounds(&snapshot)?,
+                bounds: log::bounds(&snapshot, EventId(i64::MIN))?,
                 newest_domain: log::newest_domain(&snapshot)?,
                 gaps: log::gaps(&snapshot, gaps)?,
                 rows: if some { Rows::Some } else { Rows::None },
@@ -105,14 +105,14 @@ impl Store for SqliteStore {
         load().map_err(|error| StoreError::failed(DOING, &error))
     }
 
-    fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
+    fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
         if FileId::of(&self.file)? != self.opened {
             return Err(StoreError::Failed {
                 doing: log::DOING,
                 reason: format!("another file is called {} now", self.file.display()),
             });
         }
-        log::events(&mut self.connection, &self.host_types, cursor, limit)
+        log::events(&mut self.connection, &self.host_types, cursor, oldest, limit)
             .map_err(|error| StoreError::failed(log::DOING, &error))
     }
 
@@ -136,8 +136,8 @@ impl Store for SqliteStore {
         log::moment(&self.connection).map_err(|error| StoreError::failed(log::DOING, &error))
     }
 
-    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
-        log::prune(&self.connection, moment, limit).map_err(|error| match error.sqlite_error_code() {
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
+        log::prune(&self.connection, moment, from, limit).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => StoreError::Refused { doing: log::PRUNING, reason: error.to_string() },
             _ => StoreError::failed(log::PRUNING, &error),
         })
@@ -211,7 +211,9 @@ fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Ve
     let mut found = select.query([])?;
     let mut fresh = Vec::new();
     while let Some(row) = found.next()? {
-        if Expiry::judge(row.get(1)?, row.get(2)?) != Expiry::Past {
+        // Any column may hold anything; what is no time is past.
+        let expire_time = row.get_ref(1)?.as_i64().unwrap_or(i64::MIN);
+        if Expiry::judge(expire_time, row.get(2)?) != Expiry::Past {
             fresh.extend(std::str::from_utf8(bytes(row.get_ref(0)?)).ok().and_then(|name| host_types.id(name)));
         }
     }

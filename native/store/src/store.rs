@@ -33,11 +33,11 @@ pub trait Store: Send {
     ) -> Result<Option<Loaded>, StoreError>;
 
     /// Reads up to `limit` events after `cursor`, each with what its domain's row says now, and the
-    /// event of `cursor` itself.
-    fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError>;
+    /// event of `cursor` itself. The log's oldest event is looked for from `oldest` on.
+    fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError>;
 
-    /// Reads up to `limit` events whose ids are in these ranges, in no order, each with what its
-    /// domain's row says now.
+    /// Reads up to `limit` events whose ids are in these ranges, each with what its domain's row says
+    /// now. In a single range, those with the smallest ids.
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError>;
 
     /// Who may be writing events that do not show yet.
@@ -49,9 +49,9 @@ pub trait Store: Send {
     /// The log as it is now, by the database's clock.
     fn moment(&mut self) -> Result<Moment, StoreError>;
 
-    /// Deletes up to `limit` events that were there at that moment, and not the newest of them. Answers
-    /// how many it deleted.
-    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes up to `limit` events, with ids from `from` on, that were there at that moment, and not the
+    /// newest of them. Answers the largest id that it deleted, if there may be more.
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError>;
 
     /// Waits until the database tells of a change, until [`Signal::wake`](crate::Signal::wake), or
     /// for as long as `limit`, whichever is first, and uses no processor meanwhile. An error when
@@ -91,7 +91,7 @@ pub enum Rows {
 /// Some events, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
-    /// The log's ends when these events were read, or a moment later.
+    /// The log's ends when these events were read, or a moment later, as far as they were looked for.
     pub bounds: Bounds,
     /// The domain of the event at the cursor, if that event is there.
     pub anchor: Option<String>,

@@ -7,10 +7,12 @@
 
 use std::time::{Duration, Instant};
 
-use domain_store::{Store, StoreError};
+use domain_core::EventId;
+use domain_store::{Moment, Store, StoreError};
 
 use crate::Report;
 use crate::desk::Halt;
+use crate::timer::Timer;
 use crate::work::Work;
 
 /// When events are old.
@@ -33,6 +35,13 @@ pub(crate) enum MayClean {
 /// Events a statement: few enough to be deleted in no time.
 const EVENTS: u32 = 10_000;
 
+/// Events that are being deleted, a part in each pass.
+#[derive(Debug, Clone)]
+pub(crate) struct Pruning {
+    moment: Moment,
+    from: EventId,
+}
+
 /// Moments that are remembered, about.
 const MOMENTS: u32 = 1_000;
 
@@ -42,6 +51,14 @@ impl Work<'_> {
         if !self.clean.take_due(now) {
             return Ok(());
         }
+        if self.memory.pruning.is_none() {
+            self.look_at_the_log(store)?;
+        }
+        self.prune(store, now)
+    }
+
+    /// Notes what the log is like, and what of it is old.
+    fn look_at_the_log(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
         let Cleaning { max_age, .. } = self.options.cleaning;
         let present = store.moment()?;
         let moments = &mut self.memory.moments;
@@ -56,22 +73,31 @@ impl Work<'_> {
         if moments.back().is_none_or(|last| u128::from(present.time.abs_diff(last.time)) >= apart.as_millis()) {
             moments.push_back(present);
         }
-        let Some(old) = old else { return Ok(()) };
-        loop {
-            match store.prune(&old, EVENTS) {
-                Ok(count) if count < u64::from(EVENTS) => {
-                    self.may_clean = MayClean::Unknown;
-                    return Ok(());
+        if let Some(moment) = old {
+            self.memory.pruning = Some(Pruning { moment, from: EventId(i64::MIN) });
+        }
+        Ok(())
+    }
+
+    /// Deletes the next part, and lets the next pass follow soon if there are more.
+    fn prune(&mut self, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
+        let Some(Pruning { moment, from }) = self.memory.pruning.take() else { return Ok(()) };
+        match store.prune(&moment, from, EVENTS) {
+            Ok(last) => {
+                self.may_clean = MayClean::Unknown;
+                if let Some(last) = last {
+                    self.memory.pruning = Some(Pruning { moment, from: last });
+                    self.clean = Timer::due_now(self.options.cleaning.interval, now);
                 }
-                Ok(_) => (),
-                Err(error @ (StoreError::Refused { .. } | StoreError::LostRace { .. })) => {
-                    if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
-                        self.desk.report(Report::CleaningFailed { error: error.to_string() });
-                    }
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
+                Ok(())
             }
+            Err(error @ (StoreError::Refused { .. } | StoreError::LostRace { .. })) => {
+                if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
+                    self.desk.report(Report::CleaningFailed { error: error.to_string() });
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -32,10 +32,12 @@ impl Complaints {
         if self.said.get(complaint.domain()) == Some(&hash) {
             return;
         }
-        if self.said.len() < REMEMBERED || self.said.contains_key(complaint.domain()) {
+        let remembered = self.said.len() < REMEMBERED || self.said.contains_key(complaint.domain());
+        if remembered {
             self.said.insert(complaint.domain().into(), hash);
         }
-        if self.named.len() < NAMED {
+        // What is not remembered would be said again and again.
+        if remembered && self.named.len() < NAMED {
             self.named.push(complaint);
         } else {
             self.more += 1;

@@ -18,13 +18,13 @@ use domain_store::{Loaded, Row, Rows, Store};
 
 use crate::gate::Verdict;
 use crate::holes::{self, Scope};
-use crate::pass::Break;
+use crate::pass::{Break, Look};
 use crate::work::{Reason, Work};
 use crate::{Evidence, Force, Report, State};
 
 /// Rows that are read before leave is asked for and they are applied: few enough to hold in memory
 /// twice, enough to make the asking cheap.
-const BATCH: usize = 8_192;
+pub(crate) const BATCH: usize = 8_192;
 
 /// Repaired domains that are known by name, so that an event can show that it was none of our faults.
 const NAMED: usize = 100_000;
@@ -99,6 +99,15 @@ impl Census {
         }
     }
 
+    /// What earlier attempts added says nothing of what the table had before.
+    fn forget_added(&mut self, added: &HashMap<HostTypeId, u64>) {
+        for (host_type, added) in added {
+            if let Some(confirmed) = self.confirmed.get_mut(host_type) {
+                *confirmed = confirmed.saturating_sub(*added);
+            }
+        }
+    }
+
     fn of(&mut self, repair: Repair) -> &mut u64 {
         match repair {
             Repair::Added => &mut self.repairs.added,
@@ -119,12 +128,14 @@ impl Work<'_> {
         self.enter(if reason == Reason::Cold { State::Loading } else { State::Converging });
         let source = self.table.new_source();
         let mut census = Census::default();
-        let loaded = self.load(store, epoch, source, &mut census)?;
+        let before = self.memory.added.clone();
+        let loaded = self.load(store, epoch, source, reason, &mut census)?;
+        census.forget_added(&before);
         self.take_over(&loaded, reason, now);
         self.table.advance(epoch, Progress::Following { source })?;
-        self.catch_up(store, epoch, source, Scope::All, &mut |domain| census.strike(domain), now)?;
+        self.catch_up(store, Look::new(epoch, source, Scope::All, now, &mut |domain| census.strike(domain)))?;
         let gone = self.remove_outdated(epoch, source, reason, &loaded, &mut census)?;
-        self.converged(now);
+        self.converged(now + begin.elapsed());
         self.desk.status(|status| status.loads += 1);
         let Census { routes, repairs, named, .. } = census;
         let took = begin.elapsed();
@@ -144,12 +155,20 @@ impl Work<'_> {
         store: &mut dyn Store,
         epoch: Epoch,
         source: Source,
+        reason: Reason,
         census: &mut Census,
     ) -> Result<Loaded, Break> {
+        // One more than are remembered, so that too many are noticed; none where the log is followed on.
+        let gaps = if self.stays_in_the_log(reason) { 0 } else { holes::MOST + 1 };
         let mut broken = None;
         let mut take = |rows: Vec<Row>| match self.apply(epoch, source, rows) {
             Ok((changes, outcomes)) => {
-                changes.iter().zip(outcomes).for_each(|(change, outcome)| census.count(change, outcome));
+                for (change, outcome) in changes.iter().zip(outcomes) {
+                    census.count(change, outcome);
+                    if let (Change::Put(_, host_type), Outcome::Added) = (change, outcome) {
+                        *self.memory.added.entry(*host_type).or_default() += 1;
+                    }
+                }
                 ControlFlow::Continue(())
             }
             Err(error) => {
@@ -157,8 +176,7 @@ impl Work<'_> {
                 ControlFlow::Break(())
             }
         };
-        // One more than are remembered, so that too many are noticed.
-        let loaded = store.load(BATCH, holes::MOST + 1, &mut take)?;
+        let loaded = store.load(BATCH, gaps, &mut take)?;
         loaded.ok_or_else(|| broken.unwrap_or(Break::Stale))
     }
 

@@ -10,9 +10,14 @@
 //! Where nobody can tell who writes, age settles a hole. Dead holes are still looked at now and then,
 //! since a person may insert any id by hand.
 //!
+//! What lies below the log's oldest event is a hole as well: ids that were pruned, and perhaps one whose
+//! transaction is still open, or that somebody inserts by hand.
+//!
 //! Holes are ranges: a sequence that jumps by a million leaves one. No more than [`MOST`] are
 //! remembered. Of those that are too many the dead go first; if an open one has to go, it leaves the
-//! *overflow* behind, which settles like a hole and then asks for a comparison of everything.
+//! *overflow* behind, which settles like a hole and then asks for a comparison of everything. (To read
+//! its ids once more would hear events again that were heard before, and so remove routes that the gate
+//! keeps.)
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -43,9 +48,12 @@ pub(crate) enum Forgot {
     Open,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Holes {
-    /// By their first ids; no two overlap.
+    /// Where the log begins: below is a hole.
+    oldest: EventId,
+    below: Watch,
+    /// The others, by their first ids; no two overlap.
     ranges: BTreeMap<EventId, Hole>,
     overflow: Option<Watch>,
 }
@@ -104,6 +112,20 @@ impl Watch {
 }
 
 impl Holes {
+    /// Those of a log that begins with this id.
+    pub(crate) fn of_log(oldest: EventId, now: Instant) -> Holes {
+        Holes { oldest, below: Watch::new(now), ranges: BTreeMap::new(), overflow: None }
+    }
+
+    /// Where the log begins.
+    pub(crate) fn oldest(&self) -> EventId {
+        self.oldest
+    }
+
+    fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
+        self.ranges.values_mut().map(|hole| &mut hole.watch).chain(&mut self.overflow).chain([&mut self.below])
+    }
+
     /// Remembers these ids, none of which is in a hole yet.
     pub(crate) fn add(&mut self, range: IdRange, now: Instant) {
         self.ranges.insert(range.first, Hole { last: range.last, watch: Watch::new(now) });
@@ -118,13 +140,12 @@ impl Holes {
             Writers::Unknown => HashSet::new(),
         };
         let watched = Arc::new(watched);
-        let watches = self.ranges.values_mut().map(|hole| &mut hole.watch);
-        watches.chain(&mut self.overflow).for_each(|watch| watch.look(writers, &watched, now));
+        self.watches().for_each(|watch| watch.look(writers, &watched, now));
     }
 
     /// The server may be another one: who wrote on the one before says nothing any more.
     pub(crate) fn look_anew(&mut self) {
-        for watch in self.ranges.values_mut().map(|hole| &mut hole.watch).chain(&mut self.overflow) {
+        for watch in self.watches() {
             if !watch.is_dead() {
                 watch.state = State::Seen;
             }
@@ -133,12 +154,24 @@ impl Holes {
 
     /// The ranges to read.
     pub(crate) fn to_read(&self, scope: Scope) -> Vec<IdRange> {
-        let wanted = self.ranges.iter().filter(|(_, hole)| scope == Scope::All || !hole.watch.is_dead());
-        wanted.map(|(&first, hole)| IdRange { first, last: hole.last }).collect()
+        let wanted = |watch: &Watch| scope == Scope::All || !watch.is_dead();
+        let below = IdRange { first: EventId(i64::MIN), last: EventId(self.oldest.0.saturating_sub(1)) };
+        let below = Some(below).filter(|_| wanted(&self.below) && self.oldest.0 > i64::MIN);
+        let others = self.ranges.iter().filter(|(_, hole)| wanted(&hole.watch));
+        below.into_iter().chain(others.map(|(&first, hole)| IdRange { first, last: hole.last })).collect()
     }
 
     /// This event showed.
     pub(crate) fn fill(&mut self, id: EventId, now: Instant) {
+        if id < self.oldest {
+            let last = EventId(self.oldest.0 - 1);
+            self.oldest = id;
+            if id < last {
+                self.ranges.insert(EventId(id.0 + 1), Hole { last, watch: self.below.clone() });
+                self.bound(now);
+            }
+            return;
+        }
         let Some((&first, _)) = self.ranges.range(..=id).next_back() else { return };
         let Some(hole) = self.ranges.get_mut(&first).filter(|hole| id <= hole.last) else { return };
         let (last, watch) = (hole.last, hole.watch.clone());
@@ -155,10 +188,9 @@ impl Holes {
 
     /// All that is to read was read to the end: what was settled before is dead.
     pub(crate) fn bury(&mut self) {
-        for hole in self.ranges.values_mut() {
-            if matches!(hole.watch.state, State::Settled) {
-                hole.watch.state = State::Dead;
-            }
+        let others = self.ranges.values_mut().map(|hole| &mut hole.watch).chain([&mut self.below]);
+        for watch in others.filter(|watch| matches!(watch.state, State::Settled)) {
+            watch.state = State::Dead;
         }
     }
 
@@ -168,8 +200,9 @@ impl Holes {
         self.overflow.take_if(|watch| matches!(watch.state, State::Settled)).is_some()
     }
 
-    /// Forgets all ids below this one.
-    pub(crate) fn forget_below(&mut self, oldest: EventId) -> Forgot {
+    /// The log begins later now: what was below is pruned, or was never there.
+    pub(crate) fn raise(&mut self, oldest: EventId, now: Instant) -> Forgot {
+        self.oldest = oldest;
         let mut forgot = Forgot::Nothing;
         while let Some(entry) = self.ranges.first_entry().filter(|entry| *entry.key() < oldest) {
             let hole = entry.remove();
@@ -180,12 +213,16 @@ impl Holes {
                 self.ranges.insert(oldest, hole);
             }
         }
+        if forgot == Forgot::Open {
+            self.below = Watch::new(now);
+        }
         forgot
     }
 
     /// How many are open.
     pub(crate) fn open(&self) -> usize {
-        self.ranges.values().filter(|hole| !hole.watch.is_dead()).count() + usize::from(self.overflow.is_some())
+        let below = usize::from(!self.below.is_dead());
+        below + self.ranges.values().filter(|hole| !hole.watch.is_dead()).count() + usize::from(self.overflow.is_some())
     }
 
     fn bound(&mut self, now: Instant) {
@@ -216,7 +253,10 @@ mod tests {
 
     /// Holes, the dead and the open.
     fn holes(ranges: &[(i64, i64)]) -> (Holes, Instant) {
-        let (mut holes, now) = (Holes::default(), Instant::now());
+        let now = Instant::now();
+        let mut holes = Holes::of_log(EventId(i64::MIN), now);
+        holes.look(&Writers::Known(HashSet::new()), now);
+        holes.bury();
         ranges.iter().for_each(|&(first, last)| holes.add(range(first, last), now));
         (holes, now)
     }
@@ -288,13 +328,28 @@ mod tests {
     #[test]
     fn what_lies_below_the_log_is_forgotten_and_an_open_hole_there_is_told() {
         let (mut holes, now) = holes(&[(5, 9), (20, 29)]);
-        assert_eq!(holes.forget_below(EventId(5)), Forgot::Nothing);
-        assert_eq!(holes.forget_below(EventId(25)), Forgot::Open);
-        assert_eq!(holes.to_read(Scope::Open), vec![range(25, 29)]);
+        assert_eq!(holes.raise(EventId(5), now), Forgot::Nothing);
+        assert_eq!(holes.to_read(Scope::Open), vec![range(5, 9), range(20, 29)]);
+        assert_eq!(holes.raise(EventId(25), now), Forgot::Open);
+        assert_eq!(holes.to_read(Scope::Open), vec![range(i64::MIN, 24), range(25, 29)], "one of them may still show");
         holes.look(&writers(&[]), now);
         holes.bury();
-        assert_eq!(holes.forget_below(EventId(100)), Forgot::Nothing);
-        assert_eq!(holes.to_read(Scope::All), vec![]);
+        assert_eq!(holes.raise(EventId(100), now), Forgot::Nothing);
+        assert_eq!(holes.to_read(Scope::Open), vec![]);
+        assert_eq!(holes.to_read(Scope::All), vec![range(i64::MIN, 99)]);
+    }
+
+    #[test]
+    fn an_event_below_the_oldest_is_the_oldest_then() {
+        let now = Instant::now();
+        let mut holes = Holes::of_log(EventId(100), now);
+        assert_eq!(holes.to_read(Scope::Open), vec![range(i64::MIN, 99)]);
+        holes.fill(EventId(40), now);
+        holes.fill(EventId(50), now);
+        holes.fill(EventId(-7), now);
+        assert_eq!(holes.oldest(), EventId(-7));
+        let ranges = vec![range(i64::MIN, -8), range(-6, 39), range(41, 49), range(51, 99)];
+        assert_eq!(holes.to_read(Scope::Open), ranges);
     }
 
     #[test]
@@ -315,7 +370,7 @@ mod tests {
         for n in 0..=MOST as i64 {
             holes.add(range(2 * n, 2 * n), now);
         }
-        assert_eq!(holes.to_read(Scope::All).len(), MOST);
+        assert_eq!(holes.to_read(Scope::Open).len(), MOST);
         holes.look(&writers(&["3/1"]), now);
         assert!(!holes.take_overflow());
         holes.look(&writers(&["4/1"]), now);

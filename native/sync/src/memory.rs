@@ -11,6 +11,7 @@ use domain_core::{Epoch, HostTypeId};
 use domain_store::{Identity, Moment, Signal};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::clean::Pruning;
 use crate::cursor::Cursor;
 use crate::gate::Evidence;
 use crate::work::Wanted;
@@ -48,15 +49,25 @@ pub(crate) struct Memory {
     pub(crate) wanted: Option<Wanted>,
     /// Why the database is believed to have lost data, until nothing is kept any more.
     pub(crate) loss: Option<Evidence>,
+    /// How many routes comparisons that broke off have added since the last one that did not, by host type.
+    pub(crate) added: HashMap<HostTypeId, u64>,
     /// How many routes are kept that the database does not have, by host type.
     pub(crate) kept: HashMap<HostTypeId, u64>,
     /// Whether the routes were ever seen to be current.
     pub(crate) age: Age,
     /// The log at earlier moments, the oldest first, for pruning.
     pub(crate) moments: VecDeque<Moment>,
+    /// What is being pruned.
+    pub(crate) pruning: Option<Pruning>,
 }
 
 impl Memory {
+    /// The log is another one: what it was like says nothing of what is old in it.
+    pub(crate) fn forget_moments(&mut self) {
+        self.moments.clear();
+        self.pruning = None;
+    }
+
     pub(crate) fn kept(&self) -> u64 {
         self.kept.values().sum()
     }

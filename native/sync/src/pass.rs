@@ -4,9 +4,12 @@
 //! table is emptied in the middle of it, what it still had to write is refused by the table, and it
 //! begins again with a load.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
-use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Refusal, Source, Stale};
+use domain_core::{
+    Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Position, Progress, Refusal, Select, Source, Stale,
+};
 use domain_store::{Bounds, Event, Row, Store};
 
 use crate::cursor::{Cursor, LogFault};
@@ -40,8 +43,28 @@ impl<E: Into<Halt>> From<E> for Break {
     }
 }
 
-/// Told of every row that an event led to.
-pub(crate) type Heard<'a> = &'a mut dyn FnMut(&str);
+/// A look at the log: for which routes, how closely, and how it went.
+pub(crate) struct Look<'a> {
+    pub(crate) epoch: Epoch,
+    pub(crate) source: Source,
+    pub(crate) scope: Scope,
+    pub(crate) now: Instant,
+    /// Told of every row that an event led to.
+    heard: &'a mut dyn FnMut(&str),
+    tally: Tally,
+}
+
+impl<'a> Look<'a> {
+    pub(crate) fn new(
+        epoch: Epoch,
+        source: Source,
+        scope: Scope,
+        now: Instant,
+        heard: &'a mut dyn FnMut(&str),
+    ) -> Look<'a> {
+        Look { epoch, source, scope, now, heard, tally: Tally::default() }
+    }
+}
 
 /// How events went.
 #[derive(Default)]
@@ -72,7 +95,7 @@ impl Work<'_> {
                 Ok(repairs) => break repairs,
                 Err(Break::Halt(halt)) => return Err(halt),
                 Err(Break::Stale) => (),
-                Err(Break::Log(fault)) => self.want(fault.into()),
+                Err(Break::Log(fault)) => self.want_for(fault),
             }
         };
         self.clean(store, now)?;
@@ -82,11 +105,15 @@ impl Work<'_> {
     fn step(&mut self, store: &mut dyn Store, scope: Scope, now: Instant) -> Result<Option<Repairs>, Break> {
         let (epoch, progress) = self.table.progress();
         if progress == Progress::Closed {
+            self.converge.start(now);
             return Ok(None);
         }
         let reason = match (self.due_first(epoch, progress), progress) {
             (None, Progress::Following { source }) => {
-                self.catch_up(store, epoch, source, scope, &mut |_| (), now)?;
+                let heard = self.catch_up(store, Look::new(epoch, source, scope, now, &mut |_| ()))?;
+                if heard > 0 && self.memory.kept() > 0 {
+                    self.count_kept(source);
+                }
                 self.due_then(store, now)?
             }
             (reason, _) => reason,
@@ -105,71 +132,62 @@ impl Work<'_> {
         Ok(repairs)
     }
 
-    /// Follows the log to its end, and looks into its holes.
-    pub(crate) fn catch_up(
-        &mut self,
-        store: &mut dyn Store,
-        epoch: Epoch,
-        source: Source,
-        scope: Scope,
-        heard: Heard<'_>,
-        now: Instant,
-    ) -> Result<(), Break> {
-        let mut tally = Tally::default();
+    /// Follows the log to its end, and looks into its holes. How many events there were.
+    pub(crate) fn catch_up(&mut self, store: &mut dyn Store, mut look: Look<'_>) -> Result<u64, Break> {
+        let mut found = 0;
         loop {
             let cursor = self.cursor()?;
-            let events = store.events(cursor.at, EVENTS)?;
+            let mut events = store.events(cursor.at, cursor.holes.oldest(), EVENTS)?;
+            if cursor.check(&events).is_err() {
+                // Where another log begins, the known beginning says nothing of.
+                events = store.events(cursor.at, EventId(i64::MIN), EVENTS)?;
+            }
             let bounds = events.bounds;
             if let Err(fault) = cursor.check(&events) {
                 return Err(self.out_of_sync(fault, bounds));
             }
-            self.hear(epoch, source, &events.events, heard, &mut tally)?;
+            self.hear(&mut look, &events.events)?;
             let cursor = self.cursor()?;
-            cursor.pass(&events.events, now);
-            if let Err(fault) = cursor.note_oldest(bounds, now) {
+            cursor.pass(&events.events, look.now);
+            if let Err(fault) = cursor.note_oldest(bounds, look.now) {
                 return Err(self.out_of_sync(fault, bounds));
             }
             self.tell_progress(bounds, events.events.len());
+            found += events.events.len();
             if events.events.len() < EVENTS as usize {
                 break;
             }
         }
-        self.settle(store, epoch, source, scope, heard, &mut tally, now)?;
+        if found == 0 {
+            // Somebody wanted us to look: it may be at an id that was given up.
+            look.scope = Scope::All;
+        }
+        self.settle(store, &mut look)?;
         self.memory.age = Age::Seen;
         self.desk.status(|status| status.is_current());
-        let Tally { inserts, deletes, skips } = tally;
+        let Tally { inserts, deletes, skips } = look.tally;
         if inserts + deletes + skips > 0 {
             self.desk.report(Report::Updated { inserts, deletes, skips });
         }
-        Ok(())
+        Ok(inserts + deletes + skips)
     }
 
     /// Looks into the holes: see [`crate::holes`].
-    #[allow(clippy::too_many_arguments)]
-    fn settle(
-        &mut self,
-        store: &mut dyn Store,
-        epoch: Epoch,
-        source: Source,
-        scope: Scope,
-        heard: Heard<'_>,
-        tally: &mut Tally,
-        now: Instant,
-    ) -> Result<(), Break> {
+    fn settle(&mut self, store: &mut dyn Store, look: &mut Look<'_>) -> Result<(), Break> {
         if self.cursor()?.holes.open() > 0 {
             let writers = store.writers()?;
-            self.cursor()?.holes.look(&writers, now);
+            self.cursor()?.holes.look(&writers, look.now);
         }
         loop {
-            let ranges = self.cursor()?.holes.to_read(scope);
+            let ranges = self.cursor()?.holes.to_read(look.scope);
             if ranges.is_empty() {
                 break;
             }
             let events = store.events_in(&ranges, EVENTS)?;
-            self.hear(epoch, source, &events, heard, tally)?;
-            let holes = &mut self.cursor()?.holes;
-            events.iter().for_each(|event| holes.fill(event.id, now));
+            self.hear(look, &events)?;
             self.desk.status(|status| status.events += events.len() as u64);
+            let holes = &mut self.cursor()?.holes;
+            events.iter().for_each(|event| holes.fill(event.id, look.now));
             if events.len() < EVENTS as usize {
                 break;
             }
@@ -179,6 +197,19 @@ impl Work<'_> {
         let open = holes.open();
         self.desk.status(|status| status.open_holes = open as u64);
         Ok(())
+    }
+
+    /// Events may have removed or confirmed routes that were kept.
+    fn count_kept(&mut self, source: Source) {
+        let mut kept = HashMap::new();
+        let mut position = Some(Position::START);
+        while let Some(from) = position {
+            let page = self.table.page(Select::Older(source), from, crate::converge::BATCH);
+            position = page.next;
+            page.iter().for_each(|(_, host_type)| *kept.entry(host_type).or_default() += 1);
+        }
+        self.memory.kept = kept;
+        self.tell_kept();
     }
 
     /// The place in the log. Without one there is a load to do first.
@@ -207,19 +238,12 @@ impl Work<'_> {
     }
 
     /// Does what events lead to.
-    fn hear(
-        &mut self,
-        epoch: Epoch,
-        source: Source,
-        events: &[Event],
-        heard: Heard<'_>,
-        tally: &mut Tally,
-    ) -> Result<(), Break> {
+    fn hear(&mut self, look: &mut Look<'_>, events: &[Event]) -> Result<(), Break> {
         let rows: Vec<Row> = events.iter().filter_map(|event| event.row.clone()).collect();
-        rows.iter().for_each(|row| heard(row.domain()));
-        tally.skips += (events.len() - rows.len()) as u64;
+        rows.iter().for_each(|row| (look.heard)(row.domain()));
+        look.tally.skips += (events.len() - rows.len()) as u64;
         if !rows.is_empty() {
-            tally.count(&self.apply(epoch, source, rows)?.1);
+            look.tally.count(&self.apply(look.epoch, look.source, rows)?.1);
         }
         Ok(())
     }

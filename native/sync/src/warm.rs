@@ -4,19 +4,21 @@
 //! marked as stale. They are then followed on from the snapshot's place in the log, and compared with
 //! the database once: what changed without an event while nobody looked is found, too.
 //!
-//! The file is written every so often, if anything changed, and at an orderly stop. In between a thread
-//! of its own writes it, so that a disk that hangs holds up nobody. The table may change meanwhile; the
-//! place in the log is taken first, so following from there makes good whatever the file has or lacks.
+//! The file is written every so often, if anything changed, and at an orderly stop. Threads of their own
+//! read and write it, so that a disk that hangs holds up nobody for longer than [`PATIENCE`]. The table may
+//! change meanwhile; the place in the log is taken first, so following from there makes good whatever the
+//! file has or lacks.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvError, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Position, Progress, Select, Source, Table};
 use domain_store::{IdRange, Identity};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
@@ -39,6 +41,9 @@ pub struct WarmStart {
     pub max_age: Duration,
 }
 
+/// How long a disk may take at start and at the end.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What the follower remembers, as it stands in the file.
 #[derive(Serialize, Deserialize)]
 struct Mark {
@@ -46,7 +51,7 @@ struct Mark {
     loss: Option<Evidence>,
     at: i64,
     anchor: Option<String>,
-    oldest: Option<i64>,
+    oldest: i64,
     holes: Vec<(i64, i64)>,
 }
 
@@ -58,20 +63,24 @@ impl Mark {
             loss: memory.loss,
             at: cursor.at.0,
             anchor: cursor.anchor.clone(),
-            oldest: cursor.oldest.map(|oldest| oldest.0),
-            holes: holes.into_iter().map(|range| (range.first.0, range.last.0)).collect(),
+            oldest: cursor.holes.oldest().0,
+            holes: holes
+                .into_iter()
+                .filter(|range| range.first >= cursor.holes.oldest())
+                .map(|range| (range.first.0, range.last.0))
+                .collect(),
         }
     }
 
     fn into_memory(self, epoch: Epoch) -> Memory {
-        let (mut holes, now) = (Holes::default(), Instant::now());
+        let now = Instant::now();
+        let mut holes = Holes::of_log(EventId(self.oldest), now);
         for (first, last) in self.holes {
             holes.add(IdRange { first: EventId(first), last: EventId(last) }, now);
         }
-        let oldest = self.oldest.map(EventId);
         Memory {
             epoch: Some(epoch),
-            cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, oldest, holes }),
+            cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, holes }),
             identity: self.identity.map(Identity),
             loss: self.loss,
             age: Age::Stale,
@@ -130,7 +139,9 @@ impl Work<'_> {
         if progress != Progress::Unloaded {
             return;
         }
-        match snapshot::read::<Mark>(file, database, *max_age, SystemTime::now()) {
+        let (name, database, max_age) = (file.clone(), database.to_owned(), *max_age);
+        let read = patiently(move || snapshot::read::<Mark>(&name, &database, max_age, SystemTime::now()));
+        match read.unwrap_or_else(|slow| Err(Refused::NotReadable(slow))) {
             Ok(None) => (),
             Ok(Some(snapshot)) => {
                 let age = SystemTime::now().duration_since(snapshot.written).unwrap_or_default();
@@ -166,6 +177,8 @@ impl Work<'_> {
             Some(Change::Put(DomainName::from_bytes(route.name).ok()?, host_type))
         };
         let mut memory = mark.into_memory(epoch);
+        // Should this break off, the routes are there, and what spoke for a loss still does.
+        self.memory.loss = memory.loss;
         let mut count = 0;
         for (origin, source) in [(Origin::Kept, kept), (Origin::Current, source)] {
             let mut routes = routes.iter().filter(|route| route.origin == origin);
@@ -223,12 +236,10 @@ impl Work<'_> {
     /// Writes the file at an orderly end.
     pub(crate) fn save_at_end(&mut self, database: &str) {
         if let Some(writing) = self.saving.writing.take() {
-            let result = writing.recv().unwrap_or_else(|RecvError| Err(panicked()));
-            self.saved(result);
+            self.saved(await_answer(&writing).and_then(|result| result));
         }
         if let Some((_, save)) = self.to_save(database) {
-            let result = save();
-            self.saved(result);
+            self.saved(patiently(save).and_then(|result| result));
         }
     }
 
@@ -249,6 +260,10 @@ impl Work<'_> {
         let mark = Mark::new(self.memory, cursor);
         let (table, file, database) = (self.table.clone(), options.file.clone(), database.to_owned());
         Some((version, move || {
+            static WRITING: Mutex<()> = Mutex::new(());
+            let Some(_alone) = WRITING.try_lock_for(PATIENCE) else {
+                return Err(io::Error::other("it is still being written: the disk is slow"));
+            };
             let names = table.host_types().names();
             let mut writer = Writer::create(&file, &database, &mark, &names)?;
             // A route that a later load confirms in between is in the file twice, and the second is the one.
@@ -280,6 +295,25 @@ impl Work<'_> {
         }
         self.desk.flush();
     }
+}
+
+/// Does something on a thread of its own, for which nobody waits for ever.
+fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (tell, told) = sync_channel(1);
+    thread::Builder::new().name("domain_snapshot".to_owned()).spawn(move || {
+        // Who waited no longer needs no answer.
+        let _ = tell.send(work());
+    })?;
+    await_answer(&told)
+}
+
+fn await_answer<T>(told: &Receiver<T>) -> io::Result<T> {
+    told.recv_timeout(PATIENCE).map_err(|reason| match reason {
+        RecvTimeoutError::Timeout => {
+            io::Error::new(ErrorKind::TimedOut, format!("the disk did not answer in {PATIENCE:?}"))
+        }
+        RecvTimeoutError::Disconnected => panicked(),
+    })
 }
 
 fn panicked() -> io::Error {

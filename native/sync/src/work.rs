@@ -76,9 +76,10 @@ impl Reason {
             | Reason::ManyHoles
             | Reason::Asked
             | Reason::Fresh
-            | Reason::Periodic => LogState::Followed,
+            | Reason::Periodic
+            | Reason::OtherDatabase => LogState::Followed,
             Reason::LogTruncated | Reason::LogBegun => LogState::Shortened,
-            Reason::Cold | Reason::LogBackwards | Reason::OtherDatabase => LogState::Lost,
+            Reason::Cold | Reason::LogBackwards => LogState::Lost,
         }
     }
 
@@ -173,6 +174,20 @@ impl<'a> Work<'a> {
         self.memory.wanted = Some(Wanted { reason, log: reason.log() });
     }
 
+    /// The log cannot be followed. What another database has left of it is no news.
+    pub(crate) fn want_for(&mut self, fault: LogFault) {
+        if self.is_elsewhere() {
+            self.memory.wanted = Some(Wanted { reason: Reason::OtherDatabase, log: LogState::Lost });
+        } else {
+            self.want(fault.into());
+        }
+    }
+
+    /// Whether the database is another one than the routes are from.
+    fn is_elsewhere(&self) -> bool {
+        matches!((&self.memory.identity, &self.identity), (Some(before), Some(present)) if before != present)
+    }
+
     /// The comparison that has to come before anything else, if any: without it there is no log to follow.
     pub(crate) fn due_first(&mut self, epoch: Epoch, progress: Progress) -> Option<Reason> {
         if self.memory.epoch.replace(epoch) != Some(epoch) {
@@ -195,34 +210,43 @@ impl<'a> Work<'a> {
             (Progress::Reset, _) => self.want(Reason::Reset),
             _ => (),
         }
-        if let (Some(before), Some(present)) = (&self.memory.identity, &self.identity)
-            && before != present
-        {
-            let (before, now) = (before.0.clone(), present.0.clone());
-            if self.wanted() != Some(Reason::OtherDatabase) {
-                self.desk.report(Report::OtherDatabase { before, now });
-            }
+        if self.is_elsewhere() && self.wanted() != Some(Reason::OtherDatabase) {
+            let name = |identity: &Option<Identity>| identity.as_ref().map(|Identity(name)| name.clone());
+            let (before, now) = (name(&self.memory.identity), name(&self.identity));
+            self.desk.report(Report::OtherDatabase { before, now });
+            self.memory.loss = Some(Evidence::OtherDatabase);
+            self.memory.forget_moments();
             self.want(Reason::OtherDatabase);
         }
-        let first = |wanted: &Wanted| wanted.reason == Reason::Reset || wanted.log != LogState::Followed;
+        let reset = progress == Progress::Reset;
+        let first = |wanted: &Wanted| reset || wanted.reason == Reason::Reset || wanted.log != LogState::Followed;
         self.memory.wanted.filter(first).map(|wanted| wanted.reason)
     }
 
     /// The comparison that is due once the log was followed to its end.
     pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Reason>, Halt> {
-        if self.converge.take_due(now) && self.memory.wanted.is_none() {
-            self.want(Reason::Periodic);
-        }
+        let is_time = self.converge.take_due(now);
         if self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow()) {
             self.want(Reason::ManyHoles);
         }
-        if self.memory.kept() > 0 && store.fresh()?.iter().any(|host_type| self.memory.kept.contains_key(host_type)) {
-            self.want(Reason::Fresh);
+        if self.memory.wanted.is_some() {
+            return Ok(self.wanted());
         }
+        let kept = &self.memory.kept;
         if self.desk.asked_to_converge().is_some() {
             self.want(Reason::Asked);
+        } else if is_time {
+            self.want(Reason::Periodic);
+        } else if !kept.is_empty() && store.fresh()?.iter().any(|host_type| kept.contains_key(host_type)) {
+            self.want(Reason::Fresh);
         }
         Ok(self.wanted())
+    }
+
+    /// Whether a comparison goes on from the cursor, and needs no other one.
+    pub(crate) fn stays_in_the_log(&self, reason: Reason) -> bool {
+        let log = self.memory.wanted.map_or(reason.log(), |wanted| wanted.log);
+        log == LogState::Followed && self.memory.cursor.is_some()
     }
 
     /// The routes are those of the database that this thread is connected to, and its log is the one to
@@ -236,7 +260,7 @@ impl<'a> Work<'a> {
             (LogState::Lost, _) | (_, None) => self.memory.cursor = Some(Cursor::at_end(loaded, now)),
         }
         if log != LogState::Followed {
-            self.memory.moments.clear();
+            self.memory.forget_moments();
         }
         // Who takes over from here sees no trace of what was found.
         self.memory.loss = reason.evidence().or(self.memory.loss);
@@ -246,7 +270,12 @@ impl<'a> Work<'a> {
     /// The comparison that was wanted is made.
     pub(crate) fn converged(&mut self, now: Instant) {
         self.memory.wanted = None;
+        self.memory.added.clear();
         self.converge.start(now);
+        self.tell_kept();
+    }
+
+    pub(crate) fn tell_kept(&self) {
         let kept = self.memory.kept();
         self.desk.status(|status| status.kept = kept);
     }

@@ -1,5 +1,6 @@
 //! Which host types are fresh: read, and nothing else. The table is made by the first operation that
-//! writes to it, so an absent one, or one that this user may not read, says that nothing is fresh.
+//! writes to it, so an absent one, one that this user may not read, or something else of that name says that nothing is
+//! fresh.
 
 use domain_core::{HostTypeId, HostTypes};
 use tokio_postgres::{Error, GenericClient};
@@ -11,7 +12,11 @@ pub(super) const DOING: &str = "reading domain_freshness";
 
 /// The fresh ones that this node knows.
 pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -> Result<Vec<HostTypeId>, Error> {
-    let readable = "SELECT coalesce(has_table_privilege(to_regclass('domain_freshness'), 'SELECT'), false)";
+    let readable = "SELECT coalesce(has_table_privilege(to_regclass('domain_freshness'), 'SELECT'), false)
+                       AND (SELECT count(*) = 2 FROM pg_attribute
+                             WHERE attrelid = to_regclass('domain_freshness')
+                               AND (attname = 'domain' AND atttypid IN ('varchar'::regtype, 'text'::regtype)
+                                 OR attname = 'expire_time' AND atttypid = 'bigint'::regtype))";
     if !client.query_typed_one(readable, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(Vec::new());
     }

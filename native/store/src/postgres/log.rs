@@ -34,12 +34,14 @@ pub(super) async fn events(
     client: &Client,
     host_types: &HostTypes,
     cursor: EventId,
+    oldest: EventId,
     limit: u32,
 ) -> Result<Events, Error> {
     // Both go out at once and are answered in this order, each as of its own moment. Were the
     // bounds the older ones, events that are pruned in between would go unmissed.
     let limit = i64::from(limit) + 1;
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
+    let known: [(&(dyn ToSql + Sync), Type); 1] = [(&oldest.0, Type::INT8)];
     let (rows, bounds) = tokio::try_join!(
         client.query_typed(
             // An upper bound makes a planner expect few events, and LATERAL with LIMIT leaves it one way
@@ -52,7 +54,12 @@ pub(super) async fn events(
               ORDER BY e.id",
             &parameters,
         ),
-        client.query_typed_one("SELECT min(id), max(id) FROM domain_events", &[]),
+        // What was pruned lies dead at the index's beginning as long as anybody has an old snapshot.
+        client.query_typed_one(
+            "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= $1), (SELECT min(id) FROM domain_events)),
+                    (SELECT max(id) FROM domain_events)",
+            &known,
+        ),
     )?;
     let mut events = Events { bounds: read_bounds(&bounds)?, anchor: None, events: Vec::with_capacity(rows.len()) };
     for row in &rows {
@@ -122,11 +129,15 @@ pub(super) async fn newest_domain(client: &impl GenericClient) -> Result<Option<
 
 /// Up to `limit` ranges of ids without an event, the largest first.
 pub(super) async fn gaps(client: &impl GenericClient, limit: i64) -> Result<Vec<IdRange>, Error> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let rows = client
         .query_typed(
-            "SELECT first, last
-               FROM (SELECT lag(id) OVER (ORDER BY id) + 1 AS first, id - 1 AS last FROM domain_events) gap
-              WHERE first <= last ORDER BY last DESC LIMIT $1",
+            // From the end, so that it may stop once there are enough.
+            "SELECT below + 1, id - 1
+               FROM (SELECT id, lead(id) OVER (ORDER BY id DESC) AS below FROM domain_events) pair
+              WHERE below + 1 < id ORDER BY id DESC LIMIT $1",
             &[(&limit, Type::INT8)],
         )
         .await?;
@@ -178,29 +189,38 @@ pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
 }
 
 /// All nodes prune: what another one has locked, it deletes.
-pub(super) async fn prune(client: &Client, moment: &Moment, limit: u32) -> Result<u64, Error> {
-    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(0) };
+pub(super) async fn prune(
+    client: &Client,
+    moment: &Moment,
+    from: EventId,
+    limit: u32,
+) -> Result<Option<EventId>, Error> {
+    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(None) };
     macro_rules! prune {
         ($condition:literal) => {
             concat!(
-                "WITH old AS (SELECT id FROM domain_events WHERE id < $1 AND ",
+                "WITH old AS (SELECT id FROM domain_events
+                               WHERE id >= $1 AND id < $2 AND id < (SELECT max(id) FROM domain_events) AND ",
                 $condition,
-                " ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED),
-                  gone AS (DELETE FROM domain_events e USING old WHERE e.id = old.id RETURNING 1)
-             SELECT count(*) FROM gone"
+                " ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED),
+                  gone AS (DELETE FROM domain_events e USING old WHERE e.id = old.id RETURNING e.id)
+             SELECT count(*), max(id) FROM gone"
             )
         };
     }
     let limit = i64::from(limit);
-    let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&newest.0, Type::INT8), (&limit, Type::INT8)];
+    let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+        vec![(&from.0, Type::INT8), (&newest.0, Type::INT8), (&limit, Type::INT8)];
     let statement = match horizon {
         Some(horizon) => {
             parameters.push((horizon, Type::TEXT));
-            // Written by a transaction that had ended before the oldest of those that had not.
-            prune!("age(xmin) > age($3::xid8::xid)")
+            // Written by a transaction that had ended before the oldest of those that had not; and the
+            // horizon is none of another server, to which the future of this one is long ago.
+            prune!("age(xmin) > age($4::xid8::xid) AND $4::xid8 <= pg_snapshot_xmax(pg_current_snapshot())")
         }
         None => prune!("true"),
     };
-    let count: i64 = client.query_typed_one(statement, &parameters).await?.try_get(0)?;
-    Ok(count.unsigned_abs())
+    let answer = client.query_typed_one(statement, &parameters).await?;
+    let (count, last): (i64, Option<i64>) = (answer.try_get(0)?, answer.try_get(1)?);
+    Ok(last.filter(|_| count == limit).map(EventId))
 }

@@ -10,10 +10,15 @@ use crate::{Bounds, Event, Events, IdRange, Moment, Row};
 pub(super) const DOING: &str = "reading domain_events";
 pub(super) const PRUNING: &str = "deleting old events";
 
-/// Two statements, since SQLite finds a single minimum or maximum in the index, but not both at once.
-pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
-    let end = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
-    Ok(match (end("SELECT min(id) FROM domain_events")?, end("SELECT max(id) FROM domain_events")?) {
+/// The log's ends; the oldest event is looked for from an id on.
+pub(super) fn bounds(connection: &Connection, from: EventId) -> rusqlite::Result<Bounds> {
+    // Each on its own, since SQLite finds a single minimum or maximum in the index, but not both at once.
+    let mut ends = connection.prepare_cached(
+        "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= ?1), (SELECT min(id) FROM domain_events)),
+                (SELECT max(id) FROM domain_events)",
+    )?;
+    let ends: (Option<i64>, Option<i64>) = ends.query_row([from.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match ends {
         (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
         _ => Bounds::Empty,
     })
@@ -23,11 +28,12 @@ pub(super) fn events(
     connection: &mut Connection,
     host_types: &HostTypes,
     cursor: EventId,
+    oldest: EventId,
     limit: u32,
 ) -> rusqlite::Result<Events> {
     let snapshot = connection.transaction()?;
     let anchor = snapshot.prepare_cached("SELECT domain FROM domain_events WHERE id = ?1")?.query_row([cursor.0], text);
-    let mut events = Events { bounds: bounds(&snapshot)?, anchor: anchor.optional()?, events: Vec::new() };
+    let mut events = Events { bounds: bounds(&snapshot, oldest)?, anchor: anchor.optional()?, events: Vec::new() };
     let mut select = snapshot.prepare_cached(
         "SELECT e.id, e.domain, s.host_type, s.status
            FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
@@ -88,10 +94,13 @@ fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
 
 /// Up to `limit` ranges of ids without an event, the largest first.
 pub(super) fn gaps(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<IdRange>> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let mut select = connection.prepare(
-        "SELECT first, last
-           FROM (SELECT lag(id) OVER (ORDER BY id) + 1 AS first, id - 1 AS last FROM domain_events) gap
-          WHERE first <= last ORDER BY last DESC LIMIT ?1",
+        "SELECT below + 1, id - 1
+           FROM (SELECT id, lead(id) OVER (ORDER BY id DESC) AS below FROM domain_events) pair
+          WHERE below + 1 < id ORDER BY id DESC LIMIT ?1",
     )?;
     let gaps = select
         .query_map([limit as i64], |row| Ok(IdRange { first: EventId(row.get(0)?), last: EventId(row.get(1)?) }))?;
@@ -106,8 +115,21 @@ pub(super) fn moment(connection: &Connection) -> rusqlite::Result<Moment> {
     })
 }
 
-pub(super) fn prune(connection: &Connection, moment: &Moment, limit: u32) -> rusqlite::Result<u64> {
-    let Some(newest) = moment.newest else { return Ok(0) };
-    let sql = "DELETE FROM domain_events WHERE id IN (SELECT id FROM domain_events WHERE id < ?1 ORDER BY id LIMIT ?2)";
-    Ok(connection.execute(sql, (newest.0, limit))? as u64)
+/// Here an id that somebody inserts by hand below the newest is taken for one that was there.
+pub(super) fn prune(
+    connection: &Connection,
+    moment: &Moment,
+    from: EventId,
+    limit: u32,
+) -> rusqlite::Result<Option<EventId>> {
+    let Some(newest) = moment.newest else { return Ok(None) };
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM domain_events
+          WHERE id IN (SELECT id FROM domain_events
+                        WHERE id >= ?1 AND id < ?2 AND id < (SELECT max(id) FROM domain_events) ORDER BY id LIMIT ?3)
+         RETURNING id",
+    )?;
+    let ids = delete.query_map((from.0, newest.0, limit), |row| row.get::<_, i64>(0))?;
+    let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+    Ok(if ids.len() == limit as usize { ids.into_iter().max().map(EventId) } else { None })
 }

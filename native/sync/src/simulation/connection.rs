@@ -156,8 +156,10 @@ fn misfit(name: DomainName, why: Unfit) -> Row {
     Row::Misfit(Misfit { domain: name.as_str().to_owned(), name: Some(name), why })
 }
 
-fn bounds(content: &Content) -> Bounds {
-    match (content.events.keys().next(), content.events.keys().next_back()) {
+/// The log's ends; the oldest event is looked for from an id on.
+fn bounds(content: &Content, from: EventId) -> Bounds {
+    let (mut known, ids) = (content.events.range(from.0..), content.events.keys());
+    match (known.next().map(|(id, _)| id).or(ids.clone().next()), ids.clone().next_back()) {
         (Some(&oldest), Some(&newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
         _ => Bounds::Empty,
     }
@@ -189,7 +191,7 @@ impl Store for Connection<'_> {
             (database.content.clone(), self.fresh_ids(&database))
         };
         let loaded = Loaded {
-            bounds: bounds(&content),
+            bounds: bounds(&content, EventId(i64::MIN)),
             newest_domain: content.events.values().next_back().map(|event| event.domain.clone()),
             gaps: gaps(&content, most),
             rows: if content.settings.is_empty() { Rows::None } else { Rows::Some },
@@ -211,7 +213,7 @@ impl Store for Connection<'_> {
         Ok(Some(loaded))
     }
 
-    fn events(&mut self, cursor: EventId, limit: u32) -> Result<Events, StoreError> {
+    fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
         self.call("events")?;
         let mut events = {
             let database = self.database.lock();
@@ -227,7 +229,7 @@ impl Store for Connection<'_> {
         if self.database.lock().kind != Kind::Serial {
             self.meanwhile();
         }
-        events.bounds = bounds(&self.database.lock().content);
+        events.bounds = bounds(&self.database.lock().content, oldest);
         self.told.read += events.events.len() as u64;
         self.judge(cursor, &events);
         Ok(events)
@@ -260,14 +262,15 @@ impl Store for Connection<'_> {
         Ok(Moment { newest, time: database.clock, horizon: database.horizon() })
     }
 
-    fn prune(&mut self, moment: &Moment, limit: u32) -> Result<u64, StoreError> {
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
         self.call("prune")?;
         let mut database = self.database.lock();
         assert!(moment.horizon.is_some() || database.kind == Kind::Serial);
-        let Some(newest) = moment.newest else { return Ok(0) };
-        let (count, wrong) = database.prune(newest.0, moment.horizon.as_deref(), limit, self.max_age);
+        let Some(newest) = moment.newest else { return Ok(None) };
+        let ids = from.0..newest.0.max(from.0);
+        let (old, wrong) = database.prune(ids, moment.horizon.as_deref(), limit, self.max_age);
         assert!(wrong.is_empty(), "events that were young, or the newest, were pruned: {wrong:?} by {moment:?}");
-        Ok(count)
+        Ok(old.last().filter(|_| old.len() == limit as usize).map(|id| EventId(*id)))
     }
 
     fn wait(&mut self, _: Duration) -> Result<(), StoreError> {

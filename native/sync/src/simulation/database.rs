@@ -5,6 +5,7 @@
 //! for, as PostgreSQL does, and a rollback gives none back. Faults replace the content as a whole.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use domain_store::{Identity, Transaction, Writers};
 
@@ -210,24 +211,30 @@ impl Database {
         (self.kind != Kind::Serial).then(|| oldest.to_string())
     }
 
-    /// Deletes events up to this one that were written before the horizon. Those that were too young
-    /// to go.
-    pub(super) fn prune(&mut self, newest: i64, horizon: Option<&str>, limit: u32, max_age: i64) -> (u64, Vec<i64>) {
+    /// Deletes events of these ids, but the newest, that were written before the horizon: which, and those
+    /// of them that were too young to go.
+    pub(super) fn prune(
+        &mut self,
+        ids: Range<i64>,
+        horizon: Option<&str>,
+        limit: u32,
+        max_age: i64,
+    ) -> (Vec<i64>, Vec<i64>) {
         let horizon = horizon.map_or(u64::MAX, |horizon| horizon.parse().expect("it is a number of ours"));
-        let all = self.content.events.range(..newest);
+        let last = self.content.events.keys().next_back().copied();
+        let all = self.content.events.range(ids).filter(|(id, _)| Some(**id) != last);
         let old: Vec<i64> =
             all.filter(|(_, event)| event.transaction < horizon).map(|(&id, _)| id).take(limit as usize).collect();
-        let last = self.content.events.keys().next_back().copied();
         let mut wrong = Vec::new();
         for id in &old {
             if let Some(event) = self.content.events.remove(id) {
                 self.pruned.insert(event.mark);
-                if event.shown + max_age > self.clock || Some(*id) == last {
+                if event.shown + max_age > self.clock {
                     wrong.push(*id);
                 }
             }
         }
-        (old.len() as u64, wrong)
+        (old, wrong)
     }
 
     /// The clock is set back: nothing is from the future.

@@ -184,7 +184,9 @@ impl<'a> Node<'a> {
         let restarted = table.progress().1 == Progress::Reset || work.wanted() == Some(Reason::Reset);
         let everywhere = work.poll.left(world.now).is_zero() || work.desk.is_awaited();
         let (epoch, before) = (table.epoch(), routes(table));
-        let cursor = work.memory.cursor.clone().filter(|_| work.memory.epoch == Some(epoch));
+        // A restart of the service keeps its place in the log.
+        let stays = work.memory.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
+        let cursor = work.memory.cursor.clone().filter(|_| stays);
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
         let anchor = cursor.as_ref().and_then(|cursor| Some((cursor.at.0, cursor.anchor.clone()?)));
         connection.told = Told { anchor, ..Told::default() };

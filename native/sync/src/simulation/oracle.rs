@@ -17,7 +17,7 @@
 //! comparison, which adds and moves; what it would have removed is up to the gate.
 //!
 //! Nobody can notice, and so nobody is blamed for: a log that was replaced by one whose event at the
-//! cursor is about the same domain; events that came to a log that was empty when it was followed
+//! cursor is about the same domain, or that begins right behind the cursor; events that came to a log that was empty when it was followed
 //! last, or below the oldest event, and are gone; an event by hand at an id that is none of the holes that
 //! are remembered. Where nobody can tell who writes, an event that shows later than age allows is found
 //! at the poll interval, and not at all if it is deleted before.
@@ -170,6 +170,12 @@ impl Oracle {
         self.owed.retain(|shown| shown.mark >= database.pruned_early || database.is_logged(shown.mark));
         if cursor.is_some_and(|cursor| self.is_masked(&database, cursor)) {
             self.owed.clear();
+        }
+        // Where a log was replaced and then cut off behind the cursor, nothing is left that speaks of it.
+        if let Some(cursor) = cursor
+            && database.content.events.range(..=cursor.at.0).next().is_none()
+        {
+            self.owed.retain(|shown| reaches(cursor, shown.id));
         }
         // Too many holes hide events until it is known who wrote them.
         if let Some(cursor) = cursor
@@ -324,7 +330,7 @@ impl Oracle {
             let present = after.get(&shown.domain).copied();
             match wanted(database, &shown.domain, host_types) {
                 Some(host_type) => {
-                    let below = |cursor: &Cursor| cursor.oldest.is_some_and(|oldest| shown.id < oldest.0);
+                    let below = |cursor: &Cursor| shown.id < cursor.holes.oldest().0;
                     let missed = anchored && !pass.cursor.as_ref().is_some_and(below);
                     let compared = shown.by == By::Program && database.kind != Kind::Silent && missed;
                     let right = present == Some(host_type) || !(logged || compared);
@@ -351,9 +357,7 @@ fn is_out_of_sync(report: &Report) -> bool {
 /// Whether following looks at this id, or did.
 fn reaches(cursor: &Cursor, id: i64) -> bool {
     let holes = cursor.holes.to_read(Scope::All);
-    id > cursor.at.0
-        || cursor.oldest.is_none_or(|oldest| id < oldest.0)
-        || holes.iter().any(|hole| (hole.first.0..=hole.last.0).contains(&id))
+    id > cursor.at.0 || holes.iter().any(|hole| (hole.first.0..=hole.last.0).contains(&id))
 }
 
 /// Where all changes are announced, following finds them all. (An old hole that an unrelated transaction
