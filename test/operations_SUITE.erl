@@ -45,8 +45,7 @@
          a_declaration_that_makes_no_sense_is_refused_in_diegos_words/1,
          the_first_declaration_makes_the_table/1,
          a_table_of_freshness_that_fails_is_told_in_words/1]).
--export([a_user_who_may_only_read_sees_what_is_fresh/1,
-         without_a_service_changes_are_refused_in_words/1]).
+-export([without_a_service_changes_are_refused_in_words/1]).
 
 -define(HOUR, 3600000).
 -define(TYPES, [<<"type1">>, <<"type2">>]).
@@ -101,7 +100,7 @@ groups() ->
              a_declaration_that_makes_no_sense_is_refused_in_diegos_words,
              the_first_declaration_makes_the_table,
              a_table_of_freshness_that_fails_is_told_in_words],
-    [{postgres, Cases ++ [a_user_who_may_only_read_sees_what_is_fresh]}, {sqlite, Cases}].
+    [{postgres, Cases}, {sqlite, Cases}].
 
 init_per_group(sqlite, Config) ->
     case md_client:speaks_sqlite() of
@@ -645,23 +644,6 @@ a_table_of_freshness_that_fails_is_told_in_words(Config) ->
                                       string:find(Reason, "freshness") =/= nomatch])),
     %% And the connections are as good as before.
     ?assertMatch({ok, _}, api(Config, insert_domain, [?A, <<"type1">>])).
-
-a_user_who_may_only_read_sees_what_is_fresh(Config) ->
-    Database = ?config(database, Config),
-    User = "reader_" ++ integer_to_list(erlang:phash2({os:getpid(), make_ref()}, 1 bsl 32)),
-    [] = query(Config, [
-        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE ", User, " LOGIN; ",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO ", User, "; ",
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ", User]),
-    Reader = md_node:start(environment(md_database:with_user(Database, User, none))),
-    Ask = fun(Function, Args) -> md_node:call(Reader, mongoose_domain_freshness, Function, Args) end,
-    ?assertEqual({ok, []}, Ask(list, [])),
-    ?assertEqual({db_error, <<"Database error: nothing was changed">>}, Ask(upsert, [<<"type1">>, 3600])),
-    ?assertEqual([], tables(Config)),
-    ok = freshness(Config, upsert, [<<"type1">>, 3600]),
-    ?assertEqual({ok, [<<"type1">>]}, Ask(list, [])),
-    ok = md_node:stop_application(Reader),
-    [] = query(Config, ["DROP OWNED BY ", User, "; DROP ROLE ", User]).
 
 without_a_service_changes_are_refused_in_words(_Config) ->
     Node = md_node:start(#{hosts => [?STATIC], host_types => ?TYPES}),
