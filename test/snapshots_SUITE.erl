@@ -51,19 +51,18 @@ warm_environment(Config, Url, Options) ->
 data_dir(Config) ->
     ?config(data_dir_of_nodes, Config).
 
-files(Config) ->
+%% The whole ones. The one that grows beside its forerunner is called FILE.new until it takes its place.
+snapshots(Config) ->
     {ok, Names} = file:list_dir(data_dir(Config)),
-    [File || Name <- Names, File <- [filename:join(data_dir(Config), Name)], filelib:is_regular(File)].
+    [filename:join(data_dir(Config), Name) || Name <- Names, filename:extension(Name) =/= ".new"].
 
-%% A file in the data directory has this name in it.
+%% A node that starts now would know of this domain.
 wait_until_snapshot_has(Config, Domain) ->
     md_wait:until(fun() ->
         lists:any(fun(File) ->
-            case file:read_file(File) of
-                {ok, Bytes} -> binary:match(Bytes, Domain) =/= nomatch;
-                {error, enoent} -> false % the .new one, which has become the other
-            end
-        end, files(Config))
+            {ok, Bytes} = file:read_file(File),
+            binary:match(Bytes, Domain) =/= nomatch
+        end, snapshots(Config))
     end).
 
 %% A node has served this, and has stopped in order; the gate is closed.
@@ -122,7 +121,7 @@ kill(Node) ->
 
 a_damaged_snapshot_is_refused(Config) ->
     {Node, Gate} = leave_a_snapshot(Config),
-    [File] = files(Config),
+    [File] = snapshots(Config),
     {ok, Whole} = file:read_file(File),
     Half = byte_size(Whole) div 2,
     <<Before:Half/binary, Byte, After/binary>> = Whole,
