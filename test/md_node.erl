@@ -205,7 +205,7 @@ wait_until_following(Node) ->
         end
     end, ok).
 
-%% @doc Returns when the node's table shows this event, and so all before it.
+%% @doc Returns when the node's table shows this event, and so all before it: those of writers who take turns.
 -spec wait_until_at(t(), non_neg_integer()) -> ok.
 wait_until_at(Node, Event) ->
     md_wait:until(fun() ->
