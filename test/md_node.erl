@@ -200,7 +200,7 @@ count(Node, What) ->
 wait_until_following(Node) ->
     md_wait:until(fun() ->
         case status(Node) of
-            #{state := following, current_at := At} when is_integer(At) -> sync(Node);
+            #{current_at := At} when is_integer(At) -> sync(Node); % which ends a pass, whatever goes on after it
             Status -> Status
         end
     end, ok).
