@@ -132,8 +132,9 @@ environment(Database, Case, Place) ->
 host_types(a_node_that_lacks_a_host_type_leaves_its_domains_to_the_others, 3) -> [<<"type1">>];
 host_types(_Case, _Place) -> ?TYPES.
 
+%% Short where a lease has to end. Elsewhere none does, however slow the machine is.
 lease(a_removal_whose_node_dies_is_finished_by_another) -> 1500;
-lease(_Case) -> 2000.
+lease(_Case) -> ?HOUR.
 
 %% What every node does and sees
 

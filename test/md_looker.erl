@@ -2,7 +2,7 @@
 -module(md_looker).
 
 -export([start/1, start_calm/1, stop/1]).
--export([everything_shown/0, everything_printed/0, crash_operations/0, lengthen_pause/0]).
+-export([everything_shown/0, everything_printed/0, operations_hold/1, crash_operations/0, lengthen_pause/0]).
 
 %% @doc A process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
@@ -52,6 +52,14 @@ everything_printed() ->
     Messages = [{{process, Id}, process_info(Pid, [dictionary, messages, backtrace])}
                 || {Id, Pid, _, _} <- supervisor:which_children(mongoose_domain_sup), is_pid(Pid)],
     [{Place, lists:flatten(io_lib:format("~tp", [Shown]))} || {Place, Shown} <- [{log, md_log:all()} | Messages]].
+
+%% @doc Whether a request with this text waits among the messages of the server of operations. It is inside a fun, which
+%% is opened here and shows nothing of it where it is printed.
+-spec operations_hold(binary()) -> boolean().
+operations_hold(Text) ->
+    {messages, Messages} = process_info(whereis(mongoose_domain_operations), messages),
+    Requests = [erlang:fun_info(Submit, env) || {'$gen_call', _From, {run, Submit}} <- Messages],
+    binary:match(term_to_binary(Requests), Text) =/= nomatch.
 
 %% @doc Has the server of operations crash, so that it reports what it knows: by an answer to no question.
 -spec crash_operations() -> ok.

@@ -200,12 +200,12 @@ count(Node, What) ->
 wait_until_following(Node) ->
     md_wait:until(fun() ->
         case status(Node) of
-            #{state := following, current_at := At} when is_integer(At) -> sync(Node);
+            #{current_at := At} when is_integer(At) -> sync(Node); % which ends a pass, whatever goes on after it
             Status -> Status
         end
     end, ok).
 
-%% @doc Returns when the node's table shows this event, and so all before it.
+%% @doc Returns when the node's table shows this event, and so all before it: those of writers who take turns.
 -spec wait_until_at(t(), non_neg_integer()) -> ok.
 wait_until_at(Node, Event) ->
     md_wait:until(fun() ->
