@@ -35,7 +35,7 @@ pub use postgres::UrlError;
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
 pub use signal::Signal;
-pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Rows, Store, Transaction, Writers};
+pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
 pub use writer::{
     Filter, Found, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair, Removal, RemovalBegun, Rules,
     Settings, Status, Switch, Switched, Which, Writer,

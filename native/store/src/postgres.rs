@@ -25,7 +25,9 @@ use session::Session;
 pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;
 
-use crate::{Event, Events, IdRange, Identity, Loaded, Moment, Row, Signal, Store, StoreError, Timeouts, Writers};
+use crate::{
+    Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Row, Signal, Store, StoreError, Timeouts, Writers,
+};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
 const CHANNEL: &str = "mongoose_domain_events";
@@ -138,7 +140,7 @@ impl Store for PostgresStore {
         self.ask(log::DOING, log::moment(&self.session.client))
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         self.ask("deleting old events", log::prune(&self.session.client, moment, from, limit))
     }
 

@@ -24,7 +24,8 @@ pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
 use crate::{
-    Event, Events, Expiry, IdRange, Identity, Loaded, Moment, Row, Rows, Signal, Store, StoreError, Timeouts, Writers,
+    Event, Events, Expiry, IdRange, Identity, Loaded, Moment, Pruned, Row, Rows, Signal, Store, StoreError, Timeouts,
+    Writers,
 };
 
 pub(crate) struct SqliteStore {
@@ -136,7 +137,7 @@ impl Store for SqliteStore {
         log::moment(&self.connection).map_err(|error| StoreError::failed(log::DOING, &error))
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         log::prune(&self.connection, moment, from, limit).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => StoreError::Refused { doing: log::PRUNING, reason: error.to_string() },
             _ => StoreError::failed(log::PRUNING, &error),

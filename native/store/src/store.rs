@@ -50,8 +50,8 @@ pub trait Store: Send {
     fn moment(&mut self) -> Result<Moment, StoreError>;
 
     /// Deletes up to `limit` events, with ids from `from` on, that were there at that moment, and not the
-    /// newest of them. Answers the largest id that it deleted, if there may be more.
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError>;
+    /// newest of them.
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
 
     /// Waits until the database tells of a change, until [`Signal::wake`](crate::Signal::wake), or
     /// for as long as `limit`, whichever is first, and uses no processor meanwhile. An error when
@@ -154,6 +154,15 @@ pub enum Transaction {
     Open(String),
     /// One that waits for the second phase of its commit, which gives it another name.
     Prepared,
+}
+
+/// Events that were deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many.
+    pub count: u64,
+    /// The largest id among them.
+    pub last: Option<EventId>,
 }
 
 /// The log at one moment of the database's clock.

@@ -29,7 +29,7 @@ fn a_notification_during_a_call_is_not_lost() {
     let mut store = fixture.store();
     fixture
         .write("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example'); NOTIFY mongoose_domain_events; COMMIT");
-    store.events(EventId(0), 10).unwrap();
+    store.events(EventId(0), EventId(i64::MIN), 10).unwrap();
     store.wait(LONG_TIME).unwrap();
 }
 
@@ -52,7 +52,7 @@ fn a_stop_ends_a_statement_that_waits_for_a_lock() {
     fixture.write("BEGIN; LOCK TABLE domain_events");
     let signal = fixture.signal.clone();
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| store.events(EventId(0), 10));
+        let reading = scope.spawn(|| store.events(EventId(0), EventId(i64::MIN), 10));
         signal.stop();
         assert!(matches!(reading.join().unwrap(), Err(StoreError::Stopped)));
     });
@@ -67,7 +67,7 @@ fn a_statement_that_waits_for_a_lock_ends_at_its_limit() {
     let timeouts = Timeouts { connect: LONG_TIME, statement: short, lock: LONG_TIME };
     let database = Database::parse(&fixture.url, timeouts).unwrap();
     let mut store = database.connect(Default::default(), Default::default()).unwrap();
-    let error = store.events(EventId(0), 10).unwrap_err().to_string();
+    let error = store.events(EventId(0), EventId(i64::MIN), 10).unwrap_err().to_string();
     assert!(error.contains("reading domain_events"), "{error}");
 }
 
@@ -98,7 +98,7 @@ fn known(store: &mut dyn Store) -> HashSet<Transaction> {
 }
 
 fn ids(store: &mut dyn Store) -> Vec<i64> {
-    store.events(EventId(0), 100).unwrap().events.iter().map(|event| event.id.0).collect()
+    store.events(EventId(0), EventId(i64::MIN), 100).unwrap().events.iter().map(|event| event.id.0).collect()
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_store_never_counts_itself_as_a_writer() {
     fixture.write_events(&[1, 2, 3]);
     let moment = fixture.moment(&mut *stores[0]);
     for store in &mut stores {
-        assert_eq!(store.prune(&moment, 1).unwrap(), 1);
+        assert_eq!(store.prune(&moment, EventId(i64::MIN), 1).unwrap().count, 1);
         assert_eq!(known(&mut **store), [].into());
     }
 }
@@ -292,7 +292,7 @@ fn a_reader_that_is_refused_to_prune_reads_on() {
     fixture.write_events(&[1, 2, 3]);
     let moment = fixture.moment(&mut *reader);
     for _ in 0..2 {
-        let error = reader.prune(&moment, 10).unwrap_err();
+        let error = reader.prune(&moment, EventId(i64::MIN), 10).unwrap_err();
         assert!(matches!(error, StoreError::Refused { doing: "deleting old events", .. }), "{error:?}");
     }
     assert_eq!(ids(&mut *reader), [1, 2, 3]);
@@ -313,10 +313,10 @@ fn an_event_that_was_not_committed_at_the_moment_is_not_pruned() {
     other.batch_execute("COMMIT").unwrap();
     // Below the newest, and later.
     fixture.write_events(&[3]);
-    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 1);
     assert_eq!(fixture.event_ids(), [2, 3, 4]);
     let moment = fixture.moment(&mut *store);
-    assert_eq!(store.prune(&moment, 10).unwrap(), 2);
+    assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 2);
     assert_eq!(fixture.event_ids(), [4]);
 }
 
@@ -327,7 +327,7 @@ fn an_id_that_is_inserted_by_hand_later_is_not_pruned() {
     fixture.write_events(&[5, 6]);
     let moment = fixture.moment(&mut *store);
     fixture.write_events(&[1, 2]);
-    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 1);
     assert_eq!(fixture.event_ids(), [1, 2, 6]);
 }
 
@@ -340,9 +340,9 @@ fn an_event_that_another_has_locked_is_left_to_it() {
     let mut other = session(&fixture);
     other.batch_execute("BEGIN; DELETE FROM domain_events WHERE id = 2").unwrap();
     // It does not wait: the lock is released after it was answered.
-    assert_eq!(store.prune(&moment, 10).unwrap(), 2);
+    assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 2);
     assert_eq!(fixture.event_ids(), [2, 4]);
     other.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(store.prune(&moment, 10).unwrap(), 1);
+    assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 1);
     assert_eq!(fixture.event_ids(), [4]);
 }

@@ -21,20 +21,20 @@ fn a_file_that_was_exchanged_is_not_followed_any_more() {
     let fixture = Fixture::sqlite();
     let mut store = fixture.store();
     let before = store.identity().unwrap();
-    store.events(EventId(0), 10).unwrap();
+    store.events(EventId(0), EventId(i64::MIN), 10).unwrap();
     let file = fixture.url.strip_prefix("sqlite:").unwrap();
     // Kept, so that the new file is surely another one.
     fs::rename(file, format!("{file}.old")).unwrap();
-    let error = store.events(EventId(0), 10).unwrap_err();
+    let error = store.events(EventId(0), EventId(i64::MIN), 10).unwrap_err();
     assert!(matches!(error, StoreError::Failed { doing: "looking at the database file", .. }), "{error:?}");
     for rest in ["-wal", "-shm"] {
         fs::rename(format!("{file}{rest}"), format!("{file}.old{rest}")).unwrap();
     }
     let mut other = fixture.store();
-    let error = store.events(EventId(0), 10).unwrap_err();
+    let error = store.events(EventId(0), EventId(i64::MIN), 10).unwrap_err();
     assert!(matches!(error, StoreError::Failed { doing: "reading domain_events", .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
     assert_eq!(store.identity().unwrap(), before);
     assert_ne!(other.identity().unwrap(), before);
-    other.events(EventId(0), 10).unwrap();
+    other.events(EventId(0), EventId(i64::MIN), 10).unwrap();
 }

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Moment, Store, StoreError};
+use domain_store::{Moment, Pruned, Store, StoreError};
 
 use crate::Report;
 use crate::desk::Halt;
@@ -83,9 +83,9 @@ impl Work<'_> {
     fn prune(&mut self, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
         let Some(Pruning { moment, from }) = self.memory.pruning.take() else { return Ok(()) };
         match store.prune(&moment, from, EVENTS) {
-            Ok(last) => {
+            Ok(Pruned { count, last }) => {
                 self.may_clean = MayClean::Unknown;
-                if let Some(last) = last {
+                if let Some(last) = last.filter(|_| count == u64::from(EVENTS)) {
                     self.memory.pruning = Some(Pruning { moment, from: last });
                     self.clean = Timer::due_now(self.options.cleaning.interval, now);
                 }

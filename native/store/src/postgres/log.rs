@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
 
 use super::{Bytes, offered};
-use crate::{Bounds, Event, Events, IdRange, Identity, Moment, Row, Transaction, Writers};
+use crate::{Bounds, Event, Events, IdRange, Identity, Moment, Pruned, Row, Transaction, Writers};
 
 pub(super) const DOING: &str = "reading domain_events";
 
@@ -189,13 +189,8 @@ pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
 }
 
 /// All nodes prune: what another one has locked, it deletes.
-pub(super) async fn prune(
-    client: &Client,
-    moment: &Moment,
-    from: EventId,
-    limit: u32,
-) -> Result<Option<EventId>, Error> {
-    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(None) };
+pub(super) async fn prune(client: &Client, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, Error> {
+    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(Pruned { count: 0, last: None }) };
     macro_rules! prune {
         ($condition:literal) => {
             concat!(
@@ -222,5 +217,5 @@ pub(super) async fn prune(
     };
     let answer = client.query_typed_one(statement, &parameters).await?;
     let (count, last): (i64, Option<i64>) = (answer.try_get(0)?, answer.try_get(1)?);
-    Ok(last.filter(|_| count == limit).map(EventId))
+    Ok(Pruned { count: count.unsigned_abs(), last: last.map(EventId) })
 }

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{bytes, status};
-use crate::{Bounds, Event, Events, IdRange, Moment, Row};
+use crate::{Bounds, Event, Events, IdRange, Moment, Pruned, Row};
 
 pub(super) const DOING: &str = "reading domain_events";
 pub(super) const PRUNING: &str = "deleting old events";
@@ -116,13 +116,8 @@ pub(super) fn moment(connection: &Connection) -> rusqlite::Result<Moment> {
 }
 
 /// Here an id that somebody inserts by hand below the newest is taken for one that was there.
-pub(super) fn prune(
-    connection: &Connection,
-    moment: &Moment,
-    from: EventId,
-    limit: u32,
-) -> rusqlite::Result<Option<EventId>> {
-    let Some(newest) = moment.newest else { return Ok(None) };
+pub(super) fn prune(connection: &Connection, moment: &Moment, from: EventId, limit: u32) -> rusqlite::Result<Pruned> {
+    let Some(newest) = moment.newest else { return Ok(Pruned { count: 0, last: None }) };
     let mut delete = connection.prepare_cached(
         "DELETE FROM domain_events
           WHERE id IN (SELECT id FROM domain_events
@@ -131,5 +126,5 @@ pub(super) fn prune(
     )?;
     let ids = delete.query_map((from.0, newest.0, limit), |row| row.get::<_, i64>(0))?;
     let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-    Ok(if ids.len() == limit as usize { ids.into_iter().max().map(EventId) } else { None })
+    Ok(Pruned { count: ids.len() as u64, last: ids.into_iter().max().map(EventId) })
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_store::{
-    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Row, Rows, Store, StoreError, Unfit, Writers,
+    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Pruned, Row, Rows, Store, StoreError, Unfit,
+    Writers,
 };
 use parking_lot::Mutex;
 
@@ -262,15 +263,15 @@ impl Store for Connection<'_> {
         Ok(Moment { newest, time: database.clock, horizon: database.horizon() })
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Option<EventId>, StoreError> {
+    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         self.call("prune")?;
         let mut database = self.database.lock();
         assert!(moment.horizon.is_some() || database.kind == Kind::Serial);
-        let Some(newest) = moment.newest else { return Ok(None) };
+        let Some(newest) = moment.newest else { return Ok(Pruned { count: 0, last: None }) };
         let ids = from.0..newest.0.max(from.0);
         let (old, wrong) = database.prune(ids, moment.horizon.as_deref(), limit, self.max_age);
         assert!(wrong.is_empty(), "events that were young, or the newest, were pruned: {wrong:?} by {moment:?}");
-        Ok(old.last().filter(|_| old.len() == limit as usize).map(|id| EventId(*id)))
+        Ok(Pruned { count: old.len() as u64, last: old.last().map(|id| EventId(*id)) })
     }
 
     fn wait(&mut self, _: Duration) -> Result<(), StoreError> {
