@@ -1,9 +1,9 @@
 %% The application environment of mongoose_domain, read and checked in one place.
 %%
 %% A value of the wrong shape is an error that names its key, the value and what was expected, and
-%% the application does not start; one that turns wrong later stops nothing. An entry of `hosts' or `host_types' that cannot be a name is not:
-%% mongoose_domain_core reports it and leaves it out, so that one bad tenant does not keep a
-%% thousand others offline.
+%% the application does not start; one that turns wrong later stops nothing. An entry of `hosts' or
+%% `host_types' that cannot be a name is no error: mongoose_domain_core reports it and leaves it out,
+%% so that one bad tenant does not keep a thousand others offline.
 %%
 %% Defaults are filled in here; what read/0 answers has every key. The database's URL may hold a
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
