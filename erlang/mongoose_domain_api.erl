@@ -11,7 +11,8 @@
 %%
 %%   {invalid_domain, Text}     the name is not one that nameprep leaves as it is, of 1 to 250 bytes
 %%   {service_disabled, Text}   the configuration names no database
-%%   {db_error, Text}           the database failed; the reason is in the log
+%%   {db_error, Text}           the database failed, or the configuration has turned wrong; the reason is
+%%                              in the log
 %%   {timeout, Text}            it did not answer in time
 %%   {error, overloaded}        too many changes wait for it
 %%
@@ -396,16 +397,12 @@ wait_until_visible(Timeout, End) ->
     Left = max(0, End - erlang:monotonic_time(millisecond)),
     try service_domain_db:sync_local(Left) of
         ok -> ok;
-        {error, _Away} when Left > ?REST ->
+        {error, _AwayOrStopped} when Left > ?REST ->
             timer:sleep(?REST),
             wait_until_visible(Timeout, End);
         {error, Reason} -> not_visible(Timeout, Reason)
     catch
-        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>);
-        exit:_Died when Left > ?REST ->
-            timer:sleep(?REST),
-            wait_until_visible(Timeout, End);
-        exit:{Died, _} -> not_visible(Timeout, Died)
+        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>)
     end.
 
 not_visible(Timeout, Reason) ->

@@ -1,15 +1,15 @@
 %% The application environment of mongoose_domain, read and checked in one place.
 %%
 %% A value of the wrong shape is an error that names its key, the value and what was expected, and
-%% the application does not start. An entry of `hosts' or `host_types' that cannot be a name is not:
-%% mongoose_domain_core reports it and leaves it out, so that one bad tenant does not keep a
-%% thousand others offline.
+%% the application does not start; one that turns wrong later stops nothing. An entry of `hosts' or
+%% `host_types' that cannot be a name is no error: mongoose_domain_core reports it and leaves it out,
+%% so that one bad tenant does not keep a thousand others offline.
 %%
 %% Defaults are filled in here; what read/0 answers has every key. The database's URL may hold a
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
--export([read/0, unknown_keys/0, database_url/1, snapshot_file/1]).
+-export([read/0, service/0, unknown_keys/0, database_url/1, snapshot_file/1]).
 -export([repeated_operations/0, visibility_timeout/0]).
 
 -export_type([t/0, service/0, problem/0]).
@@ -59,6 +59,16 @@ read() ->
         throw:{wrong, Problem} -> {error, Problem}
     end.
 
+%% @doc The checked options of the service alone: an error where there is none. Touches no file.
+-spec service() -> {ok, service()} | {error, problem()}.
+service() ->
+    try check(service_domain_db, application:get_env(mongoose_domain, service_domain_db, disabled)) of
+        disabled -> {error, #{key => service_domain_db, value => disabled, expected => <<"a map">>}};
+        Service -> {ok, Service}
+    catch
+        throw:{wrong, Problem} -> {error, Problem}
+    end.
+
 %% @doc What a repeated change answers; may be changed at run time.
 -spec repeated_operations() -> ok | error.
 repeated_operations() ->
@@ -67,8 +77,10 @@ repeated_operations() ->
 %% @doc How long a change waits until the table shows it, in milliseconds; may be changed at run time.
 -spec visibility_timeout() -> pos_integer().
 visibility_timeout() ->
-    Service = application:get_env(mongoose_domain, service_domain_db, #{}),
-    maps:get(visibility_timeout, Service, map_get(visibility_timeout, service_defaults())).
+    case application:get_env(mongoose_domain, service_domain_db, disabled) of
+        #{visibility_timeout := Timeout} -> Timeout;
+        _ -> map_get(visibility_timeout, service_defaults())
+    end.
 
 %% @doc The keys in the environment that mean nothing here: most likely slips of the pen.
 -spec unknown_keys() -> [atom()].
@@ -100,8 +112,18 @@ snapshot_file(#{data_dir := Dir, service_domain_db := #{warm_start := true}}) wh
 snapshot_file(_Config) ->
     undefined.
 
-filename_bytes(Name) when is_binary(Name) -> Name;
-filename_bytes(Name) -> unicode:characters_to_binary(Name, unicode, file:native_name_encoding()).
+%% read/0 has seen to it that the name can be encoded.
+filename_bytes(Name) ->
+    {ok, Bytes} = encoded(Name),
+    Bytes.
+
+encoded(Name) when is_binary(Name) ->
+    {ok, Name};
+encoded(Name) ->
+    case unicode:characters_to_binary(Name, unicode, file:native_name_encoding()) of
+        Bytes when is_binary(Bytes) -> {ok, Bytes};
+        _ -> error
+    end.
 
 url(Text, Shown) ->
     try unicode:characters_to_binary(Text) of
@@ -137,9 +159,11 @@ check(host_types, Value) ->
 check(data_dir, undefined) ->
     undefined;
 check(data_dir, Dir) ->
-    case is_filename(Dir) andalso filelib:ensure_path(Dir) of
+    case is_filename(Dir) andalso encoded(Dir) =/= error andalso filelib:ensure_path(Dir) of
         ok -> Dir;
-        false -> wrong(data_dir, Dir, "the name of a directory");
+        false ->
+            Encoding = file:native_name_encoding(),
+            wrong(data_dir, Dir, io_lib:format("the name of a directory, in ~s, as files are named here", [Encoding]));
         {error, Reason} ->
             wrong(data_dir, Dir, ["a directory that is there or can be made: ", file:format_error(Reason)])
     end;

@@ -4,6 +4,9 @@
 %% `operation_timeout', or refuse it at once when `queue_limit' requests wait. No scheduler ever waits
 %% for the database.
 %%
+%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it
+%% answers `db_error' and tries again with growing pauses.
+%%
 %% What went wrong is logged here with its reason. The caller gets words that tell whether a change may
 %% have been made all the same, and nothing of what the database said.
 -module(mongoose_domain_operations).
@@ -19,8 +22,9 @@
 -type failure() :: {service_disabled | db_error | timeout, binary()} | {error, overloaded}.
 
 -record(state, {
-    workers :: mongoose_domain_nif:workers(),
-    limit :: pos_integer(),
+    %% None while the configuration is wrong.
+    workers :: {mongoose_domain_nif:workers(), Limit :: pos_integer()} | undefined,
+    retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
     next_ticket = 0 :: non_neg_integer()
 }).
@@ -51,26 +55,43 @@ run(Request) ->
 -spec init([]) -> {ok, #state{}} | {stop, term()}.
 init([]) ->
     process_flag(trap_exit, true),
-    {ok, #{service_domain_db := #{database := Database, operation_timeout := Limit} = Options}} =
-        mongoose_domain_config:read(),
+    case start_workers() of
+        {ok, Workers} ->
+            {ok, started(Workers, #state{})};
+        {error, Problem} ->
+            case mongoose_domain_app:has_started() of
+                true -> {ok, wrong(Problem, #state{})};
+                false -> {stop, {wrong_configuration, Problem}}
+            end
+    end.
+
+started(Workers, #state{retry = Retry} = State) ->
+    State#state{workers = Workers, retry = mongoose_domain_retry:started(Retry)}.
+
+wrong(Problem, #state{retry = Retry} = State) ->
+    State#state{retry = mongoose_domain_retry:wrong(Problem, Retry)}.
+
+start_workers() ->
+    case mongoose_domain_config:service() of
+        {ok, #{database := Database} = Options} -> start_workers(mongoose_domain_config:database_url(Database), Options);
+        {error, Problem} -> {error, Problem}
+    end.
+
+start_workers({ok, Url}, #{operation_timeout := Limit} = Options) ->
     %% Who this node is to others that remove domains: no two are called the same, nor two lives of one.
     Unique = binary:encode_hex(rand:bytes(8)),
     Owner = iolist_to_binary(io_lib:format("~s/~s/~s", [node(), os:getpid(), Unique])),
-    case start_workers(mongoose_domain_config:database_url(Database), Options#{owner => Owner}) of
-        {ok, Workers} -> {ok, #state{workers = Workers, limit = Limit}};
-        {error, Problem} -> {stop, {wrong_configuration, Problem}}
-    end.
-
-start_workers({ok, Url}, Options) ->
-    case mongoose_domain_nif:operations_start(Url, Options) of
-        {ok, Workers} -> {ok, Workers};
+    case mongoose_domain_nif:operations_start(Url, Options#{owner => Owner}) of
+        {ok, Workers} -> {ok, {Workers, Limit}};
         {error, Text} -> {error, #{key => service_domain_db, value => '(not shown)', expected => Text}}
     end;
 start_workers({error, Problem}, _Options) ->
     {error, Problem}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
-handle_call({run, Submit}, From, #state{workers = Workers, limit = Limit, next_ticket = Ticket} = State) ->
+handle_call({run, _Submit}, _From, #state{workers = undefined} = State) ->
+    {reply, {db_error, <<"The configuration cannot be used (the reason is in the log): nothing was changed">>}, State};
+handle_call({run, Submit}, From, #state{workers = {Workers, Limit}, next_ticket = Ticket} = State) ->
     Next = State#state{next_ticket = Ticket + 1},
     try Submit(Workers, Ticket, Limit) of
         ok -> {noreply, Next#state{waiting = maps:put(Ticket, From, State#state.waiting)}};
@@ -92,6 +113,11 @@ handle_info({domain_operation, Ticket, Result}, #state{waiting = Waiting} = Stat
     {From, Others} = maps:take(Ticket, Waiting),
     gen_server:reply(From, answer(Result)),
     {noreply, State#state{waiting = Others}};
+handle_info(retry, State) ->
+    case start_workers() of
+        {ok, Workers} -> {noreply, started(Workers, State)};
+        {error, Problem} -> {noreply, wrong(Problem, State)}
+    end;
 handle_info({'EXIT', _Parent, Reason}, State) ->
     {stop, Reason, State};
 handle_info(Message, State) ->
@@ -99,7 +125,9 @@ handle_info(Message, State) ->
     {noreply, State}.
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(_Reason, #state{workers = Workers}) ->
+terminate(_Reason, #state{workers = undefined}) ->
+    ok;
+terminate(_Reason, #state{workers = {Workers, _Limit}}) ->
     mongoose_domain_nif:operations_stop(Workers).
 
 answer({ok, Answer}) ->

@@ -3,7 +3,8 @@
 %% A removal is a job, and a job is a row of `domain_removals': it says who works on it and until when
 %% that is to be believed. This process prolongs the lease of its jobs, takes over those whose owners
 %% died, and kills what it runs in time when it cannot prolong: no two nodes work on one domain at once.
-%% What this process forgets by a crash, it finds in the database again.
+%% What this process forgets by a crash, it finds in the database again. While the configuration does not
+%% tell it for how long a lease is, it runs no job.
 %%
 %% Each job runs in a process of its own, a few at the same time. A failed one is logged, kept in the
 %% database with its reason, and not tried again until someone asks for it.
@@ -32,11 +33,13 @@
 -type result() :: ok | {failed, binary()} | lost.
 
 -record(state, {
-    lease :: pos_integer(),
+    %% Unknown while the configuration is wrong.
+    lease :: pos_integer() | undefined,
+    retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
     %% When the leases that are known to run were asked for.
     prolonged :: integer(),
     %% The process that asks for them now.
-    prolonger :: pid() | none,
+    prolonger = none :: pid() | none,
     %% Jobs that wait for their turn, oldest first.
     queue = [] :: [job()],
     running = #{} :: #{pid() => {domain(), Since :: integer()}},
@@ -64,10 +67,17 @@ await(Domain) ->
 init([]) ->
     %% So that jobs, which are linked, end with this process, and not the other way round.
     process_flag(trap_exit, true),
-    {ok, #{service_domain_db := #{removal_lease := Lease}}} = mongoose_domain_config:read(),
-    self() ! prolong,
-    _ = erlang:send_after(check_interval(Lease), self(), check),
-    {ok, #state{lease = Lease, prolonged = now_ms(), prolonger = none}}.
+    {ok, begin_work(#state{prolonged = now_ms()})}.
+
+begin_work(#state{retry = Retry} = State) ->
+    case mongoose_domain_config:service() of
+        {ok, #{removal_lease := Lease}} ->
+            self() ! prolong,
+            _ = erlang:send_after(check_interval(Lease), self(), check),
+            start(State#state{lease = Lease, retry = mongoose_domain_retry:started(Retry)});
+        {error, Problem} ->
+            State#state{retry = mongoose_domain_retry:wrong(Problem, Retry)}
+    end.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({await, Domain}, From, #state{waiting = Waiting} = State) ->
@@ -87,6 +97,8 @@ handle_cast(Message, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info(retry, State) ->
+    {noreply, begin_work(State)};
 handle_info(prolong, State) ->
     %% A process of its own asks the database: this one is to hear of jobs that end meanwhile.
     {Self, Asked} = {self(), now_ms()},
@@ -125,7 +137,8 @@ add(Jobs, State) ->
     New = [Job || {Domain, _, _} = Job <- Jobs, not is_here(Domain, State)],
     start(State#state{queue = State#state.queue ++ New}).
 
-start(#state{queue = [{Domain, _, _} = Job | Queue], running = Running} = State) when map_size(Running) < ?AT_ONCE ->
+start(#state{queue = [{Domain, _, _} = Job | Queue], running = Running, lease = Lease} = State)
+        when map_size(Running) < ?AT_ONCE, Lease =/= undefined ->
     Self = self(),
     Pid = spawn_link(fun() -> Self ! {removed, self(), run(Job)} end),
     start(State#state{queue = Queue, running = Running#{Pid => {Domain, now_ms()}}});

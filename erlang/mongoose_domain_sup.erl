@@ -2,7 +2,8 @@
 %% that change it: operations, and removals.
 %%
 %% They restart apart from each other: a crashed core leaves the table open for its successor, a
-%% crashed service leaves it as current as it was, and jobs of removal are rows in the database.
+%% crashed service leaves it as current as it was, and jobs of removal are rows in the database. None of
+%% them fails to restart because the configuration can't be read: see mongoose_domain_app.
 -module(mongoose_domain_sup).
 -behaviour(supervisor).
 
@@ -43,7 +44,8 @@ service(#{}) ->
      #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
      #{id => mongoose_domain_remover, start => {mongoose_domain_remover, start_link, []}}].
 
-%% @private The peer's scope: in one VM with MongooseIM it is there already.
+%% @private The peer's scope: in one VM with MongooseIM it is there already. Who started it restarts it: were
+%% that done here, too, the other's supervisor would find its place taken.
 -spec start_scope() -> {ok, pid()} | ignore.
 start_scope() ->
     case pg:start_link(service_domain_db:scope()) of

@@ -8,6 +8,10 @@
 %% (sys:suspend/1) nothing is applied, and when it dies the thread ends. Its successor goes on where
 %% the thread was.
 %%
+%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong (the
+%% file with the URL is just being replaced, say), it says so once, is `ended', and tries again with growing
+%% pauses, as after a thread that panicked. Lookups answer from the table as it is.
+%%
 %% Now and then, and whenever the log of events is not the one that was followed, the whole table is
 %% compared with the database and repaired. What the database lacks is then removed, unless there is
 %% evidence that the database lost data: see mongoose_domain_freshness.
@@ -26,15 +30,15 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% The peer's, so that its nodes and ours wake each other.
+%% The peer's, so that its nodes and ours wake each other. Its process is restarted by whoever started it;
+%% without it, nobody wakes this one, and there is the poll interval.
 -define(SCOPE, mim_scope).
 -define(GROUP, service_domain_db_group).
 
 %% How long the thread may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).
-%% Pauses before a thread that panicked is started again, in milliseconds.
--define(FIRST_PAUSE, 100).
--define(LONGEST_PAUSE, 10000).
+%% The rest before a scope that is gone is looked for again, in milliseconds.
+-define(SCOPE_PAUSE, 100).
 
 -type repairs() :: #{added | changed | removed | kept := non_neg_integer()}.
 -export_type([repairs/0]).
@@ -46,7 +50,8 @@
     %% Callers of sync_local/0 and converge/0 who wait for an answer.
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
     next_ticket = 0 :: non_neg_integer(),
-    pause = ?FIRST_PAUSE :: pos_integer()
+    retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
+    scope :: reference() | undefined
 }).
 
 %% @doc Starts the service as the application environment says.
@@ -66,7 +71,8 @@ restart() ->
     gen_server:cast(?MODULE, restart).
 
 %% @doc What the service is doing. `state' is connecting, loading, converging, following, away (the
-%% database does not answer), ended (the thread panicked and will be started again) or not_running.
+%% database does not answer), ended (the thread panicked, or the configuration has turned wrong, and it will be
+%% started again), not_running, or not_answering (within five seconds; `last_error' says so).
 %% `cursor' is the id of the last event that the table shows, `lag' how many ids the newest one was ahead
 %% when the thread last looked, `lag_seconds' for how long the table may have been out of date.
 %% `open_holes' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
@@ -75,9 +81,11 @@ restart() ->
 %% milliseconds since 1970; what is not known is undefined.
 -spec status() -> #{state := atom(), atom() => term()}.
 status() ->
-    case whereis(?MODULE) of
-        undefined -> #{state => not_running};
-        Pid -> gen_server:call(Pid, status)
+    try
+        gen_server:call(?MODULE, status)
+    catch
+        exit:{timeout, _} -> #{state => not_answering, last_error => <<"the service did not answer in time">>};
+        exit:{_Died, _} -> #{state => not_running}
     end.
 
 %% @doc Tells every node's service to look at the database now.
@@ -94,7 +102,7 @@ check_local() ->
     end.
 
 %% @doc Returns when this node's table shows all that was committed before the call, or an error when
-%% the database does not answer. Fails after five seconds.
+%% the database does not answer, or the service is not running or stops. Fails after five seconds.
 -spec sync_local() -> ok | {error, binary()}.
 sync_local() ->
     sync_local(5000).
@@ -102,7 +110,7 @@ sync_local() ->
 %% @doc The same; fails after so many milliseconds.
 -spec sync_local(timeout()) -> ok | {error, binary()}.
 sync_local(Timeout) ->
-    gen_server:call(?MODULE, sync, Timeout).
+    call(sync, Timeout).
 
 %% @doc Compares the whole table with the database now and repairs it. Answers how many domains were added,
 %% got another host type, and were removed, and how many stayed that the database does not have.
@@ -111,10 +119,18 @@ converge() ->
     converge(gated).
 
 %% @doc The same; with force, whatever the database lacks is removed, fresh or not. Waits as long as it
-%% takes, or until the database is found to be away.
+%% takes, or until the database is found to be away or the service stops.
 -spec converge(gated | force) -> {ok, repairs()} | {error, binary()}.
 converge(How) when How =:= gated; How =:= force ->
-    gen_server:call(?MODULE, {converge, How}, infinity).
+    call({converge, How}, infinity).
+
+call(Request, Timeout) ->
+    try
+        gen_server:call(?MODULE, Request, Timeout)
+    catch
+        exit:{noproc, _} -> {error, <<"the service is not running">>};
+        exit:{Died, _} when Died =/= timeout -> {error, <<"the service stopped before it answered">>}
+    end.
 
 %% @doc The routes that stay although the database did not have them when everything was compared last, all in
 %% one list.
@@ -138,22 +154,32 @@ scope() ->
 
 %% gen_server
 
--spec init([]) -> {ok, #state{}, {continue, start}} | {stop, term()}.
+-spec init([]) -> {ok, #state{}, {continue, join}} | {stop, term()}.
 init([]) ->
     %% So that an orderly stop ends the thread, too.
     process_flag(trap_exit, true),
     case start_follower() of
         {ok, Follower} ->
-            {ok, #state{follower = Follower}, {continue, start}};
+            {ok, started(Follower, #state{}), {continue, join}};
         {error, Problem} ->
-            ?LOG_ERROR(Problem#{what => wrong_configuration, application => mongoose_domain}),
-            {stop, {wrong_configuration, Problem}}
+            case mongoose_domain_app:has_started() of
+                true ->
+                    {ok, wrong(Problem, #state{}), {continue, join}};
+                false ->
+                    ?LOG_ERROR(Problem#{what => wrong_configuration, application => mongoose_domain}),
+                    {stop, {wrong_configuration, Problem}}
+            end
     end.
 
--spec handle_continue(start, #state{}) -> {noreply, #state{}}.
-handle_continue(start, State) ->
-    ok = pg:join(?SCOPE, ?GROUP, self()),
-    {noreply, State}.
+started(Follower, #state{retry = Retry} = State) ->
+    State#state{follower = Follower, retry = mongoose_domain_retry:started(Retry)}.
+
+wrong(Problem, #state{retry = Retry} = State) ->
+    State#state{retry = mongoose_domain_retry:wrong(Problem, Retry)}.
+
+-spec handle_continue(join, #state{}) -> {noreply, #state{}}.
+handle_continue(join, State) ->
+    {noreply, join(State)}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call(ping, _From, State) ->
@@ -187,11 +213,16 @@ handle_info(check_for_updates, #state{follower = undefined} = State) ->
 handle_info(check_for_updates, #state{follower = Follower} = State) ->
     ok = mongoose_domain_nif:follower_tell(Follower, check),
     {noreply, State};
-handle_info(start_follower, State) ->
+handle_info(retry, State) ->
     case start_follower() of
-        {ok, Follower} -> {noreply, State#state{follower = Follower}};
-        {error, Problem} -> {stop, {wrong_configuration, Problem}, State}
+        {ok, Follower} -> {noreply, started(Follower, State)};
+        {error, Problem} -> {noreply, wrong(Problem, State)}
     end;
+handle_info({'DOWN', Scope, process, _, _}, #state{scope = Scope} = State) ->
+    _ = erlang:send_after(?SCOPE_PAUSE, self(), join),
+    {noreply, State#state{scope = undefined}};
+handle_info(join, State) ->
+    {noreply, join(State)};
 handle_info({'EXIT', _Parent, Reason}, State) ->
     {stop, Reason, State};
 handle_info(Message, State) ->
@@ -202,6 +233,16 @@ handle_info(Message, State) ->
 terminate(_Reason, State) ->
     _ = end_follower(State),
     ok.
+
+%% Where there is no scope, the monitor tells at once.
+join(State) ->
+    Scope = monitor(process, ?SCOPE),
+    try lists:member(self(), pg:get_local_members(?SCOPE, ?GROUP)) orelse pg:join(?SCOPE, ?GROUP, self()) of
+        _IsMember -> ok
+    catch
+        exit:_Gone -> ok
+    end,
+    State#state{scope = Scope}.
 
 ask(_Order, _From, #state{follower = undefined} = State) ->
     {reply, ?HAS_ENDED, State};
@@ -216,17 +257,20 @@ handle_follower(ask, #state{follower = Follower} = State) ->
     {noreply, State};
 handle_follower({reports, Reports}, State) ->
     lists:foreach(fun log/1, Reports),
-    {noreply, State#state{pause = ?FIRST_PAUSE}};
+    {noreply, State};
 handle_follower({answer, Ticket, Result}, #state{waiting = Waiting} = State) ->
     {From, Others} = maps:take(Ticket, Waiting),
     gen_server:reply(From, Result),
     {noreply, State#state{waiting = Others}};
-handle_follower({ended, How}, #state{pause = Pause, waiting = Waiting} = State) ->
+handle_follower({ended, How}, #state{retry = Retry} = State) ->
+    {Pause, Later} = mongoose_domain_retry:ended(Retry),
     ?LOG_CRITICAL(#{what => domain_follower_ended, reason => How, retry_after => Pause}),
-    %% The thread answered whom it knew of; who asked after its last look hears it here.
-    maps:foreach(fun(_Ticket, From) -> gen_server:reply(From, ?HAS_ENDED) end, Waiting),
-    _ = erlang:send_after(Pause, self(), start_follower),
-    {noreply, State#state{follower = undefined, waiting = #{}, pause = min(Pause * 2, ?LONGEST_PAUSE)}}.
+    {noreply, refuse_waiting(?HAS_ENDED, State#state{follower = undefined, retry = Later})}.
+
+%% The thread answered whom it knew of; who asked after its last look hears it here.
+refuse_waiting(Answer, #state{waiting = Waiting} = State) ->
+    maps:foreach(fun(_Ticket, From) -> gen_server:reply(From, Answer) end, Waiting),
+    State#state{waiting = #{}}.
 
 log({Level, Report}) ->
     logger:log(Level, Report, #{mfa => {?MODULE, log, 1}, domain => [mongoose_domain]}).
@@ -239,7 +283,7 @@ start_follower() ->
                 {error, Problem} -> {error, Problem}
             end;
         {ok, #{service_domain_db := disabled}} ->
-            {error, #{key => service_domain_db, value => undefined, expected => <<"a map">>}};
+            {error, #{key => service_domain_db, value => disabled, expected => <<"a map">>}};
         {error, Problem} ->
             {error, Problem}
     end.
@@ -252,20 +296,24 @@ start_follower(Url, Options) ->
             {error, #{key => [service_domain_db, database], value => '(not shown)', expected => Text}}
     end.
 
-%% Waits for the thread, so that the next one need not, and for its last words.
+%% Waits for the thread, so that the next one need not, and for its last words and answers.
 end_follower(#state{follower = undefined} = State) ->
     State;
 end_follower(#state{follower = Follower} = State) ->
     ok = mongoose_domain_nif:follower_tell(Follower, stop),
-    ok = await_end(),
-    State#state{follower = undefined}.
+    Ended = await_end(State),
+    refuse_waiting({error, <<"the follower has ended">>}, Ended#state{follower = undefined}).
 
-await_end() ->
+await_end(State) ->
     receive
-        {domain_follower, {ended, _How}} -> ok;
-        {domain_follower, {reports, Reports}} ->
-            lists:foreach(fun log/1, Reports),
-            await_end()
+        {domain_follower, {ended, _How}} -> State;
+        {domain_follower, {reports, _Reports} = Message} -> await_end(handled(Message, State));
+        {domain_follower, {answer, _Ticket, _Result} = Message} -> await_end(handled(Message, State))
     after ?END_TIMEOUT ->
-        ?LOG_ERROR(#{what => domain_follower_still_running, waited => ?END_TIMEOUT})
+        ?LOG_ERROR(#{what => domain_follower_still_running, waited => ?END_TIMEOUT}),
+        State
     end.
+
+handled(Message, State) ->
+    {noreply, Next} = handle_follower(Message, State),
+    Next.

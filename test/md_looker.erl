@@ -2,7 +2,7 @@
 -module(md_looker).
 
 -export([start/1, start_calm/1, stop/1]).
--export([everything_shown/0, everything_printed/0, operations_hold/1, crash_operations/0, lengthen_pause/0]).
+-export([everything_shown/0, everything_printed/0, operations_hold/1, crash_operations/0, set_retry/2, next_pause/1]).
 
 %% @doc A process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
@@ -70,10 +70,18 @@ crash_operations() ->
     _ = Name ! {domain_operation, 1 bsl 62, {ok, ok}},
     md_wait:until(fun() -> is_pid(whereis(Name)) andalso whereis(Name) =/= Before end).
 
-%% @doc Lets the service wait for an hour before it starts a thread that ended again.
--spec lengthen_pause() -> ok.
-lengthen_pause() ->
-    _ = sys:replace_state(service_domain_db, fun({state, Follower, Waiting, Ticket, _Pause}) ->
-        {state, Follower, Waiting, Ticket, 3600000}
+%% @doc Has the service believe that it started its thread so many milliseconds ago, after so long a pause.
+-spec set_retry(Pause :: pos_integer(), Age :: non_neg_integer()) -> ok.
+set_retry(Pause, Age) ->
+    Started = erlang:monotonic_time(millisecond) - Age,
+    _ = sys:replace_state(service_domain_db, fun({state, Follower, Waiting, Ticket, Retry, Scope}) ->
+        {retry, _Pause, _Started, Said} = Retry,
+        {state, Follower, Waiting, Ticket, {retry, Pause, Started, Said}, Scope}
     end),
     ok.
+
+%% @doc How long a pause this process will make next.
+-spec next_pause(atom()) -> pos_integer().
+next_pause(Name) ->
+    [Pause] = [Pause || {retry, Pause, _Started, _Said} <- tuple_to_list(sys:get_state(Name))],
+    Pause.

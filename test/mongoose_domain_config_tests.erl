@@ -11,6 +11,7 @@
 -export([wrong_host_types_are_named/0]).
 -export([a_data_directory_is_made/0]).
 -export([a_data_directory_that_cannot_be_made_is_named/0]).
+-export([a_data_directory_whose_name_cannot_be_encoded_is_named/0]).
 -export([repeated_operations_are_ok_or_error/0]).
 -export([a_service_has_every_default/0]).
 -export([the_gate_is_one_of_three_words_and_a_share/0]).
@@ -20,6 +21,8 @@
 -export([an_unknown_option_is_named_and_the_known_ones_are_listed/0]).
 -export([a_service_needs_a_database/0]).
 -export([a_service_that_is_no_map_is_named/0]).
+-export([the_service_is_read_whatever_the_other_keys_say/0]).
+-export([a_visibility_timeout_is_there_whatever_the_service_is/0]).
 -export([a_database_has_one_of_four_shapes/0]).
 -export([a_wrong_database_is_named_and_not_shown/0]).
 -export([an_unknown_key_is_told_and_stops_nothing/0]).
@@ -96,6 +99,27 @@ a_data_directory_that_cannot_be_made_is_named() ->
     [?assertWrong(data_dir, Value, #{data_dir => Value}) || Value <- [File, Below, "", <<>>, 7, an_atom, [1, a]]],
     ok = file:delete(File).
 
+%% Where files are named in Latin-1, in a VM of its own.
+a_data_directory_whose_name_cannot_be_encoded_is_named() ->
+    Path = filename:dirname(code:which(mongoose_domain_config)),
+    {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => ["+fnl", "-pa", Path]}),
+    Read = fun(Dir) ->
+        ok = peer:call(Peer, application, set_env, [mongoose_domain, data_dir, Dir]),
+        ok = peer:call(Peer, application, set_env, [mongoose_domain, service_domain_db, #{database => ?URL}]),
+        peer:call(Peer, mongoose_domain_config, read, [])
+    end,
+    latin1 = peer:call(Peer, file, native_name_encoding, []),
+    Base = temporary(),
+    {error, Problem} = Read(Base ++ [$/, 16#4E2D]),
+    ?assertMatch(#{key := data_dir, value := [_ | _], expected := <<_, _/binary>>}, Problem),
+    ?assertNot(filelib:is_file(Base)),
+    %% What can be encoded is a file's name there.
+    {ok, Config} = Read(Base ++ [$/, 16#E4]),
+    ?assertEqual(<<(list_to_binary(Base))/binary, $/, 16#E4, "/routes.snapshot">>,
+                 peer:call(Peer, mongoose_domain_config, snapshot_file, [Config])),
+    ok = peer:call(Peer, file, del_dir_r, [Base]),
+    ok = peer:stop(Peer).
+
 repeated_operations_are_ok_or_error() ->
     [?assertMatch({ok, #{repeated_operations := Value}}, read(#{repeated_operations => Value})) || Value <- [ok, error]],
     [?assertWrong(repeated_operations, Value, #{repeated_operations => Value}) || Value <- [true, <<"ok">>, 1]].
@@ -166,6 +190,23 @@ a_service_needs_a_database() ->
 a_service_that_is_no_map_is_named() ->
     [?assertMatch({error, #{key := service_domain_db, expected := _}}, read(#{service_domain_db => Value}))
      || Value <- [[], [{database, "sqlite:x.db"}], true, <<"sqlite:x.db">>]].
+
+the_service_is_read_whatever_the_other_keys_say() ->
+    {error, _} = read((service(#{removal_lease => 7}))#{hosts => wrong, data_dir => wrong}),
+    ?assertMatch({ok, #{removal_lease := 7, pool_size := 4}}, mongoose_domain_config:service()),
+    {error, _} = read(service(#{removal_lease => 0})),
+    ?assertMatch({error, #{key := [service_domain_db, removal_lease]}}, mongoose_domain_config:service()),
+    [begin
+        {ok, _} = read(Environment),
+        ?assertMatch({error, #{key := service_domain_db, value := disabled}}, mongoose_domain_config:service())
+     end || Environment <- [#{}, #{service_domain_db => disabled}]].
+
+a_visibility_timeout_is_there_whatever_the_service_is() ->
+    [begin
+        _ = read(Environment),
+        ?assertEqual(Timeout, mongoose_domain_config:visibility_timeout())
+     end || {Environment, Timeout} <- [{service(#{visibility_timeout => 7}), 7}, {service(#{}), 5000}, {#{}, 5000},
+                                       {#{service_domain_db => disabled}, 5000}]].
 
 a_database_has_one_of_four_shapes() ->
     [?assertMatch({ok, #{service_domain_db := #{database := Database}}}, read(#{service_domain_db => #{database => Database}}))

@@ -36,6 +36,7 @@
          a_domain_in_removal_is_deleted_to_everyone_else/1,
          a_removal_survives_the_processes_that_run_it/1,
          a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were/1,
+         a_removal_waits_while_nobody_can_tell_how_long_a_lease_is/1,
          a_removal_deletes_the_admin_too/1]).
 -export([a_declaration_is_fresh_until_it_expires/1,
          a_declaration_for_0_seconds_is_for_ever/1,
@@ -91,6 +92,7 @@ groups() ->
              a_domain_in_removal_is_deleted_to_everyone_else,
              a_removal_survives_the_processes_that_run_it,
              a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were,
+             a_removal_waits_while_nobody_can_tell_how_long_a_lease_is,
              a_removal_deletes_the_admin_too,
              a_declaration_is_fresh_until_it_expires,
              a_declaration_for_0_seconds_is_for_ever,
@@ -531,6 +533,24 @@ a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were(Config) ->
     ok = handlers(Config, register, [<<"type1">>, second, 20]),
     md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND),
     ?assertEqual([first, first, second], [Name || {Name, _, _} <- handlers(Config, calls, [])]).
+
+a_removal_waits_while_nobody_can_tell_how_long_a_lease_is(Config) ->
+    Node = ?config(node, Config),
+    ok = handlers(Config, register, [<<"type1">>, first, 10]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    #{service_domain_db := Service} = environment(?config(database, Config)),
+    option(Config, service_domain_db, Service#{removal_lease := 0}),
+    true = md_node:call(Node, erlang, exit, [md_node:call(Node, erlang, whereis, [mongoose_domain_remover]), kill]),
+    md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),
+    {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
+    %% Its second try is past, with the job in its hands.
+    md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [mongoose_domain_remover]) > 200 end),
+    ?assertEqual([], handlers(Config, calls, [])),
+    ?assertMatch({ok, #{status := deleting}}, api(Config, get_domain_details, [?A])),
+    option(Config, service_domain_db, Service),
+    md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND),
+    ?assertMatch([{first, _, _}], handlers(Config, calls, [])),
+    ?assertMatch([{error, #{key := [service_domain_db, removal_lease]}}], md_node:logged(Node, wrong_configuration)).
 
 a_removal_deletes_the_admin_too(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),

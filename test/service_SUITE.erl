@@ -25,6 +25,12 @@
          restart_loads_again_and_removes_what_that_does_not_bring/1,
          a_thread_that_ends_is_started_again_after_a_pause/1,
          a_thread_that_panics_is_started_again_after_a_pause/1,
+         a_thread_that_reports_and_ends_again_and_again_is_given_longer_and_longer_pauses/1,
+         who_waits_for_an_answer_when_the_service_stops_gets_one/1,
+         a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again/1,
+         a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again/1,
+         a_scope_that_was_restarted_is_joined_again/1,
+         a_scope_that_another_application_restarts_is_joined_again/1,
          a_crash_of_the_core_loses_no_route/1,
          restart_core_begins_with_an_empty_table_and_the_service_loads_again/1,
          restart_core_may_change_the_lists/1,
@@ -32,6 +38,8 @@
          static_domains_need_no_service/1]).
 %% What it says of itself.
 -export([status_tells_what_the_service_is_doing/1,
+         status_answers_whatever_becomes_of_the_service/1,
+         what_waits_for_a_service_that_dies_is_told_in_words/1,
          ping_tells_whether_a_nodes_service_answers/1,
          unknown_messages_are_logged_and_survived/1]).
 %% Secrets and mistakes.
@@ -65,12 +73,20 @@ groups() ->
                   restart_loads_again_and_removes_what_that_does_not_bring,
                   a_thread_that_ends_is_started_again_after_a_pause,
                   a_thread_that_panics_is_started_again_after_a_pause,
+                  a_thread_that_reports_and_ends_again_and_again_is_given_longer_and_longer_pauses,
+                  who_waits_for_an_answer_when_the_service_stops_gets_one,
+                  a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again,
+                  a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again,
+                  a_scope_that_was_restarted_is_joined_again,
+                  a_scope_that_another_application_restarts_is_joined_again,
                   a_crash_of_the_core_loses_no_route,
                   restart_core_begins_with_an_empty_table_and_the_service_loads_again,
                   restart_core_may_change_the_lists,
                   an_application_that_stops_and_starts_again_loads_again,
                   static_domains_need_no_service]},
      {words, [status_tells_what_the_service_is_doing,
+              status_answers_whatever_becomes_of_the_service,
+              what_waits_for_a_service_that_dies_is_told_in_words,
               ping_tells_whether_a_nodes_service_answers,
               unknown_messages_are_logged_and_survived]},
      {secrets, [a_password_is_shown_nowhere,
@@ -352,6 +368,115 @@ a_thread_that_panics_is_started_again_after_a_pause(Config) ->
                  md_node:logged(Node, domain_follower_ended)),
     assert_goes_on(Config, Node, Before).
 
+%% What it says before it ends is no sign of health; that it lived for long is one.
+a_thread_that_reports_and_ends_again_and_again_is_given_longer_and_longer_pauses(Config) ->
+    Node = start(Config),
+    ok = md_node:call(Node, md_looker, set_retry, [100, 0]),
+    [ok = report_and_end(Node, Count) || Count <- [1, 2, 3]],
+    md_wait:until(fun() -> follower(Node) =/= undefined end),
+    ok = md_node:call(Node, md_looker, set_retry, [?HOUR, ?HOUR]),
+    ok = report_and_end(Node, 4),
+    ?assertEqual([100, 200, 400, 100],
+                 [Pause || {critical, #{retry_after := Pause}} <- md_node:logged(Node, domain_follower_ended)]).
+
+report_and_end(Node, Count) ->
+    md_wait:until(fun() -> follower(Node) =/= undefined end),
+    _ = md_node:call(Node, erlang, send, [service_domain_db, {domain_follower, {reports, []}}]),
+    ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [follower(Node), stop]),
+    md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, Count).
+
+%% A comparison that a silent database holds up, and a service that is told to end meanwhile.
+who_waits_for_an_answer_when_the_service_stops_gets_one(Config) ->
+    {Node, Gate} = start_behind_gate(Config),
+    ok = md_gate:hush(Gate),
+    Answer = ask(Node, converge, []),
+    md_wait:until(fun() -> map_size(element(3, md_node:call(Node, sys, get_state, [service_domain_db]))) end, 1),
+    ok = md_node:call(Node, service_domain_db, restart, []),
+    ?assertEqual({error, <<"the follower has ended">>}, Answer()).
+
+%% Asks in a process of its own; answers with what waits for the answer.
+ask(Node, Function, Args) ->
+    Self = self(),
+    Pid = spawn_link(fun() -> Self ! {self(), catch md_node:call(Node, service_domain_db, Function, Args)} end),
+    fun() -> receive {Pid, Answer} -> Answer end end.
+
+%% Secrets are rotated; all that needs this one is restarted while it is not there.
+a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again(Config) ->
+    File = filename:join(?config(priv_dir, Config), "database_url"),
+    ok = file:write_file(File, ?config(database, Config)),
+    Node = md_node:start(environment(Config, #{database => {file, File}})),
+    md_node:wait_until_following(Node),
+    Watch = md_watch:start([Node], [?STATIC | ?NAMES]),
+    Insert = fun() -> md_node:call(Node, mongoose_domain_api, insert_domain, [<<"d.example">>, <<"type1">>]) end,
+    ok = file:delete(File),
+    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_remover]],
+    assert_waits_for_configuration(Node),
+    {db_error, Text} = Insert(),
+    ?assertNotEqual(nomatch, binary:match(Text, <<"nothing was changed">>)),
+    %% Each of the two that read it says so once, however often it tries.
+    ?assertMatch([{error, #{value := {file, File}}}, {error, #{value := {file, File}}}],
+                 md_node:logged(Node, wrong_configuration)),
+    ok = file:write_file(File, ?config(database, Config)),
+    md_node:wait_until_following(Node),
+    md_wait:until(fun() -> element(1, Insert()) end, ok),
+    ?assertEqual((loaded())#{<<"d.example">> => <<"type1">>}, md_node:routes(Node)),
+    ?assertEqual(2, md_node:count(Node, configuration_right_again)),
+    ok = md_watch:stop(Watch).
+
+%% Changes need no such directory.
+a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again(Config) ->
+    Directory = filename:join(?config(priv_dir, Config), "data"),
+    Node = md_node:start((environment(Config))#{data_dir => Directory}),
+    md_node:wait_until_following(Node),
+    Watch = md_watch:start([Node], [?STATIC | ?NAMES]),
+    ok = md_node:call(Node, application, set_env, [mongoose_domain, data_dir, Directory ++ "/below"]),
+    ok = file:write_file(Directory ++ "/below", "a file, no directory"),
+    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_remover]],
+    assert_waits_for_configuration(Node),
+    ?assertMatch([{error, #{key := data_dir}}], md_node:logged(Node, wrong_configuration)),
+    ?assertMatch({ok, _}, md_node:call(Node, mongoose_domain_api, get_domain_details, [hd(?NAMES)])),
+    ok = file:delete(Directory ++ "/below"),
+    md_node:wait_until_following(Node),
+    ok = md_watch:stop(Watch).
+
+%% Several times by now, with growing pauses.
+assert_waits_for_configuration(Node) ->
+    md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [service_domain_db]) > 400 end),
+    ?assertEqual(#{state => ended}, md_node:status(Node)),
+    ?assertMatch({error, <<_, _/binary>>}, md_node:sync(Node)).
+
+a_scope_that_was_restarted_is_joined_again(Config) ->
+    Node = start(Config),
+    Service = md_node:service(Node),
+    wait_until_joined(Node),
+    [begin
+        _ = kill(Node, service_domain_db:scope()),
+        wait_until_joined(Node)
+     end || _ <- [1, 2, 3]],
+    ok = write(Config, [{add, <<"type1">>, [<<"d.example">>]}]),
+    ok = md_node:call(Node, service_domain_db, force_check_for_updates, []),
+    wait_until_found(Node, <<"d.example">>, <<"type1">>),
+    ?assertEqual(Service, md_node:service(Node)).
+
+a_scope_that_another_application_restarts_is_joined_again(Config) ->
+    Node = md_node:boot(),
+    Scope = service_domain_db:scope(),
+    {ok, First} = md_node:call(Node, pg, start, [Scope]),
+    ok = md_node:start_application(Node, environment(Config)),
+    md_node:wait_until_following(Node),
+    wait_until_joined(Node),
+    true = md_node:call(Node, erlang, exit, [First, kill]),
+    %% Nobody else takes its place.
+    md_wait:until(fun() -> element(6, md_node:call(Node, sys, get_state, [service_domain_db])) end, undefined),
+    ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [Scope])),
+    ?assertEqual(ok, md_node:call(Node, service_domain_db, force_check_for_updates, [])),
+    {ok, _} = md_node:call(Node, pg, start, [Scope]),
+    wait_until_joined(Node).
+
+wait_until_joined(Node) ->
+    Group = [service_domain_db:scope(), service_domain_db_group],
+    md_wait:until(fun() -> md_node:call(Node, pg, get_members, Group) end, [md_node:service(Node)]).
+
 %% The handle of the thread, from the service's state.
 follower(Node) ->
     element(2, md_node:call(Node, sys, get_state, [service_domain_db])).
@@ -461,12 +586,40 @@ status_tells_what_the_service_is_doing(Config) ->
     ?assertEqual(Url, binary_to_list(Database)),
     ?assertEqual(true, md_node:call(Node, service_domain_db, enabled, [])),
     %% A thread that ends is started again after a pause; a long one lets us see that.
-    ok = md_node:call(Node, md_looker, lengthen_pause, []),
+    ok = md_node:call(Node, md_looker, set_retry, [?HOUR, 0]),
     ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [follower(Node), stop]),
     wait_for_state(Node, ended),
     ?assertMatch({error, <<_, _/binary>>}, md_node:sync(Node)),
     ok = md_node:stop_application(Node),
     ?assertEqual(#{state => not_running}, md_node:status(Node)).
+
+status_answers_whatever_becomes_of_the_service(Config) ->
+    Node = start(Config),
+    ok = md_node:call(Node, sys, suspend, [service_domain_db]),
+    ?assertMatch(#{state := not_answering, last_error := <<_, _/binary>>}, md_node:status(Node)),
+    _ = kill(Node, service_domain_db),
+    ?assertEqual([#{state => not_running}], dies_while_asked(Node, [{status, []}])).
+
+what_waits_for_a_service_that_dies_is_told_in_words(Config) ->
+    Node = start(Config),
+    Questions = [{converge, []}, {converge, [force]}, {sync_local, []}],
+    Died = {error, <<"the service stopped before it answered">>},
+    ?assertEqual([Died || _ <- Questions], dies_while_asked(Node, Questions)),
+    ok = md_node:stop_application(Node),
+    [?assertEqual({error, <<"the service is not running">>}, md_node:call(Node, service_domain_db, Function, Args))
+     || {Function, Args} <- Questions].
+
+%% What each call answers when the service is killed before it looks at it.
+dies_while_asked(Node, Questions) ->
+    Service = md_node:service(Node),
+    ok = md_node:call(Node, sys, suspend, [Service]),
+    Answers = [ask(Node, Function, Args) || {Function, Args} <- Questions],
+    md_wait:until(fun() -> asked(md_node:call(Node, erlang, process_info, [Service, messages])) end, length(Questions)),
+    Service = kill(Node, service_domain_db),
+    [Answer() || Answer <- Answers].
+
+asked({messages, Messages}) ->
+    length([Call || {'$gen_call', _, _} = Call <- Messages]).
 
 ping_tells_whether_a_nodes_service_answers(Config) ->
     Node = start(Config),
