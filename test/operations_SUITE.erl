@@ -538,7 +538,7 @@ a_removal_waits_while_nobody_can_tell_how_long_a_lease_is(Config) ->
     Node = ?config(node, Config),
     ok = handlers(Config, register, [<<"type1">>, first, 10]),
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
-    #{service_domain_db := Service} = environment(?config(database, Config)),
+    #{service_domain_db := Service} = environment(?config(database, Config), ?HOUR),
     option(Config, service_domain_db, Service#{removal_lease := 0}),
     true = md_node:call(Node, erlang, exit, [md_node:call(Node, erlang, whereis, [mongoose_domain_remover]), kill]),
     md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),

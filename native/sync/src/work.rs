@@ -83,6 +83,11 @@ impl Reason {
         }
     }
 
+    /// Whether something is wrong with the log or the database.
+    fn is_grave(self) -> bool {
+        self == Reason::OtherDatabase || self.log() != LogState::Followed
+    }
+
     /// What it says about a database that lost data.
     pub(crate) fn evidence(self) -> Option<Evidence> {
         match self {
@@ -207,7 +212,8 @@ impl<'a> Work<'a> {
                 self.want(Reason::Cold);
                 return Some(Reason::Cold);
             }
-            (Progress::Reset, _) => self.want(Reason::Reset),
+            // What is wanted for a graver reason does the same.
+            (Progress::Reset, _) if !self.wanted().is_some_and(Reason::is_grave) => self.want(Reason::Reset),
             _ => (),
         }
         if self.is_elsewhere() && self.wanted() != Some(Reason::OtherDatabase) {
