@@ -144,8 +144,9 @@ defaults() ->
 
 service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
-      warm_start => true, snapshot_interval => 300000, snapshot_max_age => 604800, event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4,
-      queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
+      warm_start => true, snapshot_interval => 300000, snapshot_max_age => 604800,
+      event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4, queue_limit => 1000,
+      operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
       removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
 
 check(hosts, Hosts) when is_list(Hosts), length(Hosts) >= 0 ->

@@ -17,6 +17,8 @@
          changes_work_as_soon_as_the_database_is_back/1,
          a_call_that_times_out_says_so/1]).
 
+-import(md_followers, [gate/1]).
+
 -define(HOUR, 3600000).
 -define(TYPE, <<"type1">>).
 -define(A, <<"a.example">>).
@@ -290,12 +292,6 @@ a_change_while_the_database_is_away_is_refused_in_words(Config) ->
     ok = md_gate:open(Gate),
     md_wait:until(fun() -> element(1, insert(Node, ?B)) end, ok),
     ?assertEqual([?A, ?B], lists:sort(domains(Config))).
-
-gate(Config) ->
-    Database = ?config(database, Config),
-    Gate = md_gate:start(md_database:port(Database)),
-    ok = md_gate:open(Gate),
-    {Gate, md_database:with_port(Database, md_gate:port(Gate))}.
 
 %% However long it was away, nobody is refused any more: a call has far more time than a connection needs.
 changes_work_as_soon_as_the_database_is_back(Config) ->

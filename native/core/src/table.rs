@@ -335,6 +335,16 @@ impl Table {
         })
     }
 
+    /// All pages of up to `limit` of the selected domains, one read section each.
+    pub fn pages(&self, select: Select, limit: usize) -> impl Iterator<Item = Page> {
+        let mut next = Some(Position::START);
+        std::iter::from_fn(move || {
+            let page = self.page(select, next?, limit);
+            next = page.next;
+            Some(page)
+        })
+    }
+
     /// How many domains there are.
     pub fn counts(&self) -> Counts {
         self.content.read(|content| content.counts.clone())

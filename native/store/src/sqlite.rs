@@ -28,6 +28,11 @@ use crate::{
     Writers,
 };
 
+/// The present time in milliseconds since 1970.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+/// The same in nanoseconds, as exactly as SQLite knows it.
+const NOW_NS: &str = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000)";
+
 pub(crate) struct SqliteStore {
     connection: Connection,
     file: PathBuf,
@@ -207,8 +212,7 @@ fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Ve
     if columns(connection, "domain_freshness")?.is_empty() {
         return Ok(Vec::new());
     }
-    let now = "CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000";
-    let mut select = connection.prepare(&format!("SELECT domain, expire_time, {now} FROM domain_freshness"))?;
+    let mut select = connection.prepare(&format!("SELECT domain, expire_time, {NOW_NS} FROM domain_freshness"))?;
     let mut found = select.query([])?;
     let mut fresh = Vec::new();
     while let Some(row) = found.next()? {

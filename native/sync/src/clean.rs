@@ -60,7 +60,11 @@ impl Work<'_> {
     /// Notes what the log is like, and what of it is old.
     fn look_at_the_log(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
         let Cleaning { max_age, .. } = self.options.cleaning;
-        let present = store.moment()?;
+        let mut present = store.moment()?;
+        // Of events that were not read yet nobody would notice that the log lost them, and gave their ids
+        // to others.
+        let Some(cursor) = &self.memory.cursor else { return Ok(()) };
+        present.newest = present.newest.min(Some(cursor.at));
         let moments = &mut self.memory.moments;
         if moments.back().is_some_and(|last| present.time < last.time || present.newest < last.newest) {
             // The clock is another one, or the log is.

@@ -13,18 +13,14 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Position, Progress, Select, Source};
+use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Select, Source};
 use domain_store::{Loaded, Row, Rows, Store};
 
 use crate::gate::Verdict;
 use crate::holes::{self, Scope};
-use crate::pass::{Break, Look};
-use crate::work::{Reason, Work};
+use crate::pass::{BATCH, Break, Look};
+use crate::work::{Reason, Wanted, Work};
 use crate::{Evidence, Force, Report, State};
-
-/// Rows that are read before leave is asked for and they are applied: few enough to hold in memory
-/// twice, enough to make the asking cheap.
-pub(crate) const BATCH: usize = 8_192;
 
 /// Repaired domains that are known by name, so that an event can show that it was none of our faults.
 const NAMED: usize = 100_000;
@@ -121,17 +117,18 @@ impl Work<'_> {
         &mut self,
         store: &mut dyn Store,
         epoch: Epoch,
-        reason: Reason,
+        wanted: Wanted,
         now: Instant,
-    ) -> Result<crate::Repairs, Break> {
+    ) -> Result<Repairs, Break> {
+        let reason = wanted.reason;
         let begin = Instant::now();
         self.enter(if reason == Reason::Cold { State::Loading } else { State::Converging });
         let source = self.table.new_source();
         let mut census = Census::default();
         let before = self.memory.added.clone();
-        let loaded = self.load(store, epoch, source, reason, &mut census)?;
+        let loaded = self.load(store, epoch, source, wanted, &mut census)?;
         census.forget_added(&before);
-        self.take_over(&loaded, reason, now);
+        self.take_over(&loaded, wanted, now);
         self.table.advance(epoch, Progress::Following { source })?;
         self.catch_up(store, Look::new(epoch, source, Scope::All, now, &mut |domain| census.strike(domain)))?;
         let gone = self.remove_outdated(epoch, source, reason, &loaded, &mut census)?;
@@ -155,11 +152,11 @@ impl Work<'_> {
         store: &mut dyn Store,
         epoch: Epoch,
         source: Source,
-        reason: Reason,
+        wanted: Wanted,
         census: &mut Census,
     ) -> Result<Loaded, Break> {
         // One more than are remembered, so that too many are noticed; none where the log is followed on.
-        let gaps = if self.stays_in_the_log(reason) { 0 } else { holes::MOST + 1 };
+        let gaps = if self.stays_in_the_log(wanted) { 0 } else { holes::MOST + 1 };
         let mut broken = None;
         let mut take = |rows: Vec<Row>| match self.apply(epoch, source, rows) {
             Ok((changes, outcomes)) => {
@@ -189,11 +186,11 @@ impl Work<'_> {
         loaded: &Loaded,
         census: &mut Census,
     ) -> Result<Vec<String>, Break> {
+        let table = self.table;
         let mut missing = HashMap::new();
-        self.for_each_outdated(source, |_, page| {
-            page.iter().for_each(|(_, host_type)| *missing.entry(*host_type).or_default() += 1);
-            Ok(())
-        })?;
+        for page in table.pages(Select::Outdated(source), BATCH) {
+            page.iter().for_each(|(_, host_type)| *missing.entry(host_type).or_default() += 1);
+        }
         let evidence = self.evidence(reason, loaded, &missing, &census.confirmed);
         let verdict = match (reason, evidence) {
             // What is there is from a load that broke off, and the events since then were passed over.
@@ -202,18 +199,19 @@ impl Work<'_> {
         };
         let fresh: HashSet<HostTypeId> = loaded.fresh.iter().copied().collect();
         let mut examples = Vec::new();
-        self.for_each_outdated(source, |work, page| {
-            let unwanted = page.into_iter().filter(|(_, host_type)| verdict.removes(*host_type, &fresh));
-            let changes: Vec<_> = unwanted.map(|(domain, _)| Change::Remove(domain)).collect();
+        for page in table.pages(Select::Outdated(source), BATCH) {
+            let unwanted = page.iter().filter(|(_, host_type)| verdict.removes(*host_type, &fresh));
+            // What is in the table has a valid name.
+            let domains = unwanted.filter_map(|(name, _)| DomainName::from_bytes(name).ok());
+            let changes: Vec<_> = domains.map(Change::Remove).collect();
             if !changes.is_empty() {
-                work.desk.leave()?;
-                work.table.apply(epoch, source, &changes)?;
+                self.desk.leave()?;
+                table.apply(epoch, source, &changes)?;
                 let names = changes.iter().map(|change| change.domain().as_str().to_owned());
                 examples.extend(names.take(EXAMPLES - examples.len()));
             }
             census.repairs.removed += changes.len() as u64;
-            Ok(())
-        })?;
+        }
         self.keep(missing, verdict, &fresh, evidence);
         census.repairs.kept = self.memory.kept();
         if reason == Reason::Reset && census.repairs.removed > 0 {
@@ -253,24 +251,5 @@ impl Work<'_> {
             host_types.sort();
             self.desk.report(Report::Kept { count, evidence, host_types });
         }
-    }
-
-    /// Calls a function for pages of dynamic routes that another source than this one brought.
-    fn for_each_outdated(
-        &mut self,
-        source: Source,
-        mut call: impl FnMut(&mut Self, Vec<(DomainName, HostTypeId)>) -> Result<(), Break>,
-    ) -> Result<(), Break> {
-        let mut position = Some(Position::START);
-        while let Some(from) = position {
-            let page = self.table.page(Select::Outdated(source), from, BATCH);
-            position = page.next;
-            if !page.is_empty() {
-                // What is in the table has a valid name.
-                let valid = |(name, host_type)| Some((DomainName::from_bytes(name).ok()?, host_type));
-                call(self, page.iter().filter_map(valid).collect())?;
-            }
-        }
-        Ok(())
     }
 }

@@ -99,7 +99,9 @@ impl Cursor {
                 self.holes.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
             }
             self.at = event.id;
-            self.anchor = Some(event.domain().to_owned());
+        }
+        if let Some(last) = events.last() {
+            self.anchor = Some(last.domain().to_owned());
         }
     }
 }

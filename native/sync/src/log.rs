@@ -81,8 +81,7 @@ impl Report {
                 (Level::Warning, "remove_outdated_domains_from_core", vec![("count", count_of(*count))])
             }
             Report::OtherDatabase { before, now } => {
-                let name = |name: &Option<String>| known(name.as_deref().map(text));
-                (Level::Warning, "domain_database_changed", vec![("before", name(before)), ("now", name(now))])
+                (Level::Warning, "domain_database_changed", vec![("before", text(before)), ("now", text(now))])
             }
             Report::Converged { reason, repairs, examples, took } => {
                 let (level, what) = match (reason, repairs.is_none()) {

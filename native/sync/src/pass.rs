@@ -4,12 +4,9 @@
 //! table is emptied in the middle of it, what it still had to write is refused by the table, and it
 //! begins again with a load.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
-use domain_core::{
-    Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Position, Progress, Refusal, Select, Source, Stale,
-};
+use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Progress, Refusal, Select, Source, Stale};
 use domain_store::{Bounds, Event, Row, Store};
 
 use crate::cursor::{Cursor, LogFault};
@@ -18,6 +15,10 @@ use crate::holes::Scope;
 use crate::memory::Age;
 use crate::work::Work;
 use crate::{Complaint, Repairs, Report, State};
+
+/// Rows or routes that are applied, or looked at, in one go: few enough to hold in memory twice, enough
+/// to make asking for leave cheap.
+pub(crate) const BATCH: usize = 8_192;
 
 /// Events a statement.
 const EVENTS: u32 = 1_000;
@@ -108,7 +109,7 @@ impl Work<'_> {
             self.converge.start(now);
             return Ok(None);
         }
-        let reason = match (self.due_first(epoch, progress), progress) {
+        let wanted = match (self.due_first(epoch, progress), progress) {
             (None, Progress::Following { source }) => {
                 let heard = self.catch_up(store, Look::new(epoch, source, scope, now, &mut |_| ()))?;
                 if heard > 0 && self.memory.kept() > 0 {
@@ -116,18 +117,9 @@ impl Work<'_> {
                 }
                 self.due_then(store, now)?
             }
-            (reason, _) => reason,
+            (wanted, _) => wanted,
         };
-        let repairs = match reason {
-            Some(reason) => {
-                // Until it is done, whatever comes in between.
-                if self.wanted() != Some(reason) {
-                    self.want(reason);
-                }
-                Some(self.converge(store, epoch, reason, now)?)
-            }
-            None => None,
-        };
+        let repairs = wanted.map(|wanted| self.converge(store, epoch, wanted, now)).transpose()?;
         self.enter(State::Following);
         Ok(repairs)
     }
@@ -199,16 +191,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Events may have removed or confirmed routes that were kept.
-    fn count_kept(&mut self, source: Source) {
-        let mut kept = HashMap::new();
-        let mut position = Some(Position::START);
-        while let Some(from) = position {
-            let page = self.table.page(Select::Older(source), from, crate::converge::BATCH);
-            position = page.next;
-            page.iter().for_each(|(_, host_type)| *kept.entry(host_type).or_default() += 1);
+    /// Counts the routes that were kept when this source was loaded, and are there still.
+    pub(crate) fn count_kept(&mut self, source: Source) {
+        self.memory.kept.clear();
+        for page in self.table.pages(Select::Older(source), BATCH) {
+            page.iter().for_each(|(_, host_type)| *self.memory.kept.entry(host_type).or_default() += 1);
         }
-        self.memory.kept = kept;
         self.tell_kept();
     }
 

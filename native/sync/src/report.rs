@@ -43,9 +43,9 @@ pub enum Report {
     /// The database is another one than the routes are from.
     OtherDatabase {
         /// What it was called.
-        before: Option<String>,
+        before: String,
         /// What it is called now.
-        now: Option<String>,
+        now: String,
     },
     /// A restart of the service loaded everything, and removed these routes, which the database does
     /// not have.

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Position, Progress, Select, Source, Table};
+use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Progress, Select, Source, Table};
 use domain_store::{IdRange, Identity};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::Cursor;
 use crate::holes::{Holes, Scope};
 use crate::memory::{Age, Memory};
-use crate::pass::Break;
+use crate::pass::{BATCH, Break};
 use crate::snapshot::{self, Origin, Refused, Route, Snapshot, Writer};
 use crate::timer::Timer;
 use crate::work::{Reason, Work};
@@ -162,8 +162,6 @@ impl Work<'_> {
     }
 
     fn serve(&mut self, epoch: Epoch, snapshot: Snapshot<Mark>) -> Result<u64, Break> {
-        /// Routes between two questions for leave.
-        const BATCH: usize = 8_192;
         let Snapshot { mark, host_types, routes, .. } = snapshot;
         // The older one is that of routes that were kept.
         let (kept, source) = (self.table.new_source(), self.table.new_source());
@@ -189,19 +187,16 @@ impl Work<'_> {
                 }
                 let changes: Vec<Change> = batch.iter().filter_map(change).collect();
                 self.desk.leave()?;
-                for (change, outcome) in changes.iter().zip(self.table.apply(epoch, source, &changes)?) {
-                    count += u64::from(outcome == Outcome::Added);
-                    if let (Change::Put(_, host_type), Origin::Kept, Outcome::Added) = (change, origin, outcome) {
-                        *memory.kept.entry(*host_type).or_default() += 1;
-                    }
-                }
+                let outcomes = self.table.apply(epoch, source, &changes)?;
+                count += outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count() as u64;
             }
         }
         self.table.advance(epoch, Progress::Following { source })?;
         memory.moments = std::mem::take(&mut self.memory.moments);
-        let (kept, cursor) = (memory.kept(), memory.cursor.as_ref().map(|cursor| cursor.at));
+        let cursor = memory.cursor.as_ref().map(|cursor| cursor.at);
         *self.memory = memory;
-        self.desk.status(|status| (status.kept, status.cursor, status.stale) = (kept, cursor, true));
+        self.count_kept(source);
+        self.desk.status(|status| (status.cursor, status.stale) = (cursor, true));
         self.want(Reason::WarmStart);
         Ok(count)
     }
@@ -219,17 +214,10 @@ impl Work<'_> {
             return;
         }
         let Some((version, save)) = self.to_save(database) else { return };
-        let (tell, writing) = sync_channel(1);
         let signal = self.desk.shared.signal.clone();
-        let save = move || {
-            // A follower that has ended needs no answer.
-            let _ = tell.send(save());
-            signal.wake();
-        };
-        self.saving.saved = Some(version);
-        self.saving.writing = Some(writing);
-        if let Err(error) = thread::Builder::new().name("domain_snapshot".to_owned()).spawn(save) {
-            self.saved(Err(error));
+        match aside(save, move || signal.wake()) {
+            Ok(writing) => (self.saving.saved, self.saving.writing) = (Some(version), Some(writing)),
+            Err(error) => self.saved(Err(error)),
         }
     }
 
@@ -297,14 +285,23 @@ impl Work<'_> {
     }
 }
 
-/// Does something on a thread of its own, for which nobody waits for ever.
-fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+/// Does something on a thread of its own, and something else when the answer is there.
+fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    answered: impl FnOnce() + Send + 'static,
+) -> io::Result<Receiver<T>> {
     let (tell, told) = sync_channel(1);
     thread::Builder::new().name("domain_snapshot".to_owned()).spawn(move || {
-        // Who waited no longer needs no answer.
+        // Who no longer waits needs no answer.
         let _ = tell.send(work());
+        answered();
     })?;
-    await_answer(&told)
+    Ok(told)
+}
+
+/// Does something for which nobody waits for ever.
+fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    await_answer(&aside(work, || ())?)
 }
 
 fn await_answer<T>(told: &Receiver<T>) -> io::Result<T> {
@@ -321,10 +318,7 @@ fn panicked() -> io::Error {
 }
 
 fn write_routes(writer: &mut Writer, table: &Arc<Table>, select: Select, origin: Origin) -> io::Result<()> {
-    let mut position = Some(Position::START);
-    while let Some(from) = position {
-        let page = table.page(select, from, 1_000);
-        position = page.next;
+    for page in table.pages(select, 1_000) {
         for (name, host_type) in page.iter() {
             // There are no more host types than a u16 can tell apart.
             writer.push(Route { name, host_type: host_type.index() as u16, origin })?;

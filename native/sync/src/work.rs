@@ -181,20 +181,20 @@ impl<'a> Work<'a> {
 
     /// The log cannot be followed. What another database has left of it is no news.
     pub(crate) fn want_for(&mut self, fault: LogFault) {
-        if self.is_elsewhere() {
+        if self.elsewhere().is_some() {
             self.memory.wanted = Some(Wanted { reason: Reason::OtherDatabase, log: LogState::Lost });
         } else {
             self.want(fault.into());
         }
     }
 
-    /// Whether the database is another one than the routes are from.
-    fn is_elsewhere(&self) -> bool {
-        matches!((&self.memory.identity, &self.identity), (Some(before), Some(present)) if before != present)
+    /// The database that the routes are from and the present one, if they are not the same.
+    fn elsewhere(&self) -> Option<(&Identity, &Identity)> {
+        self.memory.identity.as_ref().zip(self.identity.as_ref()).filter(|(before, now)| before != now)
     }
 
     /// The comparison that has to come before anything else, if any: without it there is no log to follow.
-    pub(crate) fn due_first(&mut self, epoch: Epoch, progress: Progress) -> Option<Reason> {
+    pub(crate) fn due_first(&mut self, epoch: Epoch, progress: Progress) -> Option<Wanted> {
         if self.memory.epoch.replace(epoch) != Some(epoch) {
             // Other rules may hold now.
             self.desk.complaints.forget();
@@ -210,33 +210,34 @@ impl<'a> Work<'a> {
         match (progress, &self.memory.cursor) {
             (Progress::Unloaded, _) | (_, None) => {
                 self.want(Reason::Cold);
-                return Some(Reason::Cold);
+                return self.memory.wanted;
             }
             // What is wanted for a graver reason does the same.
             (Progress::Reset, _) if !self.wanted().is_some_and(Reason::is_grave) => self.want(Reason::Reset),
             _ => (),
         }
-        if self.is_elsewhere() && self.wanted() != Some(Reason::OtherDatabase) {
-            let name = |identity: &Option<Identity>| identity.as_ref().map(|Identity(name)| name.clone());
-            let (before, now) = (name(&self.memory.identity), name(&self.identity));
-            self.desk.report(Report::OtherDatabase { before, now });
+        if self.wanted() != Some(Reason::OtherDatabase)
+            && let Some((Identity(before), Identity(now))) = self.elsewhere()
+        {
+            let report = Report::OtherDatabase { before: before.clone(), now: now.clone() };
+            self.desk.report(report);
             self.memory.loss = Some(Evidence::OtherDatabase);
             self.memory.forget_moments();
             self.want(Reason::OtherDatabase);
         }
         let reset = progress == Progress::Reset;
         let first = |wanted: &Wanted| reset || wanted.reason == Reason::Reset || wanted.log != LogState::Followed;
-        self.memory.wanted.filter(first).map(|wanted| wanted.reason)
+        self.memory.wanted.filter(first)
     }
 
     /// The comparison that is due once the log was followed to its end.
-    pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Reason>, Halt> {
+    pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Wanted>, Halt> {
         let is_time = self.converge.take_due(now);
         if self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow()) {
             self.want(Reason::ManyHoles);
         }
         if self.memory.wanted.is_some() {
-            return Ok(self.wanted());
+            return Ok(self.memory.wanted);
         }
         let kept = &self.memory.kept;
         if self.desk.asked_to_converge().is_some() {
@@ -246,19 +247,17 @@ impl<'a> Work<'a> {
         } else if !kept.is_empty() && store.fresh()?.iter().any(|host_type| kept.contains_key(host_type)) {
             self.want(Reason::Fresh);
         }
-        Ok(self.wanted())
+        Ok(self.memory.wanted)
     }
 
     /// Whether a comparison goes on from the cursor, and needs no other one.
-    pub(crate) fn stays_in_the_log(&self, reason: Reason) -> bool {
-        let log = self.memory.wanted.map_or(reason.log(), |wanted| wanted.log);
-        log == LogState::Followed && self.memory.cursor.is_some()
+    pub(crate) fn stays_in_the_log(&self, wanted: Wanted) -> bool {
+        wanted.log == LogState::Followed && self.memory.cursor.is_some()
     }
 
     /// The routes are those of the database that this thread is connected to, and its log is the one to
     /// follow: if the comparison breaks off from here on, the next one does not pass over what came since.
-    pub(crate) fn take_over(&mut self, loaded: &Loaded, reason: Reason, now: Instant) {
-        let log = self.memory.wanted.map_or(reason.log(), |wanted| wanted.log);
+    pub(crate) fn take_over(&mut self, loaded: &Loaded, Wanted { reason, log }: Wanted, now: Instant) {
         self.memory.wanted = Some(Wanted { reason, log: LogState::Followed });
         match (log, &mut self.memory.cursor) {
             (LogState::Followed, Some(_)) => (),

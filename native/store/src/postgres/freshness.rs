@@ -6,6 +6,7 @@ use domain_core::{HostTypeId, HostTypes};
 use tokio_postgres::{Error, GenericClient};
 
 use super::Bytes;
+use super::clock::now_ns;
 use crate::Expiry;
 
 pub(super) const DOING: &str = "reading domain_freshness";
@@ -20,8 +21,7 @@ pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -
     if !client.query_typed_one(readable, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(Vec::new());
     }
-    let all = "SELECT domain, expire_time, (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint
-                 FROM domain_freshness";
+    let all = concat!("SELECT domain, expire_time, ", now_ns!(), " FROM domain_freshness");
     let mut fresh = Vec::new();
     for row in client.query_typed(all, &[]).await? {
         let name: Bytes<'_> = row.try_get(0)?;

@@ -10,6 +10,7 @@ use domain_core::{EventId, HostTypes};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
 
+use super::clock::now;
 use super::{Bytes, offered};
 use crate::{Bounds, Event, Events, IdRange, Identity, Moment, Pruned, Row, Transaction, Writers};
 
@@ -172,11 +173,6 @@ pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
 }
 
 pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
-    macro_rules! now {
-        () => {
-            "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-        };
-    }
     let with_horizon =
         concat!("SELECT max(id), pg_snapshot_xmin(pg_current_snapshot())::text, ", now!(), " FROM domain_events");
     let without = concat!("SELECT max(id), NULL::text, ", now!(), " FROM domain_events");

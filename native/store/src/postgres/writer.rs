@@ -12,6 +12,7 @@ use domain_core::{DomainName, EventId};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
+use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::session::{Session, run_script};
 use crate::freshness::NEVER;
@@ -30,20 +31,6 @@ macro_rules! logged {
 macro_rules! notified {
     () => {
         "(SELECT pg_notify('mongoose_domain_events', '')::text FROM logged LIMIT 1)"
-    };
-}
-
-/// The present time in milliseconds since 1970.
-macro_rules! now {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    };
-}
-
-/// The same in nanoseconds, as exactly as PostgreSQL knows it.
-macro_rules! now_ns {
-    () => {
-        "((extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000)"
     };
 }
 

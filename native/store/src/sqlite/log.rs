@@ -4,7 +4,7 @@ use domain_core::{EventId, HostTypes};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{bytes, status};
+use super::{NOW, bytes, status};
 use crate::{Bounds, Event, Events, IdRange, Moment, Pruned, Row};
 
 pub(super) const DOING: &str = "reading domain_events";
@@ -108,8 +108,7 @@ pub(super) fn gaps(connection: &Connection, limit: usize) -> rusqlite::Result<Ve
 }
 
 pub(super) fn moment(connection: &Connection) -> rusqlite::Result<Moment> {
-    let sql = "SELECT max(id), CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM domain_events";
-    connection.query_row(sql, [], |row| {
+    connection.query_row(&format!("SELECT max(id), {NOW} FROM domain_events"), [], |row| {
         let newest: Option<i64> = row.get(0)?;
         Ok(Moment { newest: newest.map(EventId), time: row.get(1)?, horizon: None })
     })

@@ -10,16 +10,11 @@ use domain_core::{DomainName, EventId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params_from_iter};
 
-use super::open;
+use super::{NOW, NOW_NS, open};
 use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
 use crate::{Freshness, StoreError, Timeouts, Ttl};
-
-/// The present time in milliseconds since 1970.
-const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-/// The same in nanoseconds, as exactly as SQLite knows it.
-const NOW_NS: &str = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000)";
 
 pub(crate) struct SqliteWriter {
     connection: Connection,

@@ -61,6 +61,13 @@ pub(super) struct Content {
     pub(super) fresh: BTreeMap<&'static str, i64>,
 }
 
+impl Content {
+    /// This is what the clock says now: nothing is from the future.
+    fn set_back(&mut self, clock: i64) {
+        self.events.values_mut().for_each(|event| event.shown = event.shown.min(clock));
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Open {
     number: u64,
@@ -237,11 +244,9 @@ impl Database {
         (old, wrong)
     }
 
-    /// The clock is set back: nothing is from the future.
     pub(super) fn set_back(&mut self, by: i64) {
         self.clock -= by;
-        let clock = self.clock;
-        self.content.events.values_mut().for_each(|event| event.shown = event.shown.min(clock));
+        self.content.set_back(self.clock);
     }
 
     /// The server ends with all its transactions, and another content is there when it comes back.
@@ -250,6 +255,7 @@ impl Database {
         self.touched.extend(before);
         self.open.clear();
         self.content = content;
+        self.content.set_back(self.clock);
         self.replaced = self.shown.len() as u64;
         self.replacements += 1;
     }

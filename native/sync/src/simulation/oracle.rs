@@ -24,7 +24,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use domain_core::{HostTypeId, HostTypes, Position, Select, Table};
+use domain_core::{HostTypeId, HostTypes, Select, Table};
 use domain_store::Identity;
 use parking_lot::Mutex;
 
@@ -87,10 +87,7 @@ pub(super) struct Oracle {
 /// All dynamic routes.
 pub(super) fn routes(table: &Table) -> Routes {
     let mut routes = Routes::new();
-    let mut position = Some(Position::START);
-    while let Some(from) = position {
-        let page = table.page(Select::Dynamic, from, 1_000);
-        position = page.next;
+    for page in table.pages(Select::Dynamic, 1_000) {
         let text = |name: &[u8]| String::from_utf8(name.to_vec()).expect("it is valid");
         routes.extend(page.iter().map(|(name, host_type)| (text(name), host_type)));
     }

@@ -246,6 +246,8 @@ fn by_hand(database: &mut Database) {
     let holes: Vec<i64> = ids.windows(2).filter(|pair| pair[0] + 1 < pair[1]).map(|pair| pair[0] + 1).collect();
     let below = ids.first().map(|first| first - 1).filter(|&id| id > 0);
     let id = if holes.is_empty() || fastrand::bool() { below } else { Some(any_of(&holes)) };
+    // An id that was truncated away and is given again by hand looks as if nothing had been lost.
+    let id = id.filter(|id| database.shown.iter().all(|shown| shown.id != *id));
     if let Some(id) = id {
         database.put_silently(&domain, any_row());
         database.insert_by_hand(id, &domain);
