@@ -38,4 +38,4 @@ format:
 	cargo fmt --all
 
 clean:
-	rm -rf _build target priv/domain_nif.so
+	rm -rf _build target priv/domain_nif.so priv/bin

@@ -9,17 +9,18 @@
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
--export([read/0, service/0, unknown_keys/0, database_url/1, snapshot_file/1]).
+-export([read/0, service/0, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
 -export([repeated_operations/0, visibility_timeout/0]).
 
--export_type([t/0, service/0, problem/0]).
+-export_type([t/0, service/0, admin/0, problem/0]).
 
 -type t() :: #{
     hosts := [mongoose_domain_core:pair()],
     host_types := [mongoose_domain_core:host_type()],
     data_dir := file:filename_all() | undefined,
     repeated_operations := ok | error,
-    service_domain_db := service() | disabled
+    service_domain_db := service() | disabled,
+    admin := admin() | closed
 }.
 %% Times in milliseconds, but for the two that MongooseIM gives in seconds and snapshot_max_age.
 -type service() :: #{
@@ -43,7 +44,17 @@
     statement_timeout := pos_integer(),
     lock_timeout := pos_integer()
 }.
--type database() :: unicode:chardata() | {env, string()} | {file, file:filename_all()}.
+%% What the admin program is told. It holds a password: it is kept nowhere and shown in no log.
+-type admin() :: #{
+    ip := binary(),
+    port := inet:port_number(),
+    credentials := #{username := binary(), password := binary()} | undefined,
+    tls := #{certificate | key := binary(), client_ca := binary() | undefined,
+             allowed_names := [binary()] | undefined} | undefined,
+    allowed_origins := [binary()]
+}.
+-type secret() :: unicode:chardata() | {env, string()} | {file, file:filename_all()}.
+-type database() :: secret().
 -type problem() :: #{key := atom() | [atom()], value := term(), expected := unicode:chardata()}.
 
 -define(NOT_SHOWN, '(not shown, it may hold a password)').
@@ -65,6 +76,16 @@ service() ->
     try check(service_domain_db, application:get_env(mongoose_domain, service_domain_db, disabled)) of
         disabled -> {error, #{key => service_domain_db, value => disabled, expected => <<"a map">>}};
         Service -> {ok, Service}
+    catch
+        throw:{wrong, Problem} -> {error, Problem}
+    end.
+
+%% @doc What the admin program is told. An error where there is to be none.
+-spec admin() -> {ok, admin()} | {error, problem()}.
+admin() ->
+    try check(admin, application:get_env(mongoose_domain, admin, closed)) of
+        closed -> {error, #{key => admin, value => closed, expected => <<"a map">>}};
+        Admin -> {ok, Admin}
     catch
         throw:{wrong, Problem} -> {error, Problem}
     end.
@@ -92,18 +113,12 @@ environment() ->
 
 %% @doc The URL, from wherever the configuration keeps it.
 -spec database_url(database()) -> {ok, binary()} | {error, problem()}.
-database_url({env, Name}) ->
-    case os:getenv(Name) of
-        false -> database_problem({env, Name}, "an environment variable that is set");
-        Value -> url(Value, {env, Name})
-    end;
-database_url({file, Path}) ->
-    case file:read_file(Path) of
-        {ok, Text} -> url(string:trim(Text), {file, Path});
-        {error, Reason} -> database_problem({file, Path}, ["a file that can be read: ", file:format_error(Reason)])
-    end;
-database_url(Url) ->
-    url(Url, ?NOT_SHOWN).
+database_url(Database) ->
+    try
+        {ok, secret([service_domain_db, database], Database, "a URL")}
+    catch
+        throw:{wrong, Problem} -> {error, Problem}
+    end.
 
 %% @doc Where a node keeps its routes for a start without the database, if it does.
 -spec snapshot_file(t()) -> binary() | undefined.
@@ -125,22 +140,31 @@ encoded(Name) ->
         _ -> error
     end.
 
-url(Text, Shown) ->
+%% A text that is nobody's business, from wherever the configuration keeps it.
+secret(Key, {env, Name}, What) ->
+    case os:getenv(Name) of
+        false -> wrong(Key, {env, Name}, "an environment variable that is set");
+        Value -> secret_text(Key, Value, {env, Name}, What)
+    end;
+secret(Key, {file, Path}, What) ->
+    case file:read_file(Path) of
+        {ok, Text} -> secret_text(Key, string:trim(Text), {file, Path}, What);
+        {error, Reason} -> wrong(Key, {file, Path}, ["a file that can be read: ", file:format_error(Reason)])
+    end;
+secret(Key, Text, What) ->
+    secret_text(Key, Text, ?NOT_SHOWN, What).
+
+secret_text(Key, Text, Shown, What) ->
     try unicode:characters_to_binary(Text) of
-        Url when is_binary(Url), Url =/= <<>> -> {ok, Url};
-        _ -> no_url(Shown)
+        Secret when is_binary(Secret), Secret =/= <<>> -> Secret;
+        _ -> wrong(Key, Shown, [What, " as UTF-8 text, and not an empty one"])
     catch
-        error:badarg -> no_url(Shown)
+        error:badarg -> wrong(Key, Shown, [What, " as UTF-8 text, and not an empty one"])
     end.
 
-no_url(Shown) ->
-    database_problem(Shown, "a URL as UTF-8 text, and not an empty one").
-
-database_problem(Value, Expected) ->
-    {error, #{key => [service_domain_db, database], value => Value, expected => Expected}}.
-
 defaults() ->
-    [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok}, {service_domain_db, disabled}].
+    [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok}, {service_domain_db, disabled},
+     {admin, closed}].
 
 service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
@@ -182,7 +206,109 @@ check(service_domain_db, #{database := Database} = Options) ->
 check(service_domain_db, Options) when is_map(Options) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
 check(service_domain_db, Value) ->
-    wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database").
+    wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database");
+check(admin, closed) ->
+    closed;
+check(admin, #{} = Options) ->
+    check_admin(Options);
+check(admin, Value) ->
+    wrong(admin, shown(Value), "a map, or no such key where there is to be no door").
+
+check_admin(Options) ->
+    Known = [ip, port, username, password, tls, allowed_origins, unprotected],
+    known_keys([admin], Options, Known),
+    Admin = #{
+        ip => check_ip(maps:get(ip, Options, "127.0.0.1")),
+        port => check_port(maps:get(port, Options, 8088)),
+        credentials => check_credentials(Options),
+        tls => check_tls(maps:get(tls, Options, undefined)),
+        allowed_origins => check_texts([admin, allowed_origins], maps:get(allowed_origins, Options, []))
+    },
+    check_protection(maps:get(unprotected, Options, no), Admin).
+
+known_keys(Key, Options, Known) ->
+    [wrong(Key ++ [Other], ?NOT_SHOWN, io_lib:format("no such key; known are ~p", [Known]))
+     || Other <- maps:keys(Options) -- Known].
+
+check_ip(Ip) ->
+    Text = try unicode:characters_to_list(Ip) catch error:badarg -> Ip end,
+    case is_list(Text) andalso inet:parse_strict_address(Text) of
+        {ok, Address} -> list_to_binary(inet:ntoa(Address));
+        _ -> wrong([admin, ip], shown(Ip), "an address as text, such as \"127.0.0.1\" or \"::1\"")
+    end.
+
+check_port(Port) when is_integer(Port), Port >= 0, Port =< 65535 -> Port;
+check_port(Port) -> wrong([admin, port], shown(Port), "a number from 0 (any port that is free) to 65535").
+
+check_credentials(#{username := Username, password := Password}) ->
+    #{username => check_username(text([admin, username], Username)),
+      password => secret([admin, password], Password, "a password")};
+check_credentials(#{username := _}) ->
+    wrong([admin, password], undefined, "a password beside the user name: both, or neither");
+check_credentials(#{password := _}) ->
+    wrong([admin, username], undefined, "a user name beside the password: both, or neither");
+check_credentials(#{}) ->
+    undefined.
+
+%% HTTP's Basic authentication ends the name at the first colon.
+check_username(Username) ->
+    binary:match(Username, <<":">>) =:= nomatch orelse wrong([admin, username], Username, "a name without a colon"),
+    Username.
+
+check_tls(undefined) ->
+    undefined;
+check_tls(#{certificate := Certificate, key := Key} = Tls) ->
+    known_keys([admin, tls], Tls, [certificate, key, client_ca, allowed_names]),
+    #{certificate => check_file(certificate, Certificate),
+      key => check_file(key, Key),
+      client_ca => optional(fun(File) -> check_file(client_ca, File) end, client_ca, Tls),
+      allowed_names => optional(fun(Names) -> check_texts([admin, tls, allowed_names], Names) end, allowed_names, Tls)};
+check_tls(_Other) ->
+    wrong([admin, tls], ?NOT_SHOWN, "a map with certificate and key, the names of PEM files").
+
+optional(Check, Key, Options) ->
+    case Options of
+        #{Key := Value} -> Check(Value);
+        #{} -> undefined
+    end.
+
+check_file(Key, File) ->
+    Named = is_filename(File) andalso encoded(File),
+    is_tuple(Named) orelse wrong([admin, tls, Key], shown(File), "the name of a PEM file"),
+    {ok, Bytes} = Named,
+    Bytes.
+
+check_texts(Key, Texts) when is_list(Texts), length(Texts) >= 0 ->
+    [text(Key, Text) || Text <- Texts];
+check_texts(Key, Value) ->
+    wrong(Key, shown(Value), "a list of texts").
+
+text(Key, Text) ->
+    try unicode:characters_to_binary(Text) of
+        Binary when is_binary(Binary), Binary =/= <<>> -> Binary;
+        _ -> wrong(Key, shown(Text), "a text")
+    catch
+        error:badarg -> wrong(Key, shown(Text), "a text")
+    end.
+
+%% Beyond this machine, a door without a lock must be asked for by a word that says what it means.
+check_protection(anyone_may_change_domains, Admin) ->
+    Admin;
+check_protection(no, #{ip := Ip, credentials := Credentials, tls := Tls} = Admin) ->
+    Protected = is_loopback(Ip) orelse (Credentials =/= undefined andalso Tls =/= undefined),
+    Protected orelse wrong([admin, ip], Ip, "a loopback address; or username, password and tls beside it; or "
+                                            "unprotected => anyone_may_change_domains, which means what it says"),
+    Admin;
+check_protection(Value, _Admin) ->
+    wrong([admin, unprotected], shown(Value), "anyone_may_change_domains, or no such key").
+
+is_loopback(Ip) ->
+    case inet:parse_strict_address(binary_to_list(Ip)) of
+        {ok, {127, _, _, _}} -> true;
+        {ok, {0, 0, 0, 0, 0, 0, 0, 1}} -> true;
+        {ok, {0, 0, 0, 0, 0, 16#FFFF, High, _}} -> High bsr 8 =:= 127;
+        {ok, _} -> false
+    end.
 
 %% A share may be written as 0 or 1.
 float_share(#{max_removal_share := Share} = Options) -> Options#{max_removal_share := float(Share)}.

@@ -1,5 +1,5 @@
-%% Supervises the process that opens the table, the service that follows the database, and the two
-%% that change it: operations, and removals.
+%% Supervises the process that opens the table, the service that follows the database, the two that
+%% change it (operations, and removals), and the door to people.
 %%
 %% They restart apart from each other: a crashed core leaves the table open for its successor, a
 %% crashed service leaves it as current as it was, and jobs of removal are rows in the database. None of
@@ -29,9 +29,10 @@ restart_core([Pairs, HostTypes]) ->
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     ok = mongoose_domain_removal:create_registry(),
-    {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service}} = mongoose_domain_config:read(),
+    {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service, admin := Admin}} =
+        mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
-    {ok, {Flags, [core(Hosts, HostTypes) | service(Service)]}}.
+    {ok, {Flags, [core(Hosts, HostTypes)] ++ service(Service) ++ admin(Admin)}}.
 
 core(Pairs, HostTypes) ->
     #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
@@ -43,6 +44,11 @@ service(#{}) ->
      #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000},
      #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
      #{id => mongoose_domain_remover, start => {mongoose_domain_remover, start_link, []}}].
+
+admin(closed) ->
+    [];
+admin(#{}) ->
+    [#{id => mongoose_domain_admin, start => {mongoose_domain_admin, start_link, []}}].
 
 %% @private The peer's scope: in one VM with MongooseIM it is there already. Who started it restarts it: were
 %% that done here, too, the other's supervisor would find its place taken.

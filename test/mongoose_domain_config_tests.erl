@@ -13,6 +13,8 @@
 -export([a_data_directory_that_cannot_be_made_is_named/0]).
 -export([a_data_directory_whose_name_cannot_be_encoded_is_named/0]).
 -export([repeated_operations_are_ok_or_error/0]).
+-export([a_door_has_every_default/0, what_is_wrong_with_a_door_is_named/0, a_password_is_in_no_report/0,
+         a_door_beyond_this_machine_has_a_lock_or_a_word_that_says_so/0]).
 -export([a_service_has_every_default/0]).
 -export([the_gate_is_one_of_three_words_and_a_share/0]).
 -export([a_node_keeps_its_routes_where_a_data_directory_is_set_unless_told_not_to/0]).
@@ -66,7 +68,7 @@ read(Environment) ->
 
 without_any_key_every_default_is_there() ->
     ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
-                        service_domain_db => disabled}}, read(#{})).
+                        service_domain_db => disabled, admin => closed}}, read(#{})).
 
 hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
     {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),
@@ -123,6 +125,50 @@ a_data_directory_whose_name_cannot_be_encoded_is_named() ->
 repeated_operations_are_ok_or_error() ->
     [?assertMatch({ok, #{repeated_operations := Value}}, read(#{repeated_operations => Value})) || Value <- [ok, error]],
     [?assertWrong(repeated_operations, Value, #{repeated_operations => Value}) || Value <- [true, <<"ok">>, 1]].
+
+a_door_has_every_default() ->
+    {ok, #{admin := Admin}} = read(#{admin => #{}}),
+    ?assertEqual(#{ip => <<"127.0.0.1">>, port => 8088, credentials => undefined, tls => undefined,
+                   allowed_origins => []}, Admin),
+    Given = #{ip => <<"::1">>, port => 0, username => "admin", password => {env, "HOME"},
+              tls => #{certificate => "c.pem", key => <<"k.pem">>, client_ca => "ca.pem", allowed_names => ["diego"]},
+              allowed_origins => ["https://admin.example"]},
+    Home = list_to_binary(os:getenv("HOME")),
+    ?assertMatch({ok, #{admin := #{ip := <<"::1">>, port := 0,
+                                   credentials := #{username := <<"admin">>, password := Home},
+                                   tls := #{certificate := <<"c.pem">>, key := <<"k.pem">>, client_ca := <<"ca.pem">>,
+                                            allowed_names := [<<"diego">>]},
+                                   allowed_origins := [<<"https://admin.example">>]}}}, read(#{admin => Given})).
+
+what_is_wrong_with_a_door_is_named() ->
+    ?assertWrong(admin, open, #{admin => open}),
+    [?assertWrong([admin, Key], Value, #{admin => #{Key => Value}})
+     || {Key, Value} <- [{ip, "localhost"}, {ip, "1.2.3"}, {ip, 1}, {port, -1}, {port, 65536}, {port, '8088'},
+                         {allowed_origins, any}, {unprotected, true}]],
+    [?assertWrong([admin, Missing], undefined, #{admin => #{Given => "x"}})
+     || {Given, Missing} <- [{username, password}, {password, username}]],
+    ?assertWrong([admin, username], <<"a:b">>, #{admin => #{username => "a:b", password => "x"}}),
+    ?assertMatch({error, #{key := [admin, colour]}}, read(#{admin => #{colour => red}})),
+    ?assertMatch({error, #{key := [admin, tls]}}, read(#{admin => #{tls => #{key => "k.pem"}}})),
+    {error, #{key := [admin, password]} = Problem} =
+        read(#{admin => #{username => "admin", password => {file, "/there/is/none"}}}),
+    ?assertMatch(#{value := {file, "/there/is/none"}}, Problem).
+
+a_password_is_in_no_report() ->
+    [begin
+         {error, Problem} = read(#{admin => maps:merge(#{username => "admin", password => Password}, Others)}),
+         ?assertEqual(nomatch, string:find(io_lib:format("~p", [Problem]), "geheim"))
+     end || {Password, Others} <- [{[geheim], #{}}, {{geheim}, #{}}, {"geheim", #{port => no}}, {"geheim", #{colour => 1}}]].
+
+a_door_beyond_this_machine_has_a_lock_or_a_word_that_says_so() ->
+    Locked = #{username => "admin", password => "x", tls => #{certificate => "c.pem", key => "k.pem"}},
+    [begin
+         [?assertWrong([admin, ip], list_to_binary(Ip), #{admin => Admin#{ip => Ip}})
+          || Admin <- [#{}, maps:remove(tls, Locked), maps:without([username, password], Locked)]],
+         ?assertMatch({ok, _}, read(#{admin => Locked#{ip => Ip}})),
+         ?assertMatch({ok, _}, read(#{admin => #{ip => Ip, unprotected => anyone_may_change_domains}}))
+     end || Ip <- ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1"]],
+    [?assertMatch({ok, _}, read(#{admin => #{ip => Ip}})) || Ip <- ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]].
 
 a_service_has_every_default() ->
     {ok, #{service_domain_db := Service}} = read(#{service_domain_db => #{database => "sqlite:x.db"}}),

@@ -1,0 +1,208 @@
+%% The door to people: owns the program that speaks HTTP for this node.
+%%
+%% The program (priv/bin/domain_admin) is a process of its own, started as a port: no HTTP, TLS or GraphQL
+%% code runs inside the VM. It asks, in frames of Erlang terms, and each question is answered by a process
+%% that calls mongoose_domain_api (see mongoose_domain_admin_request): so many at once and no more.
+%%
+%% When the program ends, it is started again: at once, if it had listened; with growing pauses, if it could
+%% not (its port is taken, say). When this process ends, the port closes, and the program ends itself. Nothing
+%% of the node waits for it.
+%%
+%% The program is told its configuration over the port: an argument or a variable of the environment could be
+%% read by others on this machine. What it says on standard error comes to the node's own.
+-module(mongoose_domain_admin).
+-behaviour(gen_server).
+
+-export([start_link/0, url/0]).
+-export([answer_and_end/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% Questions that are answered at once; the program asks half as many, but its predecessor's may still run.
+-define(WORKERS, 256).
+%% The rest before a program that had listened is started again, in milliseconds.
+-define(PAUSE, 50).
+
+-record(state, {
+    port :: port() | undefined,
+    %% Where the program listens, once it does.
+    url :: binary() | undefined,
+    %% The port that it found free, to be taken again.
+    found = 0 :: inet:port_number(),
+    %% Who answers which question.
+    workers = #{} :: #{reference() => {port(), Id :: non_neg_integer()}},
+    retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t()
+}).
+
+%% @doc Starts the program as the application environment says.
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc The URL of the door, as soon as the program listens: `{error, closed}' before, and where the
+%% configuration opens none.
+-spec url() -> {ok, binary()} | {error, closed}.
+url() ->
+    try
+        gen_server:call(?MODULE, url)
+    catch
+        exit:_NotRunning -> {error, closed}
+    end.
+
+%% gen_server
+
+-spec init([]) -> {ok, #state{}}.
+init([]) ->
+    process_flag(trap_exit, true),
+    {ok, start_program(#state{})}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+handle_call(url, _From, #state{url = undefined} = State) ->
+    {reply, {error, closed}, State};
+handle_call(url, _From, #state{url = Url} = State) ->
+    {reply, {ok, Url}, State};
+handle_call(Request, _From, State) ->
+    ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_info({Port, {data, Frame}}, #state{port = Port} = State) ->
+    %% What it says must be made of atoms that this node knows.
+    {noreply, handle_frame(binary_to_term(Frame, [safe]), State)};
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
+    {noreply, ended({exit_status, Status}, State)};
+handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->
+    {noreply, ended(Reason, State)};
+handle_info({'DOWN', Worker, process, _Pid, {answered, Frame}}, State) ->
+    {noreply, answered(Worker, Frame, State)};
+handle_info({'DOWN', Worker, process, _Pid, _Crash}, #state{workers = Workers} = State) ->
+    {_Port, Id} = map_get(Worker, Workers),
+    {noreply, answered(Worker, frame({answer, Id, {refused, crashed, <<>>}}), State)};
+handle_info(retry, State) ->
+    {noreply, start_program(State)};
+handle_info({Port, _OfAnEarlierProgram}, State) when is_port(Port) ->
+    {noreply, State};
+handle_info({'EXIT', Port, _OfAnEarlierProgram}, State) when is_port(Port) ->
+    {noreply, State};
+handle_info({'EXIT', _Parent, Reason}, State) ->
+    {stop, Reason, State};
+handle_info(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{port = Port}) ->
+    _ = [catch port_close(Port) || is_port(Port)],
+    ok.
+
+%% @private A frame that was just handled may hold a password.
+-spec format_status(normal | terminate, [term()]) -> term().
+format_status(_How, [_Dictionary, State]) ->
+    State.
+
+%% The program
+
+start_program(#state{retry = Retry, found = Found} = State) ->
+    case mongoose_domain_config:admin() of
+        {ok, #{port := Wanted} = Config} ->
+            Admin = Config#{port := case Wanted of 0 -> Found; _ -> Wanted end},
+            Port = open_port({spawn_executable, program()}, [{packet, 4}, binary, exit_status, use_stdio]),
+            say(Port, frame({configure, Admin})),
+            State#state{port = Port, url = undefined};
+        {error, Problem} ->
+            State#state{port = undefined, url = undefined, retry = mongoose_domain_retry:wrong(Problem, Retry)}
+    end.
+
+program() ->
+    filename:join([filename:dirname(code:which(?MODULE)), "..", "priv", "bin", "domain_admin"]).
+
+%% A program that is gone is heard of by its exit.
+say(Port, Frame) ->
+    try port_command(Port, Frame) of
+        true -> ok
+    catch
+        error:badarg -> ok
+    end.
+
+frame(Term) ->
+    term_to_binary(Term).
+
+ended(Reason, #state{url = undefined, retry = Retry} = State) ->
+    {Pause, Later} = mongoose_domain_retry:ended(Retry),
+    ?LOG_ERROR(#{what => domain_admin_not_started, reason => Reason, retry_after => Pause}),
+    State#state{port = undefined, found = 0, retry = Later};
+ended(Reason, State) ->
+    ?LOG_ERROR(#{what => domain_admin_ended, reason => Reason, retry_after => ?PAUSE}),
+    _ = erlang:send_after(?PAUSE, self(), retry),
+    State#state{port = undefined, url = undefined}.
+
+handle_frame({ask, Id, Request}, #state{port = Port, workers = Workers} = State) when map_size(Workers) < ?WORKERS ->
+    {_Pid, Worker} = spawn_monitor(?MODULE, answer_and_end, [Id, fun() -> Request end]),
+    State#state{workers = Workers#{Worker => {Port, Id}}};
+handle_frame({ask, Id, _Request}, #state{port = Port} = State) ->
+    ok = say(Port, frame({answer, Id, {refused, overloaded, <<>>}})),
+    State;
+handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
+    Url = iolist_to_binary(io_lib:format("~s://~s:~b", [scheme(), host(Ip), Number])),
+    ?LOG_NOTICE(#{what => domain_admin_listening, url => Url}),
+    State#state{url = Url, found = Number, retry = mongoose_domain_retry:started(Retry)};
+handle_frame({log, Level, What, Fields}, State) ->
+    logger:log(Level, Fields#{what => event(What)},
+               #{mfa => {?MODULE, handle_frame, 2}, domain => [mongoose_domain]}),
+    State.
+
+%% @private What a process was started with shows when it crashes, but not what a fun holds: a request may hold a
+%% password.
+-spec answer_and_end(non_neg_integer(), fun(() -> term())) -> no_return().
+answer_and_end(Id, Request) ->
+    exit({answered, frame({answer, Id, answer(Request())})}).
+
+answer(Request) ->
+    try
+        mongoose_domain_admin_request:answer(Request)
+    catch
+        Class:Reason:Stacktrace ->
+            %% The request is not shown: it may hold a password.
+            ?LOG_ERROR(#{what => domain_admin_request_failed, class => Class, reason => reason(Reason),
+                         stacktrace => [without_arguments(Call) || Call <- Stacktrace]}),
+            {refused, crashed, <<>>}
+    end.
+
+reason(Reason) when is_atom(Reason) -> Reason;
+reason(Reason) -> element(1, Reason).
+
+without_arguments({Module, Function, Arguments, Where}) when is_list(Arguments) ->
+    {Module, Function, length(Arguments), Where};
+without_arguments(Call) ->
+    Call.
+
+answered(Worker, Frame, #state{workers = Workers} = State) ->
+    {{Port, _Id}, Others} = maps:take(Worker, Workers),
+    ok = say(Port, Frame),
+    State#state{workers = Others}.
+
+scheme() ->
+    case mongoose_domain_config:admin() of
+        {ok, #{tls := #{}}} -> "https";
+        _ -> "http"
+    end.
+
+host(Ip) ->
+    case binary:match(Ip, <<":">>) of
+        nomatch -> Ip;
+        _ -> [$[, Ip, $]]
+    end.
+
+%% The name of an event, as the log has them: an atom, where there is one.
+event(What) ->
+    try
+        binary_to_existing_atom(What)
+    catch
+        error:badarg -> What
+    end.

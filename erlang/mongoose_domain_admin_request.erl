@@ -1,0 +1,44 @@
+%% What the admin program asks, and what it is answered: calls of mongoose_domain_api, so that every door
+%% obeys the same rules.
+%%
+%% The answer is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
+-module(mongoose_domain_admin_request).
+
+-export([answer/1]).
+
+-type answer() :: {ok, term()} | {refused, Tag :: atom(), Text :: binary()}.
+
+%% @doc The answer to a request. Fails with function_clause for one that makes no sense.
+-spec answer(term()) -> answer().
+answer(Request) ->
+    answered(call(Request)).
+
+call(service) ->
+    case service_domain_db:enabled() of
+        true -> ok;
+        false -> {service_disabled, <<"Dynamic domains service is disabled">>}
+    end;
+call({insert, Pairs}) -> {ok, [answered(Result) || Result <- mongoose_domain_api:insert_domains(Pairs)]};
+call({delete, Domain, HostType}) -> mongoose_domain_api:delete_domain(Domain, HostType);
+call({request_delete, Domain, HostType}) -> mongoose_domain_api:request_delete_domain(Domain, HostType);
+call({enable, Domain}) -> mongoose_domain_api:enable_domain(Domain);
+call({disable, Domain}) -> mongoose_domain_api:disable_domain(Domain);
+call({details, Domain}) -> mongoose_domain_api:get_domain_details(Domain);
+call({list, Listing}) -> mongoose_domain_api:get_all_domains(Listing);
+call({removal, Domain}) -> mongoose_domain_api:removal_status(Domain);
+call(removals) -> mongoose_domain_api:get_removals();
+call(statics) -> {ok, mongoose_domain_api:get_all_static()};
+call({host_type, Domain}) -> mongoose_domain_api:get_host_type(Domain);
+call({domains_by_host_type, HostType}) -> mongoose_domain_api:check_host_type_and_get_domains(HostType);
+call({set_password, Domain, Password}) -> mongoose_domain_api:set_domain_password(Domain, Password);
+call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Domain);
+call({check_password, Domain, Password}) -> mongoose_domain_api:check_domain_password(Domain, Password);
+call({upsert_freshness, Domain, TTL}) -> mongoose_domain_freshness:upsert(Domain, TTL);
+call(freshness) -> mongoose_domain_freshness:details();
+call(status) -> {ok, service_domain_db:status()}.
+
+answered(ok) -> {ok, ok};
+answered({ok, Value}) -> {ok, Value};
+answered(List) when is_list(List) -> {ok, List};
+answered({error, Tag}) when is_atom(Tag) -> {refused, Tag, <<>>};
+answered({Tag, Text}) when is_atom(Tag), is_binary(Text) -> {refused, Tag, Text}.
