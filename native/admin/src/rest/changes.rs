@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
+use super::openapi::Refused;
 use super::{only, takes};
 use crate::node::Node;
 use crate::reply::Failure;
@@ -50,11 +51,7 @@ pub struct Begin {
 #[utoipa::path(get, path = "/api/changes", tag = "node", params(Begin), responses(
     (status = 200, description = "A `Change` per line, for ever; an empty line where nothing changed for a while",
      body = String, content_type = "application/x-ndjson"),
-    (status = 400, description = "A parameter that makes no sense", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take NDJSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
 pub async fn changes(
     State(doors): State<Arc<Doors>>,

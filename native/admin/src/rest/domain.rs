@@ -16,6 +16,7 @@ use domain_core::DomainName;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::openapi::Refused;
 use super::{domain_name, fields, sends, takes};
 use crate::body;
 use crate::reply::{Failure, json};
@@ -29,6 +30,7 @@ const JSON: &str = "application/json";
 
 /// A domain, as it is shown.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Domain)]
 pub struct Shown {
     host_type: Option<String>,
     status: Option<Status>,
@@ -108,15 +110,8 @@ async fn answer(
     params(("domain" = String, Path, description = "Its name; nameprep is applied", min_length = 1)),
     responses(
     (status = 200, description = "Its host type and status", body = Shown),
-    (status = 404, description = "There is no such domain", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn get(doors: &Doors, domain: &DomainName) -> Result<Response, Failure> {
     let details = doors.node.details(domain).await?;
@@ -129,16 +124,8 @@ pub(super) async fn get(doors: &Doors, domain: &DomainName) -> Result<Response, 
     request_body = Added,
     responses(
     (status = 204, description = "It is there"),
-    (status = 409, description = "It is there with another host type, or in removal", body = String),
-    (status = 415, description = "The body is not JSON"),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 409, description = "It is there with another host type, or in removal", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn put(doors: &Doors, domain: DomainName, fields: Map<String, Value>) -> Result<Response, Failure> {
     let pair = (domain, host_type(&fields)?);
@@ -152,16 +139,8 @@ pub(super) async fn put(doors: &Doors, domain: DomainName, fields: Map<String, V
     request_body = Switched,
     responses(
     (status = 204, description = "It is so"),
-    (status = 404, description = "There is no such domain", body = String),
-    (status = 415, description = "The body is not JSON"),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn patch(doors: &Doors, domain: &DomainName, fields: Map<String, Value>) -> Result<Response, Failure> {
     let status = match fields.get("enabled") {
@@ -181,15 +160,8 @@ pub(super) async fn patch(doors: &Doors, domain: &DomainName, fields: Map<String
     responses(
     (status = 202, description = "It is in removal"),
     (status = 204, description = "It is gone"),
-    (status = 404, description = "There is no such domain (where `repeated_operations` is `error`)", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain (where `repeated_operations` is `error`)", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn delete(
     doors: &Doors,

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::openapi::Refused;
 use super::{domain_name, enter_to_read};
 use crate::reply::{Failure, json};
 use crate::request::{Removal, RemovalState};
@@ -18,6 +19,7 @@ use crate::router::Doors;
 
 /// A removal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Removal)]
 pub struct Shown {
     /// The domain.
     domain: String,
@@ -37,6 +39,7 @@ pub struct Shown {
 
 /// All removals.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Removals)]
 pub struct All {
     /// Those that run, were left, or failed.
     removals: Vec<Shown>,
@@ -53,12 +56,8 @@ impl From<Removal> for Shown {
     params(("domain" = String, Path, description = "Its name", min_length = 1)),
     responses(
     (status = 200, description = "How far it is", body = Shown),
-    (status = 400, description = "Not a domain name", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 404, description = "Nobody removes it", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "Nobody removes it", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub async fn one(
     State(doors): State<Arc<Doors>>,
@@ -75,10 +74,7 @@ pub async fn one(
 /// All removals that run, were left, or failed.
 #[utoipa::path(get, path = "/api/removals", tag = "domains", responses(
     (status = 200, description = "All removals", body = All),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
 pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
     enter_to_read(&doors, &method, &headers).await?;
