@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -20,6 +21,7 @@ use crate::body;
 use crate::reply::{Failure, json};
 use crate::request::{Request, Status};
 use crate::router::Doors;
+use crate::server::Peer;
 
 /// What one domain can be asked for.
 const METHODS: &str = "OPTIONS, GET, PATCH, PUT, DELETE";
@@ -34,18 +36,20 @@ struct Shown {
 /// Answers everything that is asked of one domain.
 pub async fn domain(
     State(doors): State<Arc<Doors>>,
+    Extension(peer): Extension<Peer>,
     method: Method,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Response {
-    answer(&doors, &method, &headers, path.ok().map(|Path(name)| name), body)
+    answer(&doors, &peer, &method, &headers, path.ok().map(|Path(name)| name), body)
         .await
         .unwrap_or_else(Failure::into_response)
 }
 
 async fn answer(
     doors: &Doors,
+    peer: &Peer,
     method: &Method,
     headers: &HeaderMap,
     name: Option<String>,
@@ -55,7 +59,7 @@ async fn answer(
     if !known.contains(method) {
         return Err(Failure::MethodNotAllowed(METHODS));
     }
-    doors.guard.admit(headers)?;
+    doors.guard.admit(peer, headers).await?;
     if method == Method::OPTIONS {
         return Ok((StatusCode::OK, [(ALLOW, METHODS)]).into_response());
     }
