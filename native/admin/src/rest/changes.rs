@@ -16,13 +16,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
+use super::Caller;
 use super::openapi::Refused;
-use super::{only, takes};
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Change, Refusal};
@@ -55,13 +55,12 @@ pub struct Begin {
 ))]
 pub async fn changes(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     begin: Result<Query<Begin>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    only(&method, Method::GET, "GET")?;
-    doors.guard.admit(&headers)?;
-    takes(&headers, NDJSON)?;
+    caller.only(Method::GET, "GET")?;
+    caller.admit(&doors).await?;
+    caller.takes(NDJSON)?;
     doors.node.service().await?;
     let Query(Begin { after }) = begin.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let watch = Watch::begin(doors.node.clone(), after).await?;

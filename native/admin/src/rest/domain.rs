@@ -10,14 +10,14 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain_core::DomainName;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::openapi::Refused;
-use super::{domain_name, fields, sends, takes};
+use super::{Caller, JSON, domain_name, fields};
 use crate::body;
 use crate::reply::{Failure, json};
 use crate::request::{Request, Status};
@@ -25,8 +25,6 @@ use crate::router::Doors;
 
 /// What one domain can be asked for.
 const METHODS: &str = "OPTIONS, GET, PATCH, PUT, DELETE";
-
-const JSON: &str = "application/json";
 
 /// A domain, as it is shown.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -66,42 +64,30 @@ pub struct Removed {
 /// Answers everything that is asked of one domain.
 pub async fn domain(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Response {
-    answer(&doors, &method, &headers, path.ok().map(|Path(name)| name), body)
-        .await
-        .unwrap_or_else(Failure::into_response)
-}
-
-async fn answer(
-    doors: &Doors,
-    method: &Method,
-    headers: &HeaderMap,
-    name: Option<String>,
-    body: Body,
 ) -> Result<Response, Failure> {
+    let method = &caller.method;
     let known = [Method::OPTIONS, Method::GET, Method::PATCH, Method::PUT, Method::DELETE];
     if !known.contains(method) {
         return Err(Failure::MethodNotAllowed(METHODS));
     }
-    doors.guard.admit(headers)?;
+    caller.admit(&doors).await?;
     if method == Method::OPTIONS {
         return Ok((StatusCode::OK, [(ALLOW, METHODS)]).into_response());
     }
-    takes(headers, JSON)?;
+    caller.takes(JSON)?;
     if [Method::PUT, Method::PATCH].contains(method) {
-        sends(headers, &[JSON])?;
+        caller.sends(&[JSON])?;
     }
     doors.node.service().await?;
-    let domain = domain_name(name.as_deref())?;
+    let domain = domain_name(path.ok().as_ref().map(|Path(name)| name.as_str()))?;
     match *method {
-        Method::GET => get(doors, &domain).await,
-        Method::PUT => put(doors, domain, fields(&body::read(body).await?)?).await,
-        Method::PATCH => patch(doors, &domain, fields(&body::read(body).await?)?).await,
-        _ => delete(doors, &domain, fields(&body::read(body).await?)?).await,
+        Method::GET => get(&doors, &domain).await,
+        Method::PUT => put(&doors, domain, fields(&body::read(body).await?)?).await,
+        Method::PATCH => patch(&doors, &domain, fields(&body::read(body).await?)?).await,
+        _ => delete(&doors, &domain, fields(&body::read(body).await?)?).await,
     }
 }
 

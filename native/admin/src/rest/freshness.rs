@@ -8,13 +8,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::openapi::Refused;
-use super::{enter, enter_to_read, fields, only, sends};
+use super::{Caller, JSON, fields};
 use crate::body;
 use crate::reply::{Failure, json};
 use crate::request::{Freshness, FreshnessState, Request};
@@ -56,8 +56,8 @@ pub struct Ttl {
     (status = 200, description = "All declarations", body = All),
     Refused,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let shown = |Freshness { domain, state, expire_time, seconds_left }| {
         let (seconds_left, expire_time) = (seconds_left.finite(), expire_time.finite());
@@ -77,14 +77,13 @@ pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: Heade
 ))]
 pub async fn one(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, Failure> {
-    only(&method, Method::PUT, "PUT")?;
-    enter(&doors, &headers).await?;
-    sends(&headers, &["application/json"])?;
+    caller.only(Method::PUT, "PUT")?;
+    caller.enter(&doors).await?;
+    caller.sends(&[JSON])?;
     doors.node.service().await?;
     let Path(host_type) = path.map_err(|_| Failure::BadRequest("Invalid field: domain".to_owned()))?;
     let ttl = match fields(&body::read(body).await?)?.get("ttl") {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain_core::DomainName;
 use futures_util::stream;
@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::Caller;
 use super::openapi::Refused;
-use super::{sends, takes};
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Refusal, Tag};
@@ -102,10 +102,10 @@ enum Line {
     (status = 200, description = "An `ImportedLine` per line, in their order", body = String, content_type = "application/x-ndjson"),
     Refused,
 ))]
-pub async fn import(State(doors): State<Arc<Doors>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
-    doors.guard.admit(&headers)?;
-    takes(&headers, NDJSON)?;
-    sends(&headers, &[NDJSON, "application/ndjson", "application/jsonl"])?;
+pub async fn import(State(doors): State<Arc<Doors>>, caller: Caller, body: Body) -> Result<Response, Failure> {
+    caller.admit(&doors).await?;
+    caller.takes(NDJSON)?;
+    caller.sends(&[NDJSON, "application/ndjson", "application/jsonl"])?;
     doors.node.service().await?;
     let (tell, told) = mpsc::channel(UNREAD);
     tokio::spawn(add_all(doors.node.clone(), body, tell));

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::enter;
+use super::Caller;
 use super::openapi::Refused;
 use crate::reply::{Failure, json};
 use crate::request::{Details, Listing, Status};
@@ -83,10 +83,10 @@ pub struct Row {
 ))]
 pub async fn list(
     State(doors): State<Arc<Doors>>,
-    headers: HeaderMap,
+    caller: Caller,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    enter(&doors, &headers).await?;
+    caller.enter(&doors).await?;
     doors.node.service().await?;
     let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let listing = listing(wanted)?;

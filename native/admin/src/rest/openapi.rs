@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{changes, domain, enter_to_read, freshness, import, list, removals, state};
+use super::{Caller, changes, domain, freshness, import, list, removals, state};
 use crate::reply::{Failure, json};
 use crate::router::Doors;
 
@@ -53,6 +53,9 @@ pub enum Refused {
     /// The body is of another type.
     #[response(status = 415)]
     UnsupportedMediaType,
+    /// Too many attempts to log in from there failed, and too many wait.
+    #[response(status = 429, content_type = "application/json")]
+    TooMany(String),
     /// The reason is in the log.
     #[response(status = 500)]
     Internal,
@@ -76,11 +79,7 @@ impl Modify for Admin {
     (status = 200, description = "An OpenAPI document", body = Object),
     Refused,
 ))]
-pub async fn document(
-    State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn document(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     Ok(json(StatusCode::OK, &Document::openapi()))
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::openapi::Refused;
-use super::{domain_name, enter_to_read};
+use super::{Caller, domain_name};
 use crate::reply::{Failure, json};
 use crate::request::{Removal, RemovalState};
 use crate::router::Doors;
@@ -61,11 +61,10 @@ impl From<Removal> for Shown {
 ))]
 pub async fn one(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let domain = domain_name(path.ok().as_ref().map(|Path(name)| name.as_str()))?;
     Ok(json(StatusCode::OK, &Shown::from(doors.node.removal(&domain).await?)))
@@ -76,8 +75,8 @@ pub async fn one(
     (status = 200, description = "All removals", body = All),
     Refused,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let removals = doors.node.removals().await?.into_iter().map(Shown::from).collect();
     Ok(json(StatusCode::OK, &All { removals }))

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::enter_to_read;
+use super::Caller;
 use super::openapi::Refused;
 use crate::reply::{Failure, json};
 use crate::request::{Request, typed};
@@ -77,8 +77,8 @@ pub enum CheckState {
     (status = 200, description = "What it is doing", body = Overview),
     Refused,
 ))]
-pub async fn status(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn status(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     let overview: Overview = typed(doors.node.ask(Request::Overview).await?)?;
     Ok(json(StatusCode::OK, &overview))
 }
@@ -88,8 +88,8 @@ pub async fn status(State(doors): State<Arc<Doors>>, method: Method, headers: He
     (status = 200, description = "What was found", body = Examination),
     Refused,
 ))]
-pub async fn doctor(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn doctor(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     let checks = typed(doors.node.ask(Request::Doctor).await?)?;
     Ok(json(StatusCode::OK, &Examination { checks }))
 }
