@@ -35,7 +35,9 @@ call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Do
 call({check_password, Domain, Password}) -> mongoose_domain_api:check_domain_password(Domain, Password);
 call({upsert_freshness, Domain, TTL}) -> mongoose_domain_freshness:upsert(Domain, TTL);
 call(freshness) -> mongoose_domain_freshness:details();
-call(status) -> {ok, service_domain_db:status()}.
+call(status) -> {ok, service_domain_db:status()};
+call(metrics) -> {ok, mongoose_domain_metrics:collect()};
+call(readiness) -> {ok, mongoose_domain_metrics:readiness()}.
 
 answered(ok) -> {ok, ok};
 answered({ok, Value}) -> {ok, Value};

@@ -19,7 +19,10 @@
 mod auth;
 mod body;
 mod config;
+mod exposition;
+mod latency;
 mod log;
+mod metrics;
 mod node;
 mod reply;
 mod request;

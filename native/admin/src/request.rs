@@ -53,6 +53,10 @@ pub enum Request<'a> {
     Freshness,
     /// What the follower is doing.
     Status,
+    /// All that there is to measure.
+    Metrics,
+    /// Whether the dynamic domains are served.
+    Readiness,
 }
 
 /// Which domains, and how many of them.
@@ -196,6 +200,8 @@ impl Request<'_> {
             }
             Request::Freshness => atom("freshness"),
             Request::Status => atom("status"),
+            Request::Metrics => atom("metrics"),
+            Request::Readiness => atom("readiness"),
         }
     }
 }

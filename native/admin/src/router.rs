@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::any;
+use axum::middleware;
+use axum::routing::{any, get};
 
 use crate::auth::Guard;
 use crate::config::Config;
+use crate::latency::{self, Latency};
+use crate::metrics;
 use crate::node::Node;
 use crate::rest;
 
@@ -16,10 +19,20 @@ pub struct Doors {
     pub node: Node,
     /// Who may come in.
     pub guard: Guard,
+    /// How long requests took.
+    pub latency: Arc<Latency>,
 }
 
 /// All doors.
 pub fn router(config: Config, node: Node) -> Router {
     let guard = Guard::new(config.credentials);
-    Router::new().route("/api/domains/{domain}", any(rest::domain)).with_state(Arc::new(Doors { node, guard }))
+    let latency = Arc::new(Latency::default());
+    let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
+    Router::new()
+        .route("/api/domains/{domain}", any(rest::domain))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(metrics::healthz))
+        .route("/readyz", get(metrics::readyz))
+        .layer(middleware::from_fn_with_state(latency, latency::measure))
+        .with_state(doors)
 }
