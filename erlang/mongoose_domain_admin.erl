@@ -5,8 +5,12 @@
 %% that calls mongoose_domain_api (see mongoose_domain_admin_request): so many at once and no more.
 %%
 %% When the program ends, it is started again: at once, if it had listened; with growing pauses, if it could
-%% not (its port is taken, say). When this process ends, the port closes, and the program ends itself. Nothing
-%% of the node waits for it.
+%% not (its port is taken, or the program is not there, say). One that hangs is killed, which is an end like any
+%% other: it is asked for a sign of life every so often. When this process ends, the port closes, and the program
+%% ends itself; in an orderly stop it is killed, since one that hangs would not. It keeps nothing.
+%%
+%% Nothing of the node waits for the program. This process does not, either: a writer of its own waits while a pipe
+%% is full (see write_frames/1).
 %%
 %% The program is told its configuration over the port: an argument or a variable of the environment could be
 %% read by others on this machine. What it says on standard error comes to the node's own.
@@ -14,7 +18,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, url/0]).
--export([answer_and_end/2]).
+-export([answer_and_end/2, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -23,15 +27,23 @@
 -define(WORKERS, 256).
 %% The rest before a program that had listened is started again, in milliseconds.
 -define(PAUSE, 50).
+%% How often the program is asked for a sign of life, in milliseconds, and how often in vain before it is killed: it may
+%% have many frames to read first, on a machine that has other work to do.
+-define(HEARTBEAT, 5000).
+-define(PATIENCE, 3).
 
 -record(state, {
     port :: port() | undefined,
+    %% Writes to it.
+    writer :: pid() | undefined,
+    %% How often it was asked for a sign of life since the last one.
+    unanswered = 0 :: non_neg_integer(),
     %% Where the program listens, once it does.
     url :: binary() | undefined,
     %% The port that it found free, to be taken again.
     found = 0 :: inet:port_number(),
     %% Who answers which question.
-    workers = #{} :: #{reference() => {port(), Id :: non_neg_integer()}},
+    workers = #{} :: #{reference() => {Writer :: pid(), Id :: non_neg_integer()}},
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t()
 }).
 
@@ -55,8 +67,9 @@ url() ->
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
-    %% The atoms of a request are known once those are loaded who answer it.
+    %% Where modules are loaded when they are called first, the atoms of requests are unknown before.
     ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api]),
+    _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
     {ok, start_program(#state{})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
@@ -75,14 +88,7 @@ handle_cast(Message, State) ->
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({Port, {data, Frame}}, #state{port = Port} = State) ->
-    %% What it says must be made of atoms that this node knows.
-    try handle_frame(binary_to_term(Frame, [safe]), State) of
-        Next -> {noreply, Next}
-    catch
-        error:_NoSense ->
-            true = port_close(Port),
-            {noreply, ended(frame_without_sense, State)}
-    end;
+    {noreply, handle_frame(term(Frame), State#state{unanswered = 0})};
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
     {noreply, ended({exit_status, Status}, State)};
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->
@@ -90,8 +96,11 @@ handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->
 handle_info({'DOWN', Worker, process, _Pid, {answered, Frame}}, State) ->
     {noreply, answered(Worker, Frame, State)};
 handle_info({'DOWN', Worker, process, _Pid, _Crash}, #state{workers = Workers} = State) ->
-    {_Port, Id} = map_get(Worker, Workers),
+    {_Writer, Id} = map_get(Worker, Workers),
     {noreply, answered(Worker, frame({answer, Id, {refused, crashed, <<>>}}), State)};
+handle_info(heartbeat, State) ->
+    _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
+    {noreply, heartbeat(State)};
 handle_info(retry, State) ->
     {noreply, start_program(State)};
 handle_info({Port, _OfAnEarlierProgram}, State) when is_port(Port) ->
@@ -106,6 +115,8 @@ handle_info(Message, State) ->
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, #state{port = Port}) ->
+    %% First, since a port with a full pipe waits for its reader.
+    _ = [kill(Port) || is_port(Port)],
     _ = [catch port_close(Port) || is_port(Port)],
     ok.
 
@@ -120,41 +131,95 @@ start_program(#state{retry = Retry, found = Found} = State) ->
     case mongoose_domain_config:admin() of
         {ok, #{port := Wanted} = Config} ->
             Admin = Config#{port := case Wanted of 0 -> Found; _ -> Wanted end},
-            Port = open_port({spawn_executable, program()}, [{packet, 4}, binary, exit_status, use_stdio]),
-            say(Port, frame({configure, Admin})),
-            State#state{port = Port, url = undefined};
+            start_program(frame({configure, Admin}), State#state{url = undefined});
         {error, Problem} ->
             State#state{port = undefined, url = undefined, retry = mongoose_domain_retry:wrong(Problem, Retry)}
+    end.
+
+start_program(Configuration, State) ->
+    try open_port({spawn_executable, program()}, [{packet, 4}, binary, exit_status, use_stdio]) of
+        Port ->
+            Writer = spawn(?MODULE, write_frames, [Port]),
+            ok = say(Writer, Configuration),
+            State#state{port = Port, writer = Writer, unanswered = 0}
+    catch
+        error:Reason -> ended(Reason, State)
     end.
 
 program() ->
     filename:join([filename:dirname(code:which(?MODULE)), "..", "priv", "bin", "domain_admin"]).
 
-%% A program that is gone is heard of by its exit.
-say(Port, Frame) ->
-    try port_command(Port, Frame) of
-        true -> ok
-    catch
-        error:badarg -> ok
+%% A program that is gone is heard of by its exit, and needs no frame. The configuration holds a password, and
+%% what is inside a fun is printed nowhere.
+say(Writer, Frame) ->
+    Writer ! {write, fun() -> Frame end},
+    ok.
+
+%% @private Hands frames to the program, waiting while its pipe is full. Lives as long as the port.
+-spec write_frames(port()) -> ok.
+write_frames(Port) ->
+    write_frames(Port, monitor(port, Port)).
+
+write_frames(Port, Monitor) ->
+    receive
+        {write, Frame} ->
+            try port_command(Port, Frame()) of
+                true -> write_frames(Port, Monitor)
+            catch
+                error:badarg -> ok
+            end;
+        {'DOWN', Monitor, port, Port, _Reason} ->
+            ok
+    end.
+
+heartbeat(#state{port = undefined} = State) ->
+    State;
+heartbeat(#state{port = Port, unanswered = ?PATIENCE} = State) ->
+    ?LOG_ERROR(#{what => domain_admin_hangs, silent_for => ?PATIENCE * ?HEARTBEAT}),
+    %% Its exit will be heard.
+    ok = kill(Port),
+    State;
+heartbeat(#state{writer = Writer, unanswered = Unanswered} = State) ->
+    ok = say(Writer, frame(ping)),
+    State#state{unanswered = Unanswered + 1}.
+
+kill(Port) ->
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, Pid} ->
+            _ = os:cmd("kill -KILL " ++ integer_to_list(Pid)),
+            ok;
+        undefined ->
+            ok
     end.
 
 frame(Term) ->
     term_to_binary(Term).
 
+%% What it says must be made of atoms that this node knows.
+term(Frame) ->
+    try
+        binary_to_term(Frame, [safe])
+    catch
+        error:badarg -> no_sense
+    end.
+
 ended(Reason, #state{url = undefined, retry = Retry} = State) ->
     {Pause, Later} = mongoose_domain_retry:ended(Retry),
     ?LOG_ERROR(#{what => domain_admin_not_started, reason => Reason, retry_after => Pause}),
-    State#state{port = undefined, found = 0, retry = Later};
+    State#state{port = undefined, writer = undefined, found = 0, retry = Later};
 ended(Reason, State) ->
     ?LOG_ERROR(#{what => domain_admin_ended, reason => Reason, retry_after => ?PAUSE}),
     _ = erlang:send_after(?PAUSE, self(), retry),
-    State#state{port = undefined, url = undefined}.
+    State#state{port = undefined, writer = undefined, url = undefined}.
 
-handle_frame({ask, Id, Request}, #state{port = Port, workers = Workers} = State) when map_size(Workers) < ?WORKERS ->
+handle_frame(pong, State) ->
+    State;
+handle_frame({ask, Id, Request}, #state{writer = Writer, workers = Workers} = State)
+  when map_size(Workers) < ?WORKERS ->
     {_Pid, Worker} = spawn_monitor(?MODULE, answer_and_end, [Id, fun() -> Request end]),
-    State#state{workers = Workers#{Worker => {Port, Id}}};
-handle_frame({ask, Id, _Request}, #state{port = Port} = State) ->
-    ok = say(Port, frame({answer, Id, {refused, overloaded, <<>>}})),
+    State#state{workers = Workers#{Worker => {Writer, Id}}};
+handle_frame({ask, Id, _Request}, #state{writer = Writer} = State) ->
+    ok = say(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
     State;
 handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
     Url = iolist_to_binary(io_lib:format("~s://~s:~b", [scheme(), host(Ip), Number])),
@@ -163,6 +228,11 @@ handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
 handle_frame({log, Level, What, Fields}, State) ->
     logger:log(Level, Fields#{what => event(What)},
                #{mfa => {?MODULE, handle_frame, 2}, domain => [mongoose_domain]}),
+    State;
+handle_frame(_NoSense, #state{port = Port} = State) ->
+    %% It is not shown: a request may hold a password.
+    ?LOG_ERROR(#{what => domain_admin_frame_not_understood}),
+    ok = kill(Port),
     State.
 
 %% @private What a process was started with shows when it crashes, but not what a fun holds: a request may hold a
@@ -191,8 +261,8 @@ without_arguments(Call) ->
     Call.
 
 answered(Worker, Frame, #state{workers = Workers} = State) ->
-    {{Port, _Id}, Others} = maps:take(Worker, Workers),
-    ok = say(Port, Frame),
+    {{Writer, _Id}, Others} = maps:take(Worker, Workers),
+    ok = say(Writer, Frame),
     State#state{workers = Others}.
 
 scheme() ->

@@ -38,7 +38,9 @@ call(freshness) -> mongoose_domain_freshness:details();
 call(status) -> {ok, service_domain_db:status()};
 call({changes, After, Limit}) -> mongoose_domain_api:get_changes(After, Limit);
 call(doctor) -> {ok, mongoose_domain_doctor:examine()};
-call(overview) -> {ok, overview()}.
+call(overview) -> {ok, overview()};
+call(metrics) -> {ok, mongoose_domain_metrics:collect()};
+call(readiness) -> {ok, mongoose_domain_metrics:readiness()}.
 
 %% What this node is, and what it is doing.
 overview() ->

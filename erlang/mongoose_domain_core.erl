@@ -23,7 +23,8 @@
 -export([get_host_type/1, is_static/1, is_host_type_allowed/1]).
 -export([insert/3, delete/1, nameprep/1]).
 -export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_all_kept/0, get_domains_by_host_type/1]).
--export([page/3, for_each_domain/2, domains_count/0]).
+-export([page/3, for_each_domain/2, domains_count/0, counts_by_host_type/0]).
+-export([lookups/0, has_routes/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
@@ -179,6 +180,25 @@ call(F, HostType, Domain) ->
 domains_count() ->
     {Static, Dynamic} = mongoose_domain_nif:counts(),
     Static + Dynamic.
+
+%% @doc How many domains each host type has, static and dynamic ones: the host types that have any, and those
+%% that dynamic domains may have. Counted as the table changes, so that a million domains cost nothing here.
+-spec counts_by_host_type() -> [{host_type(), Static :: non_neg_integer(), Dynamic :: non_neg_integer()}].
+counts_by_host_type() ->
+    mongoose_domain_nif:counts_by_host_type().
+
+%% @doc How many calls of get_host_type/1 found a domain since the VM was started, and how many did not. One
+%% that failed is not counted. Never less than an earlier answer.
+-spec lookups() -> #{hits | misses := non_neg_integer()}.
+lookups() ->
+    {Hits, Misses} = mongoose_domain_nif:lookups(),
+    #{hits => Hits, misses => Misses}.
+
+%% @doc Whether dynamic domains are served: they were loaded, or read from the file of a warm start, since the
+%% table was opened.
+-spec has_routes() -> boolean().
+has_routes() ->
+    lists:member(mongoose_domain_nif:progress(), [following, reset]).
 
 %% gen_server
 

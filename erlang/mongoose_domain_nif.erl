@@ -10,6 +10,7 @@
 -export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -export([check_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
+-export([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operation/4]).
 
@@ -19,6 +20,7 @@
 -nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -nifs([check_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
+-nifs([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -nifs([operations_start/2, operations_stop/1, operation/4]).
 
@@ -140,6 +142,18 @@ page(_Select, _From, _Limit) -> ?STUB.
 
 -spec counts() -> {Static :: non_neg_integer(), Dynamic :: non_neg_integer()}.
 counts() -> ?STUB.
+
+-spec counts_by_host_type() -> [{HostType :: binary(), Static :: non_neg_integer(), Dynamic :: non_neg_integer()}].
+counts_by_host_type() -> ?STUB.
+
+-spec lookups() -> {Hits :: non_neg_integer(), Misses :: non_neg_integer()}.
+lookups() -> ?STUB.
+
+-spec progress() -> closed | unloaded | reset | following.
+progress() -> ?STUB.
+
+-spec newest_follower_status() -> map() | undefined.
+newest_follower_status() -> ?STUB.
 
 -spec follower_start(binary(), follower_options()) -> {ok, follower()} | {error, binary()}.
 follower_start(_Url, _Options) -> ?STUB.

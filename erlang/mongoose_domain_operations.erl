@@ -7,17 +7,20 @@
 %% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it
 %% answers `db_error' and tries again with growing pauses.
 %%
-%% What went wrong is logged here with its reason. The caller gets words that tell whether a change may
+%% What went wrong is counted, and logged here with its reason. The caller gets words that tell whether a change may
 %% have been made all the same, and nothing of what the database said.
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1]).
+-export([start_link/0, run/1, run/2, failures/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([failure/0]).
 
 -include_lib("kernel/include/logger.hrl").
+
+%% Where the counter of failures is.
+-define(FAILURES, {?MODULE, failures}).
 
 -type failure() :: {service_disabled | db_error | timeout, binary()} | {error, overloaded}.
 
@@ -38,8 +41,17 @@ start_link() ->
 %% such as one with a text that is not UTF-8.
 -spec run(mongoose_domain_nif:request()) -> {ok, term()} | failure().
 run(Request) ->
+    run(Request, infinity).
+
+%% @doc The same, but the database has no longer than this, in milliseconds, nor longer than `operation_timeout'.
+%% While all workers are busy, the answer that it is too late comes when one of them is not.
+-spec run(mongoose_domain_nif:request(), timeout()) -> {ok, term()} | failure().
+run(Request, Most) ->
     %% Inside a fun, a password shows in no message and no crash report.
-    Submit = fun(Workers, Ticket, Limit) -> mongoose_domain_nif:operation(Workers, Ticket, Limit, Request) end,
+    Submit = fun(Workers, Ticket, Limit) ->
+        %% An atom is more than any number.
+        mongoose_domain_nif:operation(Workers, Ticket, min(Limit, Most), Request)
+    end,
     try gen_server:call(?MODULE, {run, Submit}, infinity) of
         badarg -> erlang:error(badarg);
         Result -> Result
@@ -50,11 +62,27 @@ run(Request) ->
             {db_error, <<"The service stopped: the change may have been made all the same">>}
     end.
 
+%% @doc How many requests failed since the VM was started, because of the database or for lack of time; those that
+%% were refused are none of them.
+-spec failures() -> non_neg_integer().
+failures() ->
+    counters:get(counter(), 1).
+
+%% Outlives this process: a count that went back would look like one that began anew.
+counter() ->
+    case persistent_term:get(?FAILURES, undefined) of
+        undefined ->
+            ok = persistent_term:put(?FAILURES, counters:new(1, [])),
+            persistent_term:get(?FAILURES);
+        Counter -> Counter
+    end.
+
 %% gen_server
 
 -spec init([]) -> {ok, #state{}} | {stop, term()}.
 init([]) ->
     process_flag(trap_exit, true),
+    _ = counter(),
     case start_workers() of
         {ok, Workers} ->
             {ok, started(Workers, #state{})};
@@ -133,6 +161,7 @@ terminate(_Reason, #state{workers = {Workers, _Limit}}) ->
 answer({ok, Answer}) ->
     {ok, Answer};
 answer({failed, Doubt, Reason}) ->
+    ok = counters:add(counter(), 1, 1),
     ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
     case Doubt of
         none -> {db_error, <<"Database error: nothing was changed">>};

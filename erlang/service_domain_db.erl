@@ -22,7 +22,7 @@
 -module(service_domain_db).
 -behaviour(gen_server).
 
--export([start_link/0, enabled/0, restart/0, status/0]).
+-export([start_link/0, enabled/0, restart/0, status/0, last_status/0]).
 -export([converge/0, converge/1, kept/0]).
 -export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, ping/1]).
 -export([scope/0]).
@@ -77,7 +77,9 @@ restart() ->
 %% when the thread last looked, `lag_seconds' for how long the table may have been out of date.
 %% `open_holes' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
 %% stay that the database does not have, `stale' whether all is from a file and the database did not
-%% answer yet. `since', `current_at' (when the table was last found current) and `last_error_at' are
+%% answer yet. `kept_by_host_type' is a map of those that are kept. `repairs_added', `repairs_changed' and
+%% `repairs_removed' are how many domains comparisons repaired, and `failures' how often the database failed,
+%% since the VM was started. `since', `current_at' (when the table was last found current) and `last_error_at' are
 %% milliseconds since 1970; what is not known is undefined.
 -spec status() -> #{state := atom(), atom() => term()}.
 status() ->
@@ -86,6 +88,15 @@ status() ->
     catch
         exit:{timeout, _} -> #{state => not_answering, last_error => <<"the service did not answer in time">>};
         exit:{_Died, _} -> #{state => not_running}
+    end.
+
+%% @doc What status/0 says, without asking the process, so that nobody waits however busy it is: what the thread
+%% is doing, or (`ended') the last one did. `not_running' where there was none since the VM was started.
+-spec last_status() -> #{state := atom(), atom() => term()}.
+last_status() ->
+    case mongoose_domain_nif:newest_follower_status() of
+        undefined -> #{state => not_running};
+        Status -> Status
     end.
 
 %% @doc Tells every node's service to look at the database now.

@@ -5,8 +5,8 @@
 //! hands over what is to be logged:
 //!
 //! ```text
-//! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}
-//! program -> node      {ask, Id, Request}   {listening, Ip, Port}   {log, Level, What, Fields}
+//! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
+//! program -> node      {ask, Id, Request}   pong   {listening, Ip, Port}   {log, Level, What, Fields}
 //! ```
 //!
 //! Standard input that ends is the order to end. What is asked at once is bounded, so that a flood of requests
@@ -91,6 +91,11 @@ impl Node {
     pub async fn listen(&self, mut input: impl AsyncRead + Unpin) -> io::Result<()> {
         while let Some(term) = read_frame(&mut input).await? {
             let value = term::to_value(&term);
+            if value.as_ref().and_then(Value::as_str) == Some("ping") {
+                // A node that is gone needs no sign of life.
+                let _ = self.frames.send(atom("pong")).await;
+                continue;
+            }
             match value.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
                 Some([Value::String(answer), id, result]) if answer == "answer" => {
                     let id = id.as_u64().ok_or_else(no_sense)?;

@@ -59,6 +59,10 @@ pub enum Request<'a> {
     Doctor,
     /// Up to so many changes behind this event, or the newest.
     Changes(Option<i64>, u16),
+    /// All that there is to measure.
+    Metrics,
+    /// Whether the dynamic domains are served.
+    Readiness,
 }
 
 /// Which domains, and how many of them.
@@ -284,6 +288,8 @@ impl Request<'_> {
                 let after = after.map_or_else(|| atom("undefined"), signed);
                 tuple([atom("changes"), after, integer(limit.into())])
             }
+            Request::Metrics => atom("metrics"),
+            Request::Readiness => atom("readiness"),
         }
     }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::any;
+use axum::routing::{any, get};
 
 use crate::auth::Guard;
 use crate::browsers::{self, Origins};
 use crate::config::Config;
 use crate::freshness;
+use crate::latency::{self, Latency};
+use crate::metrics;
 use crate::node::Node;
 use crate::rest;
 
@@ -19,15 +21,23 @@ pub struct Doors {
     pub node: Node,
     /// Who may come in.
     pub guard: Guard,
+    /// How long requests took.
+    pub latency: Arc<Latency>,
 }
 
 /// All doors.
 pub fn router(config: Config, node: Node) -> Router {
     let guard = Guard::new(&config);
+    let latency = Arc::new(Latency::default());
+    let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
     Router::new()
         .merge(rest::routes())
         .route("/v1/domains/upsert", any(freshness::upsert))
         .route("/v1/domains/list", any(freshness::list))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(metrics::healthz))
+        .route("/readyz", get(metrics::readyz))
         .layer(from_fn_with_state(Origins::new(&config), browsers::mind))
-        .with_state(Arc::new(Doors { node, guard }))
+        .layer(from_fn_with_state(latency, latency::measure))
+        .with_state(doors)
 }

@@ -89,6 +89,12 @@ impl HostTypes {
         u16::try_from(index).ok().filter(|_| known).map(HostTypeId)
     }
 
+    /// All ids there are now, in order.
+    pub fn ids(&self) -> impl Iterator<Item = HostTypeId> {
+        // There are at most MAX_COUNT of them.
+        (0..self.0.read().names.len()).map(|index| HostTypeId(index as u16))
+    }
+
     /// The name that an id stands for.
     pub fn name(&self, id: HostTypeId) -> Arc<str> {
         self.0.read().names[id.index()].clone()

@@ -9,6 +9,7 @@
 //! | [`name`] | [`DomainName`]: a name that exists is valid |
 //! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
 //! | [`lock`] | [`BigLock`](lock::BigLock): readers share no cache line, writers take every slot |
+//! | [`lookups`] | [`Lookups`]: counting readers who share no cache line |
 //! | `entry`, `entries` | a domain in one cache line; all of them, found by name or by position |
 //! | [`page`] | a bounded part of a listing |
 //! | [`table`] | [`Table`]: the static rules, and the progress that lives and dies with the routes |
@@ -17,12 +18,14 @@ mod entries;
 mod entry;
 pub mod host_types;
 pub mod lock;
+pub mod lookups;
 pub mod name;
 pub mod page;
 mod sync;
 pub mod table;
 
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
+pub use lookups::Lookups;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use table::{

@@ -68,9 +68,9 @@ impl<T> BigLock<T> {
     }
 }
 
-/// The number of this thread: given on first use, in order, and kept for life.
+/// The number of this thread: given on first use, in order, and kept for life; no other thread has it.
 #[inline]
-fn this_thread() -> usize {
+pub(crate) fn this_thread() -> usize {
     const NONE: usize = usize::MAX;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static NUMBER: Cell<usize> = const { Cell::new(NONE) });

@@ -22,7 +22,8 @@ use thiserror::Error;
 use crate::entries::Entries;
 use crate::entry::{Entry, Origin};
 use crate::host_types::{HostTypeId, HostTypes};
-use crate::lock::BigLock;
+use crate::lock::{BigLock, this_thread};
+use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
 
@@ -148,7 +149,7 @@ pub struct IsStatic;
 pub struct Stale;
 
 /// How many domains there are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// From configuration.
     pub r#static: usize,
@@ -156,10 +157,20 @@ pub struct Counts {
     pub dynamic: usize,
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
+        counts.fold(Counts::default(), |sum, more| Counts {
+            r#static: sum.r#static + more.r#static,
+            dynamic: sum.dynamic + more.dynamic,
+        })
+    }
+}
+
 /// Which host type serves which domain.
 pub struct Table {
     host_types: Arc<HostTypes>,
     content: BigLock<Content>,
+    lookups: Counter,
 }
 
 struct Content {
@@ -167,7 +178,8 @@ struct Content {
     entries: Entries,
     /// The host types that dynamic routes may use: a handful.
     allowed: Vec<HostTypeId>,
-    counts: Counts,
+    /// By host type, at the index of its id; those that never had a domain may be missing at the end.
+    counts: Vec<Counts>,
     progress: Progress,
     last_source: u32,
 }
@@ -176,7 +188,7 @@ impl Table {
     /// A closed table, for about `threads` threads that look up.
     pub fn new(threads: usize) -> Table {
         let content = Content::new(Progress::Closed, Vec::new());
-        Table { host_types: Arc::default(), content: BigLock::new(threads, content) }
+        Table { host_types: Arc::default(), content: BigLock::new(threads, content), lookups: Counter::new(threads) }
     }
 
     /// The host types that ids in this table stand for.
@@ -191,7 +203,7 @@ impl Table {
         for (domain, host_type) in pairs {
             if new.entries.get(domain.as_bytes()).is_none() {
                 new.entries.insert(Entry::new(domain.as_bytes(), *host_type, Origin::Static));
-                new.counts.r#static += 1;
+                new.count(*host_type).r#static += 1;
             }
         }
         self.exchange(new);
@@ -214,11 +226,24 @@ impl Table {
     /// The host type that serves `domain`.
     #[inline]
     pub fn host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
-        self.content.read(|content| match content.entries.get(domain) {
+        let thread = this_thread();
+        let found = self.content.read_in(thread, |content| match content.entries.get(domain) {
             Some(entry) => Ok(entry.host_type()),
             None if content.progress == Progress::Closed => Err(Miss::Closed),
             None => Err(Miss::NotFound),
-        })
+        });
+        match found {
+            Ok(_) => self.lookups.count(thread, Seen::Hit),
+            Err(Miss::NotFound) => self.lookups.count(thread, Seen::Miss),
+            Err(Miss::Closed) => (),
+        }
+        found
+    }
+
+    /// How often [`Table::host_type`] answered since the table was made; what a closed table did not
+    /// answer is not counted.
+    pub fn lookups(&self) -> Lookups {
+        self.lookups.sum()
     }
 
     /// Whether `domain` is from configuration.
@@ -347,18 +372,39 @@ impl Table {
 
     /// How many domains there are.
     pub fn counts(&self) -> Counts {
-        self.content.read(|content| content.counts.clone())
+        self.content.read(|content| content.counts.iter().copied().sum())
+    }
+
+    /// How many domains each host type has: those that have any, and those that dynamic domains may use.
+    /// The table counts as it changes, so this costs the number of host types, however many domains there are.
+    pub fn counts_by_host_type(&self) -> Vec<(HostTypeId, Counts)> {
+        self.content.read(|content| {
+            let listed =
+                |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || content.allowed.contains(id);
+            let ids = self.host_types.ids();
+            let counts = content.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
+            ids.zip(counts).filter(listed).collect()
+        })
     }
 }
 
 impl Content {
     fn new(progress: Progress, allowed: Vec<HostTypeId>) -> Content {
-        let (entries, counts) = (Entries::new(), Counts::default());
+        let (entries, counts) = (Entries::new(), Vec::new());
         Content { epoch: Epoch(0), entries, allowed, counts, progress, last_source: 0 }
     }
 
     fn check(&self, epoch: Epoch) -> Result<(), Stale> {
         if self.epoch == epoch { Ok(()) } else { Err(Stale) }
+    }
+
+    /// The count of this host type.
+    fn count(&mut self, host_type: HostTypeId) -> &mut Counts {
+        let index = host_type.index();
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, Counts::default());
+        }
+        &mut self.counts[index]
     }
 
     fn is_static(&self, domain: &[u8]) -> bool {
@@ -391,7 +437,12 @@ impl Content {
             Ok(Some(entry)) => {
                 let before = entry.host_type();
                 entry.set(host_type, source);
-                if before == host_type { Outcome::Kept } else { Outcome::Moved(before) }
+                if before == host_type {
+                    return Outcome::Kept;
+                }
+                self.count(before).dynamic -= 1;
+                self.count(host_type).dynamic += 1;
+                Outcome::Moved(before)
             }
             Ok(None) => {
                 self.add(domain, host_type, source);
@@ -402,13 +453,13 @@ impl Content {
 
     fn add(&mut self, domain: &DomainName, host_type: HostTypeId, source: Source) {
         self.entries.insert(Entry::new(domain.as_bytes(), host_type, Origin::Dynamic(source)));
-        self.counts.dynamic += 1;
+        self.count(host_type).dynamic += 1;
     }
 
     /// Takes out a dynamic route (the caller knows that it is none of the static ones).
     fn take(&mut self, domain: &DomainName) -> Option<HostTypeId> {
         let entry = self.entries.remove(domain.as_bytes())?;
-        self.counts.dynamic -= 1;
+        self.count(entry.host_type()).dynamic -= 1;
         Some(entry.host_type())
     }
 }

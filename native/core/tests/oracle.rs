@@ -159,6 +159,23 @@ impl Pair {
         }
         let r#static = self.model.0.values().filter(|(_, from)| *from == From::Configuration).count();
         prop_assert_eq!(self.table.counts(), Counts { r#static, dynamic: self.model.0.len() - r#static });
+        self.compare_counts()
+    }
+
+    fn compare_counts(&self) -> Result<(), TestCaseError> {
+        let count = |h: usize, is_counted: fn(From) -> bool| {
+            self.model.0.values().filter(|(other, from)| *other == h && is_counted(*from)).count()
+        };
+        let expected: Vec<_> = (0..HOST_TYPES)
+            .map(|h| Counts {
+                r#static: count(h, |from| from == From::Configuration),
+                dynamic: count(h, |from| from != From::Configuration),
+            })
+            .enumerate()
+            .filter(|(h, counts)| *h < ALLOWED || *counts != Counts::default())
+            .map(|(h, counts)| (self.ids[h], counts))
+            .collect();
+        prop_assert_eq!(self.table.counts_by_host_type(), expected);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain_core::{Change, DomainName, Miss, Position, Progress, Select, Stale, Table};
+use domain_core::{Change, Counts, DomainName, Lookups, Miss, Position, Progress, Select, Stale, Table};
 
 fn name(number: usize) -> DomainName {
     DomainName::new(&format!("tenant-{number}.example.com")).unwrap()
@@ -139,4 +139,35 @@ fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
     assert_eq!(table.progress().1, Progress::Reset);
     assert_eq!(table.advance(epoch, Progress::Following { source }), Err(Stale));
     assert_eq!(table.host_type(name(1).as_bytes()), Ok(host_type));
+}
+
+#[test]
+fn every_lookup_of_every_thread_is_counted_as_what_it_found() {
+    let (table, host_type) = open();
+    table.insert(&name(1), host_type, table.new_source()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                for n in 0..30 {
+                    assert_eq!(table.host_type(name(1 + n % 3).as_bytes()).is_ok(), n % 3 == 0);
+                }
+            });
+        }
+    });
+    assert_eq!(table.lookups(), Lookups { hits: 1_000, misses: 2_000 });
+    table.close();
+    assert_eq!(table.host_type(name(1).as_bytes()), Err(Miss::Closed));
+    assert_eq!(table.lookups(), Lookups { hits: 1_000, misses: 2_000 }, "a closed table answers nothing");
+}
+
+#[test]
+fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
+    let table = Table::new(1);
+    let [one, two, unused] =
+        ["type1", "type2", "type3"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
+    table.open(&[(name(1), two)], [one]);
+    let (none, fixed) = (Counts::default(), Counts { r#static: 1, dynamic: 0 });
+    assert_eq!(table.counts_by_host_type(), [(one, none), (two, fixed)]);
+    table.open(&[], [unused]);
+    assert_eq!(table.counts_by_host_type(), [(unused, none)]);
 }

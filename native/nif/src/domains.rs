@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use domain_core::{
-    DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Position, Progress, Select as Selection,
-    Source, StaticPair,
+    Counts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Lookups, Position, Progress,
+    Select as Selection, Source, StaticPair,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
@@ -143,6 +143,34 @@ fn no_page(env: Env) -> Term {
 fn counts() -> (usize, usize) {
     let counts = table().counts();
     (counts.r#static, counts.dynamic)
+}
+
+/// `[{HostType, Static, Dynamic}]`.
+#[rustler::nif]
+fn counts_by_host_type(env: Env) -> Vec<(Term, usize, usize)> {
+    let names = table().host_types();
+    let counts = table().counts_by_host_type();
+    let row =
+        |(id, counts): (HostTypeId, Counts)| (binary(env, names.name(id).as_bytes()), counts.r#static, counts.dynamic);
+    counts.into_iter().map(row).collect()
+}
+
+/// How many lookups found a domain, and how many did not.
+#[rustler::nif]
+fn lookups() -> (u64, u64) {
+    let Lookups { hits, misses } = table().lookups();
+    (hits, misses)
+}
+
+/// How current the routes are.
+#[rustler::nif]
+fn progress() -> Atom {
+    match table().progress().1 {
+        Progress::Closed => atoms::closed(),
+        Progress::Unloaded => atoms::unloaded(),
+        Progress::Reset => atoms::reset(),
+        Progress::Following { .. } => atoms::following(),
+    }
 }
 
 pub(crate) fn host_type_of(name: &[u8]) -> Option<HostTypeId> {

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use domain_store::{Database, Timeouts};
@@ -152,6 +152,7 @@ fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>,
     let seat = SEAT.get_or_init(Seat::default).clone();
     let follower = Follower::start(table().clone(), seat, database, settled.options(), Box::new(Process(owner)))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
+    *newest() = Some(follower.clone());
     let handle = ResourceArc::new(Handle(follower));
     if handle.monitor(Some(env), &owner).is_none() {
         handle.0.stop();
@@ -190,6 +191,20 @@ fn follower_tell(handle: ResourceArc<Handle>, order: Order) -> Atom {
 #[rustler::nif]
 fn follower_status<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> NifResult<Term<'a>> {
     fields_term(env, handle.0.status().to_fields())
+}
+
+/// What the thread that was started last is doing, or has done: nobody needs to be asked for its handle.
+#[rustler::nif]
+fn newest_follower_status(env: Env) -> NifResult<Term> {
+    let newest = newest().clone();
+    newest.map_or(Ok(atoms::undefined().encode(env)), |follower| fields_term(env, follower.status().to_fields()))
+}
+
+/// The follower that was started last.
+fn newest() -> MutexGuard<'static, Option<Follower>> {
+    static NEWEST: Mutex<Option<Follower>> = Mutex::new(None);
+    // Nothing that can panic is done under it.
+    NEWEST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The next pass loads everything again and removes what that does not bring.

@@ -9,7 +9,7 @@ pub(crate) mod atoms {
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
         domain_operation, overloaded, failed, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
-        lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, r#in = "in", past,
+        lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following, r#in = "in", past,
         domain_follower, ask, reports, answer, ended, stopped, panicked,
     }
 }
@@ -51,6 +51,12 @@ pub(crate) fn fields_term<'a>(env: Env<'a>, fields: Fields) -> NifResult<Term<'a
             Value::Text(text) => binary(env, text.as_bytes()),
             Value::Number(number) => number.encode(env),
             Value::Word(word) => Atom::from_str(env, word)?.encode(env),
+            Value::Counts(counts) => {
+                let put = |map: Term<'a>, (name, count): &(std::sync::Arc<str>, u64)| {
+                    map.map_put(binary(env, str::as_bytes(name)), count)
+                };
+                counts.iter().try_fold(Term::map_new(env), put)?
+            }
             Value::Unknown => atoms::undefined().encode(env),
         };
         map.map_put(Atom::from_str(env, name)?, value)

@@ -137,6 +137,9 @@ impl Work<'_> {
         let Census { routes, repairs, named, .. } = census;
         let took = begin.elapsed();
         let examples: Vec<_> = named.into_keys().map(String::from).chain(gone).take(EXAMPLES).collect();
+        if reason != Reason::Cold {
+            self.total(|totals| totals.repaired(&repairs));
+        }
         match reason {
             Reason::Cold | Reason::Reset => self.desk.report(Report::Loaded { count: routes, took }),
             _ => {

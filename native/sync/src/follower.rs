@@ -99,6 +99,7 @@ fn run(work: &mut Work<'_>, database: &Database) {
     let mut away = false;
     while let Err(Halt::Away(error)) = follow(work, database, &mut backoff, &mut away) {
         let error = error.to_string();
+        work.total(|totals| totals.failures += 1);
         work.desk.status(|status| {
             status.enter(State::Away);
             status.last_error = Some((error.clone(), SystemTime::now()));

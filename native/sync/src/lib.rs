@@ -57,6 +57,6 @@ pub use log::{Fields, Level, Value};
 pub use memory::Seat;
 pub use owner::{Answer, Ended, Leave, Owner};
 pub use report::{Complaint, Report};
-pub use status::{State, Status};
+pub use status::{State, Status, Totals};
 pub use warm::WarmStart;
 pub use work::{Options, Reason};

@@ -2,6 +2,7 @@
 //!
 //! The names of log events are MongooseIM's where it has one for the same thing.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain_store::Bounds;
@@ -45,6 +46,8 @@ pub enum Value {
     Number(i64),
     /// One of a few words.
     Word(&'static str),
+    /// How many of each.
+    Counts(Vec<(Arc<str>, u64)>),
     /// Not known.
     Unknown,
 }
@@ -206,12 +209,17 @@ impl Status {
             ("lag_seconds", known(self.lag_time().map(|lag| count_of(lag.as_secs())))),
             ("open_holes", count_of(self.open_holes)),
             ("kept", count_of(self.kept)),
+            ("kept_by_host_type", Value::Counts(self.kept_by_host_type.clone())),
             ("stale", Value::Word(if self.stale { "true" } else { "false" })),
             ("current_at", known(self.current_at.map(time))),
             ("last_error", known(error.map(|(reason, _)| text(reason)))),
             ("last_error_at", known(error.map(|(_, at)| time(*at)))),
             ("loads", count_of(self.loads)),
             ("events", count_of(self.events)),
+            ("repairs_added", count_of(self.totals.added)),
+            ("repairs_changed", count_of(self.totals.changed)),
+            ("repairs_removed", count_of(self.totals.removed)),
+            ("failures", count_of(self.totals.failures)),
         ]
     }
 }

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::clean::Pruning;
 use crate::cursor::Cursor;
 use crate::gate::Evidence;
+use crate::status::Totals;
 use crate::work::Wanted;
 
 /// A place beside the table for one follower at a time, with what it has to remember: the next one
@@ -59,6 +60,8 @@ pub(crate) struct Memory {
     pub(crate) moments: VecDeque<Moment>,
     /// What is being pruned.
     pub(crate) pruning: Option<Pruning>,
+    /// What was done since the first follower; nothing makes this forget.
+    pub(crate) totals: Totals,
 }
 
 impl Memory {

@@ -1,8 +1,11 @@
 //! What a follower is doing, for whoever asks.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::EventId;
+
+use crate::Repairs;
 
 /// What a follower is doing and how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Status {
     pub open_holes: u64,
     /// How many routes stay that the database does not have.
     pub kept: u64,
+    /// The same by host type; host types without any are left out.
+    pub kept_by_host_type: Vec<(Arc<str>, u64)>,
     /// Whether the routes are from a file, and the database did not answer yet.
     pub stale: bool,
     /// The last failure, and when it was.
@@ -33,6 +38,31 @@ pub struct Status {
     pub loads: u64,
     /// How many events it followed.
     pub events: u64,
+    /// What threads did one after the other.
+    pub totals: Totals,
+}
+
+/// What followers of one table did since the first of them was started: a restarted service begins where its
+/// predecessor was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Domains that comparisons added: they were missing.
+    pub added: u64,
+    /// Domains to which comparisons gave another host type.
+    pub changed: u64,
+    /// Domains that comparisons removed: the database did not have them.
+    pub removed: u64,
+    /// How often the database failed, attempts to connect included.
+    pub failures: u64,
+}
+
+impl Totals {
+    /// Counts what a comparison did.
+    pub(crate) fn repaired(&mut self, repairs: &Repairs) {
+        self.added += repairs.added;
+        self.changed += repairs.changed;
+        self.removed += repairs.removed;
+    }
 }
 
 /// What a follower can be doing.
@@ -64,10 +94,12 @@ impl Status {
             current: None,
             open_holes: 0,
             kept: 0,
+            kept_by_host_type: Vec::new(),
             stale: false,
             last_error: None,
             loads: 0,
             events: 0,
+            totals: Totals::default(),
         }
     }
 

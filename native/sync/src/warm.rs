@@ -193,6 +193,7 @@ impl Work<'_> {
         }
         self.table.advance(epoch, Progress::Following { source })?;
         memory.moments = std::mem::take(&mut self.memory.moments);
+        memory.totals = self.memory.totals;
         let cursor = memory.cursor.as_ref().map(|cursor| cursor.at);
         *self.memory = memory;
         self.count_kept(source);

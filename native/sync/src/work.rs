@@ -13,7 +13,7 @@ use crate::gate::Gate;
 use crate::memory::{Age, Memory};
 use crate::timer::Timer;
 use crate::warm::{Saving, WarmStart};
-use crate::{Evidence, Report, State};
+use crate::{Evidence, Report, State, Totals};
 
 /// How a follower goes about its work.
 #[derive(Debug, Clone)]
@@ -140,9 +140,9 @@ impl<'a> Work<'a> {
         options: &'a Options,
         now: Instant,
     ) -> Work<'a> {
-        let (kept, stale) = (memory.kept(), memory.age == Age::Stale);
-        desk.status(|status| (status.kept, status.stale) = (kept, stale));
-        Work {
+        let (stale, totals) = (memory.age == Age::Stale, memory.totals);
+        desk.status(|status| (status.stale, status.totals) = (stale, totals));
+        let work = Work {
             desk,
             memory,
             table,
@@ -153,7 +153,9 @@ impl<'a> Work<'a> {
             clean: Timer::due_now(options.cleaning.interval, now),
             may_clean: MayClean::default(),
             saving: Saving::new(options.warm_start.as_ref(), now),
-        }
+        };
+        work.tell_kept();
+        work
     }
 
     /// Learns which database a new connection leads to.
@@ -281,8 +283,16 @@ impl<'a> Work<'a> {
     }
 
     pub(crate) fn tell_kept(&self) {
-        let kept = self.memory.kept();
-        self.desk.status(|status| status.kept = kept);
+        let (kept, names) = (self.memory.kept(), self.table.host_types());
+        let by_host_type = self.memory.kept.iter().map(|(host_type, count)| (names.name(*host_type), *count)).collect();
+        self.desk.status(|status| (status.kept, status.kept_by_host_type) = (kept, by_host_type));
+    }
+
+    /// Counts something that no later thread forgets.
+    pub(crate) fn total(&mut self, count: impl FnOnce(&mut Totals)) {
+        count(&mut self.memory.totals);
+        let totals = self.memory.totals;
+        self.desk.status(|status| status.totals = totals);
     }
 
     pub(crate) fn enter(&self, state: State) {

@@ -1,0 +1,107 @@
+%% What there is to measure on this node, in one map, for whoever shows it (the admin program's /metrics).
+%%
+%% What the node knows by itself is read where it lies: no process is asked, so that a scrape neither waits for
+%% a busy one nor keeps it busy, and no listing is made, so that a million domains cost no more than one.
+%%
+%% What only the database knows (freshness, removals) is asked for, with a short deadline. While it is known to
+%% be away it is not asked, and when it does not answer in time, that part is `undefined'; the rest is told all
+%% the same. Nothing is remembered from one call to the next.
+-module(mongoose_domain_metrics).
+
+-export([collect/0, readiness/0]).
+-export([ask_database/0]).
+
+-export_type([t/0, database/0]).
+
+%% How long the database may take, in milliseconds.
+-define(DEADLINE, 1500).
+
+-type t() :: #{
+    enabled := boolean(),
+    ready := boolean(),
+    domains := [#{host_type := binary(), static | dynamic := non_neg_integer()}],
+    lookups := #{hits | misses := non_neg_integer()},
+    %% What service_domain_db:last_status/0 says; undefined where there is no database.
+    follower := map() | undefined,
+    %% Requests that the database failed.
+    failed_operations := non_neg_integer(),
+    database := database() | undefined
+}.
+-type database() :: #{
+    %% 0 once it is expired.
+    freshness := [#{host_type := binary(), seconds_left := non_neg_integer() | infinity}],
+    removals := #{running | orphaned | failed := non_neg_integer()}
+}.
+
+%% @doc Everything. Takes about as long as the deadline at the very most.
+-spec collect() -> t().
+collect() ->
+    Enabled = service_domain_db:enabled(),
+    #{enabled => Enabled,
+      ready => readiness() =:= ready,
+      domains => [#{host_type => HostType, static => Static, dynamic => Dynamic}
+                  || {HostType, Static, Dynamic} <- mongoose_domain_core:counts_by_host_type()],
+      lookups => mongoose_domain_core:lookups(),
+      follower => case Enabled of true -> service_domain_db:last_status(); false -> undefined end,
+      failed_operations => mongoose_domain_operations:failures(),
+      database => database(Enabled)}.
+
+%% @doc Whether the dynamic domains are served: loaded, or read from the file of a warm start; where there is no
+%% database there are none to wait for. Once they are served they are, whether the database is there or not.
+%% Otherwise, what the service is doing.
+-spec readiness() -> ready | atom().
+readiness() ->
+    case {service_domain_db:enabled(), mongoose_domain_nif:progress()} of
+        {_, closed} -> closed;
+        {false, _} -> ready;
+        {true, _} ->
+            case mongoose_domain_core:has_routes() of
+                true -> ready;
+                false -> map_get(state, service_domain_db:last_status())
+            end
+    end.
+
+%% The database
+
+%% The thread has looked at it a moment ago.
+database(false) ->
+    undefined;
+database(true) ->
+    case service_domain_db:last_status() of
+        #{state := State} when State =:= away; State =:= connecting -> undefined;
+        #{} -> ask_in_time()
+    end.
+
+%% A process of its own waits for the workers, because they may be busy for longer.
+ask_in_time() ->
+    {Pid, Monitor} = spawn_monitor(?MODULE, ask_database, []),
+    receive
+        {'DOWN', Monitor, process, Pid, {asked, Answer}} -> Answer;
+        {'DOWN', Monitor, process, Pid, _Crash} -> undefined
+    after ?DEADLINE ->
+        true = demonitor(Monitor, [flush]),
+        true = exit(Pid, kill),
+        undefined
+    end.
+
+%% @private
+-spec ask_database() -> no_return().
+ask_database() ->
+    exit({asked, answers([mongoose_domain_operations:run(Request, ?DEADLINE) || Request <- [freshness, removals]])}).
+
+answers([{ok, Declared}, {ok, Removals}]) ->
+    None = #{running => 0, orphaned => 0, failed => 0},
+    Count = fun(Removal, Counts) -> maps:update_with(removal_state(Removal), fun(N) -> N + 1 end, Counts) end,
+    #{freshness => [#{host_type => HostType, seconds_left => seconds_left(Expiry)}
+                    || {HostType, _Time, Expiry} <- Declared],
+      removals => lists:foldl(Count, None, Removals)};
+answers(_Failures) ->
+    undefined.
+
+seconds_left({in, Seconds}) -> Seconds;
+seconds_left(past) -> 0;
+seconds_left(infinity) -> infinity.
+
+-spec removal_state(mongoose_domain_nif:removal()) -> running | orphaned | failed.
+removal_state({_Domain, _HostType, {failed, _Why}, _Owner, _Done, _Of}) -> failed;
+removal_state({_Domain, _HostType, State, _Owner, _Done, _Of}) -> State.
