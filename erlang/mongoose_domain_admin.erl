@@ -55,6 +55,8 @@ url() ->
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
+    %% A frame may hold the atoms of a request only once the modules that know them are loaded.
+    ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api, mongoose_domain_operations]),
     {ok, start_program(#state{})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.

@@ -48,12 +48,12 @@ enum Form {
 #[derive(Deserialize)]
 struct Declared {
     domain: String,
-    state: Whether,
+    state: Freshness,
 }
 
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Whether {
+enum Freshness {
     Fresh,
     Expired,
 }
@@ -117,7 +117,7 @@ async fn declare(doors: &Doors, headers: &HeaderMap, request: Option<UpsertDomai
 
 async fn fresh(doors: &Doors) -> Result<Vec<String>, Refusal> {
     let all: Vec<Declared> = typed(doors.node.ask(Request::Freshness).await?)?;
-    Ok(all.into_iter().filter(|one| one.state == Whether::Fresh).map(|one| one.domain).collect())
+    Ok(all.into_iter().filter(|one| one.state == Freshness::Fresh).map(|one| one.domain).collect())
 }
 
 /// The id that the client gave the request, as far as it can be shown.
