@@ -68,7 +68,7 @@ url() ->
 init([]) ->
     process_flag(trap_exit, true),
     %% Where modules are loaded when they are called first, the atoms of requests are unknown before.
-    ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api]),
+    ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api, mongoose_domain_operations]),
     _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
     {ok, start_program(#state{})}.
 

@@ -6,9 +6,11 @@
 -export([os_pid/0, resident/0, said/1]).
 
 %% @doc The program's process, once there is one.
--spec os_pid() ->
-    Ports = [Port || Port <- erlang:ports(), {connected, whereis(mongoose_domain_admin)} =:= erlang:port_info(Port, connected)],
-    case [Pid || Port <- Ports, {os_pid, Pid} <- [erlang:port_info(Port, os_pid)]] of
+-spec os_pid() -> non_neg_integer() | none.
+os_pid() ->
+    Owned = {connected, whereis(mongoose_domain_admin)},
+    Its = [Port || Port <- erlang:ports(), erlang:port_info(Port, connected) =:= Owned],
+    case [Pid || Port <- Its, {os_pid, Pid} <- [erlang:port_info(Port, os_pid)]] of
         [Pid] -> Pid;
         [] -> none
     end.

@@ -45,7 +45,8 @@ framed(How) ->
     Method = any(["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "POST", "PUT", "PURGE"]),
     Framing = case How of
         sound -> ["content-length: ", integer_to_list(iolist_size(Body)), "\r\n"];
-        odd -> any(["content-length: 99999999\r\n", "content-length: -1\r\n", "content-length: 5\r\ncontent-length: 6\r\n",
+        odd -> any(["content-length: 99999999\r\n", "content-length: -1\r\n",
+                    "content-length: 5\r\ncontent-length: 6\r\n",
                     "transfer-encoding: chunked\r\n", "transfer-encoding: gzip, chunked\r\ncontent-length: 3\r\n", "",
                     "expect: 100-continue\r\ncontent-length: 10\r\n"])
     end,
@@ -62,9 +63,11 @@ door() ->
         false -> Whole
     end.
 
-door(1) -> {["/api/domains/", name()], "application/json", json([{"host_type", any(host_types())}, {"enabled", "true"}])};
+door(1) -> {["/api/domains/", name()], "application/json",
+            json([{"host_type", any(host_types())}, {"enabled", "true"}])};
 door(2) -> {["/api/domains/", name()], "application/json", json([{"enabled", any(["true", "false", "1"])}])};
-door(3) -> {["/api/domains", query()], "application/x-ndjson", [[json(pair()), "\n"] || _ <- lists:seq(1, rand:uniform(5))]};
+door(3) -> {["/api/domains", query()], "application/x-ndjson",
+            [[json(pair()), "\n"] || _ <- lists:seq(1, rand:uniform(5))]};
 door(4) -> {["/api/graphql", query()], "application/json", json([{"query", quoted(graphql())}, {"variables", "{}"}])};
 door(5) -> {any(["/v1/domains/upsert", "/v1/domains/list"]), "application/x-protobuf", protobuf()};
 door(6) -> {any(["/v1/domains/upsert", "/v1/domains/list"]), "application/json", json([{"domain", quoted(raw_name())},
@@ -136,7 +139,8 @@ credentials() ->
 header() ->
     any(["accept: text/html\r\n", "accept: application/json\r\n", "accept: ;;q=,\r\n", "origin: null\r\n",
          "origin: http://localhost\r\n", "access-control-request-method: PUT\r\n",
-         ["x-vcap-request-id: ", visible(300), "\r\n"], ["x-", integer_to_list(rand:uniform(99)), ": ", visible(40), "\r\n"],
+         ["x-vcap-request-id: ", visible(300), "\r\n"],
+         ["x-", integer_to_list(rand:uniform(99)), ": ", visible(40), "\r\n"],
          "accept-encoding: gzip\r\n", "range: bytes=0-\r\n", "upgrade: h2c\r\n", "if-none-match: *\r\n",
          "x-forwarded-for: 1.2.3.4\r\n", "cookie: a=b\r\n"]).
 
