@@ -55,6 +55,8 @@ url() ->
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
+    %% The atoms of a request are known once those are loaded who answer it.
+    ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api]),
     {ok, start_program(#state{})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
@@ -74,7 +76,13 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({Port, {data, Frame}}, #state{port = Port} = State) ->
     %% What it says must be made of atoms that this node knows.
-    {noreply, handle_frame(binary_to_term(Frame, [safe]), State)};
+    try handle_frame(binary_to_term(Frame, [safe]), State) of
+        Next -> {noreply, Next}
+    catch
+        error:_NoSense ->
+            true = port_close(Port),
+            {noreply, ended(frame_without_sense, State)}
+    end;
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
     {noreply, ended({exit_status, Status}, State)};
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->

@@ -35,7 +35,18 @@ call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Do
 call({check_password, Domain, Password}) -> mongoose_domain_api:check_domain_password(Domain, Password);
 call({upsert_freshness, Domain, TTL}) -> mongoose_domain_freshness:upsert(Domain, TTL);
 call(freshness) -> mongoose_domain_freshness:details();
-call(status) -> {ok, service_domain_db:status()}.
+call(status) -> {ok, service_domain_db:status()};
+call({changes, After, Limit}) -> mongoose_domain_api:get_changes(After, Limit);
+call(doctor) -> {ok, mongoose_domain_doctor:examine()};
+call(overview) -> {ok, overview()}.
+
+%% What this node is, and what it is doing.
+overview() ->
+    {Static, Dynamic} = mongoose_domain_nif:counts(),
+    [_Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
+    {ok, Version} = application:get_key(mongoose_domain, vsn),
+    #{node => node(), version => list_to_binary(Version), host_types => HostTypes,
+      domains => #{static => Static, dynamic => Dynamic}, follower => service_domain_db:status()}.
 
 answered(ok) -> {ok, ok};
 answered({ok, Value}) -> {ok, Value};

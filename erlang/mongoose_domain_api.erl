@@ -28,10 +28,10 @@
 -export([insert_domain/2, insert_domains/1, delete_domain/2, request_delete_domain/2]).
 -export([enable_domain/1, disable_domain/1]).
 -export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1]).
--export([removal_status/1, get_removals/0]).
+-export([removal_status/1, get_removals/0, get_changes/2]).
 -export([set_domain_password/2, check_domain_password/2, delete_domain_password/1]).
 
--export_type([continuation/0, error/0, details/0, listing/0, removal/0]).
+-export_type([continuation/0, error/0, details/0, listing/0, removal/0, change/0]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -58,6 +58,8 @@
     status => enabled | disabled | deleting,
     prefix => binary()
 }.
+%% A domain without a row has neither host type nor status.
+-type change() :: #{id := integer(), domain := domain(), host_type => host_type(), status => status()}.
 %% `running' is a node at work, `orphaned' one that died: another takes the job over when its lease has
 %% ended. `owner' is who works on it; `handlers' how many are done of how many.
 -type removal() :: #{
@@ -249,6 +251,16 @@ removal_status(Domain) ->
 -spec get_removals() -> [removal()] | error().
 get_removals() ->
     ask(removals, fun(Removals) -> [removal(Removal) || Removal <- Removals] end).
+
+%% @doc Up to Limit (at most 1000) changes behind the event After, in the order of their ids, with what the
+%% rows say now; behind `undefined', the newest change alone. A transaction that commits late shows ids
+%% below those that were told already: who wants them all asks for them again.
+-spec get_changes(After :: integer() | undefined, Limit :: 1..1000) -> [change()] | error().
+get_changes(After, Limit) when Limit >= 1, Limit =< ?BATCH ->
+    ask({changes, After, Limit}, fun(Changes) -> [change(Change) || Change <- Changes] end).
+
+change({Id, Domain, undefined}) -> #{id => Id, domain => Domain};
+change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_type => HostType, status => Status}.
 
 %% Domain admins
 

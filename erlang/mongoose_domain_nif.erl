@@ -70,7 +70,9 @@
     | removals
     %% A freshness domain is named as a host type may be; 0 is for ever.
     | {upsert_freshness, binary(), Seconds :: 0..16#FFFFFFFF}
-    | freshness.
+    | freshness
+    | {changes, After :: integer() | undefined, Limit :: pos_integer()}
+    | survey.
 -type removal() :: {
     Domain :: binary(),
     HostType :: binary(),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::node::Node;
-use crate::term::{atom, binary, integer, list, map, tuple};
+use crate::term::{atom, binary, integer, list, map, signed, tuple};
 
 /// A question.
 #[derive(Clone, Copy)]
@@ -53,6 +53,12 @@ pub enum Request<'a> {
     Freshness,
     /// What the follower is doing.
     Status,
+    /// What this node is, and what its follower is doing.
+    Overview,
+    /// What is wrong, and what to do about it.
+    Doctor,
+    /// Up to so many changes behind this event, or the newest.
+    Changes(Option<i64>, u16),
 }
 
 /// Which domains, and how many of them.
@@ -72,7 +78,7 @@ pub struct Listing {
 
 /// The status of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", from = "Value")]
 pub enum Status {
     /// It is served.
     Enabled,
@@ -82,6 +88,20 @@ pub enum Status {
     Deleting,
     /// It is gone.
     Deleted,
+    /// The row has a number that means nothing.
+    Unknown,
+}
+
+impl From<Value> for Status {
+    fn from(value: Value) -> Status {
+        match value.as_str() {
+            Some("enabled") => Status::Enabled,
+            Some("disabled") => Status::Disabled,
+            Some("deleting") => Status::Deleting,
+            Some("deleted") => Status::Deleted,
+            _ => Status::Unknown,
+        }
+    }
 }
 
 /// What is known of a domain; what a request does not tell is absent.
@@ -110,6 +130,68 @@ pub struct Removal {
     pub owner: Option<String>,
     /// How many handlers are done, of how many.
     pub handlers: (u32, u32),
+}
+
+/// A declaration that the content for a host type is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Freshness {
+    /// The host type's name.
+    pub domain: String,
+    /// Whether it holds now.
+    pub state: FreshnessState,
+    /// Nanoseconds since 1970.
+    pub expire_time: Finite,
+    /// Seconds from now on.
+    pub seconds_left: Finite,
+}
+
+/// Whether a declaration holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FreshnessState {
+    /// It does.
+    Fresh,
+    /// It did.
+    Expired,
+}
+
+/// A number, or `infinity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "Value")]
+pub enum Finite {
+    /// The number.
+    Number(u64),
+    /// More than any number.
+    Infinity,
+}
+
+impl From<Value> for Finite {
+    fn from(value: Value) -> Finite {
+        value.as_u64().map_or(Finite::Infinity, Finite::Number)
+    }
+}
+
+impl Finite {
+    /// The number, if it is one.
+    pub fn finite(self) -> Option<u64> {
+        match self {
+            Finite::Number(number) => Some(number),
+            Finite::Infinity => None,
+        }
+    }
+}
+
+/// A domain that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize, utoipa::ToSchema)]
+pub struct Change {
+    /// The event's id.
+    pub id: i64,
+    /// The domain.
+    pub domain: String,
+    /// Its host type now; null when it has no row any more.
+    pub host_type: Option<String>,
+    /// Its status now; null when it has no row any more.
+    pub status: Option<Status>,
 }
 
 /// Whether anybody works on a removal.
@@ -196,6 +278,12 @@ impl Request<'_> {
             }
             Request::Freshness => atom("freshness"),
             Request::Status => atom("status"),
+            Request::Overview => atom("overview"),
+            Request::Doctor => atom("doctor"),
+            Request::Changes(after, limit) => {
+                let after = after.map_or_else(|| atom("undefined"), signed);
+                tuple([atom("changes"), after, integer(limit.into())])
+            }
         }
     }
 }
@@ -217,6 +305,7 @@ impl Status {
             Status::Disabled => "disabled",
             Status::Deleting => "deleting",
             Status::Deleted => "deleted",
+            Status::Unknown => "unknown",
         }
     }
 }
@@ -249,6 +338,21 @@ impl Node {
     /// How far a removal is.
     pub async fn removal(&self, domain: &DomainName) -> Result<Removal, Refusal> {
         typed(self.ask(Request::Removal(domain)).await?)
+    }
+
+    /// All removals that run, were left, or failed.
+    pub async fn removals(&self) -> Result<Vec<Removal>, Refusal> {
+        typed(self.ask(Request::Removals).await?)
+    }
+
+    /// What was ever declared complete.
+    pub async fn freshness(&self) -> Result<Vec<Freshness>, Refusal> {
+        typed(self.ask(Request::Freshness).await?)
+    }
+
+    /// What changed behind an event.
+    pub async fn changes(&self, after: Option<i64>, limit: u16) -> Result<Vec<Change>, Refusal> {
+        typed(self.ask(Request::Changes(after, limit)).await?)
     }
 
     /// Has a domain served, or not.

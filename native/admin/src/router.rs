@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::any;
 
 use crate::auth::Guard;
 use crate::config::Config;
@@ -21,5 +20,5 @@ pub struct Doors {
 /// All doors.
 pub fn router(config: Config, node: Node) -> Router {
     let guard = Guard::new(config.credentials);
-    Router::new().route("/api/domains/{domain}", any(rest::domain)).with_state(Arc::new(Doors { node, guard }))
+    Router::new().merge(rest::routes()).with_state(Arc::new(Doors { node, guard }))
 }

@@ -59,6 +59,11 @@ pub fn integer(number: u64) -> Term {
     Term::BigInteger(BigInteger::from(number))
 }
 
+/// An integer that may be below zero.
+pub fn signed(number: i64) -> Term {
+    Term::BigInteger(BigInteger::from(number))
+}
+
 /// A tuple.
 pub fn tuple<const N: usize>(elements: [Term; N]) -> Term {
     Term::Tuple(Tuple { elements: elements.into() })

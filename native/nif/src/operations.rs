@@ -6,11 +6,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain_core::{DomainName, HostTypeId, HostTypes};
+use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
-    Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal,
-    RemovalBegun, Settings, Status, Switch, Switched, Timeouts, Ttl,
+    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal,
+    RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -115,6 +115,8 @@ enum Request<'a> {
     Removal(Binary<'a>),
     UpsertFreshness(Binary<'a>, u32),
     Freshness,
+    Changes(Maybe<i64>, u32),
+    Survey,
 }
 
 /// The answer comes to the calling process, within `limit` milliseconds.
@@ -169,6 +171,8 @@ fn order(request: Request) -> NifResult<Order> {
             Order::UpsertFreshness(domain.to_owned(), NonZeroU32::new(seconds).map_or(Ttl::Forever, Ttl::Seconds))
         }
         Request::Freshness => Order::Freshness,
+        Request::Changes(after, limit) => Order::Changes(after.0.map(EventId), limit),
+        Request::Survey => Order::Survey,
     })
 }
 
@@ -244,6 +248,13 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Freshness(declared) => {
             declared.iter().map(|freshness| freshness_term(env, freshness)).collect::<Vec<_>>().encode(env)
         }
+        Answer::Changes(changes) => {
+            changes.iter().map(|change| changed_term(env, change)).collect::<Vec<_>>().encode(env)
+        }
+        Answer::Survey(Survey { time, host_types }) => {
+            let counted = host_types.iter().map(|(name, count)| (binary(env, name.as_bytes()), *count).encode(env));
+            (*time, counted.collect::<Vec<Term>>()).encode(env)
+        }
     }
 }
 
@@ -270,6 +281,15 @@ fn status_term(env: Env, status: Status) -> Term {
 fn listed_term<'a>(env: Env<'a>, Listed { domain, settings }: &Listed) -> Term<'a> {
     let host_type = binary(env, settings.host_type.as_bytes());
     (binary(env, domain.as_bytes()), host_type, status_term(env, settings.status)).encode(env)
+}
+
+/// `{Id, Domain, {HostType, Status} | undefined}`.
+fn changed_term<'a>(env: Env<'a>, Changed { id, domain, settings }: &Changed) -> Term<'a> {
+    let settings = match settings {
+        Some(settings) => settings_term(env, settings),
+        None => atoms::undefined().encode(env),
+    };
+    (id.0, binary(env, domain.as_bytes()), settings).encode(env)
 }
 
 /// `{Domain, HostType, running | orphaned | {failed, Text}, Owner | undefined, Done, Of}`.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use domain_core::{DomainName, HostTypeId};
+use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
-    Filter, Found, Freshness, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings, StoreError,
-    Switch, Switched, Ttl,
+    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings,
+    StoreError, Survey, Switch, Switched, Ttl,
 };
 use thiserror::Error;
 
@@ -43,6 +43,10 @@ pub enum Request {
     UpsertFreshness(String, Ttl),
     /// Reads what was declared.
     Freshness,
+    /// Reads up to so many changes behind an event, or the newest.
+    Changes(Option<EventId>, u32),
+    /// Looks at what the database is like.
+    Survey,
 }
 
 /// A password on its way; it is shown nowhere.
@@ -87,6 +91,10 @@ pub enum Answer {
     Declared,
     /// Of [`Request::Freshness`].
     Freshness(Vec<Freshness>),
+    /// Of [`Request::Changes`].
+    Changes(Vec<Changed>),
+    /// Of [`Request::Survey`].
+    Survey(Survey),
 }
 
 /// How a password compared.

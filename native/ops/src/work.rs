@@ -86,6 +86,10 @@ impl Work {
                 self.write(until, |writer| writer.upsert_freshness(domain, *ttl, until).map(|()| Answer::Declared))
             }
             Request::Freshness => self.write(until, |writer| writer.freshness(until).map(Answer::Freshness)),
+            Request::Changes(after, limit) => {
+                self.write(until, |writer| writer.changes(*after, *limit, until).map(Answer::Changes))
+            }
+            Request::Survey => self.write(until, |writer| writer.survey(until).map(Answer::Survey)),
         }
     }
 

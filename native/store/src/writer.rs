@@ -104,6 +104,33 @@ pub trait Writer: Send {
     /// All that was ever declared, in the order of its bytes. Creates nothing: where nothing was declared,
     /// there need be no table.
     fn freshness(&mut self, until: Instant) -> Result<Vec<Freshness>, StoreError>;
+
+    /// Up to `limit` events behind this one, in the order of their ids, with what the rows of their domains
+    /// say now; the newest one alone, when behind none. Dummy events are left out.
+    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Vec<Changed>, StoreError>;
+
+    /// What the database is like: its clock, and how many rows there are. Reads every row.
+    fn survey(&mut self, until: Instant) -> Result<Survey, StoreError>;
+}
+
+/// A domain that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The event that says so.
+    pub id: EventId,
+    /// The domain.
+    pub domain: String,
+    /// What its row says now, if it has one.
+    pub settings: Option<Settings>,
+}
+
+/// What a database is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Its clock: milliseconds since 1970.
+    pub time: i64,
+    /// The host types of its rows, in the order of their bytes, and how many rows each has.
+    pub host_types: Vec<(String, i64)>,
 }
 
 /// A domain and its host type.

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed, NewPair,
-    Removal, RemovalBegun, Rules, Settings, Status, StoreError, Switch, Switched, Timeouts, Ttl, Which, Writer,
+    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed,
+    NewPair, Removal, RemovalBegun, Rules, Settings, Status, StoreError, Survey, Switch, Switched, Timeouts, Ttl,
+    Which, Writer,
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
@@ -63,6 +64,8 @@ promises! {
     a_change_whose_event_is_refused_changes_nothing
     where_nothing_was_declared_nothing_is_fresh
     the_first_declaration_makes_the_table_of_freshness
+    changes_are_told_with_what_the_rows_say_now
+    a_survey_counts_the_rows_of_each_host_type
     a_declaration_expires_so_many_seconds_after_the_present
     a_declaration_for_ever_does_not_expire
     a_declaration_replaces_the_one_before_for_longer_or_shorter
@@ -847,6 +850,38 @@ fn where_nothing_was_declared_nothing_is_fresh(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 1);
     assert_eq!(freshness(&mut *writer), []);
+}
+
+fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(writer.changes(None, 10, until()).unwrap(), []);
+    put_row(fixture, "kept.example", "type1", 1);
+    put_row(fixture, "off.example", "type2", 0);
+    fixture.write(
+        "INSERT INTO domain_events (domain) VALUES ('kept.example'), (''), ('gone.example'), ('off.example'), ('')",
+    );
+    let changed = |id, domain: &str, settings| Changed { id: EventId(id), domain: domain.to_owned(), settings };
+    let all = [
+        changed(1, "kept.example", Some(Settings { host_type: "type1".to_owned(), status: Status::Enabled })),
+        changed(3, "gone.example", None),
+        changed(4, "off.example", Some(Settings { host_type: "type2".to_owned(), status: Status::Disabled })),
+    ];
+    assert_eq!(writer.changes(Some(EventId(0)), 10, until()).unwrap(), all);
+    assert_eq!(writer.changes(Some(EventId(1)), 1, until()).unwrap(), all[1..2]);
+    assert_eq!(writer.changes(None, 10, until()).unwrap(), all[2..]);
+    assert_eq!(writer.changes(Some(EventId(4)), 10, until()).unwrap(), []);
+}
+
+fn a_survey_counts_the_rows_of_each_host_type(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(writer.survey(until()).unwrap().host_types, []);
+    for (domain, host_type, status) in [("a", "type2", 1), ("b", "Type", 0), ("c", "type2", 2)] {
+        put_row(fixture, domain, host_type, status);
+    }
+    let Survey { time, host_types } = writer.survey(until()).unwrap();
+    assert_eq!(host_types, [("Type".to_owned(), 1), ("type2".to_owned(), 2)]);
+    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    assert!((time - own).abs() < 60_000, "{time} is not {own}");
 }
 
 fn the_first_declaration_makes_the_table_of_freshness(fixture: &mut Fixture) {

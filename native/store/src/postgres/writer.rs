@@ -466,6 +466,35 @@ impl Writer for PostgresWriter {
             .map(|row| Ok(Freshness::judge(get(row, 0, DOING)?, get(row, 1, DOING)?, get(row, 2, DOING)?)))
             .collect()
     }
+
+    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Vec<Changed>, StoreError> {
+        const DOING: &str = "reading changes";
+        let sql = "SELECT e.id, e.domain, s.host_type, s.status
+                     FROM (SELECT id, domain FROM domain_events
+                            WHERE domain <> '' AND CASE WHEN $1 IS NULL
+                                  THEN id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE id > $1 END
+                            ORDER BY id LIMIT $2) e
+                     LEFT JOIN domain_settings s USING (domain) ORDER BY e.id";
+        let (after, limit) = (after.map(|EventId(id)| id), i64::from(limit));
+        let rows = self.query(DOING, sql, &[(&after, Type::INT8), (&limit, Type::INT8)], until)?;
+        rows.iter()
+            .map(|row| {
+                let id = EventId(get(row, 0, DOING)?);
+                Ok(Changed { id, domain: get(row, 1, DOING)?, settings: settings(row, 2, DOING)? })
+            })
+            .collect()
+    }
+
+    fn survey(&mut self, until: Instant) -> Result<Survey, StoreError> {
+        const DOING: &str = "counting rows";
+        let time = self.query(DOING, concat!("SELECT ", now!()), &[], until)?;
+        let time = time.first().map_or(Err(unreadable(DOING)), |row| get(row, 0, DOING))?;
+        let sql =
+            r#"SELECT host_type, count(*) FROM domain_settings GROUP BY host_type ORDER BY host_type COLLATE "C""#;
+        let rows = self.query(DOING, sql, &[], until)?;
+        let counted = rows.iter().map(|row| Ok((get(row, 0, DOING)?, get(row, 1, DOING)?)));
+        Ok(Survey { time, host_types: counted.collect::<Result<_, StoreError>>()? })
+    }
 }
 
 fn held(rows: &[Row]) -> Held {

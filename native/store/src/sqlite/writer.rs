@@ -312,6 +312,32 @@ impl Writer for SqliteWriter {
             select.query_map([], judged)?.collect()
         })
     }
+
+    fn changes(&mut self, after: Option<EventId>, limit: u32, _until: Instant) -> Result<Vec<Changed>, StoreError> {
+        self.read("reading changes", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT e.id, e.domain, s.host_type, s.status
+                   FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
+                  WHERE e.domain <> '' AND CASE WHEN ?1 IS NULL
+                        THEN e.id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE e.id > ?1 END
+                  ORDER BY e.id LIMIT ?2",
+            )?;
+            let changed = |row: &Row<'_>| {
+                let settings = row.get::<_, Option<String>>(2)?.map(|_| settings(row, 2)).transpose()?;
+                Ok(Changed { id: EventId(row.get(0)?), domain: row.get(1)?, settings })
+            };
+            select.query_map((after.map(|EventId(id)| id), limit), changed)?.collect()
+        })
+    }
+
+    fn survey(&mut self, _until: Instant) -> Result<Survey, StoreError> {
+        self.read("counting rows", |connection| {
+            let time = connection.query_row(&format!("SELECT {NOW}"), [], |row| row.get(0))?;
+            let sql = "SELECT host_type, count(*) FROM domain_settings GROUP BY host_type ORDER BY host_type";
+            let host_types = connection.prepare(sql)?.query_map([], |row| row.try_into())?.collect::<Result<_, _>>()?;
+            Ok(Survey { time, host_types })
+        })
+    }
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {

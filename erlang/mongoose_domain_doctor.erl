@@ -1,0 +1,115 @@
+%% What is wrong with this node and its database, and what to do about it.
+%%
+%%   [io:format("~s: ~s, ~s. ~s~n", [Name, State, Found, Advice])
+%%    || #{name := Name, state := State, found := Found, advice := Advice} <- mongoose_domain_doctor:examine()].
+%%
+%% Each check says what it found; one that is not `ok' says what to do. `failed' is what needs somebody now,
+%% `warning' what may be meant so. An examination reads every row of the database once and changes nothing.
+-module(mongoose_domain_doctor).
+
+-export([examine/0]).
+
+-export_type([check/0]).
+
+-type check() :: #{name := binary(), state := ok | warning | failed, found := binary(), advice := binary()}.
+
+%% Clocks that are further apart than this make times in logs hard to compare, in milliseconds.
+-define(CLOCKS_APART, 5000).
+
+%% @doc All checks, those of the database last; without a configured database, that is the only one.
+-spec examine() -> [check(), ...].
+examine() ->
+    case service_domain_db:enabled() of
+        false ->
+            [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];
+        true ->
+            Status = service_domain_db:status(),
+            [follower(Status), freshness(Status), holes(Status), kept(Status) | database()]
+    end.
+
+follower(#{state := following} = Status) ->
+    check(<<"follower">>, ok, ["following, event ", cursor(Status)], "");
+follower(#{state := State} = Status) when State =:= connecting; State =:= loading; State =:= converging ->
+    check(<<"follower">>, warning, [atom_to_list(State), ", event ", cursor(Status)], "Wait, and ask again.");
+follower(#{state := away} = Status) ->
+    check(<<"follower">>, failed, ["the database does not answer: ", last_error(Status)],
+          "Look at the database and the way to it. Lookups answer from the table meanwhile.");
+follower(#{state := State} = Status) ->
+    check(<<"follower">>, failed, [atom_to_list(State), ": ", last_error(Status)],
+          "Look at the log of this node: the service says there what keeps it from following.").
+
+freshness(#{stale := true}) ->
+    check(<<"routes">>, warning, "all are from the file of a warm start, and as old as that",
+          "They become current as soon as the database answers.");
+freshness(#{lag_seconds := Lag}) when is_integer(Lag) ->
+    check(<<"routes">>, ok, io_lib:format("current ~b s ago", [Lag]), "");
+freshness(_Unknown) ->
+    check(<<"routes">>, warning, "never seen to be current", "Wait for the first load, and ask again.").
+
+holes(#{open_holes := Open}) when is_integer(Open), Open > 0 ->
+    check(<<"holes">>, warning, io_lib:format("~b ranges of event ids may still show", [Open]),
+          "A transaction that writes is open for long. If this stays, look for it in pg_stat_activity and "
+          "pg_prepared_xacts, and end it.");
+holes(_None) ->
+    check(<<"holes">>, ok, "none is open", "").
+
+kept(#{kept := Kept}) when is_integer(Kept), Kept > 0 ->
+    check(<<"gate">>, warning, io_lib:format("~b routes stay that the database does not have", [Kept]),
+          "Restore the rows; or, if they were meant to go, declare the content complete "
+          "(domainctl fresh HOST_TYPE TTL), or have service_domain_db:converge(force) called.");
+kept(_None) ->
+    check(<<"gate">>, ok, "keeps no route that the database does not have", "").
+
+%% What only the database can tell.
+database() ->
+    Began = erlang:system_time(millisecond),
+    case mongoose_domain_operations:run(survey) of
+        {ok, {Time, Counted}} ->
+            Here = (Began + erlang:system_time(millisecond)) div 2,
+            [check(<<"database">>, ok, io_lib:format("answers, ~b rows", [lists:sum([N || {_, N} <- Counted])]), ""),
+             clocks(Time - Here), host_types(Counted), removals(mongoose_domain_api:get_removals())];
+        {_Tag, Why} ->
+            Text = case is_binary(Why) of true -> Why; false -> atom_to_list(Why) end,
+            [check(<<"database">>, failed, Text,
+                   "The reason is in the log of this node (domain_operation_not_done): the database is away, its "
+                   "tables are not what they should be, or this user may not read them.")]
+    end.
+
+clocks(Apart) when abs(Apart) =< ?CLOCKS_APART ->
+    check(<<"clocks">>, ok, io_lib:format("the database's is ~b ms ahead", [Apart]), "");
+clocks(Apart) ->
+    check(<<"clocks">>, warning, io_lib:format("the database's is ~b ms ahead", [Apart]),
+          "Have both follow NTP. Nothing here compares them, but people who read logs do.").
+
+host_types(Counted) ->
+    case [{Name, N} || {Name, N} <- Counted, not mongoose_domain_core:is_host_type_allowed(Name)] of
+        [] ->
+            check(<<"host types">>, ok, "this node serves those of all rows", "");
+        Unknown ->
+            Names = lists:join(", ", [io_lib:format("~ts (~b rows)", [Name, N]) || {Name, N} <- Unknown]),
+            check(<<"host types">>, warning, ["not served here: ", Names],
+                  "Add them to host_types in this node's configuration, if it should serve their domains.")
+    end.
+
+removals(Removals) when is_list(Removals) ->
+    case [Domain || #{domain := Domain, state := failed} <- Removals] of
+        [] ->
+            check(<<"removals">>, ok, io_lib:format("~b at work, none failed", [length(Removals)]), "");
+        Failed ->
+            Some = lists:join(", ", lists:sublist(Failed, 10)),
+            check(<<"removals">>, failed, io_lib:format("~b failed: ~ts", [length(Failed), Some]),
+                  "A handler could not delete their data: its reason is in the log and in the removal. Mend it, and "
+                  "remove them again.")
+    end;
+removals(_Failure) ->
+    check(<<"removals">>, warning, "could not be read", "Ask again.").
+
+cursor(#{cursor := Cursor}) when is_integer(Cursor) -> integer_to_list(Cursor);
+cursor(_Unknown) -> "unknown".
+
+last_error(#{last_error := Error}) when is_binary(Error) -> Error;
+last_error(_None) -> "no reason is known".
+
+check(Name, State, Found, Advice) ->
+    #{name => Name, state => State, found => unicode:characters_to_binary(Found),
+      advice => unicode:characters_to_binary(Advice)}.

@@ -1,0 +1,129 @@
+//! `GET /api/changes`: what changes, as it changes, one line of NDJSON each.
+//!
+//! A line says which domain changed and what its row says now; an empty line, every few seconds, that nothing
+//! did. The stream begins with what comes next, or behind a given event, and ends with the connection: who
+//! reconnects with the last id misses nothing that the log still holds.
+//!
+//! Ids are handed out before transactions commit, so a change can come with an id below the last one. The
+//! newest thousand ids are therefore looked at again each time, and those that were told are left out.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::{only, takes};
+use crate::node::Node;
+use crate::reply::Failure;
+use crate::request::{Change, Refusal};
+use crate::router::Doors;
+
+/// How often it is looked for changes.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Looks without a change until that is said.
+const QUIET: u32 = 10;
+
+/// Changes a look, and ids that are looked at again.
+const MANY: u16 = 1_000;
+
+const NDJSON: &str = "application/x-ndjson";
+
+/// Where to begin.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Begin {
+    /// The event behind which to begin; absent, what comes next.
+    after: Option<i64>,
+}
+
+/// What changes, as it changes.
+#[utoipa::path(get, path = "/api/changes", tag = "node", params(Begin), responses(
+    (status = 200, description = "A `Change` per line, for ever; an empty line where nothing changed for a while",
+     body = String, content_type = "application/x-ndjson"),
+    (status = 400, description = "A parameter that makes no sense", body = String),
+    (status = 401, description = "Not from the admin"),
+    (status = 403, description = "There are no dynamic domains", body = String),
+    (status = 406, description = "The client does not take NDJSON"),
+    (status = 503, description = "Too much is asked at once", body = String),
+))]
+pub async fn changes(
+    State(doors): State<Arc<Doors>>,
+    method: Method,
+    headers: HeaderMap,
+    begin: Result<Query<Begin>, QueryRejection>,
+) -> Result<Response, Failure> {
+    only(&method, Method::GET, "GET")?;
+    doors.guard.admit(&headers)?;
+    takes(&headers, NDJSON)?;
+    doors.node.service().await?;
+    let Query(Begin { after }) = begin.map_err(|error| Failure::BadRequest(error.body_text()))?;
+    let watch = Watch::begin(doors.node.clone(), after).await?;
+    let lines = stream::unfold(watch, |mut watch| async { Some((Ok::<_, Infallible>(watch.next().await?), watch)) });
+    Ok((StatusCode::OK, [(CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response())
+}
+
+/// Somebody who watches.
+struct Watch {
+    node: Node,
+    /// The event behind which to look.
+    behind: i64,
+    /// Those behind it that were told.
+    told: BTreeSet<i64>,
+}
+
+impl Watch {
+    async fn begin(node: Node, after: Option<i64>) -> Result<Watch, Refusal> {
+        let behind = match after {
+            Some(after) => after,
+            None => node.changes(None, 1).await?.last().map_or(0, |newest| newest.id),
+        };
+        Ok(Watch { node, behind, told: BTreeSet::new() })
+    }
+
+    /// The next lines; nothing when the node does not answer, which ends the stream: who watches is not to
+    /// believe that nothing changes.
+    async fn next(&mut self) -> Option<Bytes> {
+        for _ in 0..QUIET {
+            let changes = self.look().await.ok()?;
+            if !changes.is_empty() {
+                return Some(Bytes::from(lines(&changes)));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Some(Bytes::from_static(b"\n"))
+    }
+
+    /// What was not told yet. A part that is full of what was told is passed by.
+    async fn look(&mut self) -> Result<Vec<Change>, Refusal> {
+        let mut changes = self.node.changes(Some(self.behind), MANY).await?;
+        let full = changes.len() == usize::from(MANY);
+        changes.retain(|change| self.told.insert(change.id));
+        if full {
+            let newest = self.told.last().copied().unwrap_or(self.behind);
+            // The half that is older will hardly see a late one; the other half stays to be looked at again.
+            self.behind = self.told.iter().rev().nth(usize::from(MANY) / 2).copied().unwrap_or(newest);
+            self.told = self.told.split_off(&(self.behind + 1));
+        }
+        Ok(changes)
+    }
+}
+
+fn lines(changes: &[Change]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for change in changes {
+        // Neither a map with odd keys nor an output that fails is involved.
+        let _ = serde_json::to_writer(&mut bytes, change);
+        bytes.push(b'\n');
+    }
+    bytes
+}

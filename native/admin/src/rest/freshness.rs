@@ -1,0 +1,106 @@
+//! `/api/freshness`: what was declared complete, and until when; to declare it.
+//!
+//! The same as the doors under `/v1/domains`, for people: a freshness domain is named after a host type, and
+//! while it is fresh, routes that the database lacks may be removed.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{enter, enter_to_read, fields, only, sends};
+use crate::body;
+use crate::reply::{Failure, json};
+use crate::request::{Freshness, FreshnessState, Request};
+use crate::router::Doors;
+
+/// A declaration.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Shown {
+    /// The freshness domain: the name of a host type.
+    domain: String,
+    /// Whether it is fresh now.
+    state: FreshnessState,
+    /// Seconds until it expires: 0 once it has, null where it never does.
+    seconds_left: Option<u64>,
+    /// When it expires, in nanoseconds since 1970; null where it never does.
+    expire_time: Option<u64>,
+}
+
+/// All declarations.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct All {
+    /// Those that were ever made, the expired ones too.
+    freshness: Vec<Shown>,
+}
+
+/// For how long.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub struct Ttl {
+    /// Seconds; 0 is for ever.
+    #[allow(dead_code, reason = "it describes the field, which is read with the others")]
+    ttl: u32,
+}
+
+/// All that was ever declared.
+#[utoipa::path(get, path = "/api/freshness", tag = "freshness", responses(
+    (status = 200, description = "All declarations", body = All),
+    (status = 401, description = "Not from the admin"),
+    (status = 403, description = "There are no dynamic domains", body = String),
+    (status = 406, description = "The client does not take JSON"),
+    (status = 503, description = "Too much is asked at once", body = String),
+))]
+pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
+    enter_to_read(&doors, &method, &headers).await?;
+    doors.node.service().await?;
+    let shown = |Freshness { domain, state, expire_time, seconds_left }| {
+        let (seconds_left, expire_time) = (seconds_left.finite(), expire_time.finite());
+        Shown { domain, state, seconds_left, expire_time }
+    };
+    let freshness = doors.node.freshness().await?.into_iter().map(shown).collect();
+    Ok(json(StatusCode::OK, &All { freshness }))
+}
+
+/// Declares the content for a host type complete.
+#[utoipa::path(put, path = "/api/freshness/{host_type}", tag = "freshness",
+    params(("host_type" = String, Path, description = "Its name", min_length = 1)),
+    request_body = Ttl,
+    responses(
+    (status = 204, description = "It is declared"),
+    (status = 400, description = "A name or a body that makes no sense", body = String),
+    (status = 401, description = "Not from the admin"),
+    (status = 403, description = "There are no dynamic domains", body = String),
+    (status = 406, description = "The client does not take JSON"),
+    (status = 415, description = "The body is not JSON"),
+    (status = 503, description = "Too much is asked at once", body = String),
+))]
+pub async fn one(
+    State(doors): State<Arc<Doors>>,
+    method: Method,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Response, Failure> {
+    only(&method, Method::PUT, "PUT")?;
+    enter(&doors, &headers).await?;
+    sends(&headers, &["application/json"])?;
+    doors.node.service().await?;
+    let Path(host_type) = path.map_err(|_| Failure::BadRequest("Invalid field: domain".to_owned()))?;
+    let ttl = match fields(&body::read(body).await?)?.get("ttl") {
+        None => return Err(Failure::BadRequest("'ttl' field is missing".to_owned())),
+        Some(ttl) => {
+            ttl_of(ttl).ok_or_else(|| Failure::BadRequest("'ttl' field is no number of seconds".to_owned()))?
+        }
+    };
+    doors.node.ask(Request::UpsertFreshness(host_type.as_bytes(), ttl)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn ttl_of(ttl: &Value) -> Option<u32> {
+    u32::try_from(ttl.as_u64()?).ok()
+}

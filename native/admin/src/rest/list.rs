@@ -1,0 +1,126 @@
+//! `GET /api/domains`: the rows of the database, page by page.
+//!
+//! A page is what comes behind a domain in the order of names, so a reader who goes on from the last one sees
+//! every domain that is there throughout, once, whatever is added and removed meanwhile. Static domains are
+//! from configuration and not among them.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::{domain_name, enter};
+use crate::reply::{Failure, json};
+use crate::request::{Details, Listing, Status};
+use crate::router::Doors;
+
+/// The most that a page holds.
+const MOST: u16 = 1_000;
+
+/// Which page.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// The domain that the page comes behind; the `next` of the page before.
+    #[param(min_length = 1, max_length = 250)]
+    after: Option<String>,
+    /// How many domains it holds, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u16>,
+    /// Only those of this host type.
+    host_type: Option<String>,
+    /// Only those with this status.
+    status: Option<Listable>,
+    /// Only those whose names begin so.
+    #[param(max_length = 250)]
+    prefix: Option<String>,
+}
+
+/// A status that a row can have.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Listable {
+    /// It is served.
+    Enabled,
+    /// It is not.
+    Disabled,
+    /// It is being removed.
+    Deleting,
+}
+
+/// A page.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Page {
+    /// The domains, in the database's order of their names.
+    domains: Vec<Row>,
+    /// What the next page comes behind; null when there is none.
+    next: Option<String>,
+}
+
+/// A domain of a page.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Row {
+    /// Its name.
+    domain: String,
+    /// Its host type.
+    host_type: Option<String>,
+    /// Its status.
+    status: Option<Status>,
+}
+
+/// A page of domains.
+#[utoipa::path(get, path = "/api/domains", tag = "domains", params(Wanted), responses(
+    (status = 200, description = "A page of the rows of the database", body = Page),
+    (status = 400, description = "A parameter that makes no sense", body = String),
+    (status = 401, description = "Not from the admin"),
+    (status = 403, description = "There are no dynamic domains", body = String),
+    (status = 406, description = "The client does not take JSON"),
+    (status = 503, description = "Too much is asked at once", body = String),
+))]
+pub async fn list(
+    State(doors): State<Arc<Doors>>,
+    headers: HeaderMap,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Failure> {
+    enter(&doors, &headers).await?;
+    doors.node.service().await?;
+    let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
+    let listing = listing(wanted)?;
+    let found = doors.node.list(&listing).await?;
+    let full = found.len() == usize::from(listing.limit);
+    let next = found.last().filter(|_| full).map(|last| last.domain.clone());
+    let row = |Details { domain, host_type, status }| Row { domain, host_type, status };
+    Ok(json(StatusCode::OK, &Page { domains: found.into_iter().map(row).collect(), next }))
+}
+
+/// Every other method.
+pub async fn other() -> Failure {
+    Failure::MethodNotAllowed("GET, POST")
+}
+
+fn listing(Wanted { after, limit, host_type, status, prefix }: Wanted) -> Result<Listing, Failure> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::BadRequest("'limit' is not a number from 1 to 1000".to_owned()));
+    }
+    // No row holds one, and no database takes one.
+    if [&host_type, &prefix].into_iter().flatten().any(|text| text.contains('\0')) {
+        return Err(Failure::BadRequest("A NUL character is in no host type and no domain".to_owned()));
+    }
+    // A row that another program wrote may have a name that is none: the page behind it can be asked for, too.
+    if let Some(after) = &after
+        && after.contains('\0')
+    {
+        domain_name(Some(after))?;
+    }
+    let status = status.map(|status| match status {
+        Listable::Enabled => Status::Enabled,
+        Listable::Disabled => Status::Disabled,
+        Listable::Deleting => Status::Deleting,
+    });
+    Ok(Listing { after, limit, host_type, status, prefix })
+}

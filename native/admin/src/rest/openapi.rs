@@ -1,0 +1,54 @@
+//! `/api/openapi.json`: what REST can be asked, for programs. It is made from the code that answers.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{changes, domain, enter_to_read, freshness, import, list, removals, state};
+use crate::reply::{Failure, json};
+use crate::router::Doors;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "mongoose_domain", description = "Which host type serves which domain"),
+    paths(
+        list::list, import::import,
+        domain::get, domain::put, domain::patch, domain::delete,
+        removals::one, removals::all,
+        freshness::all, freshness::one,
+        changes::changes, state::status, state::doctor, document,
+    ),
+    components(schemas(import::Wanted, import::Answer, crate::request::Change)),
+    security(("admin" = [])),
+    modifiers(&Admin),
+)]
+struct Document;
+
+/// Who may ask.
+struct Admin;
+
+impl Modify for Admin {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+        document.components.get_or_insert_with(Default::default).add_security_scheme("admin", basic);
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "node", responses(
+    (status = 200, description = "An OpenAPI document", body = Object),
+    (status = 401, description = "Not from the admin"),
+    (status = 406, description = "The client does not take JSON"),
+))]
+pub async fn document(
+    State(doors): State<Arc<Doors>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    enter_to_read(&doors, &method, &headers).await?;
+    Ok(json(StatusCode::OK, &Document::openapi()))
+}

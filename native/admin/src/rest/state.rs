@@ -1,0 +1,96 @@
+//! `/api/status` and `/api/doctor`: what the node is doing, and what is wrong with it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::enter_to_read;
+use crate::reply::{Failure, json};
+use crate::request::{Request, typed};
+use crate::router::Doors;
+
+/// What a node is, and what it is doing.
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
+pub struct Overview {
+    /// The node's name.
+    node: String,
+    /// The version of `mongoose_domain`.
+    version: String,
+    /// How many domains its table has.
+    domains: Counts,
+    /// The host types that dynamic domains may have.
+    host_types: Vec<String>,
+    /// What its follower is doing, as `service_domain_db:status/0` tells.
+    #[schema(value_type = Object)]
+    follower: Map<String, Value>,
+}
+
+/// How many domains.
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
+pub struct Counts {
+    /// From configuration.
+    #[serde(rename = "static")]
+    fixed: u64,
+    /// From the database.
+    dynamic: u64,
+}
+
+/// Whether all is well.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Examination {
+    /// Each check.
+    checks: Vec<Check>,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
+pub struct Check {
+    /// What.
+    name: String,
+    /// Whether it is well.
+    state: CheckState,
+    /// What was found.
+    found: String,
+    /// What to do about it; empty where there is nothing to do.
+    advice: String,
+}
+
+/// Whether something is well.
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckState {
+    /// It is.
+    Ok,
+    /// It may be meant so.
+    Warning,
+    /// It needs somebody now.
+    Failed,
+}
+
+/// What the node is, and what it is doing.
+#[utoipa::path(get, path = "/api/status", tag = "node", responses(
+    (status = 200, description = "What it is doing", body = Overview),
+    (status = 401, description = "Not from the admin"),
+    (status = 406, description = "The client does not take JSON"),
+))]
+pub async fn status(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
+    enter_to_read(&doors, &method, &headers).await?;
+    let overview: Overview = typed(doors.node.ask(Request::Overview).await?)?;
+    Ok(json(StatusCode::OK, &overview))
+}
+
+/// What is wrong with the node and its database, and what to do about it.
+#[utoipa::path(get, path = "/api/doctor", tag = "node", responses(
+    (status = 200, description = "What was found", body = Examination),
+    (status = 401, description = "Not from the admin"),
+    (status = 406, description = "The client does not take JSON"),
+))]
+pub async fn doctor(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
+    enter_to_read(&doors, &method, &headers).await?;
+    let checks = typed(doors.node.ask(Request::Doctor).await?)?;
+    Ok(json(StatusCode::OK, &Examination { checks }))
+}
