@@ -229,7 +229,7 @@ pub struct Nodes {
 pub struct Watch {
     /// Begin behind this event [default: with what comes next].
     #[arg(long, value_name = "EVENT")]
-    pub after: Option<u64>,
+    pub after: Option<i64>,
     /// How to show changes.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,

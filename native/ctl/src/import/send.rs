@@ -100,9 +100,12 @@ impl Sender {
                         continue;
                     }
                     let answer = Answer::read(&line)?;
-                    let place = answer.line.checked_sub(1).and_then(|index| places.get(index));
-                    let place =
-                        *place.ok_or_else(|| Error::Failed("the server answers what it was not told".to_owned()))?;
+                    let place = answer.line.checked_sub(1).and_then(|index| places.get(index).copied());
+                    // What is said of a line behind the last one is why the server reads no further.
+                    let Some(place) = place else {
+                        why = Error::Failed(answer.text());
+                        continue;
+                    };
                     match answer.verdict() {
                         Ok(verdict) => verdicts[place] = Some(verdict),
                         Err(passing) => why = passing,
@@ -123,9 +126,13 @@ impl Answer {
         serde_json::from_str(line).map_err(|error| Error::Failed(format!("an answer that is not understood: {error}")))
     }
 
+    fn text(&self) -> String {
+        self.message.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| self.code.clone())
+    }
+
     /// Or a fault that passes.
     fn verdict(self) -> std::result::Result<Verdict, Error> {
-        let text = self.message.filter(|it| !it.is_empty()).unwrap_or_else(|| self.code.clone());
+        let text = self.text();
         match (self.result, self.code.as_str()) {
             (Outcome::Ok, _) => Ok(Verdict::Accepted),
             (Outcome::Error, "db_error" | "timeout" | "overloaded" | "crashed") => Err(Error::Failed(text)),

@@ -21,7 +21,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// A domain that changed, and what it is now; without a host type it is gone.
 #[derive(Debug, Serialize, Deserialize)]
 struct Change {
-    id: u64,
+    id: i64,
     domain: String,
     host_type: Option<String>,
     status: Option<String>,
@@ -50,7 +50,7 @@ pub fn run(settings: &Settings, watch: &Watch, output: &mut impl Write) -> Resul
 /// Shows changes until the connection ends.
 fn follow(
     client: &Client,
-    after: &mut Option<u64>,
+    after: &mut Option<i64>,
     pause: &mut Option<Duration>,
     format: Format,
     output: &mut impl Write,

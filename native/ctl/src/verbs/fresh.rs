@@ -21,8 +21,8 @@ struct Answer {
 struct Declared {
     domain: String,
     state: String,
-    seconds_left: Option<i64>,
-    expire_time: Option<i64>,
+    seconds_left: Option<u64>,
+    expire_time: Option<u64>,
 }
 
 /// Declares or shows.

@@ -18,9 +18,9 @@ pub struct Entry {
     /// Its name.
     pub domain: String,
     /// Its host type.
-    pub host_type: String,
+    pub host_type: Option<String>,
     /// Its status; newer servers may have others.
-    pub status: String,
+    pub status: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,7 +58,8 @@ pub fn run(client: &Client, list: &List, output: &mut impl Write) -> Result<Exit
         Format::Table => {
             let mut table = Table::new(&["domain", "host type", "status"]);
             pages(client, &list.filter, |entries| {
-                entries.iter().for_each(|it| table.row([&it.domain, &it.host_type, &it.status]));
+                let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                entries.iter().for_each(|it| table.row([it.domain.clone(), shown(&it.host_type), shown(&it.status)]));
                 Ok(table.write(output)?)
             })?;
         }

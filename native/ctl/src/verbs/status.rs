@@ -15,20 +15,20 @@ use crate::settings::Settings;
 
 /// What comes first in a table; what else there is follows by name.
 const FIRST: &[&str] = &[
+    "error",
     "node",
     "version",
-    "state",
-    "gate",
     "domains.static",
     "domains.dynamic",
     "host_types",
-    "cursor",
-    "lag",
-    "lag_seconds",
-    "open_holes",
-    "kept",
-    "stale",
-    "last_error",
+    "follower.state",
+    "follower.cursor",
+    "follower.lag",
+    "follower.lag_seconds",
+    "follower.open_holes",
+    "follower.kept",
+    "follower.stale",
+    "follower.last_error",
 ];
 
 /// A node and what it said.
@@ -80,7 +80,7 @@ fn table(said: &[Said]) -> Table {
         .iter()
         .map(|it| match &it.status {
             Ok(status) => flat("", status),
-            Err(error) => vec![("last_error".to_owned(), error.to_string())],
+            Err(error) => vec![("error".to_owned(), error.to_string())],
         })
         .collect();
     let mut names: Vec<&str> = columns.iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -118,8 +118,7 @@ mod tests {
 
     #[test]
     fn nodes_stand_side_by_side_and_a_dead_one_says_why() {
-        let value = json!({"state": "following", "zeta": 1, "domains": {"static": 1, "dynamic": 2}, "lag": null,
-                           "host_types": ["a", "b"]});
+        let value = json!({"follower": {"lag": null, "state": "following"}, "zeta": 1, "host_types": ["a", "b"]});
         let Value::Object(status) = value else { panic!() };
         let said = [
             Said { url: "u1".into(), status: Ok(status) },
@@ -127,11 +126,14 @@ mod tests {
         ];
         let mut text = Vec::new();
         table(&said).write(&mut text).unwrap();
-        let lines =
-            ["url              u1         u2", "state            following  -", "domains.static   1          -"];
-        let more =
-            ["domains.dynamic  2          -", "host_types       a, b       -", "last_error       -          gone"];
-        let wanted = [&lines[..], &more[..], &["zeta             1          -", ""]].concat().join("\n");
-        assert_eq!(String::from_utf8(text).unwrap(), wanted);
+        let wanted = [
+            "url             u1         u2",
+            "error           -          gone",
+            "host_types      a, b       -",
+            "follower.state  following  -",
+            "zeta            1          -",
+            "",
+        ];
+        assert_eq!(String::from_utf8(text).unwrap(), wanted.join("\n"));
     }
 }
