@@ -142,7 +142,7 @@ pub const CATEGORIES: &[Category] = &[Category {
                           host type and status and begin with `prefix`. Only for the global admin",
             operation: Operation::Query,
             arguments: &[
-                optional("after", Kind::String),
+                optional("after", Kind::DomainName),
                 optional("hostType", Kind::String),
                 optional("limit", Kind::Int),
                 optional("prefix", Kind::String),
