@@ -8,14 +8,19 @@
 -module(md_http).
 
 -export([door/1, door/2, request/4, send/2, header/2]).
+-export([connect/1, answer/1]).
 
--export_type([door/0, answer/0]).
+-export_type([door/0, answer/0, connection/0]).
 
--type door() :: #{host := string(), port := inet:port_number(), user => {iodata(), iodata()} | none}.
+%% `tls' are the options of a client that uses it; `from', the address that it calls from.
+-type door() :: #{host := string(), port := inet:port_number(), user => {iodata(), iodata()} | none,
+                  tls => [ssl:tls_client_option()], from => inet:ip_address()}.
 %% `json' is a body with its content type; `user' is who asks.
 -type options() :: #{body => iodata(), json => iodata(), headers => [{iodata(), iodata()}],
                      user => {iodata(), iodata()} | none}.
 -type answer() :: {Code :: pos_integer(), [{Name :: binary(), Value :: binary()}], Body :: binary()}.
+
+-type connection() :: {gen_tcp | ssl, gen_tcp:socket() | ssl:sslsocket()}.
 
 -define(TIMEOUT, 60000).
 
@@ -50,19 +55,44 @@ request(Door, Method, Path, Options) ->
 
 %% @doc What these bytes are answered, or `{error, closed}' where the server just hangs up.
 -spec send(door(), iodata()) -> {ok, answer()} | {error, term()}.
-send(#{host := Host, port := Port}, Bytes) ->
-    {ok, Socket} = gen_tcp:connect(Host, Port, [binary, {active, false}, {packet, http_bin}], ?TIMEOUT),
-    try
-        %% A server that has answered already may not take the rest.
-        _ = gen_tcp:send(Socket, Bytes),
-        case gen_tcp:recv(Socket, 0, ?TIMEOUT) of
-            {ok, {http_response, _Version, Code, _Phrase}} ->
-                Headers = headers(Socket),
-                {ok, {Code, Headers, body(Socket, Headers)}};
-            Error -> Error
-        end
-    after
-        gen_tcp:close(Socket)
+send(Door, Bytes) ->
+    case connect(Door) of
+        {ok, {Transport, Socket} = Connection} ->
+            try
+                %% A server that has answered already may not take the rest.
+                _ = Transport:send(Socket, Bytes),
+                answer(Connection)
+            after
+                Transport:close(Socket)
+            end;
+        Error -> Error
+    end.
+
+%% @doc A connection, for answer/1.
+-spec connect(door()) -> {ok, connection()} | {error, term()}.
+connect(#{host := Host, port := Port} = Door) ->
+    From = [{ip, Ip} || #{from := Ip} <- [Door]],
+    Options = From ++ [binary, {active, false}, {packet, http_bin}],
+    {Transport, All} = case Door of
+        #{tls := Tls} ->
+            {ok, _} = application:ensure_all_started(ssl),
+            {ssl, Options ++ Tls};
+        #{} -> {gen_tcp, Options}
+    end,
+    case Transport:connect(Host, Port, All, ?TIMEOUT) of
+        {ok, Socket} -> {ok, {Transport, Socket}};
+        Error -> Error
+    end.
+
+%% @doc What comes next on a connection, on which the next request may follow.
+-spec answer(connection()) -> {ok, answer()} | {error, term()}.
+answer(Connection) ->
+    _ = setopts(Connection, [{packet, http_bin}]),
+    case recv(Connection, 0) of
+        {ok, {http_response, _Version, Code, _Phrase}} ->
+            Headers = headers(Connection),
+            {ok, {Code, Headers, body(Connection, Headers)}};
+        Error -> Error
     end.
 
 %% @doc The value of a header; its name is in lower case.
@@ -71,7 +101,7 @@ header(Name, {_Code, Headers, _Body}) ->
     proplists:get_value(Name, Headers).
 
 headers(Socket) ->
-    case gen_tcp:recv(Socket, 0, ?TIMEOUT) of
+    case recv(Socket, 0) of
         {ok, {http_header, _, Name, _, Value}} -> [{lower(Name), Value} | headers(Socket)];
         {ok, http_eoh} -> []
     end.
@@ -82,27 +112,35 @@ lower(Name) -> string:lowercase(Name).
 body(Socket, Headers) ->
     case proplists:get_value(<<"transfer-encoding">>, Headers) of
         <<"chunked">> ->
-            ok = inet:setopts(Socket, [{packet, line}]),
+            ok = setopts(Socket, [{packet, line}]),
             chunks(Socket);
         undefined ->
-            ok = inet:setopts(Socket, [{packet, raw}]),
+            ok = setopts(Socket, [{packet, raw}]),
             part(Socket, binary_to_integer(proplists:get_value(<<"content-length">>, Headers, <<"0">>)))
     end.
 
 chunks(Socket) ->
-    {ok, Line} = gen_tcp:recv(Socket, 0, ?TIMEOUT),
+    {ok, Line} = recv(Socket, 0),
     case binary_to_integer(string:trim(Line), 16) of
         0 -> <<>>;
         Length ->
-            ok = inet:setopts(Socket, [{packet, raw}]),
+            ok = setopts(Socket, [{packet, raw}]),
             Chunk = part(Socket, Length),
             <<"\r\n">> = part(Socket, 2),
-            ok = inet:setopts(Socket, [{packet, line}]),
+            ok = setopts(Socket, [{packet, line}]),
             <<Chunk/binary, (chunks(Socket))/binary>>
     end.
 
 part(_Socket, 0) ->
     <<>>;
 part(Socket, Length) ->
-    {ok, Bytes} = gen_tcp:recv(Socket, Length, ?TIMEOUT),
+    {ok, Bytes} = recv(Socket, Length),
     Bytes.
+
+recv({Transport, Socket}, Length) ->
+    Transport:recv(Socket, Length, ?TIMEOUT).
+
+setopts({gen_tcp, Socket}, Options) ->
+    inet:setopts(Socket, Options);
+setopts({ssl, Socket}, Options) ->
+    ssl:setopts(Socket, Options).

@@ -3,6 +3,21 @@
 //! There is one global admin, whose name and password are configured, or none: then whoever can reach the port
 //! is taken for it. Where there is none, somebody who sends credentials all the same is refused: they expect
 //! to be checked.
+//!
+//! Whoever compares a password does it by `attempt`, so that guessing is slowed (see `throttle`):
+//!
+//! ```text
+//! let role = guard.attempt(&peer, &username, async {
+//!     match domain_of(&username) {
+//!         None => Ok(guard.is_admin(&username, &password).then_some(Role::Admin)),
+//!         Some(domain) => match node.check_password(&domain, &password).await { ... }
+//!     }
+//! }).await?;
+//! ```
+//!
+//! A client certificate stands for credentials only at the doors that say so.
+
+use std::fmt;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -10,15 +25,29 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use subtle::ConstantTimeEq;
 
-use crate::config::Credentials;
+use crate::config::{Config, Credentials};
+use crate::server::Peer;
+use crate::throttle::{Throttle, TooMany};
 
-/// Knows the global admin.
+/// Knows the global admin, and whose certificates stand for it.
 pub struct Guard {
     credentials: Option<Credentials>,
+    certificates: Certificates,
+    throttle: Throttle,
+}
+
+/// Which verified client certificates stand for credentials.
+enum Certificates {
+    /// None is asked for.
+    None,
+    /// All of them.
+    All,
+    /// Those with one of these names.
+    Named(Vec<String>),
 }
 
 /// What a request says of who asks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Claim {
     /// Nothing, or something that is not Basic.
     None,
@@ -34,8 +63,30 @@ pub enum Claim {
 }
 
 /// The request is not from whom it must be.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Denied;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// It names nobody, or not rightly.
+    Unauthorized,
+    /// Too many attempts from its address wait already, after many that failed.
+    TooMany,
+}
+
+impl From<TooMany> for Denied {
+    fn from(TooMany: TooMany) -> Denied {
+        Denied::TooMany
+    }
+}
+
+impl fmt::Debug for Claim {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Claim::None => "None",
+            Claim::Basic { .. } => "Basic(..)",
+            Claim::Malformed => "Malformed",
+        })
+    }
+}
 
 impl Claim {
     /// What the headers say.
@@ -55,18 +106,87 @@ impl Claim {
 }
 
 impl Guard {
-    /// One who knows this admin.
-    pub fn new(credentials: Option<Credentials>) -> Guard {
-        Guard { credentials }
+    /// One who knows whom the configuration names.
+    pub fn new(config: &Config) -> Guard {
+        let certificates = match &config.tls {
+            Some(tls) if tls.client_ca.is_some() => match &tls.allowed_names {
+                Some(names) => Certificates::Named(names.clone()),
+                None => Certificates::All,
+            },
+            _ => Certificates::None,
+        };
+        Guard { credentials: config.credentials.clone(), certificates, throttle: Throttle::default() }
     }
 
     /// Whether this is the global admin.
-    pub fn admit(&self, headers: &HeaderMap) -> Result<(), Denied> {
+    pub async fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
         match (&self.credentials, Claim::of(headers)) {
             (None, Claim::None) => Ok(()),
-            (Some(credentials), Claim::Basic { username, password }) if credentials.are(&username, &password) => Ok(()),
-            _ => Err(Denied),
+            (_, Claim::Basic { username, password }) => {
+                self.attempt(peer, &username, async { Ok(self.is_admin(&username, &password).then_some(())) }).await
+            }
+            _ => Err(Denied::Unauthorized),
         }
+    }
+
+    /// Whether this is the global admin, or somebody whose certificate stands for its credentials.
+    ///
+    /// Where certificates are asked for and no credentials are configured, the certificate is needed.
+    pub async fn admit_certified(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
+        match (&self.certificates, &self.credentials) {
+            _ if self.is_certified(peer) => Ok(()),
+            (Certificates::All | Certificates::Named(_), None) => Err(Denied::Unauthorized),
+            _ => self.admit(peer, headers).await,
+        }
+    }
+
+    /// Runs a check of credentials in this name, after the wait that the peer's address has earned by failures.
+    ///
+    /// The check answers `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error when it
+    /// could not tell.
+    pub async fn attempt<T, E: From<Denied>>(
+        &self,
+        peer: &Peer,
+        username: &str,
+        check: impl Future<Output = Result<Option<T>, E>>,
+    ) -> Result<T, E> {
+        let check = async { check.await.map_err(Untold::Check) };
+        match self.throttle.attempt(peer.address.ip(), username, check).await {
+            Ok(Some(told)) => Ok(told),
+            Ok(None) => Err(Denied::Unauthorized.into()),
+            Err(Untold::TooMany) => Err(Denied::TooMany.into()),
+            Err(Untold::Check(error)) => Err(error),
+        }
+    }
+
+    /// Whether these are the global admin's. Not slowed: only for a check within `attempt`.
+    pub fn is_admin(&self, username: &str, password: &str) -> bool {
+        self.credentials.as_ref().is_some_and(|credentials| credentials.are(username, password))
+    }
+
+    /// Whether anybody who can reach the port is taken for the global admin.
+    pub fn is_open(&self) -> bool {
+        self.credentials.is_none()
+    }
+
+    fn is_certified(&self, peer: &Peer) -> bool {
+        match (&self.certificates, &peer.certificate) {
+            (Certificates::All, Some(_)) => true,
+            (Certificates::Named(allowed), Some(names)) => names.iter().any(|name| allowed.contains(name)),
+            _ => false,
+        }
+    }
+}
+
+/// Why an attempt was not told.
+enum Untold<E> {
+    TooMany,
+    Check(E),
+}
+
+impl<E> From<TooMany> for Untold<E> {
+    fn from(TooMany: TooMany) -> Untold<E> {
+        Untold::TooMany
     }
 }
 

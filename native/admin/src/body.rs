@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 /// What a request may carry.
@@ -24,6 +24,10 @@ pub enum Unread {
 
 /// The whole body.
 pub async fn read(body: Body) -> Result<Bytes, Unread> {
+    // A client that says how much it has need not send it.
+    if body.size_hint().lower() > BYTES as u64 {
+        return Err(Unread::TooLarge);
+    }
     let collected = tokio::time::timeout(TIME, Limited::new(body, BYTES).collect()).await;
     match collected.map_err(|_| Unread::TooSlow)? {
         Ok(collected) => Ok(collected.to_bytes()),

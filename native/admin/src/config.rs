@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// The name and the password of the global admin.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Credentials {
     /// The name.
     pub username: String,
@@ -43,7 +43,7 @@ impl fmt::Debug for Credentials {
 }
 
 /// Files in PEM.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Tls {
     /// The certificate and those up to its root.
     pub certificate: String,

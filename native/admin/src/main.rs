@@ -18,7 +18,9 @@
 
 mod auth;
 mod body;
+mod browsers;
 mod config;
+mod freshness;
 mod log;
 mod node;
 mod reply;
@@ -26,44 +28,54 @@ mod request;
 mod rest;
 mod router;
 mod server;
+mod stall;
 mod term;
+mod throttle;
+mod tls;
 
 use std::io;
-use std::process::ExitCode;
+use std::process;
+use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
 use crate::node::Node;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error is the node's: its console, or wherever that was sent.
-            eprintln!("domain_admin: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
+/// How long the node may take to read the last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
-async fn run() -> io::Result<()> {
+#[tokio::main]
+async fn main() {
     let (frames, to_write) = node::frames();
     tracing_subscriber::registry().with(log::ToNode::new(frames.clone())).init();
-    let writing = tokio::spawn(node::write_frames(tokio::io::stdout(), to_write));
+    let (end, ended) = oneshot::channel();
+    let mut writing = tokio::spawn(node::write_frames(tokio::io::stdout(), to_write, ended));
+    let served = tokio::select! {
+        served = run(Node::new(frames)) => served,
+        // Whoever reads what this program writes is gone.
+        _ = &mut writing => process::exit(0),
+    };
+    if let Err(error) = &served {
+        tracing::error!(what = "domain_admin_gives_up", %error);
+    }
+    drop(end);
+    let _ = tokio::time::timeout(LAST_WORDS, writing).await;
+    // Not by returning: the runtime would wait for standard input, which may never say any more.
+    process::exit(if served.is_ok() { 0 } else { 1 });
+}
+
+async fn run(node: Node) -> io::Result<()> {
     let mut input = tokio::io::stdin();
     let Some(first) = node::read_frame(&mut input).await? else { return Ok(()) };
     let config = Config::from_term(&first).ok_or_else(node::no_sense)?;
     // As many connections as this user may have.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let node = Node::new(frames);
     let serve = server::serve(config, node.clone());
     tokio::select! {
         ended = node.listen(input) => ended,
         served = serve => served,
-        // Whoever reads what this program writes is gone.
-        written = writing => written?,
     }
 }

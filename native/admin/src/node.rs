@@ -130,9 +130,22 @@ pub async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Opti
     Term::decode(Cursor::new(bytes)).map(Some).map_err(|_| no_sense())
 }
 
-/// Writes frames until nobody has any more.
-pub async fn write_frames(mut output: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Term>) -> io::Result<()> {
-    while let Some(frame) = frames.recv().await {
+/// Writes frames until nobody has any more, or until it is told to end: then, those that were sent before.
+pub async fn write_frames(
+    mut output: impl AsyncWrite + Unpin,
+    mut frames: mpsc::Receiver<Term>,
+    mut end: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            _ = &mut end, if !end.is_terminated() => {
+                frames.close();
+                continue;
+            }
+            frame = frames.recv() => frame,
+        };
+        let Some(frame) = frame else { return Ok(()) };
         let mut bytes = vec![0; 4];
         frame.encode(&mut bytes).map_err(io::Error::other)?;
         let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
@@ -140,7 +153,6 @@ pub async fn write_frames(mut output: impl AsyncWrite + Unpin, mut frames: mpsc:
         output.write_all(&bytes).await?;
         output.flush().await?;
     }
-    Ok(())
 }
 
 /// A channel for frames to be written.

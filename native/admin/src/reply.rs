@@ -37,6 +37,8 @@ pub enum Failure {
     UnsupportedMediaType,
     /// Too much is asked at once.
     Overloaded,
+    /// Too many attempts to log in wait already.
+    TooManyAttempts,
     /// The reason is in the log.
     Internal,
 }
@@ -55,6 +57,7 @@ impl Failure {
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -67,6 +70,7 @@ impl Failure {
             | Failure::Conflict(text) => Some(text),
             Failure::TooLarge => Some("Request body is too large"),
             Failure::RequestTimeout => Some("Request body did not arrive in time"),
+            Failure::TooManyAttempts => Some("Too many failed logins"),
             Failure::Overloaded => Some("Too many requests wait for the database"),
             _ => None,
         }
@@ -100,6 +104,8 @@ impl IntoResponse for Failure {
             Failure::Unauthorized => (WWW_AUTHENTICATE, "Basic realm=\"mongooseim\""),
             Failure::MethodNotAllowed(methods) => (ALLOW, methods),
             Failure::Overloaded => (RETRY_AFTER, "1"),
+            // The longest wait of those who were there before.
+            Failure::TooManyAttempts => (RETRY_AFTER, "10"),
             _ => return response,
         };
         response.headers_mut().insert(header.0, HeaderValue::from_static(header.1));
@@ -115,8 +121,11 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 impl From<Denied> for Failure {
-    fn from(Denied: Denied) -> Failure {
-        Failure::Unauthorized
+    fn from(denied: Denied) -> Failure {
+        match denied {
+            Denied::Unauthorized => Failure::Unauthorized,
+            Denied::TooMany => Failure::TooManyAttempts,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections: who may have one, and for how long.
 //!
-//! A client that says nothing, or a byte a second, holds a connection and a little memory, for a while; it
-//! holds no thread and nothing of the node.
+//! A client that says nothing, or a byte a second, or that reads nothing, holds a connection and a little
+//! memory, for a while; it holds no thread and nothing of the node. There are so many connections and no more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -21,6 +22,8 @@ use tower::ServiceExt;
 use crate::config::Config;
 use crate::node::Node;
 use crate::router::router;
+use crate::stall::Stalling;
+use crate::tls::{Names, Terminator};
 
 /// How long a client may take for a request's head; also, how long a connection may rest between two requests.
 const HEAD: Duration = Duration::from_secs(20);
@@ -34,27 +37,38 @@ const CONNECTIONS: usize = 4_096;
 /// The rest after an `accept` that failed, for lack of file descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long, and for how many bytes, a client is listened to that was answered while it was still sending.
+const LINGER: (Duration, u64) = (Duration::from_secs(2), 16 * 1024 * 1024);
+
 /// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// The names in the certificate that it showed, which an authority of the configuration has signed.
+    pub certificate: Option<Names>,
 }
 
 /// Listens, says where, and serves for ever.
 pub async fn serve(config: Config, node: Node) -> io::Result<()> {
-    let listener = TcpListener::bind(config.address()).await?;
+    let tls = config.tls.as_ref().map(Terminator::open).transpose().map_err(io::Error::other)?;
+    let address = config.address();
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     node.listening(listener.local_addr()?).await;
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().follow_files());
+    }
     let router = router(config, node);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
         match listener.accept().await {
             Ok((stream, address)) => {
-                let connection = connection(stream, Peer { address }, router.clone());
+                let connection = connection(stream, address, tls.clone(), router.clone());
                 tokio::spawn(async move {
-                    // Why a client went is its own affair.
-                    let _ = connection.await;
+                    connection.await;
                     drop(place);
                 });
             }
@@ -66,16 +80,137 @@ pub async fn serve(config: Config, node: Node) -> io::Result<()> {
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router) -> Result<(), hyper::Error> {
+async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Terminator>>, router: Router) {
+    // An answer goes out in one piece: there is nothing to wait for.
+    let _ = stream.set_nodelay(true);
+    let stream = Stalling::new(stream);
+    let Some(tls) = tls else { return exchange(stream, Peer { address, certificate: None }, router).await };
+    match tls.accept(stream).await {
+        Ok((stream, certificate)) => exchange(stream, Peer { address, certificate }, router).await,
+        Err(error) => {
+            tracing::info!(what = "domain_admin_handshake_failed", address = %address.ip(), %error);
+        }
+    }
+}
+
+/// Requests and their answers, until one of both sides has enough.
+async fn exchange<S>(stream: S, peer: Peer, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let answer = move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request)
     };
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service_fn(answer))
-        .await
+        .without_shutdown();
+    // Why a client went is its own affair.
+    if let Ok(parts) = connection.await {
+        let _ = tokio::time::timeout(LINGER.0, linger(parts.io.into_inner())).await;
+    }
+}
+
+/// A connection that is closed with bytes unread is reset, and the client may never see its answer.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(LINGER.1), &mut tokio::io::sink()).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::routing::any;
+    use tokio::io::DuplexStream;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// The client's end of a connection, and the server's, which is run to its end.
+    fn connected(buffer: usize) -> (DuplexStream, impl Future<Output = ()>) {
+        let (client, server) = tokio::io::duplex(buffer);
+        let answer = |body: Body| async move {
+            match crate::body::read(body).await {
+                Ok(_) => "x".repeat(100_000),
+                Err(unread) => format!("{unread:?}"),
+            }
+        };
+        let router = Router::new().route("/", any(answer));
+        let peer = Peer { address: (Ipv4Addr::LOCALHOST, 1).into(), certificate: None };
+        (client, exchange(Stalling::new(server), peer, router))
+    }
+
+    async fn said(client: &mut DuplexStream, bytes: &str) {
+        client.write_all(bytes.as_bytes()).await.expect("the server reads");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_given_up() {
+        let (_client, served) = connected(1_024);
+        let begin = Instant::now();
+        served.await;
+        assert_eq!(begin.elapsed().as_secs(), HEAD.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_of_a_byte_a_second_is_given_up() {
+        let (mut client, served) = connected(1_024);
+        let begin = Instant::now();
+        let dripping = async {
+            loop {
+                if client.write_all(b"G").await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::join!(served, dripping);
+        assert!(begin.elapsed() <= HEAD + Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_rests_after_a_request_is_closed() {
+        let (mut client, served) = connected(1_000_000);
+        said(&mut client, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let begin = Instant::now();
+        served.await;
+        assert_eq!(begin.elapsed().as_secs(), HEAD.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_of_a_byte_a_second_is_given_up_and_the_client_hears_it() {
+        let (mut client, served) = connected(1_000_000);
+        said(&mut client, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n").await;
+        let begin = Instant::now();
+        let talking = async {
+            for _ in 0..100 {
+                let _ = client.write_all(b"x").await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let mut heard = String::new();
+            let _ = client.read_to_string(&mut heard).await;
+            heard
+        };
+        let served = async {
+            served.await;
+            begin.elapsed()
+        };
+        let (served, heard) = tokio::join!(served, talking);
+        assert!(served <= Duration::from_secs(33), "{served:?}");
+        assert!(heard.ends_with("TooSlow"), "{heard}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_given_up() {
+        let (mut client, served) = connected(1_024);
+        said(&mut client, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let begin = Instant::now();
+        served.await;
+        assert!(begin.elapsed() <= crate::stall::STALL + LINGER.0, "{:?}", begin.elapsed());
+    }
 }

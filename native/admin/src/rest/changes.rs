@@ -16,12 +16,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::{only, takes};
+use super::Caller;
+use super::openapi::Refused;
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Change, Refusal};
@@ -50,21 +51,16 @@ pub struct Begin {
 #[utoipa::path(get, path = "/api/changes", tag = "node", params(Begin), responses(
     (status = 200, description = "A `Change` per line, for ever; an empty line where nothing changed for a while",
      body = String, content_type = "application/x-ndjson"),
-    (status = 400, description = "A parameter that makes no sense", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take NDJSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
 pub async fn changes(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     begin: Result<Query<Begin>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    only(&method, Method::GET, "GET")?;
-    doors.guard.admit(&headers)?;
-    takes(&headers, NDJSON)?;
+    caller.only(Method::GET, "GET")?;
+    caller.admit(&doors).await?;
+    caller.takes(NDJSON)?;
     doors.node.service().await?;
     let Query(Begin { after }) = begin.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let watch = Watch::begin(doors.node.clone(), after).await?;

@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain_core::DomainName;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{domain_name, fields, sends, takes};
+use super::openapi::Refused;
+use super::{Caller, JSON, domain_name, fields};
 use crate::body;
 use crate::reply::{Failure, json};
 use crate::request::{Request, Status};
@@ -25,10 +26,9 @@ use crate::router::Doors;
 /// What one domain can be asked for.
 const METHODS: &str = "OPTIONS, GET, PATCH, PUT, DELETE";
 
-const JSON: &str = "application/json";
-
 /// A domain, as it is shown.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Domain)]
 pub struct Shown {
     host_type: Option<String>,
     status: Option<Status>,
@@ -64,42 +64,30 @@ pub struct Removed {
 /// Answers everything that is asked of one domain.
 pub async fn domain(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Response {
-    answer(&doors, &method, &headers, path.ok().map(|Path(name)| name), body)
-        .await
-        .unwrap_or_else(Failure::into_response)
-}
-
-async fn answer(
-    doors: &Doors,
-    method: &Method,
-    headers: &HeaderMap,
-    name: Option<String>,
-    body: Body,
 ) -> Result<Response, Failure> {
+    let method = &caller.method;
     let known = [Method::OPTIONS, Method::GET, Method::PATCH, Method::PUT, Method::DELETE];
     if !known.contains(method) {
         return Err(Failure::MethodNotAllowed(METHODS));
     }
-    doors.guard.admit(headers)?;
+    caller.admit(&doors).await?;
     if method == Method::OPTIONS {
         return Ok((StatusCode::OK, [(ALLOW, METHODS)]).into_response());
     }
-    takes(headers, JSON)?;
+    caller.takes(JSON)?;
     if [Method::PUT, Method::PATCH].contains(method) {
-        sends(headers, &[JSON])?;
+        caller.sends(&[JSON])?;
     }
     doors.node.service().await?;
-    let domain = domain_name(name.as_deref())?;
+    let domain = domain_name(path.ok().as_ref().map(|Path(name)| name.as_str()))?;
     match *method {
-        Method::GET => get(doors, &domain).await,
-        Method::PUT => put(doors, domain, fields(&body::read(body).await?)?).await,
-        Method::PATCH => patch(doors, &domain, fields(&body::read(body).await?)?).await,
-        _ => delete(doors, &domain, fields(&body::read(body).await?)?).await,
+        Method::GET => get(&doors, &domain).await,
+        Method::PUT => put(&doors, domain, fields(&body::read(body).await?)?).await,
+        Method::PATCH => patch(&doors, &domain, fields(&body::read(body).await?)?).await,
+        _ => delete(&doors, &domain, fields(&body::read(body).await?)?).await,
     }
 }
 
@@ -108,15 +96,8 @@ async fn answer(
     params(("domain" = String, Path, description = "Its name; nameprep is applied", min_length = 1)),
     responses(
     (status = 200, description = "Its host type and status", body = Shown),
-    (status = 404, description = "There is no such domain", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn get(doors: &Doors, domain: &DomainName) -> Result<Response, Failure> {
     let details = doors.node.details(domain).await?;
@@ -129,16 +110,8 @@ pub(super) async fn get(doors: &Doors, domain: &DomainName) -> Result<Response, 
     request_body = Added,
     responses(
     (status = 204, description = "It is there"),
-    (status = 409, description = "It is there with another host type, or in removal", body = String),
-    (status = 415, description = "The body is not JSON"),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 409, description = "It is there with another host type, or in removal", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn put(doors: &Doors, domain: DomainName, fields: Map<String, Value>) -> Result<Response, Failure> {
     let pair = (domain, host_type(&fields)?);
@@ -152,16 +125,8 @@ pub(super) async fn put(doors: &Doors, domain: DomainName, fields: Map<String, V
     request_body = Switched,
     responses(
     (status = 204, description = "It is so"),
-    (status = 404, description = "There is no such domain", body = String),
-    (status = 415, description = "The body is not JSON"),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn patch(doors: &Doors, domain: &DomainName, fields: Map<String, Value>) -> Result<Response, Failure> {
     let status = match fields.get("enabled") {
@@ -181,15 +146,8 @@ pub(super) async fn patch(doors: &Doors, domain: &DomainName, fields: Map<String
     responses(
     (status = 202, description = "It is in removal"),
     (status = 204, description = "It is gone"),
-    (status = 404, description = "There is no such domain (where `repeated_operations` is `error`)", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 403, description = "A rule is against it", body = String),
-    (status = 408, description = "The body did not arrive in time", body = String),
-    (status = 413, description = "The body is too large", body = String),
-    (status = 500, description = "The reason is in the log"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "There is no such domain (where `repeated_operations` is `error`)", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub(super) async fn delete(
     doors: &Doors,

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{enter, enter_to_read, fields, only, sends};
+use super::openapi::Refused;
+use super::{Caller, JSON, fields};
 use crate::body;
 use crate::reply::{Failure, json};
 use crate::request::{Freshness, FreshnessState, Request};
@@ -21,6 +22,7 @@ use crate::router::Doors;
 
 /// A declaration.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Freshness)]
 pub struct Shown {
     /// The freshness domain: the name of a host type.
     domain: String,
@@ -34,6 +36,7 @@ pub struct Shown {
 
 /// All declarations.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AllFreshness)]
 pub struct All {
     /// Those that were ever made, the expired ones too.
     freshness: Vec<Shown>,
@@ -43,6 +46,7 @@ pub struct All {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub struct Ttl {
     /// Seconds; 0 is for ever.
+    #[schema(value_type = i64, minimum = 0, maximum = 4294967295_i64)]
     #[allow(dead_code, reason = "it describes the field, which is read with the others")]
     ttl: u32,
 }
@@ -50,13 +54,10 @@ pub struct Ttl {
 /// All that was ever declared.
 #[utoipa::path(get, path = "/api/freshness", tag = "freshness", responses(
     (status = 200, description = "All declarations", body = All),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let shown = |Freshness { domain, state, expire_time, seconds_left }| {
         let (seconds_left, expire_time) = (seconds_left.finite(), expire_time.finite());
@@ -72,23 +73,17 @@ pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: Heade
     request_body = Ttl,
     responses(
     (status = 204, description = "It is declared"),
-    (status = 400, description = "A name or a body that makes no sense", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 415, description = "The body is not JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
 pub async fn one(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, Failure> {
-    only(&method, Method::PUT, "PUT")?;
-    enter(&doors, &headers).await?;
-    sends(&headers, &["application/json"])?;
+    caller.only(Method::PUT, "PUT")?;
+    caller.enter(&doors).await?;
+    caller.sends(&[JSON])?;
     doors.node.service().await?;
     let Path(host_type) = path.map_err(|_| Failure::BadRequest("Invalid field: domain".to_owned()))?;
     let ttl = match fields(&body::read(body).await?)?.get("ttl") {

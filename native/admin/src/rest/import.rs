@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain_core::DomainName;
 use futures_util::stream;
@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{sends, takes};
+use super::Caller;
+use super::openapi::Refused;
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Refusal, Tag};
@@ -49,6 +50,7 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// A domain to be added: the object of a line.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewDomain)]
 pub struct Wanted {
     /// Its name; nameprep is applied.
     domain: String,
@@ -58,6 +60,7 @@ pub struct Wanted {
 
 /// What became of a line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ImportedLine)]
 pub struct Answer {
     /// The number of the line; the first is 1.
     line: u64,
@@ -93,20 +96,16 @@ enum Line {
 
 /// Adds many domains.
 #[utoipa::path(post, path = "/api/domains", tag = "domains",
-    request_body(content = String, content_type = "application/x-ndjson",
-                 description = "A `Wanted` per line; lines are answered while others are read"),
+    request_body(content = Vec<Wanted>, content_type = "application/x-ndjson",
+                 description = "One item per line; lines are answered while others are read"),
     responses(
-    (status = 200, description = "An `Answer` per line, in their order", body = String, content_type = "application/x-ndjson"),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take NDJSON"),
-    (status = 415, description = "The body is not NDJSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 200, description = "An `ImportedLine` per line, in their order", body = String, content_type = "application/x-ndjson"),
+    Refused,
 ))]
-pub async fn import(State(doors): State<Arc<Doors>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
-    doors.guard.admit(&headers)?;
-    takes(&headers, NDJSON)?;
-    sends(&headers, &[NDJSON, "application/ndjson", "application/jsonl"])?;
+pub async fn import(State(doors): State<Arc<Doors>>, caller: Caller, body: Body) -> Result<Response, Failure> {
+    caller.admit(&doors).await?;
+    caller.takes(NDJSON)?;
+    caller.sends(&[NDJSON, "application/ndjson", "application/jsonl"])?;
     doors.node.service().await?;
     let (tell, told) = mpsc::channel(UNREAD);
     tokio::spawn(add_all(doors.node.clone(), body, tell));

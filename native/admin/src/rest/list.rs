@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
+use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::{domain_name, enter};
+use super::Caller;
+use super::openapi::Refused;
 use crate::reply::{Failure, json};
 use crate::request::{Details, Listing, Status};
 use crate::router::Doors;
@@ -26,12 +28,13 @@ const MOST: u16 = 1_000;
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// The domain that the page comes behind; the `next` of the page before.
-    #[param(min_length = 1, max_length = 250)]
+    #[param(max_length = 250)]
     after: Option<String>,
     /// How many domains it holds, 1 to 1000.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
     /// Only those of this host type.
+    #[param(max_length = 250)]
     host_type: Option<String>,
     /// Only those with this status.
     status: Option<Listable>,
@@ -63,6 +66,7 @@ pub struct Page {
 
 /// A domain of a page.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ListedDomain)]
 pub struct Row {
     /// Its name.
     domain: String,
@@ -75,18 +79,14 @@ pub struct Row {
 /// A page of domains.
 #[utoipa::path(get, path = "/api/domains", tag = "domains", params(Wanted), responses(
     (status = 200, description = "A page of the rows of the database", body = Page),
-    (status = 400, description = "A parameter that makes no sense", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
 pub async fn list(
     State(doors): State<Arc<Doors>>,
-    headers: HeaderMap,
+    caller: Caller,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    enter(&doors, &headers).await?;
+    caller.enter(&doors).await?;
     doors.node.service().await?;
     let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let listing = listing(wanted)?;
@@ -107,15 +107,12 @@ fn listing(Wanted { after, limit, host_type, status, prefix }: Wanted) -> Result
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::BadRequest("'limit' is not a number from 1 to 1000".to_owned()));
     }
-    // No row holds one, and no database takes one.
-    if [&host_type, &prefix].into_iter().flatten().any(|text| text.contains('\0')) {
-        return Err(Failure::BadRequest("A NUL character is in no host type and no domain".to_owned()));
-    }
-    // A row that another program wrote may have a name that is none: the page behind it can be asked for, too.
-    if let Some(after) = &after
-        && after.contains('\0')
-    {
-        domain_name(Some(after))?;
+    // Not more than that: a row that another program wrote may have a name that is none, and the page behind it
+    // can be asked for, too.
+    for text in [&after, &host_type, &prefix].into_iter().flatten() {
+        if text.contains('\0') || text.len() > DomainName::MAX_BYTES {
+            return Err(Failure::BadRequest("A parameter is longer than 250 bytes, or has a NUL character".to_owned()));
+        }
     }
     let status = status.map(|status| match status {
         Listable::Enabled => Status::Enabled,

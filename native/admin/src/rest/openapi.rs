@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{changes, domain, enter_to_read, freshness, import, list, removals, state};
+use super::{Caller, changes, domain, freshness, import, list, removals, state};
 use crate::reply::{Failure, json};
 use crate::router::Doors;
 
@@ -28,6 +28,42 @@ use crate::router::Doors;
 )]
 struct Document;
 
+/// What every resource may answer instead.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "it describes what crate::reply::Failure answers")]
+pub enum Refused {
+    /// The request makes no sense: why.
+    #[response(status = 400, content_type = "application/json")]
+    BadRequest(String),
+    /// Not from the admin.
+    #[response(status = 401)]
+    Unauthorized,
+    /// A rule is against it: which.
+    #[response(status = 403, content_type = "application/json")]
+    Forbidden(String),
+    /// The client does not take such an answer.
+    #[response(status = 406)]
+    NotAcceptable,
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/json")]
+    TooSlow(String),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/json")]
+    TooLarge(String),
+    /// The body is of another type.
+    #[response(status = 415)]
+    UnsupportedMediaType,
+    /// Too many attempts to log in from there failed, and too many wait.
+    #[response(status = 429, content_type = "application/json")]
+    TooMany(String),
+    /// The reason is in the log.
+    #[response(status = 500)]
+    Internal,
+    /// Too much is asked at once.
+    #[response(status = 503, content_type = "application/json")]
+    Overloaded(String),
+}
+
 /// Who may ask.
 struct Admin;
 
@@ -41,14 +77,9 @@ impl Modify for Admin {
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "node", responses(
     (status = 200, description = "An OpenAPI document", body = Object),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
+    Refused,
 ))]
-pub async fn document(
-    State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn document(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     Ok(json(StatusCode::OK, &Document::openapi()))
 }

@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::{domain_name, enter_to_read};
+use super::openapi::Refused;
+use super::{Caller, domain_name};
 use crate::reply::{Failure, json};
 use crate::request::{Removal, RemovalState};
 use crate::router::Doors;
 
 /// A removal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Removal)]
 pub struct Shown {
     /// The domain.
     domain: String,
@@ -37,6 +39,7 @@ pub struct Shown {
 
 /// All removals.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Removals)]
 pub struct All {
     /// Those that run, were left, or failed.
     removals: Vec<Shown>,
@@ -53,20 +56,15 @@ impl From<Removal> for Shown {
     params(("domain" = String, Path, description = "Its name", min_length = 1)),
     responses(
     (status = 200, description = "How far it is", body = Shown),
-    (status = 400, description = "Not a domain name", body = String),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 404, description = "Nobody removes it", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    (status = 404, description = "Nobody removes it", body = String, content_type = "application/json"),
+    Refused,
 ))]
 pub async fn one(
     State(doors): State<Arc<Doors>>,
-    method: Method,
-    headers: HeaderMap,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let domain = domain_name(path.ok().as_ref().map(|Path(name)| name.as_str()))?;
     Ok(json(StatusCode::OK, &Shown::from(doors.node.removal(&domain).await?)))
@@ -75,13 +73,10 @@ pub async fn one(
 /// All removals that run, were left, or failed.
 #[utoipa::path(get, path = "/api/removals", tag = "domains", responses(
     (status = 200, description = "All removals", body = All),
-    (status = 401, description = "Not from the admin"),
-    (status = 403, description = "There are no dynamic domains", body = String),
-    (status = 406, description = "The client does not take JSON"),
-    (status = 503, description = "Too much is asked at once", body = String),
+    Refused,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     doors.node.service().await?;
     let removals = doors.node.removals().await?.into_iter().map(Shown::from).collect();
     Ok(json(StatusCode::OK, &All { removals }))

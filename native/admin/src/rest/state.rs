@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::enter_to_read;
+use super::Caller;
+use super::openapi::Refused;
 use crate::reply::{Failure, json};
 use crate::request::{Request, typed};
 use crate::router::Doors;
@@ -74,11 +75,10 @@ pub enum CheckState {
 /// What the node is, and what it is doing.
 #[utoipa::path(get, path = "/api/status", tag = "node", responses(
     (status = 200, description = "What it is doing", body = Overview),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
+    Refused,
 ))]
-pub async fn status(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn status(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     let overview: Overview = typed(doors.node.ask(Request::Overview).await?)?;
     Ok(json(StatusCode::OK, &overview))
 }
@@ -86,11 +86,10 @@ pub async fn status(State(doors): State<Arc<Doors>>, method: Method, headers: He
 /// What is wrong with the node and its database, and what to do about it.
 #[utoipa::path(get, path = "/api/doctor", tag = "node", responses(
     (status = 200, description = "What was found", body = Examination),
-    (status = 401, description = "Not from the admin"),
-    (status = 406, description = "The client does not take JSON"),
+    Refused,
 ))]
-pub async fn doctor(State(doors): State<Arc<Doors>>, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
-    enter_to_read(&doors, &method, &headers).await?;
+pub async fn doctor(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.enter_to_read(&doors).await?;
     let checks = typed(doors.node.ask(Request::Doctor).await?)?;
     Ok(json(StatusCode::OK, &Examination { checks }))
 }

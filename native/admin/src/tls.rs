@@ -1,0 +1,305 @@
+//! TLS: the door's own certificate, and those of its clients.
+//!
+//! TLS 1.2 and 1.3. Where the configuration names authorities, a client may show a certificate; one that is not
+//! theirs ends the handshake, and the names in one that is are part of the `Peer`. Lists of revoked certificates
+//! are not read.
+//!
+//! The files are read when the door opens, and one that makes no sense keeps it shut. Tools renew certificates
+//! in place, so the files are read again every few seconds. What makes no sense then (half of the files are new,
+//! say) is logged once, and the old ones are used on.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_parser::extensions::GeneralName;
+use x509_parser::parse_x509_certificate;
+
+use crate::config::Tls;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What the files said when they were read.
+#[derive(PartialEq, Eq)]
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+/// Does the handshakes.
+pub struct Terminator {
+    paths: Tls,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+/// Why the files are of no use.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// One cannot be read.
+    #[error("{file} cannot be read: {reason}")]
+    NotRead {
+        /// Which.
+        file: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// One holds nothing of what it should.
+    #[error("{file} holds no {wanted}: {reason}")]
+    Holds {
+        /// Which.
+        file: String,
+        /// What it should hold.
+        wanted: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// They do not belong together, or cannot be used.
+    #[error("{certificate} and {key} cannot be used: {reason}")]
+    Pair {
+        /// The certificate's file.
+        certificate: String,
+        /// The key's.
+        key: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+}
+
+/// The names in a client's certificate: those of its `subjectAltName` and its subject's common name.
+pub type Names = Arc<[String]>;
+
+impl Terminator {
+    /// Reads the files.
+    pub fn open(paths: &Tls) -> Result<Arc<Terminator>, Unusable> {
+        let config = Files::read(paths)?.usable(paths)?;
+        Ok(Arc::new(Terminator { paths: paths.clone(), current: RwLock::new(Arc::new(config)) }))
+    }
+
+    /// Looks at the files for as long as it is polled.
+    pub async fn follow_files(self: Arc<Terminator>) {
+        let mut last = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let this = self.clone();
+            // A file may lie on a disk that hangs.
+            let looked = tokio::task::spawn_blocking(move || {
+                this.look(&mut last);
+                last
+            });
+            match looked.await {
+                Ok(looked) => last = looked,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Takes what is new in the files, or says why not, unless that was said of `last`.
+    fn look(&self, last: &mut Option<Result<Files, Unusable>>) {
+        let found = Files::read(&self.paths);
+        if last.as_ref() == Some(&found) {
+            return;
+        }
+        match found.as_ref().map(|files| files.usable(&self.paths)) {
+            Ok(Ok(config)) => {
+                *self.current.write() = Arc::new(config);
+                if last.is_some() {
+                    tracing::info!(what = "domain_admin_certificates_read");
+                }
+            }
+            Ok(Err(error)) => tracing::error!(what = "domain_admin_certificates_unusable", %error),
+            Err(error) => tracing::error!(what = "domain_admin_certificates_unusable", %error),
+        }
+        *last = Some(found);
+    }
+
+    /// The handshake: the connection, and the client's names where it showed a certificate.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<(TlsStream<S>, Option<Names>)> {
+        let acceptor = TlsAcceptor::from(self.current.read().clone());
+        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let names = shown.map(|certificate| names(certificate));
+        Ok((stream, names))
+    }
+}
+
+impl Files {
+    fn read(paths: &Tls) -> Result<Files, Unusable> {
+        let read = |file: &String| {
+            fs::read(file).map_err(|error| Unusable::NotRead { file: file.clone(), reason: error.to_string() })
+        };
+        Ok(Files {
+            certificate: read(&paths.certificate)?,
+            key: read(&paths.key)?,
+            client_ca: paths.client_ca.as_ref().map(read).transpose()?,
+        })
+    }
+
+    fn usable(&self, paths: &Tls) -> Result<ServerConfig, Unusable> {
+        let holds = |file: &String, wanted, reason: String| Unusable::Holds { file: file.clone(), wanted, reason };
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| holds(&paths.key, "private key without a password", said(&error)))?;
+        let chain =
+            certificates(&self.certificate).map_err(|reason| holds(&paths.certificate, "certificate", reason))?;
+        let builder = match (&paths.client_ca, &self.client_ca) {
+            (Some(file), Some(bytes)) => {
+                let clients = authorities(bytes).map_err(|reason| holds(file, "authority's certificate", reason))?;
+                ServerConfig::builder().with_client_cert_verifier(clients)
+            }
+            _ => ServerConfig::builder().with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| Unusable::Pair {
+            certificate: paths.certificate.clone(),
+            key: paths.key.clone(),
+            reason: error.to_string(),
+        })?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Vec<_> =
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| said(&error))?;
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(said(&pem::Error::NoItemsFound)),
+    }
+}
+
+fn authorities(bytes: &[u8]) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(bytes)? {
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    WebPkiClientVerifier::builder(roots.into()).allow_unauthenticated().build().map_err(|error| error.to_string())
+}
+
+/// What is wrong with a file, without what it holds.
+fn said(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => "there is none in it".to_owned(),
+        pem::Error::Base64Decode(_) => "its base64 is wrong".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => "a section has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a section has no proper beginning".to_owned(),
+        _ => "it is not PEM".to_owned(),
+    }
+}
+
+/// None where a certificate, though verified, cannot be read: its bearer has no name then.
+fn names(certificate: &CertificateDer<'_>) -> Names {
+    let Ok((_, certificate)) = parse_x509_certificate(certificate) else { return Arc::default() };
+    let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).map(str::to_owned);
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    let alternative = alternative.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+        GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    });
+    alternative.chain(common).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    match *bytes {
+        [a, b, c, d] => Some(std::net::Ipv4Addr::new(a, b, c, d).to_string()),
+        _ => Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    /// A certificate with its key, in PEM.
+    fn issued(name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("this machine makes keys");
+        let alternative = [name, "192.0.2.1"].map(str::to_owned).to_vec();
+        let mut params = CertificateParams::new(alternative).expect("the names are written right");
+        params.distinguished_name.push(DnType::CommonName, "common");
+        let certificate = params.self_signed(&key).expect("nothing is missing");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn with(certificate: &str, key: &str) -> Folder {
+            let folder = Folder(tempfile::tempdir().expect("there is room for a folder"));
+            folder.put("c.pem", certificate);
+            folder.put("k.pem", key);
+            folder
+        }
+
+        fn put(&self, name: &str, contents: &str) {
+            fs::write(self.0.path().join(name), contents).expect("the folder is there");
+        }
+
+        fn paths(&self) -> Tls {
+            let path = |name: &str| self.0.path().join(name).display().to_string();
+            Tls { certificate: path("c.pem"), key: path("k.pem"), client_ca: None, allowed_names: None }
+        }
+    }
+
+    fn refused(folder: &Folder) -> String {
+        Terminator::open(&folder.paths()).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_file_that_is_of_no_use_is_named_with_what_is_wrong() {
+        let (certificate, key) = issued("door.example");
+        let (_, other_key) = issued("door.example");
+        assert!(refused(&Folder::with("", &key)).contains("c.pem holds no certificate: there is none in it"));
+        assert!(refused(&Folder::with(&certificate, "x")).contains("k.pem holds no private key"));
+        assert!(refused(&Folder::with(&certificate, &other_key)).contains("k.pem cannot be used"));
+        let cut = &certificate[..certificate.len() / 2];
+        assert!(refused(&Folder::with(cut, &key)).contains("c.pem holds no certificate: a section has no end"));
+        let folder = Folder::with(&certificate, &key);
+        let missing = Tls { client_ca: Some("/there/is/none".to_owned()), ..folder.paths() };
+        let error = Terminator::open(&missing).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with("/there/is/none cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn new_files_are_taken_and_bad_ones_are_not() {
+        let (certificate, key) = issued("door.example");
+        let folder = Folder::with(&certificate, &key);
+        let door = Terminator::open(&folder.paths()).expect("the files belong together");
+        let mut last = None;
+        door.look(&mut last);
+        let first = door.current.read().clone();
+        door.look(&mut last);
+        assert!(Arc::ptr_eq(&first, &door.current.read()), "nothing was new");
+        let (certificate, key) = issued("door.example");
+        folder.put("c.pem", &certificate);
+        door.look(&mut last);
+        assert!(Arc::ptr_eq(&first, &door.current.read()), "the key is still the old one");
+        folder.put("k.pem", &key);
+        door.look(&mut last);
+        assert!(!Arc::ptr_eq(&first, &door.current.read()));
+    }
+
+    #[test]
+    fn a_clients_names_are_all_that_its_certificate_has() {
+        let (certificate, _) = issued("client.example");
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it was just made");
+        assert_eq!(*names(&certificate), ["client.example", "192.0.2.1", "common"].map(str::to_owned));
+    }
+}
