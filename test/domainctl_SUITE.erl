@@ -20,6 +20,7 @@
          wrong_credentials_are_refused/1,
          credentials_come_from_a_file_that_nobody_else_may_read/1,
          credentials_do_not_leave_the_machine_unencrypted/1,
+         a_private_authority_is_trusted_where_it_is_named/1,
          without_a_server_the_exit_code_is_three/1,
          a_line_that_makes_no_sense_has_the_exit_code_two/1,
          localhost_is_found/1,
@@ -92,7 +93,8 @@ domains_are_listed_as_a_table_and_as_json(Config) ->
     says(Config, ["list"], "DOMAIN  HOST TYPE  STATUS\n"),
     says(Config, ["list", "--output", "json"], "[]\n"),
     add_rows(Config, "(1, 2)", "i || '.example'", "i % 2"),
-    says(Config, ["list"], "DOMAIN     HOST TYPE  STATUS\n1.example  type1      enabled\n2.example  type1      disabled\n"),
+    says(Config, ["list"], ["DOMAIN     HOST TYPE  STATUS\n", "1.example  type1      enabled\n",
+                            "2.example  type1      disabled\n"]),
     [One, Two] = ["{\"domain\":\"1.example\",\"host_type\":\"type1\",\"status\":\"enabled\"}",
                   "{\"domain\":\"2.example\",\"host_type\":\"type1\",\"status\":\"disabled\"}"],
     says(Config, ["list", "--output", "ndjson"], [One, "\n", Two, "\n"]),
@@ -193,12 +195,29 @@ credentials_do_not_leave_the_machine_unencrypted(Config) ->
     ?assertMatch({_, _}, binary:match(Err, <<"--insecure">>)),
     usage(Config, ["--password", "secret", "list"]).
 
+a_private_authority_is_trusted_where_it_is_named(Config) ->
+    Dir = ?config(priv_dir, Config),
+    Authority = md_tls:authority("an authority"),
+    Trusted = md_tls:write_authority(Dir, "authority", Authority),
+    Other = md_tls:write_authority(Dir, "other", md_tls:authority("another authority")),
+    Files = #{key := Key} = md_tls:write(Dir, "door", md_tls:issue(Authority, [{dNSName, "localhost"}])),
+    #{admin := Admin} = Environment = environment(?config(database, Config)),
+    #{port := Port} = md_http:door(md_node:start(Environment#{admin => Admin#{tls => Files}})),
+    Url = fun(Host) -> lists:concat(["https://", Host, ":", Port]) end,
+    ?assertMatch(#{exit := 0}, command(Config, ["--url", Url("localhost"), "--ca-file", Trusted, "list"])),
+    [?assertMatch(#{exit := 3, out := <<>>}, command(Config, ["--url", Url(Host) | Args]))
+     || {Host, Args} <- [{"localhost", ["list"]}, {"localhost", ["--ca-file", Other, "list"]},
+                         {"127.0.0.1", ["--ca-file", Trusted, "list"]}]],
+    [usage(Config, ["--url", Url("localhost"), "--ca-file", File, "list"]) || File <- [Key, Dir ++ "/nowhere.pem"]].
+
 without_a_server_the_exit_code_is_three(Config) ->
     [?assertMatch(#{exit := 3, out := <<>>}, command(Config, ["--url", Url | Args]))
-     || Url <- ["http://127.0.0.1:1", "https://nowhere.invalid"], Args <- [["list"], ["add", "a.example", "type1"], ["watch"]]].
+     || Url <- ["http://127.0.0.1:1", "https://nowhere.invalid"],
+        Args <- [["list"], ["add", "a.example", "type1"], ["watch"]]].
 
 a_line_that_makes_no_sense_has_the_exit_code_two(Config) ->
-    [usage(Config, Args) || Args <- [["add"], ["list", "--output", "xml"], ["--url", "x", "list"], ["add", "a", "b", "c"]]].
+    [usage(Config, Args)
+     || Args <- [["add"], ["list", "--output", "xml"], ["--url", "x", "list"], ["add", "a", "b", "c"]]].
 
 localhost_is_found(Config) ->
     #{port := Port} = ?config(door, Config),
@@ -207,8 +226,10 @@ localhost_is_found(Config) ->
 %% An ELF file that needs libraries names the program that finds them (PT_INTERP, 3).
 the_program_needs_no_library(_Config) ->
     case file:read_file(md_command:program()) of
-        {ok, <<16#7f, "ELF", 2, 1, _:26/binary, Offset:64/little, _:14/binary, Size:16/little, Count:16/little, _/binary>> = Elf} ->
-            Types = [binary:decode_unsigned(binary:part(Elf, Offset + N * Size, 4), little) || N <- lists:seq(0, Count - 1)],
+        {ok, <<16#7f, "ELF", 2, 1, _:26/binary, Offset:64/little, _:14/binary, Size:16/little, Count:16/little,
+               _/binary>> = Elf} ->
+            Type = fun(N) -> binary:decode_unsigned(binary:part(Elf, Offset + N * Size, 4), little) end,
+            Types = [Type(N) || N <- lists:seq(0, Count - 1)],
             ?assert(lists:member(1, Types)), % PT_LOAD: these are the headers
             ?assertNot(lists:member(3, Types));
         {ok, _} ->
@@ -255,8 +276,8 @@ newest_event(Config) ->
 
 add_rows(Config, Range, Name, Status) ->
     [] = md_client:query(?config(client, Config),
-                         ["INSERT INTO domain_settings (domain, host_type, status) SELECT ", Name, ", 'type1', ", Status,
-                          " FROM generate_series", Range, " AS i"]).
+                         ["INSERT INTO domain_settings (domain, host_type, status) SELECT ", Name, ", 'type1', ",
+                          Status, " FROM generate_series", Range, " AS i"]).
 
 remove_domain(_HostType, Domain) ->
     case persistent_term:get(?MODULE) of

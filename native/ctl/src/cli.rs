@@ -77,10 +77,11 @@ pub enum Verb {
 }
 
 const IMPORT_HELP: &str = "\
-CSV has the columns domain and host_type, in this order or as a first line says; NDJSON has a JSON object with these \
-keys on each line. Empty lines and lines that begin with # are skipped. A status, as an export has it, must be enabled. \
-An import that was interrupted goes on where it was when it is run again (FILE.progress). Refused lines are written, each \
-below its reason, to FILE.refused, which can be corrected and imported.";
+CSV has the columns domain and host_type, in this order or as a first line says; NDJSON has a JSON object \
+with these keys on each line. Empty lines and lines that begin with # are skipped. A status, as an export \
+has it, must be enabled. An import that was interrupted goes on where it was when it is run again \
+(FILE.progress). Refused lines are written, each below its reason, to FILE.refused, which can be corrected \
+and imported.";
 
 /// A domain.
 #[derive(Debug, Args)]

@@ -204,7 +204,8 @@ fn tls(settings: &Settings) -> Result<TlsConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots: Vec<Certificate<'static>> = match (&settings.ca_file, settings.url.channel()) {
         (Some(path), _) => {
-            let pem = std::fs::read(path).map_err(Error::of_file(path))?;
+            let unreadable = |error| Error::Usage(format!("{}: {error}", path.display()));
+            let pem = std::fs::read(path).map_err(unreadable)?;
             let items = ureq::tls::parse_pem(&pem).collect::<std::result::Result<Vec<_>, _>>();
             let items = items.map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
             let roots: Vec<_> = items

@@ -138,8 +138,8 @@ pub const CATEGORIES: &[Category] = &[Category {
         },
         Command {
             name: "domains",
-            description: "A part of the domains, sorted by name: up to `limit` of those behind `after`, which have this \
-                          host type and status and begin with `prefix`. Only for the global admin",
+            description: "A part of the domains, sorted by name: up to `limit` of those behind `after`, which have \
+                          this host type and status and begin with `prefix`. Only for the global admin",
             operation: Operation::Query,
             arguments: &[
                 optional("after", Kind::DomainName),

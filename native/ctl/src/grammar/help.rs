@@ -40,7 +40,8 @@ fn general(f: &mut Formatter<'_>, width: usize) -> fmt::Result {
     columns(f, categories, width)?;
     hint(f, "To list the commands of a category:", "domainctl category")?;
     paragraph(f, "And this command needs no category:", width)?;
-    columns(f, [("graphql", "Runs the GraphQL document that is its argument".to_owned())].into_iter(), width)?;
+    let graphql = ("graphql", "Runs the GraphQL document that is its argument".to_owned());
+    columns(f, [graphql].into_iter(), width)?;
     hint(f, "Short verbs for people, and how to say which server:", "domainctl --help")
 }
 
@@ -59,8 +60,8 @@ fn of_command(f: &mut Formatter<'_>, category: &Category, command: &Command, wid
     }
     paragraph(f, "Each argument is two words, --name and its value, in any order. Their names and types are:", width)?;
     columns(f, command.arguments.iter().map(|argument| (argument.name, argument.type_text())), width)?;
-    let notes = "An argument whose type ends with ! must be given. Put a value in quotes when the shell would change it. \
-                 Lists and objects, where a type wants one, are written in JSON.";
+    let notes = "An argument whose type ends with ! must be given. Put a value in quotes when the shell would \
+                 change it. Lists and objects, where a type wants one, are written in JSON.";
     paragraph(f, notes, width)
 }
 
