@@ -1,0 +1,286 @@
+%% `domainctl' as people use it: short verbs, settings and the program itself, on a real node and PostgreSQL.
+-module(domainctl_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([a_domain_is_added_shown_switched_and_removed/1,
+         what_the_server_refuses_is_told_in_its_words/1,
+         a_removal_is_begun_and_shown/1,
+         domains_are_listed_as_a_table_and_as_json/1,
+         a_list_is_filtered/1,
+         a_long_list_has_every_domain_once/1,
+         whoever_stops_reading_ends_a_list_quietly/1,
+         freshness_is_declared_and_shown/1,
+         nodes_stand_side_by_side/1,
+         a_doctor_fails_where_a_check_fails/1,
+         changes_are_shown_as_they_come/1,
+         a_watch_survives_the_servers_end/1,
+         wrong_credentials_are_refused/1,
+         credentials_come_from_a_file_that_nobody_else_may_read/1,
+         credentials_do_not_leave_the_machine_unencrypted/1,
+         a_private_authority_is_trusted_where_it_is_named/1,
+         without_a_server_the_exit_code_is_three/1,
+         a_line_that_makes_no_sense_has_the_exit_code_two/1,
+         localhost_is_found/1,
+         the_program_needs_no_library/1,
+         completion_and_manual_are_generated/1]).
+%% A handler of removals.
+-export([remove_domain/2]).
+
+suite() ->
+    [{timetrap, {minutes, 2}}].
+
+all() ->
+    [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
+
+init_per_testcase(_Case, Config) ->
+    md_database:or_fail(fun() ->
+        Database = md_database:with_tables(md_database:create()),
+        Node = md_node:start(environment(Database)),
+        ok = md_node:wait_until_following(Node),
+        Client = md_client:open(Database),
+        Door = md_http:door(Node),
+        [{database, Database}, {node, Node}, {client, Client}, {door, Door}, {admin, md_command:admin(Door)} | Config]
+    end).
+
+end_per_testcase(_Case, Config) ->
+    md_database:drop(?config(database, Config)).
+
+environment(Database) ->
+    #{hosts => [{<<"static.example">>, <<"static type">>}],
+      host_types => [<<"type1">>, <<"type2">>],
+      service_domain_db => #{database => Database, poll_interval => 200},
+      admin => #{port => 0, username => "admin", password => "secret"}}.
+
+a_domain_is_added_shown_switched_and_removed(Config) ->
+    says(Config, ["add", "a.example", "type1"], "added a.example\n"),
+    says(Config, ["add", "a.example", "type1"], "added a.example\n"),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(?config(node, Config), <<"a.example">>)),
+    says(Config, ["show", "a.example"], "domain     a.example\nhost type  type1\nstatus     enabled\n"),
+    says(Config, ["disable", "a.example"], "disabled a.example\n"),
+    Json = "{\"domain\":\"a.example\",\"host_type\":\"type1\",\"status\":\"disabled\"}\n",
+    says(Config, ["show", "a.example", "--output", "ndjson"], Json),
+    says(Config, ["enable", "a.example"], "enabled a.example\n"),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(?config(node, Config), <<"a.example">>)),
+    says(Config, ["remove", "a.example", "type1"], "removed a.example\n"),
+    refused(Config, ["show", "a.example"], "Given domain does not exist").
+
+what_the_server_refuses_is_told_in_its_words(Config) ->
+    refused(Config, ["add", "static.example", "type1"], "Domain is static"),
+    refused(Config, ["add", "a.example", "type3"], "Unknown host type"),
+    refused(Config, ["add", "", "type1"], "does not offer this"),
+    refused(Config, ["enable", "a.example"], "Given domain does not exist"),
+    says(Config, ["add", "a/ü.example", "type1"], "added a/ü.example\n"),
+    refused(Config, ["add", "a/ü.example", "type2"], "Domain already exists"),
+    refused(Config, ["remove", "a/ü.example", "type2"], "Wrong host type was provided").
+
+a_removal_is_begun_and_shown(Config) ->
+    Node = ?config(node, Config),
+    ok = md_node:call(Node, persistent_term, put, [?MODULE, wait]),
+    ok = md_node:call(Node, mongoose_domain_removal, register_handler, [<<"type1">>, ?MODULE, 50]),
+    says(Config, ["add", "a.example", "type1"], "added a.example\n"),
+    says(Config, ["remove", "--no-wait", "a.example", "type1"], "removing a.example\n"),
+    md_wait:until(fun() ->
+        #{exit := 0, out := Out} = command(Config, ["show", "a.example"]),
+        binary:match(Out, <<"removal    running, 0 of 1 handlers done">>) =/= nomatch
+    end),
+    ok = md_node:call(Node, persistent_term, put, [?MODULE, pass]),
+    md_wait:until(fun() -> maps:get(exit, command(Config, ["show", "a.example"])) end, 1).
+
+domains_are_listed_as_a_table_and_as_json(Config) ->
+    says(Config, ["list"], "DOMAIN  HOST TYPE  STATUS\n"),
+    says(Config, ["list", "--output", "json"], "[]\n"),
+    add_rows(Config, "(1, 2)", "i || '.example'", "i % 2"),
+    says(Config, ["list"], ["DOMAIN     HOST TYPE  STATUS\n", "1.example  type1      enabled\n",
+                            "2.example  type1      disabled\n"]),
+    [One, Two] = ["{\"domain\":\"1.example\",\"host_type\":\"type1\",\"status\":\"enabled\"}",
+                  "{\"domain\":\"2.example\",\"host_type\":\"type1\",\"status\":\"disabled\"}"],
+    says(Config, ["list", "--output", "ndjson"], [One, "\n", Two, "\n"]),
+    says(Config, ["list", "--output", "json"], ["[\n  ", One, ",\n  ", Two, "\n]\n"]).
+
+a_list_is_filtered(Config) ->
+    add_rows(Config, "(1, 4)", "i || '.example'", "i % 2"),
+    says(Config, ["add", "x&y.example", "type2"], "added x&y.example\n"),
+    ?assertEqual([<<"1.example">>, <<"3.example">>, <<"x&y.example">>], names(Config, ["--status", "enabled"])),
+    ?assertEqual([<<"x&y.example">>], names(Config, ["--host-type", "type2"])),
+    ?assertEqual([<<"x&y.example">>], names(Config, ["--prefix", "x&"])),
+    ?assertEqual([], names(Config, ["--prefix", "x", "--status", "disabled"])).
+
+a_long_list_has_every_domain_once(Config) ->
+    add_rows(Config, "(1, 2500)", "i || '.example'", "1"),
+    Names = names(Config, []),
+    ?assertEqual(2500, length(Names)),
+    ?assertEqual(2500, length(lists:usort(Names))).
+
+whoever_stops_reading_ends_a_list_quietly(Config) ->
+    add_rows(Config, "(1, 20000)", "'a-rather-long-name-' || i || '.example'", "1"),
+    Shell = "{ \"$0\" list; echo \"exit $?\" >&2; } | head -n 1",
+    #{exit := 0, out := Out, err := Err} = md_command:run_shell(Shell, ?config(admin, Config)),
+    ?assertMatch(<<"DOMAIN ", _/binary>>, Out),
+    ?assertEqual(<<"exit 0\n">>, Err).
+
+freshness_is_declared_and_shown(Config) ->
+    says(Config, ["fresh", "type1", "forever"], "declared type1 complete for ever\n"),
+    says(Config, ["fresh", "type2", "1h"], "declared type2 complete for 3600 s\n"),
+    ?assertMatch({ok, [_, _]}, md_node:call(?config(node, Config), mongoose_domain_freshness, list, [])),
+    #{exit := 0, out := Out} = command(Config, ["fresh"]),
+    ?assertMatch([[<<"HOST">> | _], [<<"type1">>, <<"fresh">>, <<"for">>, <<"ever">>], [<<"type2">>, <<"fresh">>, _]],
+                 lines(Out)),
+    usage(Config, ["fresh", "type1", "1w"]),
+    usage(Config, ["fresh", "type1"]).
+
+nodes_stand_side_by_side(Config) ->
+    Url = proplists:get_value("DOMAINCTL_URL", ?config(admin, Config)),
+    Other = md_node:start(environment(?config(database, Config))),
+    ok = md_node:wait_until_following(Other),
+    OtherUrl = proplists:get_value("DOMAINCTL_URL", md_command:admin(md_http:door(Other))),
+    [md_wait:until(fun() ->
+         #{exit := Exit, out := Out} = command(Config, ["status", "--node", Url, "--node", Second]),
+         lists:member([<<"follower.state">>, <<"following">>, There], lines(Out))
+     end) || {Second, There, Exit} <- [{OtherUrl, <<"following">>, 0}, {"http://127.0.0.1:1", <<"-">>, 3}]],
+    #{exit := 0, out := Json} = command(Config, ["status", "--output", "json"]),
+    ?assertMatch({_, _}, binary:match(Json, <<"\"state\": \"following\"">>)).
+
+a_doctor_fails_where_a_check_fails(Config) ->
+    #{exit := 0, out := Well} = command(Config, ["doctor"]),
+    ?assertEqual(nomatch, binary:match(Well, <<"FAILED">>)),
+    [] = md_client:query(?config(client, Config), "ALTER TABLE domain_settings RENAME TO elsewhere"),
+    #{exit := 1, out := Ill} = command(Config, ["doctor"]),
+    ?assertMatch({_, _}, binary:match(Ill, <<"FAILED   database">>)).
+
+changes_are_shown_as_they_come(Config) ->
+    Before = list_to_integer(binary_to_list(newest_event(Config))),
+    Watch = md_command:start(["watch", "--after", integer_to_list(Before)], ?config(admin, Config)),
+    says(Config, ["add", "a.example", "type1"], "added a.example\n"),
+    shown(Watch, <<"  a.example  type1  enabled\n">>),
+    says(Config, ["remove", "a.example", "type1"], "removed a.example\n"),
+    shown(Watch, <<"  a.example  gone\n">>),
+    ?assertNotEqual(0, md_command:stop(Watch)).
+
+a_watch_survives_the_servers_end(Config) ->
+    Watch = md_command:start(["watch", "--after", newest_event(Config), "--output", "ndjson"], ?config(admin, Config)),
+    says(Config, ["add", "a.example", "type1"], "added a.example\n"),
+    shown(Watch, <<"\"domain\":\"a.example\"">>),
+    Node = ?config(node, Config),
+    #{port := Port} = ?config(door, Config),
+    Admin = maps:get(admin, environment(?config(database, Config))),
+    ok = md_node:stop_application(Node),
+    ok = md_node:start_application(Node, (environment(?config(database, Config)))#{admin => Admin#{port => Port}}),
+    md_wait:until(fun() -> maps:get(exit, command(Config, ["add", "b.example", "type1"])) end, 0),
+    shown(Watch, <<"\"domain\":\"b.example\"">>),
+    _ = md_command:stop(Watch),
+    ?assertEqual(1, length(binary:matches(md_command:output(Watch), <<"a.example">>))).
+
+wrong_credentials_are_refused(Config) ->
+    Wrong = lists:keystore("DOMAINCTL_PASSWORD", 1, ?config(admin, Config), {"DOMAINCTL_PASSWORD", "geheim"}),
+    #{exit := 1, out := <<>>, err := Err} = md_command:run(["list"], Wrong),
+    ?assertEqual(nomatch, binary:match(Err, <<"geheim">>)),
+    #{exit := 2} = md_command:run(["list"], lists:keydelete("DOMAINCTL_PASSWORD", 1, ?config(admin, Config))).
+
+credentials_come_from_a_file_that_nobody_else_may_read(Config) ->
+    File = filename:join(?config(priv_dir, Config), "config.toml"),
+    Url = proplists:get_value("DOMAINCTL_URL", ?config(admin, Config)),
+    ok = file:write_file(File, ["url = \"", Url, "\"\nusername = \"admin\"\npassword = \"secret\"\n"]),
+    ok = file:change_mode(File, 8#640),
+    #{exit := 2, out := <<>>, err := Err} = md_command:run(["--config", File, "list"], []),
+    ?assertMatch({_, _}, binary:match(Err, <<"chmod 600">>)),
+    ok = file:change_mode(File, 8#600),
+    ?assertMatch(#{exit := 0}, md_command:run(["--config", File, "list"], [])),
+    ?assertMatch(#{exit := 0}, md_command:run(["list", "--config", File], [])).
+
+credentials_do_not_leave_the_machine_unencrypted(Config) ->
+    #{exit := 2, err := Err} = command(Config, ["--url", "http://192.0.2.1:8088", "list"]),
+    ?assertMatch({_, _}, binary:match(Err, <<"--insecure">>)),
+    usage(Config, ["--password", "secret", "list"]).
+
+a_private_authority_is_trusted_where_it_is_named(Config) ->
+    Dir = ?config(priv_dir, Config),
+    Authority = md_tls:authority("an authority"),
+    Trusted = md_tls:write_authority(Dir, "authority", Authority),
+    Other = md_tls:write_authority(Dir, "other", md_tls:authority("another authority")),
+    Files = #{key := Key} = md_tls:write(Dir, "door", md_tls:issue(Authority, [{dNSName, "localhost"}])),
+    #{admin := Admin} = Environment = environment(?config(database, Config)),
+    #{port := Port} = md_http:door(md_node:start(Environment#{admin => Admin#{tls => Files}})),
+    Url = fun(Host) -> lists:concat(["https://", Host, ":", Port]) end,
+    ?assertMatch(#{exit := 0}, command(Config, ["--url", Url("localhost"), "--ca-file", Trusted, "list"])),
+    [?assertMatch(#{exit := 3, out := <<>>}, command(Config, ["--url", Url(Host) | Args]))
+     || {Host, Args} <- [{"localhost", ["list"]}, {"localhost", ["--ca-file", Other, "list"]},
+                         {"127.0.0.1", ["--ca-file", Trusted, "list"]}]],
+    [usage(Config, ["--url", Url("localhost"), "--ca-file", File, "list"]) || File <- [Key, Dir ++ "/nowhere.pem"]].
+
+without_a_server_the_exit_code_is_three(Config) ->
+    [?assertMatch(#{exit := 3, out := <<>>}, command(Config, ["--url", Url | Args]))
+     || Url <- ["http://127.0.0.1:1", "https://nowhere.invalid"],
+        Args <- [["list"], ["add", "a.example", "type1"], ["watch"]]].
+
+a_line_that_makes_no_sense_has_the_exit_code_two(Config) ->
+    [usage(Config, Args)
+     || Args <- [["add"], ["list", "--output", "xml"], ["--url", "x", "list"], ["add", "a", "b", "c"]]].
+
+localhost_is_found(Config) ->
+    #{port := Port} = ?config(door, Config),
+    ?assertMatch(#{exit := 0}, command(Config, ["--url", lists:concat(["http://localhost:", Port]), "list"])).
+
+%% An ELF file that needs libraries names the program that finds them (PT_INTERP, 3).
+the_program_needs_no_library(_Config) ->
+    case file:read_file(md_command:program()) of
+        {ok, <<16#7f, "ELF", 2, 1, _:26/binary, Offset:64/little, _:14/binary, Size:16/little, Count:16/little,
+               _/binary>> = Elf} ->
+            Type = fun(N) -> binary:decode_unsigned(binary:part(Elf, Offset + N * Size, 4), little) end,
+            Types = [Type(N) || N <- lists:seq(0, Count - 1)],
+            ?assert(lists:member(1, Types)), % PT_LOAD: these are the headers
+            ?assertNot(lists:member(3, Types));
+        {ok, _} ->
+            {skip, "this system's programs are not 64-bit ELF"}
+    end.
+
+completion_and_manual_are_generated(_Config) ->
+    [begin
+         #{exit := 0, out := Script} = md_command:run(["completion", Shell], []),
+         ?assertMatch({_, _}, binary:match(Script, <<"requestRemoveDomain">>))
+     end || Shell <- ["bash", "zsh", "fish"]],
+    [begin
+         #{exit := 0, out := Page} = md_command:run(["man" | Verb], []),
+         ?assertMatch({_, _}, binary:match(Page, <<".TH ">>))
+     end || Verb <- [[], ["import"]]],
+    ?assertMatch(#{exit := 2}, md_command:run(["man", "nothing"], [])).
+
+command(Config, Args) ->
+    md_command:run(Args, ?config(admin, Config)).
+
+says(Config, Args, Out) ->
+    ?assertEqual(#{exit => 0, out => unicode:characters_to_binary(Out), err => <<>>}, command(Config, Args)).
+
+refused(Config, Args, Words) ->
+    #{exit := 1, out := <<>>, err := Err} = command(Config, Args),
+    ?assertMatch({_, _}, binary:match(Err, unicode:characters_to_binary(Words))).
+
+usage(Config, Args) ->
+    ?assertMatch(#{exit := 2, out := <<>>}, command(Config, Args)).
+
+names(Config, Filter) ->
+    #{exit := 0, out := Out} = command(Config, ["list" | Filter]),
+    [Name || [Name | _] <- tl(lines(Out))].
+
+lines(Text) ->
+    [binary:split(Line, <<" ">>, [global, trim_all]) || Line <- binary:split(Text, <<"\n">>, [global, trim_all])].
+
+shown(Watch, Text) ->
+    md_wait:until(fun() -> binary:match(md_command:output(Watch), Text) =/= nomatch end).
+
+newest_event(Config) ->
+    [[Id]] = md_client:query(?config(client, Config), "SELECT coalesce(max(id), 0) FROM domain_events"),
+    Id.
+
+add_rows(Config, Range, Name, Status) ->
+    [] = md_client:query(?config(client, Config),
+                         ["INSERT INTO domain_settings (domain, host_type, status) SELECT ", Name, ", 'type1', ",
+                          Status, " FROM generate_series", Range, " AS i"]).
+
+remove_domain(_HostType, Domain) ->
+    case persistent_term:get(?MODULE) of
+        pass -> ok;
+        wait -> timer:sleep(20), remove_domain(a_type, Domain)
+    end.

@@ -1,0 +1,191 @@
+%% `domainctl import' and `export': many domains, refused lines, interruptions, on a real node and PostgreSQL.
+-module(domainctl_import_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all_domains_of_a_file_are_imported/1,
+         refused_lines_can_be_corrected_and_imported/1,
+         ndjson_and_standard_input_are_read_too/1,
+         a_dry_run_sends_nothing/1,
+         a_killed_import_goes_on_and_every_domain_is_there_once/1,
+         a_file_that_changed_is_imported_anew/1,
+         an_import_outlives_the_servers_end/1,
+         an_import_without_a_server_gives_up_and_keeps_its_progress/1,
+         wrong_credentials_import_nothing/1,
+         what_was_exported_is_imported_again/1]).
+
+suite() ->
+    [{timetrap, {minutes, 3}}].
+
+all() ->
+    [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
+
+init_per_testcase(Case, Config) ->
+    md_database:or_fail(fun() ->
+        Database = md_database:with_tables(md_database:create()),
+        Node = md_node:start(environment(Database, 0)),
+        ok = md_node:wait_until_following(Node),
+        Client = md_client:open(Database),
+        Door = md_http:door(Node),
+        Directory = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
+        ok = file:make_dir(Directory),
+        [{database, Database}, {node, Node}, {client, Client}, {door, Door}, {admin, md_command:admin(Door)},
+         {file, filename:join(Directory, "domains.csv")} | Config]
+    end).
+
+end_per_testcase(_Case, Config) ->
+    md_database:drop(?config(database, Config)).
+
+environment(Database, Port) ->
+    #{hosts => [{<<"static.example">>, <<"static type">>}],
+      host_types => [<<"type1">>, <<"type2">>],
+      service_domain_db => #{database => Database, poll_interval => 200},
+      admin => #{port => Port, username => "admin", password => "secret"}}.
+
+all_domains_of_a_file_are_imported(Config) ->
+    write(Config, ["domain,host_type\n", rows(1, 5000)]),
+    imported(Config, 0, "accepted 5000, refused 0; 5001 lines in "),
+    ?assertEqual({5000, 5000}, counted(Config)),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(?config(node, Config), <<"d5000.example">>)),
+    ?assertEqual(["domains.csv"], files(Config)).
+
+refused_lines_can_be_corrected_and_imported(Config) ->
+    write(Config, ["host_type,domain\ntype1,a.example\ntype9,b.example\n\ntype1,static.example\njust one\n",
+                   "type2,c.example\n"]),
+    imported(Config, 1, "accepted 2, refused 3; 7 lines in "),
+    Refused = ?config(file, Config) ++ ".refused",
+    {ok, Text} = file:read_file(Refused),
+    Wanted = <<"host_type,domain\n# line 3: Unknown host type\ntype9,b.example\n# line 5: Domain is static\n"
+               "type1,static.example\n# line 6: the line has no domain and host type, separated by a comma\n"
+               "just one\n">>,
+    ?assertEqual(Wanted, Text),
+    Corrected = binary:replace(Text, [<<"type9">>], <<"type2">>),
+    ok = file:write_file(Refused, Corrected),
+    #{exit := 1, out := Out} = command(Config, ["import", Refused, "--format", "csv"]),
+    ?assertMatch(<<"accepted 1, refused 2; ", _/binary>>, Out),
+    ?assertEqual({3, 3}, counted(Config)).
+
+ndjson_and_standard_input_are_read_too(Config) ->
+    Object = fun(N, Type) -> io_lib:format("{\"host_type\": \"~s\", \"domain\": \"n~b.example\"}\n", [Type, N]) end,
+    Lines = [Object(1, "type1"), Object(2, "type9"), "{\n", Object(3, "type2")],
+    #{exit := 1, out := Out, err := Err} =
+        md_command:run(["import", "-", "--format", "ndjson"], ?config(admin, Config), Lines),
+    ?assertMatch(<<"accepted 2, refused 2; 4 lines", _/binary>>, Out),
+    ?assertMatch({_, _}, binary:match(Err, <<"# line 2: Unknown host type\n">>)),
+    ?assertEqual({2, 2}, counted(Config)),
+    File = filename:rootname(?config(file, Config)) ++ ".ndjson",
+    ok = file:write_file(File, [Object(N, "type1") || N <- lists:seq(10, 20)]),
+    #{exit := 0} = command(Config, ["import", File]),
+    ?assertEqual({13, 13}, counted(Config)).
+
+a_dry_run_sends_nothing(Config) ->
+    write(Config, [rows(1, 50), "a.example,\n"]),
+    Nobody = ["--url", "http://127.0.0.1:1"],
+    #{exit := 1, out := Out, err := Err} = command(Config, ["import", ?config(file, Config), "--dry-run" | Nobody]),
+    ?assertEqual(<<"50 domains to import, 1 lines make no sense; nothing was sent\n">>, Out),
+    ?assertEqual(<<"line 51: the host type is empty\n">>, Err),
+    ?assertEqual(["domains.csv"], files(Config)),
+    write(Config, rows(1, 50)),
+    ?assertMatch(#{exit := 0}, command(Config, ["import", ?config(file, Config), "--dry-run"])),
+    ?assertEqual({0, 0}, counted(Config)).
+
+a_killed_import_goes_on_and_every_domain_is_there_once(Config) ->
+    write(Config, [rows(1, 2500), "static.example,type1\n", rows(2501, 5000)]),
+    killed_in_the_middle(Config),
+    {Some, Some} = counted(Config),
+    ?assert(Some >= 1000 andalso Some < 5000, Some),
+    #{exit := 1, out := Out} = command(Config, ["import", ?config(file, Config)]),
+    ?assertMatch({_, _}, binary:match(Out, <<"accepted 5000, refused 1 (the first ">>)),
+    ?assertEqual({5000, 5000}, counted(Config)),
+    ?assertEqual(["domains.csv", "domains.csv.refused"], files(Config)),
+    ?assertEqual({ok, <<"# line 2501: Domain is static\nstatic.example,type1\n">>},
+                 file:read_file(?config(file, Config) ++ ".refused")).
+
+a_file_that_changed_is_imported_anew(Config) ->
+    write(Config, rows(1, 3000)),
+    killed_in_the_middle(Config),
+    write(Config, rows(100001, 100010)),
+    imported(Config, 0, "accepted 10, refused 0; 10 lines in ").
+
+an_import_outlives_the_servers_end(Config) ->
+    write(Config, rows(1, 5000)),
+    Node = ?config(node, Config),
+    #{port := Port} = ?config(door, Config),
+    Self = self(),
+    Admin = ?config(admin, Config),
+    held_in_the_middle(Config, fun() ->
+        _ = spawn_link(fun() -> Self ! {imported, md_command:run(["import", ?config(file, Config)], Admin)} end),
+        md_wait:until(fun() -> filelib:is_regular(?config(file, Config) ++ ".progress") end),
+        ok = md_node:stop_application(Node)
+    end),
+    ok = md_node:start_application(Node, environment(?config(database, Config), Port)),
+    receive
+        {imported, Result} -> ?assertMatch(#{exit := 0, out := <<"accepted 5000, refused 0; ", _/binary>>}, Result)
+    end,
+    ?assertEqual({5000, 5000}, counted(Config)).
+
+an_import_without_a_server_gives_up_and_keeps_its_progress(Config) ->
+    write(Config, rows(1, 10)),
+    #{exit := 3, out := <<"accepted 0, refused 0; ", _/binary>>} =
+        command(Config, ["import", ?config(file, Config), "--patience", "0", "--url", "http://127.0.0.1:1"]),
+    imported(Config, 0, "accepted 10, refused 0; ").
+
+wrong_credentials_import_nothing(Config) ->
+    write(Config, rows(1, 10)),
+    Wrong = lists:keystore("DOMAINCTL_PASSWORD", 1, ?config(admin, Config), {"DOMAINCTL_PASSWORD", "wrong"}),
+    ?assertMatch(#{exit := 1}, md_command:run(["import", ?config(file, Config)], Wrong)),
+    ?assertEqual({0, 0}, counted(Config)).
+
+what_was_exported_is_imported_again(Config) ->
+    write(Config, ["\"a,b.example\",type1\n", rows(1, 1500)]),
+    imported(Config, 0, "accepted 1501, refused 0; "),
+    [begin
+         File = filename:join(filename:dirname(?config(file, Config)), Name),
+         #{exit := 0, out := Out} = command(Config, ["export", File]),
+         ?assertMatch(<<"exported 1501 domains to ", _/binary>>, Out),
+         [] = md_client:query(?config(client, Config), "DELETE FROM domain_settings"),
+         Imported = command(Config, ["import", File]),
+         ?assertMatch(#{exit := 0, out := <<"accepted 1501, refused 0; ", _/binary>>}, Imported),
+         ?assertEqual({1501, 1501}, counted(Config))
+     end || Name <- ["all.csv", "all.ndjson"]],
+    #{exit := 0, out := Some} = command(Config, ["export", "--prefix", "d150", "--format", "csv"]),
+    ?assertEqual(<<"domain,host_type,status\nd150.example,type1,enabled\nd1500.example,type1,enabled\n">>, Some).
+
+killed_in_the_middle(Config) ->
+    held_in_the_middle(Config, fun() ->
+        Import = md_command:start(["import", ?config(file, Config)], ?config(admin, Config)),
+        md_wait:until(fun() -> filelib:is_regular(?config(file, Config) ++ ".progress") end),
+        ?assertEqual(killed, md_command:kill(Import))
+    end).
+
+%% While Fun runs, an import comes to this row and no further: somebody else is about to add it.
+held_in_the_middle(Config, Fun) ->
+    Client = ?config(client, Config),
+    [] = md_client:query(Client, "BEGIN"),
+    [] = md_client:query(Client, "INSERT INTO domain_settings (domain, host_type) VALUES ('d2500.example', 'type1')"),
+    try Fun() after [] = md_client:query(Client, "ROLLBACK") end.
+
+command(Config, Args) ->
+    md_command:run(Args, ?config(admin, Config)).
+
+imported(Config, Exit, Begins) ->
+    #{exit := Exit, out := Out} = command(Config, ["import", ?config(file, Config)]),
+    ?assertEqual(list_to_binary(Begins), binary:part(Out, 0, min(length(Begins), byte_size(Out)))).
+
+write(Config, Text) ->
+    ok = file:write_file(?config(file, Config), Text).
+
+rows(First, Last) ->
+    [["d", integer_to_list(N), ".example,type1\n"] || N <- lists:seq(First, Last)].
+
+files(Config) ->
+    {ok, Names} = file:list_dir(filename:dirname(?config(file, Config))),
+    lists:sort(Names).
+
+%% Rows, and how many domains they name.
+counted(Config) ->
+    [[Rows, Names]] = md_client:query(?config(client, Config),
+                                      "SELECT count(*), count(DISTINCT domain) FROM domain_settings"),
+    {binary_to_integer(Rows), binary_to_integer(Names)}.
