@@ -19,6 +19,7 @@
 mod auth;
 mod body;
 mod config;
+mod graphql;
 mod log;
 mod node;
 mod reply;

@@ -7,6 +7,7 @@ use axum::routing::any;
 
 use crate::auth::Guard;
 use crate::config::Config;
+use crate::graphql;
 use crate::node::Node;
 use crate::rest;
 
@@ -21,5 +22,8 @@ pub struct Doors {
 /// All doors.
 pub fn router(config: Config, node: Node) -> Router {
     let guard = Guard::new(config.credentials);
-    Router::new().route("/api/domains/{domain}", any(rest::domain)).with_state(Arc::new(Doors { node, guard }))
+    Router::new()
+        .route("/api/domains/{domain}", any(rest::domain))
+        .route("/api/graphql", any(graphql::endpoint))
+        .with_state(Arc::new(Doors { node, guard }))
 }
