@@ -22,6 +22,7 @@ mod browsers;
 mod config;
 mod exposition;
 mod freshness;
+mod graphql;
 mod latency;
 mod log;
 mod metrics;

@@ -10,6 +10,7 @@ use crate::auth::Guard;
 use crate::browsers::{self, Origins};
 use crate::config::Config;
 use crate::freshness;
+use crate::graphql;
 use crate::latency::{self, Latency};
 use crate::metrics;
 use crate::node::Node;
@@ -32,6 +33,7 @@ pub fn router(config: Config, node: Node) -> Router {
     let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
     Router::new()
         .merge(rest::routes())
+        .route("/api/graphql", any(graphql::endpoint))
         .route("/v1/domains/upsert", any(freshness::upsert))
         .route("/v1/domains/list", any(freshness::list))
         .route("/metrics", get(metrics::metrics))

@@ -1,0 +1,122 @@
+//! What a request asks, before anybody looks at its document: query, variables and the operation's name, from a
+//! body of JSON or from a query string.
+//!
+//! Variables are an object, or a text of JSON that is one. Those that are null count as not given.
+
+use async_graphql::Variables;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::fault::{Code, Fault};
+
+/// The parts of a request.
+#[derive(Debug, PartialEq)]
+pub struct Query {
+    /// The document.
+    pub text: String,
+    /// What it is given.
+    pub variables: Variables,
+    /// Which of its operations is to be done.
+    pub operation: Option<String>,
+}
+
+impl Query {
+    /// From the body of a POST.
+    pub fn from_body(body: &[u8]) -> Result<Query, Fault> {
+        let invalid = || Fault::new(Code::InvalidJsonBody, "The request JSON body is invalid");
+        let mut fields: Map<String, Value> = serde_json::from_slice(body).map_err(|_| invalid())?;
+        let operation = match fields.remove("operationName") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err(invalid()),
+        };
+        let text = match fields.remove("query") {
+            Some(Value::String(text)) => text,
+            _ => return Err(no_query()),
+        };
+        Ok(Query { text, variables: variables(fields.remove("variables"))?, operation })
+    }
+
+    /// From the query string of a GET, without its question mark.
+    pub fn from_query_string(query: &str) -> Result<Query, Fault> {
+        let invalid = || Fault::new(Code::InvalidQueryParameters, "The query string is invalid");
+        let (mut text, mut given, mut operation) = (None, None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value).ok_or_else(invalid)?;
+            match decoded(key).ok_or_else(invalid)?.as_str() {
+                "query" => text = Some(value),
+                "variables" => given = Some(Value::String(value)),
+                "operationName" if !value.is_empty() => operation = Some(value),
+                _ => {}
+            }
+        }
+        Ok(Query { text: text.ok_or_else(no_query)?, variables: variables(given)?, operation })
+    }
+}
+
+fn no_query() -> Fault {
+    Fault::new(Code::NoQuerySupplied, "The query was not supplied in the request body")
+}
+
+fn variables(given: Option<Value>) -> Result<Variables, Fault> {
+    let invalid = || Fault::new(Code::VariablesInvalidJson, "The variables' JSON is invalid");
+    let given = match given {
+        Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| invalid())?,
+        given => given.unwrap_or_default(),
+    };
+    match given {
+        Value::Null => Ok(Variables::default()),
+        Value::Object(mut all) => {
+            all.retain(|_, value| !value.is_null());
+            Ok(Variables::from_json(Value::Object(all)))
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// A part of a query string: nothing for a percent sign without two digits, and for what is no UTF-8.
+fn decoded(part: &str) -> Option<String> {
+    let is_hex = |code: &[u8]| code.len() == 2 && code.iter().all(u8::is_ascii_hexdigit);
+    let codes_are_whole = part.split('%').skip(1).all(|code| code.as_bytes().get(..2).is_some_and(is_hex));
+    let spaced = part.replace('+', " ");
+    let text = percent_decode_str(&spaced).decode_utf8().ok()?;
+    codes_are_whole.then(|| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn given(variables: Value) -> Result<Value, Code> {
+        let query = Query::from_body(json!({"query": "{a}", "variables": variables}).to_string().as_bytes());
+        let query = query.map_err(|fault| fault.code())?;
+        Ok(serde_json::to_value(query.variables).unwrap_or_default())
+    }
+
+    #[test]
+    fn variables_are_an_object_or_its_text_and_null_is_nothing() {
+        let expected = Ok(json!({"a": 1, "c": {"d": null}}));
+        assert_eq!(given(json!({"a": 1, "b": null, "c": {"d": null}})), expected);
+        assert_eq!(given(json!("{\"a\": 1, \"b\": null, \"c\": {\"d\": null}}")), expected);
+        assert_eq!(given(json!(null)), Ok(json!({})));
+        assert_eq!(given(json!("null")), Ok(json!({})));
+        for wrong in [json!("{"), json!(""), json!("[]"), json!([]), json!(1), json!(true)] {
+            assert_eq!(given(wrong), Err(Code::VariablesInvalidJson));
+        }
+    }
+
+    #[test]
+    fn a_query_string_is_decoded_strictly() {
+        let query = Query::from_query_string("x&query=%7Ba+b%7D&operationName=&variables=%7B%22a%22%3A1%7D");
+        let variables = Variables::from_json(json!({"a": 1}));
+        assert_eq!(query, Ok(Query { text: "{a b}".to_owned(), variables, operation: None }));
+        for wrong in ["query=%", "query=%7", "query=%zz", "query=%f3", "%f3=1&query=a"] {
+            let fault = Query::from_query_string(wrong).map_err(|fault| fault.code());
+            assert_eq!(fault, Err(Code::InvalidQueryParameters), "{wrong}");
+        }
+        assert_eq!(Query::from_query_string("a=b").map_err(|fault| fault.code()), Err(Code::NoQuerySupplied));
+    }
+}

@@ -1,0 +1,352 @@
+//! What a client wrote: the operation that it chose, and the fields that it calls, fragments resolved.
+//!
+//! A document is bounded before the GraphQL library looks at it, because both its parser and its rules recurse:
+//! brackets in brackets would exhaust the stack, which ends the program, and fragments that spread each other
+//! twice would take for ever. What is counted: brackets around a place, parts of the text, and fields when all
+//! fragments are spread.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{
+    Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection,
+    SelectionSet,
+};
+use async_graphql::parser::{Error, parse_query};
+use async_graphql::{Name, Pos, Positioned, Value as Constant, Variables};
+use async_graphql_value::Value;
+
+use super::fault::{Code, Fault};
+
+/// Brackets around a place in the text.
+const BRACKETS: usize = 64;
+
+/// Selections around a field, when all fragments are spread. What editors ask to know the schema needs half of it.
+const DEPTH: usize = 32;
+
+/// Selections, arguments, directives and variables in a text; also, fields when all fragments are spread.
+const PARTS: usize = 10_000;
+
+/// Fragments in a document.
+const FRAGMENTS: usize = 100;
+
+/// A document with a chosen operation.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// As the library parsed it.
+    pub parsed: ExecutableDocument,
+    /// What the client called the operation in its request.
+    asked: Option<String>,
+}
+
+/// A field that an operation calls.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The names of the fields around it, and its own.
+    pub names: Vec<&'a str>,
+    /// The same, as the answer calls them: aliases instead of names.
+    pub path: Vec<&'a str>,
+    /// The field itself.
+    pub field: &'a Positioned<Field>,
+}
+
+/// An argument, found by its place in the text.
+pub struct Argument<'a> {
+    /// The path of the field it is for.
+    pub path: Vec<&'a str>,
+    /// What it is.
+    pub value: &'a Value,
+}
+
+impl Document {
+    /// Reads a text; `asked` is the operation's name in the request.
+    pub fn parse(text: &str, asked: Option<String>) -> Result<Document, Fault> {
+        if brackets(text) > BRACKETS {
+            return Err(too_deep());
+        }
+        let document = Document { parsed: parse_query(text).map_err(unparsed)?, asked };
+        document.check_parts()?;
+        for (_, operation) in document.parsed.operations.iter() {
+            document.calls_of(&operation.node)?;
+        }
+        document.operation()?;
+        Ok(document)
+    }
+
+    /// The operation that the client chose, or the only one; its name, if it has one.
+    pub fn operation(&self) -> Result<(Option<&Name>, &OperationDefinition), Fault> {
+        let mut operations = self.parsed.operations.iter();
+        let found = match &self.asked {
+            Some(asked) => operations.find(|(name, _)| name.is_some_and(|name| name == asked.as_str())),
+            None if operations.len() == 1 => operations.next(),
+            None => None,
+        };
+        let message = || match &self.asked {
+            Some(asked) => format!("There is no operation named {asked}"),
+            None => "There is more than one operation: the request must name one".to_owned(),
+        };
+        match found {
+            Some((name, operation)) => Ok((name, &operation.node)),
+            None => Err(Fault::new(Code::OperationNotFound, message())),
+        }
+    }
+
+    /// What its operation does.
+    pub fn kind(&self) -> Result<OperationType, Fault> {
+        Ok(self.operation()?.1.ty)
+    }
+
+    /// The name that messages about permissions give the operation.
+    pub fn asked(&self) -> &str {
+        self.asked.as_deref().unwrap_or("ROOT")
+    }
+
+    /// The path of a variable in faults.
+    pub fn path_of_variable(&self, variable: &str) -> [String; 2] {
+        let name = self.operation().ok().and_then(|(name, _)| name).map_or("..", Name::as_str);
+        [name.to_owned(), variable.to_owned()]
+    }
+
+    /// Every variable that must be given is given.
+    pub fn check_variables(&self, given: &Variables) -> Result<(), Fault> {
+        for definition in &self.operation()?.1.variable_definitions {
+            let name = &definition.node.name.node;
+            if definition.node.default_value().is_none() && !given.contains_key(name) {
+                let message = format!("The variable {name} must not be null or missing");
+                return Err(Fault::new(Code::MissingNonNullParam, message).at(self.path_of_variable(name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What an argument's value is, where it is a constant or a variable; nothing where that is not given.
+    pub fn resolve(&self, value: &Value, given: &Variables) -> Option<Constant> {
+        value.clone().into_const_with(|name| self.variable(&name, given).ok_or(())).ok()
+    }
+
+    fn variable(&self, name: &Name, given: &Variables) -> Option<Constant> {
+        let definitions = &self.operation().ok()?.1.variable_definitions;
+        let default = definitions.iter().find(|it| it.node.name.node == *name).and_then(|it| it.node.default_value());
+        given.get(name).or(default).cloned()
+    }
+
+    /// All that the chosen operation calls.
+    pub fn calls(&self) -> Result<Vec<Call<'_>>, Fault> {
+        self.calls_of(self.operation()?.1)
+    }
+
+    /// The path of the field at this place of the text: the last one that begins before it.
+    pub fn path_at(&self, place: Pos) -> Vec<String> {
+        let calls = self.calls().unwrap_or_default();
+        let call = calls.iter().filter(|call| call.field.pos <= place).max_by_key(|call| call.field.pos);
+        call.map(|call| call.path.iter().map(|&key| key.to_owned()).collect()).unwrap_or_default()
+    }
+
+    /// The argument whose name is at this place of the text.
+    pub fn argument_at(&self, place: Pos) -> Option<Argument<'_>> {
+        self.calls().ok()?.into_iter().find_map(|call| {
+            let Field { arguments, directives, .. } = &call.field.node;
+            let of_directives = directives.iter().flat_map(|directive| &directive.node.arguments);
+            let (_, value) = arguments.iter().chain(of_directives).find(|(name, _)| name.pos == place)?;
+            Some(Argument { path: call.path, value: &value.node })
+        })
+    }
+
+    fn calls_of<'a>(&'a self, operation: &'a OperationDefinition) -> Result<Vec<Call<'a>>, Fault> {
+        let mut spreading = Spreading { fragments: &self.parsed.fragments, calls: Vec::new(), left: PARTS };
+        spreading.spread(&operation.selection_set.node, &Around::default())?;
+        Ok(spreading.calls)
+    }
+
+    fn check_parts(&self) -> Result<(), Fault> {
+        let operations = self.parsed.operations.iter().map(|(_, operation)| &operation.node);
+        let fragments = self.parsed.fragments.values().map(|fragment| &fragment.node);
+        let of_operations = operations.map(|operation| {
+            let variables = &operation.variable_definitions;
+            let marks: usize = variables.iter().map(|it| directives(&it.node.directives)).sum();
+            variables.len() + marks + directives(&operation.directives) + parts(&operation.selection_set.node)
+        });
+        let of_fragments =
+            fragments.map(|fragment| directives(&fragment.directives) + parts(&fragment.selection_set.node));
+        let all: usize = of_operations.chain(of_fragments).sum();
+        if all > PARTS || self.parsed.fragments.len() > FRAGMENTS { Err(too_complex()) } else { Ok(()) }
+    }
+}
+
+/// What is around a selection.
+#[derive(Default, Clone)]
+struct Around<'a> {
+    names: Vec<&'a str>,
+    path: Vec<&'a str>,
+    depth: usize,
+}
+
+struct Spreading<'a> {
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    calls: Vec<Call<'a>>,
+    left: usize,
+}
+
+impl<'a> Spreading<'a> {
+    fn spread(&mut self, selections: &'a SelectionSet, around: &Around<'a>) -> Result<(), Fault> {
+        if around.depth > DEPTH {
+            return Err(too_deep());
+        }
+        let mut inner = Around { depth: around.depth + 1, ..around.clone() };
+        for selection in &selections.items {
+            self.left = self.left.checked_sub(1).ok_or_else(too_complex)?;
+            match &selection.node {
+                Selection::Field(field) => {
+                    inner.names.push(&field.node.name.node);
+                    inner.path.push(&field.node.response_key().node);
+                    self.calls.push(Call { names: inner.names.clone(), path: inner.path.clone(), field });
+                    self.spread(&field.node.selection_set.node, &inner)?;
+                    inner.names.pop();
+                    inner.path.pop();
+                }
+                Selection::InlineFragment(fragment) => self.spread(&fragment.node.selection_set.node, &inner)?,
+                Selection::FragmentSpread(spread) => {
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node) {
+                        self.spread(&fragment.node.selection_set.node, &inner)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a selection is made of; the parser bounds how deep this goes.
+fn parts(selections: &SelectionSet) -> usize {
+    let part = |selection: &Selection| match selection {
+        Selection::Field(field) => field.node.arguments.len() + parts(&field.node.selection_set.node),
+        Selection::InlineFragment(fragment) => parts(&fragment.node.selection_set.node),
+        Selection::FragmentSpread(_) => 0,
+    };
+    selections.items.iter().map(|it| 1 + directives(it.node.directives()) + part(&it.node)).sum()
+}
+
+fn directives(directives: &[Positioned<Directive>]) -> usize {
+    directives.iter().map(|directive| 1 + directive.node.arguments.len()).sum()
+}
+
+/// How deep the brackets of a text are at the most; those in strings and comments are none.
+fn brackets(text: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        rest = match next {
+            '"' => after_string(rest),
+            '#' => rest.find(['\n', '\r']).map_or("", |end| &rest[end..]),
+            _ => &rest[next.len_utf8()..],
+        };
+        match next {
+            '{' | '[' | '(' => open += 1,
+            '}' | ']' | ')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
+}
+
+/// What comes after the string that begins here.
+fn after_string(text: &str) -> &str {
+    let quotes = if text.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
+    let mut rest = &text[quotes.len()..];
+    while !rest.is_empty() && !rest.starts_with(quotes) {
+        // An escape takes the character behind it along.
+        let skipped = if rest.starts_with('\\') { 2 } else { 1 };
+        rest = rest.char_indices().nth(skipped).map_or("", |(end, _)| &rest[end..]);
+    }
+    rest.get(quotes.len()..).unwrap_or_default()
+}
+
+/// The parser's own words would show the text, and with it what may be a password.
+fn unparsed(error: Error) -> Fault {
+    if error == Error::RecursionLimitExceeded {
+        return too_deep();
+    }
+    let place = error.positions().next().map(|at| format!(" at line {}, column {}", at.line, at.column));
+    let what = match &error {
+        Error::Syntax { .. } => "syntax error".to_owned(),
+        other => other.to_string(),
+    };
+    Fault::new(Code::ParserError, format!("The document makes no sense{}: {what}", place.unwrap_or_default()))
+}
+
+fn too_deep() -> Fault {
+    Fault::new(Code::QueryTooDeep, "The document is nested too deep")
+}
+
+fn too_complex() -> Fault {
+    Fault::new(Code::QueryTooComplex, "The document asks for too much at once")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> Option<Code> {
+        Document::parse(text, None).err().map(|fault| fault.code())
+    }
+
+    #[test]
+    fn brackets_that_would_exhaust_the_stack_are_not_parsed() {
+        assert_eq!(refused(&"{a".repeat(100_000)), Some(Code::QueryTooDeep));
+        assert_eq!(refused(&format!("{{a(b: {}", "[".repeat(100_000))), Some(Code::QueryTooDeep));
+        assert_eq!(refused(&format!("{{a(b: \"]]]]]]]\", c: {}", "[\"]\"".repeat(65))), Some(Code::QueryTooDeep));
+        assert_eq!(refused(&format!("{{a # \" {{{{{{\n(b: {}", "{a: ".repeat(65))), Some(Code::QueryTooDeep));
+    }
+
+    #[test]
+    fn brackets_in_strings_and_comments_are_none() {
+        let many = "{[(".repeat(100);
+        assert_eq!(refused(&format!("{{a(b: \"\\\"{many}\", c: \"\"\"\"{many}\\\"\"\"\"\"\") # {many}\n}}")), None);
+    }
+
+    #[test]
+    fn fragments_that_multiply_are_refused_before_they_do() {
+        let fragment = |n: usize| format!("fragment f{n} on Q {{...f{} ...f{}}}", n + 1, n + 1);
+        let bomb: String = (0..30).map(fragment).collect();
+        assert_eq!(refused(&format!("{{...f0}} {bomb} fragment f30 on Q {{a}}")), Some(Code::QueryTooComplex));
+        assert_eq!(refused("{...f} fragment f on Q {...f}"), Some(Code::QueryTooDeep));
+        let chain: String = (0..5_000).map(|n| format!("fragment f{n} on Q {{...f{}}}", n + 1)).collect();
+        assert_eq!(refused(&format!("{{a}} {chain}")), Some(Code::QueryTooComplex));
+    }
+
+    #[test]
+    fn many_parts_are_too_many() {
+        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(PARTS))), None);
+        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(PARTS + 1))), Some(Code::QueryTooComplex));
+        assert_eq!(refused(&format!("{{a({})}}", "b: 1 ".repeat(PARTS))), Some(Code::QueryTooComplex));
+    }
+
+    #[test]
+    fn what_does_not_parse_is_not_quoted() {
+        let fault = Document::parse("mutation { domain { setDomainPassword(password: \"secret\" }", None).err();
+        let message = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        assert!(message.starts_with("The document makes no sense at line 1, column "), "{message}");
+        assert!(!message.contains("secret"));
+    }
+
+    #[test]
+    fn the_operation_is_the_one_that_is_named_or_the_only_one() {
+        let named = |text, asked: &str| Document::parse(text, Some(asked.to_owned())).map(|it| it.asked().to_owned());
+        assert_eq!(refused("query A {a} query B {b}"), Some(Code::OperationNotFound));
+        assert_eq!(named("query A {a} query B {b}", "B"), Ok("B".to_owned()));
+        assert_eq!(named("query A {a}", "B").map_err(|fault| fault.code()), Err(Code::OperationNotFound));
+        assert_eq!(named("{a}", "B").map_err(|fault| fault.code()), Err(Code::OperationNotFound));
+        assert_eq!(refused("query A {a}"), None);
+    }
+
+    #[test]
+    fn calls_are_found_through_aliases_and_fragments() -> Result<(), Fault> {
+        let document = Document::parse("{x: a {... on T {...f}}} fragment f on T {y: b(c: $v) {d}}", None)?;
+        let paths: Vec<_> = document.calls()?.into_iter().map(|call| (call.names, call.path)).collect();
+        let expected =
+            [(vec!["a"], vec!["x"]), (vec!["a", "b"], vec!["x", "y"]), (vec!["a", "b", "d"], vec!["x", "y", "d"])];
+        assert_eq!(paths, expected);
+        assert_eq!(document.path_at(Pos { line: 1, column: 52 }), ["x", "y"]);
+        Ok(())
+    }
+}
