@@ -122,7 +122,9 @@ body(Socket, Headers) ->
 chunks(Socket) ->
     {ok, Line} = recv(Socket, 0),
     case binary_to_integer(string:trim(Line), 16) of
-        0 -> <<>>;
+        0 ->
+            {ok, <<"\r\n">>} = recv(Socket, 0),
+            <<>>;
         Length ->
             ok = setopts(Socket, [{packet, raw}]),
             Chunk = part(Socket, Length),

@@ -14,8 +14,6 @@
 //! It keeps nothing: whatever it is asked is asked of the node at once, so its end loses no more than the
 //! answers that were on their way.
 
-#![allow(dead_code, reason = "while the doors are being built")]
-
 mod auth;
 mod body;
 mod browsers;

@@ -48,7 +48,7 @@ pub trait Writer: Send {
     /// Removes the stored password of a domain's admin. Whether there was one.
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError>;
 
-    /// Marks a domain as in removal, with an event, and takes the job of removing it for `lease`,
+    /// Marks a domain as in removal, with an event, deletes its admin, and takes the job of removing it for `lease`,
     /// unless somebody, the owner of `lease` among them, has it. So many handlers are to run.
     fn begin_removal(
         &mut self,

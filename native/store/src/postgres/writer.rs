@@ -261,6 +261,7 @@ impl Writer for PostgresWriter {
                 "WITH found AS (SELECT host_type FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
+                   admin AS (DELETE FROM domain_admins a USING marked WHERE a.domain = marked.domain),
                    claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, handlers, lease_until)
                                SELECT domain, host_type, $3, $5, ",
                 now!(),

@@ -166,6 +166,7 @@ impl Writer for SqliteWriter {
                 Some(_) => (),
             }
             update_status(transaction, domain, 2)?;
+            transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
             let event = add_event(transaction, domain)?;
             let claimed = transaction.execute(
                 &format!(
