@@ -57,7 +57,7 @@ blocks(Readme) ->
 examples(Block) ->
     [begin
          {match, [Command, Printed]} =
-             re:run(Example, "^((?:.*\\\\\n)*.*\n)(.*)$", [dotall, ungreedy, {capture, all_but_first, binary}]),
+             re:run(Example, "^((?:[^\n]*\\\\\n)*[^\n]*)\n?(.*)$", [dotall, {capture, all_but_first, binary}]),
          {Command, Printed}
      end || Example <- tl(binary:split(<<"\n", Block/binary>>, <<"\n$ ">>, [global]))].
 
