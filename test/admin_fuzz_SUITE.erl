@@ -23,19 +23,10 @@ all() ->
     [ten_thousand_requests_bring_no_500_no_crash_and_no_growth].
 
 init_per_testcase(_Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(#{hosts => [{<<"static.example">>, <<"static type">>}],
-                               host_types => [<<"type1">>, <<"type2">>],
-                               service_domain_db => #{database => Database},
-                               admin => #{port => 0, username => "admin", password => "secret",
-                                          allowed_origins => ["http://localhost"]}}),
-        ok = md_node:wait_until_following(Node),
-        [{database, Database}, {node, Node}, {door, md_http:door(Node)} | Config]
-    end).
+    md_door:open(#{allowed_origins => ["http://localhost"]}, Config).
 
 end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
+    md_door:close(Config).
 
 ten_thousand_requests_bring_no_500_no_crash_and_no_growth(Config) ->
     Node = ?config(node, Config),

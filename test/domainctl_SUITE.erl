@@ -29,6 +29,8 @@
 %% A handler of removals.
 -export([remove_domain/2]).
 
+-import(md_door, [environment/1]).
+
 suite() ->
     [{timetrap, {minutes, 2}}].
 
@@ -36,23 +38,11 @@ all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
 init_per_testcase(_Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(environment(Database)),
-        ok = md_node:wait_until_following(Node),
-        Client = md_client:open(Database),
-        Door = md_http:door(Node),
-        [{database, Database}, {node, Node}, {client, Client}, {door, Door}, {admin, md_command:admin(Door)} | Config]
-    end).
+    Opened = md_door:open(Config),
+    [{admin, md_command:admin(?config(door, Opened))} | Opened].
 
 end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
-
-environment(Database) ->
-    #{hosts => [{<<"static.example">>, <<"static type">>}],
-      host_types => [<<"type1">>, <<"type2">>],
-      service_domain_db => #{database => Database, poll_interval => 200},
-      admin => #{port => 0, username => "admin", password => "secret"}}.
+    md_door:close(Config).
 
 a_domain_is_added_shown_switched_and_removed(Config) ->
     says(Config, ["add", "a.example", "type1"], "added a.example\n"),

@@ -41,15 +41,8 @@ init_per_testcase(Case, Config) ->
     end.
 
 with_node(Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(#{hosts => [{<<"static.example">>, <<"static type">>}],
-                               host_types => [<<"type1">>, <<"type2">>],
-                               service_domain_db => #{database => Database, poll_interval => 200},
-                               admin => #{port => 0, username => "admin", password => "secret"}}),
-        ok = md_node:wait_until_following(Node),
-        [{database, Database}, {node, Node}, {admin, md_command:admin(md_http:door(Node))} | Config]
-    end).
+    Opened = md_door:open(Config),
+    [{admin, md_command:admin(?config(door, Opened))} | Opened].
 
 end_per_testcase(_Case, Config) ->
     case ?config(database, Config) of

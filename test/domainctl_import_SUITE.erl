@@ -23,26 +23,13 @@ all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
 init_per_testcase(Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(environment(Database, 0)),
-        ok = md_node:wait_until_following(Node),
-        Client = md_client:open(Database),
-        Door = md_http:door(Node),
-        Directory = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
-        ok = file:make_dir(Directory),
-        [{database, Database}, {node, Node}, {client, Client}, {door, Door}, {admin, md_command:admin(Door)},
-         {file, filename:join(Directory, "domains.csv")} | Config]
-    end).
+    Opened = md_door:open(Config),
+    Directory = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
+    ok = file:make_dir(Directory),
+    [{admin, md_command:admin(?config(door, Opened))}, {file, filename:join(Directory, "domains.csv")} | Opened].
 
 end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
-
-environment(Database, Port) ->
-    #{hosts => [{<<"static.example">>, <<"static type">>}],
-      host_types => [<<"type1">>, <<"type2">>],
-      service_domain_db => #{database => Database, poll_interval => 200},
-      admin => #{port => Port, username => "admin", password => "secret"}}.
+    md_door:close(Config).
 
 all_domains_of_a_file_are_imported(Config) ->
     write(Config, ["domain,host_type\n", rows(1, 5000)]),
@@ -120,7 +107,7 @@ an_import_outlives_the_servers_end(Config) ->
         md_wait:until(fun() -> filelib:is_regular(?config(file, Config) ++ ".progress") end),
         ok = md_node:stop_application(Node)
     end),
-    ok = md_node:start_application(Node, environment(?config(database, Config), Port)),
+    ok = md_node:start_application(Node, md_door:environment(?config(database, Config), #{port => Port})),
     receive
         {imported, Result} -> ?assertMatch(#{exit := 0, out := <<"accepted 5000, refused 0; ", _/binary>>}, Result)
     end,

@@ -27,6 +27,8 @@
          where_certificates_are_asked_for_and_nothing_else_one_is_needed/1,
          renewed_certificates_are_used_without_a_restart/1]).
 
+-import(md_door, [environment/2]).
+
 -define(UPSERT, "/v1/domains/upsert").
 -define(LIST, "/v1/domains/list").
 -define(DONE, <<>>).
@@ -41,20 +43,10 @@ all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
 init_per_testcase(_Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(environment(Database, #{})),
-        ok = md_node:wait_until_following(Node),
-        [{database, Database}, {node, Node}, {door, md_http:door(Node)} | Config]
-    end).
+    md_door:open(Config).
 
 end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
-
-environment(Database, Admin) ->
-    #{host_types => [<<"type1">>],
-      service_domain_db => #{database => Database, poll_interval => 200},
-      admin => maps:merge(#{port => 0, username => "admin", password => "secret"}, Admin)}.
+    md_door:close(Config).
 
 a_declaration_makes_a_domain_fresh_and_listed(Config) ->
     ?assertEqual(<<>>, ask(Config, ?LIST, <<>>)),

@@ -32,8 +32,8 @@
          a_failed_field_leaves_the_others_alone/1,
          without_a_database_no_field_works/1,
          a_failing_database_is_a_crash_without_words/1]).
-%% Handlers of removals.
--export([remove_domain/2]).
+
+-import(md_door, [handled_by/3]).
 
 -define(A, <<"a.example">>).
 -define(ALL, "{domain hostType status}").
@@ -57,11 +57,10 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
+%% One static domain has a host type that dynamic ones may have, too.
 environment(Database) ->
-    #{hosts => [{<<"static.example">>, <<"static type">>}, {<<"fixed.example">>, <<"type1">>}],
-      host_types => [<<"type1">>, <<"type2">>],
-      service_domain_db => #{database => Database, poll_interval => 200},
-      admin => #{port => 0, username => "admin", password => "secret"}}.
+    #{hosts := Hosts} = Environment = md_door:environment(Database),
+    Environment#{hosts => Hosts ++ [{<<"fixed.example">>, <<"type1">>}]}.
 
 %% Successes
 
@@ -178,7 +177,7 @@ a_removal_whose_handler_fails_is_a_crash_without_words(Config) ->
         ?assertEqual(crash("DomainAdminMutation"), call(Config, remove(<<"type1">>), ?ALL)),
         ?assertMatch({ok, #{<<"status">> := <<"DELETING">>}}, details(Config))
     end),
-    ?assertMatch([_ | _], md_node:logged(?config(node, Config), graphql_crash)),
+    md_wait:until(fun() -> md_node:logged(?config(node, Config), graphql_crash) =/= [] end),
     ?assertMatch({ok, _}, call(Config, remove(<<"type1">>), ?ALL)).
 
 a_failing_database_is_a_crash_without_words(Config) ->
@@ -327,22 +326,3 @@ row(Config, Name, HostType, Status) ->
     Values = io_lib:format("('~s', '~s', ~b)", [Name, HostType, Status]),
     [] = md_client:query(?config(client, Config),
                          ["INSERT INTO domain_settings (domain, host_type, status) VALUES ", Values]).
-
-%% While Fun runs, the node's handler of removals waits or fails.
-handled_by(Config, How, Fun) ->
-    Node = ?config(node, Config),
-    ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, How]),
-    ok = md_node:call(Node, mongoose_domain_removal, register_handler, [<<"type1">>, ?MODULE, 50]),
-    try
-        Fun()
-    after
-        ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, pass]),
-        ok = md_node:call(Node, mongoose_domain_removal, unregister_handler, [<<"type1">>, ?MODULE])
-    end.
-
-remove_domain(_HostType, Domain) ->
-    case persistent_term:get({?MODULE, how}) of
-        pass -> ok;
-        fail -> {error, on_purpose};
-        wait -> timer:sleep(20), remove_domain(a_type, Domain)
-    end.

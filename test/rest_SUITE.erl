@@ -28,8 +28,8 @@
          without_a_database_there_are_no_dynamic_domains/1,
          a_failing_database_is_an_error_without_words/1,
          faults_are_told_in_the_peers_order/1]).
-%% Handlers of removals.
--export([remove_domain/2]).
+
+-import(md_door, [environment/2, handled_by/3]).
 
 -define(A, <<"a.example">>).
 -define(PATH, "/api/domains/a.example").
@@ -44,22 +44,10 @@ all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
 init_per_testcase(_Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
-        Node = md_node:start(environment(Database, #{})),
-        ok = md_node:wait_until_following(Node),
-        Client = md_client:open(Database),
-        [{database, Database}, {node, Node}, {door, md_http:door(Node)}, {client, Client} | Config]
-    end).
+    md_door:open(Config).
 
 end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
-
-environment(Database, Admin) ->
-    #{hosts => [{<<"static.example">>, <<"static type">>}],
-      host_types => [<<"type1">>, <<"type2">>],
-      service_domain_db => #{database => Database, poll_interval => 200},
-      admin => maps:merge(#{port => 0, username => "admin", password => "secret"}, Admin)}.
+    md_door:close(Config).
 
 a_domain_is_added_shown_switched_and_removed(Config) ->
     ?assertEqual({204, <<>>}, ask(Config, put, ?PATH, ?TYPE1)),
@@ -127,18 +115,18 @@ a_row_of_another_nodes_host_type_is_refused(Config) ->
 
 an_asynchronous_removal_is_accepted_and_ends(Config) ->
     ?assertEqual({204, <<>>}, ask(Config, put, ?PATH, ?TYPE1)),
-    handled_by(Config, fun() ->
+    handled_by(Config, wait, fun() ->
         ?assertEqual({202, <<>>}, ask(Config, delete, ?PATH, #{json => "{\"host_type\": \"type1\", \"request\": true}"})),
         shows(Config, <<"deleting">>)
-    end, wait),
+    end),
     md_wait:until(fun() -> element(1, ask(Config, get, ?PATH, #{})) end, 404).
 
 a_removal_whose_handler_fails_is_an_error_without_words(Config) ->
     ?assertEqual({204, <<>>}, ask(Config, put, ?PATH, ?TYPE1)),
-    handled_by(Config, fun() ->
+    handled_by(Config, fail, fun() ->
         ?assertEqual({500, <<>>}, ask(Config, delete, ?PATH, ?TYPE1)),
         shows(Config, <<"deleting">>)
-    end, fail),
+    end),
     ?assertEqual({204, <<>>}, ask(Config, delete, ?PATH, ?TYPE1)).
 
 only_a_literal_true_makes_a_removal_asynchronous(Config) ->
@@ -257,22 +245,3 @@ with_another_node(Environment, Fun) ->
     Admin = maps:filter(fun(_, Value) -> Value =/= undefined end, map_get(admin, Environment)),
     Known = case Admin of #{username := _} -> Admin; _ -> maps:remove(password, Admin) end,
     Fun(md_http:door(md_node:start(Environment#{admin => Known}))).
-
-%% While Fun runs, the node's handler of removals waits or fails.
-handled_by(Config, Fun, How) ->
-    Node = ?config(node, Config),
-    ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, How]),
-    ok = md_node:call(Node, mongoose_domain_removal, register_handler, [<<"type1">>, ?MODULE, 50]),
-    try
-        Fun()
-    after
-        ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, pass]),
-        ok = md_node:call(Node, mongoose_domain_removal, unregister_handler, [<<"type1">>, ?MODULE])
-    end.
-
-remove_domain(_HostType, Domain) ->
-    case persistent_term:get({?MODULE, how}) of
-        pass -> ok;
-        fail -> {error, on_purpose};
-        wait -> timer:sleep(20), remove_domain(a_type, Domain)
-    end.

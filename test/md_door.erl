@@ -1,0 +1,71 @@
+%% A node with a door, on a database of its own: what the suites of doors begin with.
+%%
+%%   init_per_testcase(_Case, Config) -> md_door:open(Config).
+%%   end_per_testcase(_Case, Config) -> md_door:close(Config).
+%%
+%%   {204, _, <<>>} = md_http:request(?config(door, Config), put, "/api/domains/a.example", …),
+%%
+%% The configuration gets `database', `node', `door' (see md_http; its user is the admin) and `client'. The node serves
+%% `static.example' from its configuration, with a host type that dynamic domains cannot have, and may serve `type1'
+%% and `type2'.
+-module(md_door).
+
+-include_lib("common_test/include/ct.hrl").
+
+-export([open/1, open/2, close/1, environment/1, environment/2]).
+-export([handled_by/3, remove_domain/2]).
+
+-type config() :: [{atom(), term()}].
+
+%% @doc With a node whose door has the default configuration of these tests.
+-spec open(config()) -> config() | {fail, string()}.
+open(Config) ->
+    open(#{}, Config).
+
+%% @doc The same, with these keys of the door's configuration besides.
+-spec open(#{atom() => term()}, config()) -> config() | {fail, string()}.
+open(Admin, Config) ->
+    md_database:or_fail(fun() ->
+        Database = md_database:with_tables(md_database:create()),
+        Node = md_node:start(environment(Database, Admin)),
+        ok = md_node:wait_until_following(Node),
+        [{database, Database}, {node, Node}, {door, md_http:door(Node)}, {client, md_client:open(Database)} | Config]
+    end).
+
+-spec close(config()) -> ok.
+close(Config) ->
+    md_database:drop(?config(database, Config)).
+
+%% @doc The application's environment of such a node on this database.
+-spec environment(term()) -> #{atom() => term()}.
+environment(Database) ->
+    environment(Database, #{}).
+
+-spec environment(term(), #{atom() => term()}) -> #{atom() => term()}.
+environment(Database, Admin) ->
+    #{hosts => [{<<"static.example">>, <<"static type">>}],
+      host_types => [<<"type1">>, <<"type2">>],
+      service_domain_db => #{database => Database, poll_interval => 200},
+      admin => maps:merge(#{port => 0, username => "admin", password => "secret"}, Admin)}.
+
+%% @doc While Fun runs, the node's handler of removals waits or fails.
+-spec handled_by(config(), wait | fail, fun(() -> Result)) -> Result.
+handled_by(Config, How, Fun) ->
+    Node = ?config(node, Config),
+    ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, How]),
+    ok = md_node:call(Node, mongoose_domain_removal, register_handler, [<<"type1">>, ?MODULE, 50]),
+    try
+        Fun()
+    after
+        ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, pass]),
+        ok = md_node:call(Node, mongoose_domain_removal, unregister_handler, [<<"type1">>, ?MODULE])
+    end.
+
+%% @private The handler.
+-spec remove_domain(binary(), binary()) -> ok | {error, on_purpose}.
+remove_domain(HostType, Domain) ->
+    case persistent_term:get({?MODULE, how}) of
+        pass -> ok;
+        fail -> {error, on_purpose};
+        wait -> timer:sleep(20), remove_domain(HostType, Domain)
+    end.
