@@ -18,7 +18,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, url/0]).
--export([answer_and_end/2, write_frames/1]).
+-export([events/0, answer_and_end/2, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -277,10 +277,19 @@ host(Ip) ->
         _ -> [$[, Ip, $]]
     end.
 
-%% The name of an event, as the log has them: an atom, where there is one.
+%% The name of an event, as the log has them: an atom.
 event(What) ->
     try
+        %% Those of events/0 exist, since this module is loaded.
         binary_to_existing_atom(What)
     catch
         error:badarg -> What
     end.
+
+%% @private What the program logs.
+-spec events() -> [atom()].
+events() ->
+    [domain_admin_accept_failed, domain_admin_answer_not_understood, domain_admin_certificates_read,
+     domain_admin_certificates_unusable, domain_admin_gives_up, domain_admin_handshake_failed,
+     domain_freshness_request, domain_freshness_request_failed, graphql_crash, graphql_login_not_checked,
+     mongoose_admin_api_error_response, parse_body_failed].
