@@ -26,7 +26,7 @@ use base64::prelude::BASE64_STANDARD;
 use subtle::ConstantTimeEq;
 
 use crate::config::{Config, Credentials};
-use crate::server::Peer;
+use crate::peer::Peer;
 use crate::throttle::{Throttle, TooMany};
 
 /// Knows the global admin, and whose certificates stand for it.

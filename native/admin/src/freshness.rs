@@ -23,10 +23,10 @@ use serde::Serialize;
 
 use self::messages::{DomainsResponse, Error, ErrorType, UpsertDomainRequest, UpsertDomainResponse};
 use crate::body;
+use crate::doors::Doors;
+use crate::peer::Peer;
 use crate::reply::{Failure, json};
 use crate::request::{FreshnessState, Refusal, Request, Tag};
-use crate::router::Doors;
-use crate::server::Peer;
 
 /// What Diego calls an error whose reason is in the log.
 const UNKNOWN: &str = "the request failed for an unknown reason";

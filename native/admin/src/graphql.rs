@@ -37,15 +37,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body;
+use crate::doors::Doors;
 use crate::graphql::asked::Query;
 use crate::graphql::document::Document;
 use crate::graphql::fault::{Code, Fault};
 use crate::graphql::gate::Asked;
 use crate::graphql::permissions::Role;
 use crate::graphql::schema::AdminSchema;
+use crate::peer::Peer;
 use crate::reply::json;
-use crate::router::Doors;
-use crate::server::Peer;
 
 /// What is answered to programs.
 #[derive(Serialize)]

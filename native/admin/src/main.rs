@@ -14,10 +14,13 @@
 //! It keeps nothing: whatever it is asked is asked of the node at once, so its end loses no more than the
 //! answers that were on their way.
 
+mod ask;
 mod auth;
 mod body;
 mod browsers;
+mod caller;
 mod config;
+mod doors;
 mod exposition;
 mod freshness;
 mod graphql;
@@ -25,6 +28,7 @@ mod latency;
 mod log;
 mod metrics;
 mod node;
+mod peer;
 mod reply;
 mod request;
 mod rest;

@@ -18,12 +18,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::ask::typed;
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::exposition::{self, Exposition, Kind, Number};
 use crate::latency::Latency;
 use crate::reply::Failure;
-use crate::request::{Answer, Request, Tag, typed};
-use crate::rest::Caller;
-use crate::router::Doors;
+use crate::request::{Answer, Request, Tag};
 
 /// How long the node may take: it gives the database less.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -9,22 +9,13 @@ use axum::routing::{any, get};
 use crate::auth::Guard;
 use crate::browsers::{self, Origins};
 use crate::config::Config;
+use crate::doors::Doors;
 use crate::freshness;
 use crate::graphql;
 use crate::latency::{self, Latency};
 use crate::metrics;
 use crate::node::Node;
 use crate::rest;
-
-/// What every door has at hand.
-pub struct Doors {
-    /// Who answers.
-    pub node: Node,
-    /// Who may come in.
-    pub guard: Guard,
-    /// How long requests took.
-    pub latency: Arc<Latency>,
-}
 
 /// All doors.
 pub fn router(config: Config, node: Node) -> Router {

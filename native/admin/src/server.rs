@@ -21,9 +21,10 @@ use tower::ServiceExt;
 
 use crate::config::Config;
 use crate::node::Node;
+use crate::peer::Peer;
 use crate::router::router;
 use crate::stall::Stalling;
-use crate::tls::{Names, Terminator};
+use crate::tls::Terminator;
 
 /// How long a client may take for a request's head; also, how long a connection may rest between two requests.
 const HEAD: Duration = Duration::from_secs(20);
@@ -39,15 +40,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long, and for how many bytes, a client is listened to that was answered while it was still sending.
 const LINGER: (Duration, u64) = (Duration::from_secs(2), 16 * 1024 * 1024);
-
-/// The other end of a connection.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// The names in the certificate that it showed, which an authority of the configuration has signed.
-    pub certificate: Option<Names>,
-}
 
 /// Listens, says where, and serves for ever.
 pub async fn serve(config: Config, node: Node) -> io::Result<()> {

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use super::fault::{Code, Fault};
 use super::scalars::StoredName;
 use super::schema::{Domain, DomainWithType};
+use crate::ask::typed;
 use crate::node::Node;
-use crate::request::{Details, Listing, Refusal, Request, Status, Tag, typed};
+use crate::request::{Details, Listing, Refusal, Request, Status, Tag};
 
 /// Rows that one request to the node lists.
 const PAGE: u16 = 1_000;

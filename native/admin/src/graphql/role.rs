@@ -10,9 +10,9 @@ use domain_core::DomainName;
 use super::fault::{Code, Fault};
 use super::permissions::Role;
 use crate::auth::{Claim, Denied};
+use crate::doors::Doors;
+use crate::peer::Peer;
 use crate::request::{Request, Tag};
-use crate::router::Doors;
-use crate::server::Peer;
 
 /// Who these headers are from, and who this peer has not failed to be too often.
 pub async fn of(doors: &Doors, peer: &Peer, headers: &HeaderMap) -> Result<Role, Fault> {

@@ -21,12 +21,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::Caller;
 use super::openapi::Refused;
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Change, Refusal};
-use crate::router::Doors;
 
 /// How often it is looked for changes.
 const LOOK: Duration = Duration::from_millis(500);

@@ -17,11 +17,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::openapi::Refused;
-use super::{Caller, JSON, domain_name, fields};
+use super::{domain_name, fields};
 use crate::body;
+use crate::caller::{Caller, JSON};
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
 use crate::request::{Request, Status};
-use crate::router::Doors;
 
 /// What one domain can be asked for.
 const METHODS: &str = "OPTIONS, GET, PATCH, PUT, DELETE";

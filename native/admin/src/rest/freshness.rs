@@ -13,12 +13,13 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::fields;
 use super::openapi::Refused;
-use super::{Caller, JSON, fields};
 use crate::body;
+use crate::caller::{Caller, JSON};
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
 use crate::request::{Freshness, FreshnessState, Request};
-use crate::router::Doors;
 
 /// A declaration.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

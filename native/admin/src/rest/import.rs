@@ -24,12 +24,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::Caller;
 use super::openapi::Refused;
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::node::Node;
 use crate::reply::Failure;
 use crate::request::{Refusal, Tag};
-use crate::router::Doors;
 
 /// Lines that are added at once.
 const LINES: usize = 1_000;

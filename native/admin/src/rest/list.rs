@@ -13,11 +13,11 @@ use axum::response::Response;
 use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::Caller;
 use super::openapi::Refused;
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
 use crate::request::{Details, Listing, Status};
-use crate::router::Doors;
 
 /// The most that a page holds.
 const MOST: u16 = 1_000;

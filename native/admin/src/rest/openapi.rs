@@ -8,9 +8,10 @@ use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Caller, changes, domain, freshness, import, list, removals, state};
+use super::{changes, domain, freshness, import, list, removals, state};
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::router::Doors;
 
 #[derive(OpenApi)]
 #[openapi(

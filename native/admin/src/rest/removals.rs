@@ -11,11 +11,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::domain_name;
 use super::openapi::Refused;
-use super::{Caller, domain_name};
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
 use crate::request::{Removal, RemovalState};
-use crate::router::Doors;
 
 /// A removal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -8,11 +8,12 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Caller;
 use super::openapi::Refused;
+use crate::ask::typed;
+use crate::caller::Caller;
+use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::request::{Request, typed};
-use crate::router::Doors;
+use crate::request::Request;
 
 /// What a node is, and what it is doing.
 #[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]

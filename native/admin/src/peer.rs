@@ -1,0 +1,14 @@
+//! Who is at the other end of a connection, as far as the connection tells.
+
+use std::net::SocketAddr;
+
+use crate::tls::Names;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The names in the certificate that it showed, which an authority of the configuration has signed.
+    pub certificate: Option<Names>,
+}
