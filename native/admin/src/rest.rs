@@ -13,7 +13,7 @@
 //! | `changes` | what changes, as it changes |
 //! | `freshness` | what is declared complete |
 //! | `state` | what the node is doing, and what is wrong with it |
-//! | `openapi` | this all, for programs |
+//! | `openapi`, `refused` | this all, for programs; what all of them may answer instead |
 
 pub mod changes;
 pub mod domain;
@@ -21,6 +21,7 @@ pub mod freshness;
 pub mod import;
 pub mod list;
 pub mod openapi;
+mod refused;
 pub mod removals;
 pub mod state;
 

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::node::Node;

@@ -16,7 +16,7 @@ use domain_core::DomainName;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::openapi::Refused;
+use super::refused::Refused;
 use super::{domain_name, fields};
 use crate::body;
 use crate::caller::{Caller, JSON};

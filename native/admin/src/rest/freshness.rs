@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields;
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::body;
 use crate::caller::{Caller, JSON};
 use crate::doors::Doors;

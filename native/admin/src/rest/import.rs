@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::node::Node;

@@ -13,7 +13,7 @@ use axum::response::Response;
 use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::reply::{Failure, json};

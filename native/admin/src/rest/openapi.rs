@@ -8,6 +8,7 @@ use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::refused::Refused;
 use super::{changes, domain, freshness, import, list, removals, state};
 use crate::caller::Caller;
 use crate::doors::Doors;
@@ -28,42 +29,6 @@ use crate::reply::{Failure, json};
     modifiers(&Admin),
 )]
 struct Document;
-
-/// What every resource may answer instead.
-#[derive(utoipa::IntoResponses)]
-#[allow(dead_code, reason = "it describes what crate::reply::Failure answers")]
-pub enum Refused {
-    /// The request makes no sense: why.
-    #[response(status = 400, content_type = "application/json")]
-    BadRequest(String),
-    /// Not from the admin.
-    #[response(status = 401)]
-    Unauthorized,
-    /// A rule is against it: which.
-    #[response(status = 403, content_type = "application/json")]
-    Forbidden(String),
-    /// The client does not take such an answer.
-    #[response(status = 406)]
-    NotAcceptable,
-    /// The body did not arrive in time.
-    #[response(status = 408, content_type = "application/json")]
-    TooSlow(String),
-    /// The body is too large.
-    #[response(status = 413, content_type = "application/json")]
-    TooLarge(String),
-    /// The body is of another type.
-    #[response(status = 415)]
-    UnsupportedMediaType,
-    /// Too many attempts to log in from there failed, and too many wait.
-    #[response(status = 429, content_type = "application/json")]
-    TooMany(String),
-    /// The reason is in the log.
-    #[response(status = 500)]
-    Internal,
-    /// Too much is asked at once.
-    #[response(status = 503, content_type = "application/json")]
-    Overloaded(String),
-}
 
 /// Who may ask.
 struct Admin;

@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::domain_name;
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::reply::{Failure, json};

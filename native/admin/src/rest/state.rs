@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::openapi::Refused;
+use super::refused::Refused;
 use crate::ask::typed;
 use crate::caller::Caller;
 use crate::doors::Doors;
