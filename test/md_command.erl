@@ -84,7 +84,7 @@ kill(Command) ->
 %% @doc Ends it as Ctrl-C would.
 -spec stop(t()) -> non_neg_integer().
 stop(Command) ->
-    _ = signal(Command, "INT"),
+    _ = signal(Command, "TERM"),
     wait(Command).
 
 signal(#command{port = Port}, Name) ->
