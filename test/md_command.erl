@@ -81,7 +81,7 @@ kill(Command) ->
         Exit -> {ended, Exit}
     end.
 
-%% @doc Ends it as Ctrl-C would.
+%% @doc Ends it, as the end of a session would.
 -spec stop(t()) -> non_neg_integer().
 stop(Command) ->
     _ = signal(Command, "TERM"),
