@@ -14,10 +14,12 @@ pub const JSON: &str = "application/json";
 
 /// Who asks, and how.
 pub struct Caller {
-    peer: Peer,
+    /// From where.
+    pub peer: Peer,
     /// How.
     pub method: Method,
-    headers: HeaderMap,
+    /// What the request says of itself.
+    pub headers: HeaderMap,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

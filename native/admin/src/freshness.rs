@@ -12,7 +12,6 @@ mod messages;
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -23,8 +22,8 @@ use serde::Serialize;
 
 use self::messages::{DomainsResponse, Error, ErrorType, UpsertDomainRequest, UpsertDomainResponse};
 use crate::body;
+use crate::caller::Caller;
 use crate::doors::Doors;
-use crate::peer::Peer;
 use crate::reply::{Failure, json};
 use crate::request::{FreshnessState, Refusal, Request, Tag};
 
@@ -45,17 +44,11 @@ enum Form {
 }
 
 /// Declares a domain fresh.
-pub async fn upsert(
-    State(doors): State<Arc<Doors>>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let form = Form::of(&headers);
-    match admitted(&doors, &peer, &method, &headers, body).await {
+pub async fn upsert(State(doors): State<Arc<Doors>>, caller: Caller, body: Body) -> Response {
+    let form = Form::of(&caller.headers);
+    match admitted(&doors, &caller, body).await {
         Ok(body) => {
-            let error = declare(&doors, &headers, form.read(&body)).await.err();
+            let error = declare(&doors, &caller.headers, form.read(&body)).await.err();
             form.answer(&UpsertDomainResponse { error })
         }
         Err(failure) => failure.into_response(),
@@ -63,15 +56,9 @@ pub async fn upsert(
 }
 
 /// The domains that are fresh now.
-pub async fn list(
-    State(doors): State<Arc<Doors>>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    match admitted(&doors, &peer, &method, &headers, body).await {
-        Ok(_) => Form::of(&headers).answer(&match fresh(&doors).await {
+pub async fn list(State(doors): State<Arc<Doors>>, caller: Caller, body: Body) -> Response {
+    match admitted(&doors, &caller, body).await {
+        Ok(_) => Form::of(&caller.headers).answer(&match fresh(&doors).await {
             Ok(domains) => DomainsResponse { error: None, domains },
             Err(refusal) => DomainsResponse { error: Some(refusal.into()), domains: Vec::new() },
         }),
@@ -80,17 +67,9 @@ pub async fn list(
 }
 
 /// The body of a request that may be made.
-async fn admitted(
-    doors: &Doors,
-    peer: &Peer,
-    method: &Method,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Bytes, Failure> {
-    if method != Method::POST {
-        return Err(Failure::MethodNotAllowed("POST"));
-    }
-    doors.guard.admit_certified(peer, headers).await?;
+async fn admitted(doors: &Doors, caller: &Caller, body: Body) -> Result<Bytes, Failure> {
+    caller.only(Method::POST, "POST")?;
+    doors.guard.admit_certified(&caller.peer, &caller.headers).await?;
     Ok(body::read(body).await?)
 }
 

@@ -28,7 +28,6 @@ use std::sync::{Arc, LazyLock};
 
 use async_graphql::Value;
 use async_graphql::parser::types::OperationType;
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -37,6 +36,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body;
+use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::graphql::asked::Query;
 use crate::graphql::document::Document;
@@ -44,7 +44,6 @@ use crate::graphql::fault::{Code, Fault};
 use crate::graphql::gate::Asked;
 use crate::graphql::permissions::Role;
 use crate::graphql::schema::AdminSchema;
-use crate::peer::Peer;
 use crate::reply::json;
 
 /// What is answered to programs.
@@ -68,9 +67,7 @@ static SCHEMA: LazyLock<AdminSchema> = LazyLock::new(schema::schema);
 /// Answers whatever is asked at the endpoint.
 pub async fn endpoint(
     State(doors): State<Arc<Doors>>,
-    Extension(peer): Extension<Peer>,
-    method: Method,
-    headers: HeaderMap,
+    Caller { peer, method, headers }: Caller,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Response {

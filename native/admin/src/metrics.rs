@@ -24,7 +24,7 @@ use crate::doors::Doors;
 use crate::exposition::{self, Exposition, Kind, Number};
 use crate::latency::Latency;
 use crate::reply::Failure;
-use crate::request::{Answer, Request, Tag};
+use crate::request::{Answer, Finite, Request, Tag};
 
 /// How long the node may take: it gives the database less.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -83,24 +83,12 @@ struct Database {
 #[derive(Debug, Deserialize)]
 struct Freshness {
     host_type: String,
-    seconds_left: Left,
+    seconds_left: Finite,
 }
 
-/// How long a freshness lasts.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Left {
-    Seconds(u64),
-    /// The word for it, of which there is one.
-    ForEver(#[allow(dead_code, reason = "what it says is its being there")] String),
-}
-
-impl From<&Left> for Number {
-    fn from(left: &Left) -> Number {
-        match left {
-            Left::Seconds(seconds) => (*seconds).into(),
-            Left::ForEver(_) => Number::Real(f64::INFINITY),
-        }
+impl From<Finite> for Number {
+    fn from(number: Finite) -> Number {
+        number.finite().map_or(Number::Real(f64::INFINITY), Number::from)
     }
 }
 
@@ -258,7 +246,7 @@ fn database(out: &mut Exposition, measured: &Measured) {
     let help = "Seconds until what was declared for a host type expires, 0 when it has, +Inf for never.";
     let mut freshness = out.family("freshness_expires_in_seconds", Kind::Gauge, help);
     for declared in measured.database.iter().flat_map(|database| &database.freshness) {
-        freshness.sample(&[("host_type", &declared.host_type)], &declared.seconds_left);
+        freshness.sample(&[("host_type", &declared.host_type)], declared.seconds_left);
     }
     let mut removals = out.family("removals", Kind::Gauge, "Jobs of removal in the database, by state.");
     for (state, count) in measured.database.iter().flat_map(|database| &database.removals) {

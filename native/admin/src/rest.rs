@@ -8,7 +8,7 @@
 //! | file | resource |
 //! |---|---|
 //! | `domain` | one domain |
-//! | `list`, `import` | all of them, in pages; many at once, line by line |
+//! | `list`, `import`, `ndjson` | all of them, in pages; many at once, line by line; such lines |
 //! | `removals` | how far removals are |
 //! | `changes` | what changes, as it changes |
 //! | `freshness` | what is declared complete |
@@ -20,6 +20,7 @@ pub mod domain;
 pub mod freshness;
 pub mod import;
 pub mod list;
+mod ndjson;
 pub mod openapi;
 mod refused;
 pub mod removals;

@@ -8,19 +8,18 @@
 //! newest thousand ids are therefore looked at again each time, and those that were told are left out.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::Method;
+use axum::response::Response;
 use futures_util::stream;
 use serde::Deserialize;
 
+use super::ndjson::{self, NDJSON};
 use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
@@ -36,8 +35,6 @@ const QUIET: u32 = 10;
 
 /// Changes a look, and ids that are looked at again.
 const MANY: u16 = 1_000;
-
-const NDJSON: &str = "application/x-ndjson";
 
 /// Where to begin.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -64,8 +61,7 @@ pub async fn changes(
     doors.node.service().await?;
     let Query(Begin { after }) = begin.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let watch = Watch::begin(doors.node.clone(), after).await?;
-    let lines = stream::unfold(watch, |mut watch| async { Some((Ok::<_, Infallible>(watch.next().await?), watch)) });
-    Ok((StatusCode::OK, [(CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response())
+    Ok(ndjson::answer(stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) })))
 }
 
 /// Somebody who watches.
@@ -92,7 +88,7 @@ impl Watch {
         for _ in 0..QUIET {
             let changes = self.look().await.ok()?;
             if !changes.is_empty() {
-                return Some(Bytes::from(lines(&changes)));
+                return Some(ndjson::lines(&changes));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -112,14 +108,4 @@ impl Watch {
         }
         Ok(changes)
     }
-}
-
-fn lines(changes: &[Change]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for change in changes {
-        // Neither a map with odd keys nor an output that fails is involved.
-        let _ = serde_json::to_writer(&mut bytes, change);
-        bytes.push(b'\n');
-    }
-    bytes
 }

@@ -8,15 +8,12 @@
 //! An import that breaks off has added what was answered and perhaps a little more. Sending it again is
 //! harmless: adding the same pair again succeeds, where `repeated_operations` is `ok`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain_core::DomainName;
 use futures_util::stream;
 use http_body_util::BodyExt;
@@ -24,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::ndjson::{self, NDJSON};
 use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
@@ -45,8 +43,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Answers that wait to be read, in transactions.
 const UNREAD: usize = 4;
-
-const NDJSON: &str = "application/x-ndjson";
 
 /// A domain to be added: the object of a line.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -109,8 +105,7 @@ pub async fn import(State(doors): State<Arc<Doors>>, caller: Caller, body: Body)
     doors.node.service().await?;
     let (tell, told) = mpsc::channel(UNREAD);
     tokio::spawn(add_all(doors.node.clone(), body, tell));
-    let answers = stream::unfold(told, |mut told| async { Some((Ok::<_, Infallible>(told.recv().await?), told)) });
-    Ok((StatusCode::OK, [(CONTENT_TYPE, NDJSON)], Body::from_stream(answers)).into_response())
+    Ok(ndjson::answer(stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) })))
 }
 
 /// Reads lines and adds them until there are no more, or the client is gone.
@@ -134,7 +129,7 @@ async fn add_all(node: Node, body: Body, tell: mpsc::Sender<Bytes>) {
             if let Some(why) = reader.end.filter(|why| !why.is_empty()) {
                 let answer = invalid(reader.number + 1, why);
                 // Whether the client is still there does not matter any more.
-                let _ = tell.send(Bytes::from(written([answer]))).await;
+                let _ = tell.send(ndjson::lines([answer])).await;
             }
             return;
         }
@@ -166,17 +161,7 @@ async fn add(node: &Node, lines: Vec<Line>) -> Bytes {
             }
         }
     });
-    Bytes::from(written(answers))
-}
-
-fn written(answers: impl IntoIterator<Item = Answer>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for answer in answers {
-        // Neither a map with odd keys nor an output that fails is involved.
-        let _ = serde_json::to_writer(&mut bytes, &answer);
-        bytes.push(b'\n');
-    }
-    bytes
+    ndjson::lines(answers)
 }
 
 fn code(tag: Tag) -> &'static str {
