@@ -63,7 +63,7 @@ get_start_args() ->
 %% the table is closed.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
-    element(mongoose_domain_nif:lookup(Domain), mongoose_domain_answers:all()).
+    mongoose_domain_answers:at(mongoose_domain_nif:lookup(Domain)).
 
 %% @doc Whether the domain is from configuration.
 -spec is_static(domain()) -> boolean().
@@ -253,7 +253,7 @@ open([Pairs, HostTypes] = Args) ->
 set_answers(Answers) ->
     case mongoose_domain_answers:all() of
         Answers -> ok;
-        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, all, Answers)
+        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, Answers)
     end.
 
 static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->

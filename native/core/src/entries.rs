@@ -1,160 +1,131 @@
-//! All entries, found by name or by place.
+//! All entries, found by place.
 //!
-//! Entries lie in chunks and never move: a *place* is good for as long as its entry lives, so a
-//! listing can be read in parts, and whoever was there throughout is listed once. The index maps a
-//! name's hash to a place. It is cut into [`SEGMENTS`] small hash tables, which grow one at a time:
-//! no insertion ever stops to move a million of them.
+//! An entry lies at a *place* and never moves, so a place is good for as long as its entry lives: a listing
+//! can be read in parts, and whoever was there throughout is listed once.
 //!
-//! Beside a place the index keeps half of the name's hash: enough to grow without reading the
-//! entries again, which would be a cache miss each.
+//! Places are numbers of units of 16 bytes. Entries take as many units as their names need, and lie in pages
+//! of 4 KiB that hold entries of one size only, from begin to end for as long as the table is not emptied.
+//! Places of removed entries are used again by entries of the same size; memory is not given back before the
+//! table is emptied.
 //!
-//! Memory for N domains of up to 54 bytes: 64 N for the entries, 10 N to 21 N for the index. Places
-//! of removed domains are used again; memory is not given back before the table is emptied.
+//! Nobody's units are zero, so that a listing passes them by.
 
-use std::hash::{BuildHasher, Hasher};
+use crate::entry::{Entry, Head, wipe, words_for};
+use crate::sync::AtomicU64;
+use crate::words::Words;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+/// Where an entry lies, in units. No entry lies at 0.
+pub(crate) type Place = u32;
 
-use crate::entry::Entry;
+/// Words a unit.
+const UNIT: usize = 2;
 
-/// How many small tables make the index. At ten million domains each holds ten thousand places, and
-/// growing one takes well under a millisecond.
-const SEGMENTS: usize = 1024;
+/// Units a page.
+#[cfg(not(loom))]
+pub(crate) const PAGE: u32 = 256;
+#[cfg(loom)]
+pub(crate) const PAGE: u32 = 4;
 
-/// Entries a chunk.
-const CHUNK: usize = 1024;
+/// Addresses for so many words: 16 GiB, for some 300 million entries.
+#[cfg(not(loom))]
+const WORDS: usize = 1 << 31;
+#[cfg(loom)]
+const WORDS: usize = 8 * PAGE as usize * UNIT;
 
-/// Where an entry lies. Never more than four thousand million.
-type Place = u32;
+/// Sizes of entries, in units, from 0 on: the longest name has 250 bytes.
+const SIZES: usize = units_for(250) + 1;
 
-/// What the index keeps of an entry.
-struct Key {
-    place: Place,
-    hash: Half,
+const fn units_for(length: usize) -> usize {
+    words_for(length).div_ceil(UNIT)
 }
 
-/// Half of a hash: the 25 lowest bits, which find a bucket, and the 7 highest, which tell most
-/// names in a bucket apart. A small table of more than 2^25 buckets would still be right, but slow.
-#[derive(Clone, Copy)]
-struct Half(u32);
+/// The entries, as lookups read them.
+pub(crate) struct Entries(Words);
 
-impl Half {
-    const LOW: u64 = (1 << 25) - 1;
-
-    #[inline]
-    fn of(hash: u64) -> Half {
-        Half((hash & Half::LOW) as u32 | (hash >> 57 << 25) as u32)
-    }
-
-    /// A hash for the index that is the same whether the name is at hand or only this half.
-    #[inline]
-    fn widen(self) -> u64 {
-        (u64::from(self.0) & Half::LOW) | (u64::from(self.0) >> 25 << 57)
-    }
-}
-
-pub(crate) struct Entries {
-    chunks: Vec<Box<[Option<Entry>; CHUNK]>>,
-    /// Places below `end` that are free.
-    vacant: Vec<Place>,
-    /// The first place that was never used.
-    end: Place,
-    index: Box<[HashTable<Key>]>,
-    /// Seeded at random: the names come from tenants, who must not choose the collisions.
-    hashing: RandomState,
+/// Which places are taken: what only writers need to know.
+pub(crate) struct Room {
+    /// The size of the entries in each page. The first page is nobody's.
+    sizes: Vec<u8>,
+    /// Free places, by size.
+    vacant: [Vec<Place>; SIZES],
 }
 
 impl Entries {
     pub(crate) fn new() -> Entries {
-        Entries {
-            chunks: Vec::new(),
-            vacant: Vec::new(),
-            end: 0,
-            index: (0..SEGMENTS).map(|_| HashTable::new()).collect(),
-            hashing: RandomState::default(),
+        Entries(Words::new(WORDS))
+    }
+
+    /// The words in which an entry at this place has a name of this length. A lookup that is late may ask for
+    /// what never was.
+    #[inline]
+    pub(crate) fn at(&self, place: Place, length: usize) -> Option<&[AtomicU64]> {
+        self.0.get(place as usize * UNIT, words_for(length))
+    }
+
+    /// A place for a name of this length, and its words, which are zero.
+    pub(crate) fn take(&self, room: &mut Room, length: usize) -> (Place, &[AtomicU64]) {
+        let size = units_for(length);
+        if room.vacant[size].is_empty() {
+            self.add_page(room, size);
         }
+        let place = room.vacant[size].pop().expect("a page has room for an entry of any size");
+        (place, self.0.reserve(place as usize * UNIT, size * UNIT))
     }
 
-    #[inline]
-    pub(crate) fn get(&self, name: &[u8]) -> Option<&Entry> {
-        let (segment, half) = self.find(name);
-        let key = self.index[segment].find(half.widen(), |key| entry(&self.chunks, key.place).name() == name)?;
-        Some(entry(&self.chunks, key.place))
+    /// Wipes the entry at this place, whose name had this length, out. Its place is free.
+    pub(crate) fn free(&self, room: &mut Room, place: Place, length: usize) {
+        let size = units_for(length);
+        wipe(self.0.reserve(place as usize * UNIT, size * UNIT));
+        room.vacant[size].push(place);
     }
 
-    pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Entry> {
-        let (segment, half) = self.find(name);
-        let key = self.index[segment].find(half.widen(), |key| entry(&self.chunks, key.place).name() == name)?;
-        let (chunk, offset) = split(key.place);
-        self.chunks[chunk][offset].as_mut()
+    fn add_page(&self, room: &mut Room, size: usize) {
+        // The addresses end first.
+        let page =
+            u32::try_from(room.sizes.len()).ok().and_then(|page| page.checked_mul(PAGE)).expect("places are 32 bits");
+        // An earlier content of the table may have left something here.
+        wipe(self.0.reserve(page as usize * UNIT, PAGE as usize * UNIT));
+        room.sizes.push(size as u8);
+        room.vacant[size].extend(places(page, size as u8).rev());
     }
 
-    /// Adds an entry whose name is not there yet (the caller looked).
-    pub(crate) fn insert(&mut self, new: Entry) {
-        let (segment, hash) = self.find(new.name());
-        let place = self.take_place();
-        let (chunk, offset) = split(place);
-        self.chunks[chunk][offset] = Some(new);
-        self.index[segment].insert_unique(hash.widen(), Key { place, hash }, |key| key.hash.widen());
-    }
-
-    /// Takes out the entry with this name.
-    pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Entry> {
-        let (segment, half) = self.find(name);
-        let chunks = &self.chunks;
-        let found = self.index[segment].find_entry(half.widen(), |key| entry(chunks, key.place).name() == name);
-        let (Key { place, .. }, _) = found.ok()?.remove();
-        self.vacant.push(place);
-        let (chunk, offset) = split(place);
-        self.chunks[chunk][offset].take()
-    }
-
-    /// The small table that knows this name, if any does, and the hash to ask it by. The small
-    /// tables use a hash's ends, so the choice among them is by some bits in between.
-    #[inline]
-    fn find(&self, name: &[u8]) -> (usize, Half) {
-        let mut hasher = self.hashing.build_hasher();
-        hasher.write(name);
-        let hash = hasher.finish();
-        ((hash >> 40) as usize % SEGMENTS, Half::of(hash))
-    }
-
-    /// The places `from..to` that hold an entry, `to` not being past the end.
-    pub(crate) fn range(&self, from: Place, to: Place) -> impl Iterator<Item = (Place, &Entry)> {
-        (from..to.min(self.end)).filter_map(|place| {
-            let (chunk, offset) = split(place);
-            self.chunks[chunk][offset].as_ref().map(|entry| (place, entry))
+    /// The entries that lie from one place to before another one.
+    pub(crate) fn range<'a>(
+        &'a self,
+        room: &'a Room,
+        from: Place,
+        to: Place,
+    ) -> impl Iterator<Item = (Place, Entry<'a>)> {
+        let pages = (from / PAGE) as usize..(to.div_ceil(PAGE) as usize).min(room.sizes.len());
+        let places = pages
+            .flat_map(|page| places(page as u32 * PAGE, room.sizes[page]).zip(std::iter::repeat(room.sizes[page])));
+        places.filter(move |(place, _)| (from..to).contains(place)).filter_map(|(place, size)| {
+            let words = self.0.get(place as usize * UNIT, usize::from(size) * UNIT)?;
+            let head = Head::load(words);
+            head.length().map(|_| (place, Entry { head, words }))
         })
     }
 
-    /// The first place that was never used.
+    /// Nobody is in `room` any more: gives the memory of what is not used back.
+    pub(crate) fn give_back(&self, room: &Room) {
+        self.0.give_back(room.end() as usize * UNIT);
+    }
+}
+
+/// The places of a page that begins here and holds entries of this size.
+fn places(begin: Place, size: u8) -> impl DoubleEndedIterator<Item = Place> {
+    let count = PAGE.checked_div(u32::from(size)).unwrap_or(0);
+    (0..count).map(move |number| begin + number * u32::from(size))
+}
+
+impl Room {
+    pub(crate) fn new() -> Room {
+        Room { sizes: vec![0], vacant: [const { Vec::new() }; SIZES] }
+    }
+
+    /// Where the pages end.
     pub(crate) fn end(&self) -> Place {
-        self.end
+        // Pages are counted when they are added.
+        self.sizes.len() as u32 * PAGE
     }
-
-    fn take_place(&mut self) -> Place {
-        if let Some(place) = self.vacant.pop() {
-            return place;
-        }
-        let place = self.end;
-        if split(place).0 == self.chunks.len() {
-            self.chunks.push(Box::new([const { None }; CHUNK]));
-        }
-        // Four thousand million entries are 256 GiB; the machine ends first.
-        self.end = place.checked_add(1).expect("places are 32 bits");
-        place
-    }
-}
-
-#[inline]
-fn split(place: Place) -> (usize, usize) {
-    (place as usize / CHUNK, place as usize % CHUNK)
-}
-
-#[inline]
-fn entry(chunks: &[Box<[Option<Entry>; CHUNK]>], place: Place) -> &Entry {
-    let (chunk, offset) = split(place);
-    // The index names a place from when its entry is written until just before it is taken out.
-    chunks[chunk][offset].as_ref().expect("an indexed place holds an entry")
 }

@@ -21,6 +21,17 @@ impl HostTypeId {
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// As an entry holds it.
+    pub(crate) fn to_number(self) -> u16 {
+        self.0
+    }
+
+    /// From an entry; a late lookup may take any number out of one, and throws it away.
+    #[inline]
+    pub(crate) fn from_number(number: u16) -> HostTypeId {
+        HostTypeId(number)
+    }
 }
 
 /// Why a text is not a host type.

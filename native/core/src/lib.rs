@@ -2,27 +2,33 @@
 //!
 //! This crate does no I/O, knows no clock and nothing of the Erlang VM, so everything that can be
 //! wrong about the table can be tested here: against an oracle (`tests/oracle.rs`), and under every
-//! interleaving of its lock (`tests/loom.rs`).
+//! interleaving of a lookup and a writer (`tests/loom.rs`).
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`name`] | [`DomainName`]: a name that exists is valid |
 //! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
-//! | [`lock`] | [`BigLock`](lock::BigLock): readers share no cache line, writers take every slot |
+//! | [`versions`] | [`Versions`](versions::Versions): reading without waiting and without writing |
+//! | `words` | memory that never moves |
+//! | `entry`, `entries` | a domain as words of memory; all of them, found by place |
+//! | `index` | from a name to its place, growing by one bucket at a time |
+//! | `routes` | those together: many who look, and one who writes |
 //! | [`lookups`] | [`Lookups`]: counting readers who share no cache line |
-//! | `entry`, `entries` | a domain in one cache line; all of them, found by name or by position |
 //! | [`page`] | a bounded part of a listing |
 //! | [`table`] | [`Table`]: the static rules, and the progress that lives and dies with the routes |
 
 mod entries;
 mod entry;
 pub mod host_types;
-pub mod lock;
+mod index;
 pub mod lookups;
 pub mod name;
 pub mod page;
+mod routes;
 mod sync;
 pub mod table;
+pub mod versions;
+mod words;
 
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
 pub use lookups::Lookups;

@@ -1,14 +1,15 @@
 //! How often somebody looked, and found or did not.
 //!
-//! Counting must not bring back what the lock avoids: a word that all readers write. So a thread counts
-//! on a cache line of its own, found by the thread's number as its slot of the lock is. Nobody else writes
-//! there, so a count is a load and a store, and no locked instruction. Threads whose numbers are too large
-//! for that (many others read before they did) count together, by instructions that lock.
+//! Counting must not bring back what lookups avoid: a word that all readers write. So a thread counts on a
+//! cache line of its own, found by the thread's number. Nobody else writes there, so a count is a load and a
+//! store, and no locked instruction. Threads whose numbers are too large for that (many others looked before
+//! they did) count together, by instructions that lock.
 //!
 //! Promised: every lookup is counted once, and what is read never gets less. Not promised: one moment for
 //! all lines; who reads while others look up sees each line a little earlier or later.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
@@ -64,9 +65,15 @@ impl Counter {
         Counter { own, shared: CachePadded::default() }
     }
 
-    /// Counts one for the calling thread, whose number this is.
+    /// Counts one for the calling thread.
     #[inline]
-    pub(crate) fn count(&self, thread: usize, seen: Seen) {
+    pub(crate) fn count(&self, seen: Seen) {
+        self.count_in(this_thread(), seen);
+    }
+
+    /// Counts one for the thread of this number, which is the calling one.
+    #[inline]
+    fn count_in(&self, thread: usize, seen: Seen) {
         match self.own.get(thread) {
             Some(line) => {
                 let count = line.of(seen);
@@ -92,6 +99,20 @@ impl Counter {
     }
 }
 
+/// The number of this thread: given on first use, in order, and kept for life; no other thread has it.
+#[inline]
+fn this_thread() -> usize {
+    const NONE: usize = usize::MAX;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NUMBER: Cell<usize> = const { Cell::new(NONE) });
+    NUMBER.with(|number| {
+        if number.get() == NONE {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -105,7 +126,7 @@ mod tests {
                 let counter = &counter;
                 scope.spawn(move || {
                     for round in 0..10_000 {
-                        counter.count(number, if round % 4 == 0 { Seen::Miss } else { Seen::Hit });
+                        counter.count_in(number, if round % 4 == 0 { Seen::Miss } else { Seen::Hit });
                     }
                 });
             }

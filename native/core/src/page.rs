@@ -1,16 +1,16 @@
 //! A bounded part of a listing.
 //!
 //! A listing of a million domains is never one value and never one lock: it is read page by page.
-//! A page costs at most [`PLACES`] places, whatever it selects, so it may be empty and still not be
+//! A page looks at no more than [`PLACES`] places, whatever it selects, so it may be empty and still not be
 //! the last one. Whoever is in the table from the first page to the last is listed exactly once;
 //! who comes or goes meanwhile may be listed or not.
 
-use crate::entry::{Entry, Origin};
+use crate::entry::{Entry, Head, Origin};
 use crate::host_types::HostTypeId;
 use crate::table::Source;
 
-/// How many places one page looks at: about half a megabyte of memory.
-pub const PLACES: u32 = 8192;
+/// How many places one page looks at: half a megabyte of memory, some ten thousand entries.
+pub const PLACES: u32 = 32_768;
 
 /// Which domains a listing is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,10 @@ pub enum Select {
 }
 
 impl Select {
-    pub(crate) fn takes(self, entry: &Entry) -> bool {
-        match (self, entry.origin()) {
+    pub(crate) fn takes(self, head: Head) -> bool {
+        match (self, head.origin()) {
             (Select::All, _) | (Select::Static, Origin::Static) | (Select::Dynamic, Origin::Dynamic(_)) => true,
-            (Select::HostType(wanted), _) => entry.host_type() == wanted,
+            (Select::HostType(wanted), _) => head.host_type() == wanted,
             (Select::Outdated(current), Origin::Dynamic(source)) => source != current,
             (Select::Older(current), Origin::Dynamic(source)) => source < current,
             (Select::Since(current), Origin::Dynamic(source)) => source >= current,
@@ -67,7 +67,7 @@ impl Position {
 /// Some domains, and where to go on.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The names, one behind the other: one allocation while readers hold the lock, not a thousand.
+    /// The names, one behind the other: one allocation while writers wait, not a thousand.
     names: Vec<u8>,
     lengths: Vec<(u8, HostTypeId)>,
     /// Where the next page begins; nothing after the last one.
@@ -76,9 +76,8 @@ pub struct Page {
 
 impl Page {
     pub(crate) fn push(&mut self, entry: &Entry) {
-        self.names.extend_from_slice(entry.name());
         // A name that is in the table has at most 250 bytes.
-        self.lengths.push((entry.name().len() as u8, entry.host_type()));
+        self.lengths.push((entry.name(&mut self.names) as u8, entry.head.host_type()));
     }
 
     /// How many domains this page lists.

@@ -2,9 +2,8 @@
 //!
 //! Two roads lead in. [`Table::insert`] and [`Table::delete`] change one domain and refuse to let a
 //! route point elsewhere, as MongooseIM's domain core does. [`Table::apply`] is the follower's: it
-//! takes what the database says now, in batches that hold readers for a few microseconds a hundred
-//! changes, and a host type that changed is exchanged in place, so the domain is never unknown in
-//! between.
+//! takes what the database says now, and a host type that changed is exchanged in place, so the domain
+//! is never unknown in between.
 //!
 //! The static rules: what [`Table::open`] was given stays as it is and wins over any row of the same
 //! name; a dynamic route may only use a host type of the list that `open` was given.
@@ -19,16 +18,17 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::entries::Entries;
-use crate::entry::{Entry, Origin};
+use crate::entries::Place;
+use crate::entry::{Head, Origin};
 use crate::host_types::{HostTypeId, HostTypes};
-use crate::lock::{BigLock, this_thread};
 use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
+use crate::routes::{Books, Found, Open, Routes};
+use crate::sync::Mutex;
 
-/// How many changes one write section applies: readers wait for no more than these.
-const SECTION: usize = 256;
+/// How many changes are made between two moments at which others than lookups get in.
+const SECTION: usize = 64;
 
 /// What brought a dynamic route: each load of the database is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,15 +167,19 @@ impl std::iter::Sum for Counts {
 }
 
 /// Which host type serves which domain.
+///
+/// Lookups take no lock. All others take the ledger's, one at a time and for a short while each.
 pub struct Table {
     host_types: Arc<HostTypes>,
-    content: BigLock<Content>,
+    routes: Routes,
+    ledger: Mutex<Ledger>,
     lookups: Counter,
 }
 
-struct Content {
+/// What is known about the routes, but for themselves.
+struct Ledger {
     epoch: Epoch,
-    entries: Entries,
+    books: Books,
     /// The host types that dynamic routes may use: a handful.
     allowed: Vec<HostTypeId>,
     /// By host type, at the index of its id; those that never had a domain may be missing at the end.
@@ -187,8 +191,20 @@ struct Content {
 impl Table {
     /// A closed table, for about `threads` threads that look up.
     pub fn new(threads: usize) -> Table {
-        let content = Content::new(Progress::Closed, Vec::new());
-        Table { host_types: Arc::default(), content: BigLock::new(threads, content), lookups: Counter::new(threads) }
+        let ledger = Ledger {
+            epoch: Epoch(0),
+            books: Books::new(),
+            allowed: Vec::new(),
+            counts: Vec::new(),
+            progress: Progress::Closed,
+            last_source: 0,
+        };
+        Table {
+            host_types: Arc::default(),
+            routes: Routes::new(),
+            ledger: Mutex::new(ledger),
+            lookups: Counter::new(threads),
+        }
     }
 
     /// The host types that ids in this table stand for.
@@ -199,45 +215,55 @@ impl Table {
     /// Empties the table and begins anew with these static pairs (the first of a name wins) and
     /// these host types for dynamic domains. Every progress is forgotten.
     pub fn open(&self, pairs: &[StaticPair], allowed: impl IntoIterator<Item = HostTypeId>) {
-        let mut new = Content::new(Progress::Unloaded, allowed.into_iter().collect());
-        for (domain, host_type) in pairs {
-            if new.entries.get(domain.as_bytes()).is_none() {
-                new.entries.insert(Entry::new(domain.as_bytes(), *host_type, Origin::Static));
-                new.count(*host_type).r#static += 1;
-            }
-        }
-        self.exchange(new);
+        self.begin(Open::Yes, pairs, allowed.into_iter().collect());
     }
 
     /// Empties the table: no domain, no host type, no progress.
     pub fn close(&self) {
-        self.exchange(Content::new(Progress::Closed, Vec::new()));
+        self.begin(Open::No, &[], Vec::new());
     }
 
-    fn exchange(&self, mut new: Content) {
-        // The old content goes after the lock: freeing a million entries takes a while.
-        let _old = self.content.write(move |content| {
-            new.epoch = Epoch(content.epoch.0 + 1);
-            new.last_source = content.last_source;
-            std::mem::replace(content, new)
-        });
+    fn begin(&self, open: Open, pairs: &[StaticPair], allowed: Vec<HostTypeId>) {
+        let mut ledger = self.ledger.lock();
+        ledger.epoch.0 += 1;
+        ledger.allowed = allowed;
+        ledger.progress = match open {
+            Open::Yes => Progress::Unloaded,
+            Open::No => Progress::Closed,
+        };
+        let routes = pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type));
+        ledger.counts.clear();
+        for host_type in self.routes.exchange(&mut ledger.books, open, routes) {
+            ledger.count(host_type).r#static += 1;
+        }
     }
 
     /// The host type that serves `domain`.
     #[inline]
     pub fn host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
-        let thread = this_thread();
-        let found = self.content.read_in(thread, |content| match content.entries.get(domain) {
-            Some(entry) => Ok(entry.host_type()),
-            None if content.progress == Progress::Closed => Err(Miss::Closed),
-            None => Err(Miss::NotFound),
-        });
-        match found {
-            Ok(_) => self.lookups.count(thread, Seen::Hit),
-            Err(Miss::NotFound) => self.lookups.count(thread, Seen::Miss),
-            Err(Miss::Closed) => (),
+        match self.look(domain) {
+            Found::Route(head) => {
+                self.lookups.count(Seen::Hit);
+                Ok(head.host_type())
+            }
+            Found::Nothing => {
+                self.lookups.count(Seen::Miss);
+                Err(Miss::NotFound)
+            }
+            Found::Closed => Err(Miss::Closed),
         }
-        found
+    }
+
+    #[inline]
+    fn look(&self, domain: &[u8]) -> Found {
+        self.routes.get(domain).unwrap_or_else(|| self.wait_and_look(domain))
+    }
+
+    /// The writer was in the way for longer than a change takes: it does not run just now. Waiting for the
+    /// ledger lets it.
+    #[cold]
+    fn wait_and_look(&self, domain: &[u8]) -> Found {
+        self.routes.get_alone(&self.ledger.lock().books, domain)
     }
 
     /// How often [`Table::host_type`] answered since the table was made; what a closed table did not
@@ -248,119 +274,110 @@ impl Table {
 
     /// Whether `domain` is from configuration.
     pub fn is_static(&self, domain: &[u8]) -> bool {
-        self.content.read(|content| content.is_static(domain))
+        matches!(self.look(domain), Found::Route(head) if head.origin() == Origin::Static)
     }
 
     /// Whether dynamic domains may use this host type.
     pub fn is_allowed(&self, host_type: HostTypeId) -> bool {
-        self.content.read(|content| content.allowed.contains(&host_type))
+        self.ledger.lock().allowed.contains(&host_type)
     }
 
     /// The host types that dynamic domains may use.
     pub fn allowed(&self) -> Vec<HostTypeId> {
-        self.content.read(|content| content.allowed.clone())
+        self.ledger.lock().allowed.clone()
     }
 
     /// Adds one dynamic domain, or confirms it. Errors in the order of [`InsertError`]'s variants.
     pub fn insert(&self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Result<Inserted, InsertError> {
-        self.content.write(|content| match content.slot(domain, host_type) {
+        let ledger = &mut *self.ledger.lock();
+        match ledger.slot(&self.routes, domain, host_type) {
             Err(Refusal::UnknownHostType) => Err(InsertError::UnknownHostType),
             Err(Refusal::Static) => Err(InsertError::Static),
-            Ok(Some(entry)) if entry.host_type() != host_type => Err(InsertError::OtherHostType(entry.host_type())),
-            Ok(Some(entry)) => {
-                entry.set(host_type, source);
+            Ok(Some((_, head))) if head.host_type() != host_type => Err(InsertError::OtherHostType(head.host_type())),
+            Ok(Some(found)) => {
+                self.routes.set(&mut ledger.books, found, host_type, Origin::Dynamic(source));
                 Ok(Inserted::Kept)
             }
             Ok(None) => {
-                content.add(domain, host_type, source);
+                ledger.add(&self.routes, domain, host_type, source);
                 Ok(Inserted::Added)
             }
-        })
+        }
     }
 
     /// Removes one dynamic domain: its host type, or nothing when it was not there.
     pub fn delete(&self, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
-        self.content.write(|content| {
-            if content.is_static(domain.as_bytes()) {
-                return Err(IsStatic);
-            }
-            Ok(content.take(domain))
-        })
+        self.ledger.lock().take(&self.routes, domain)
     }
 
     /// The present epoch, for [`Table::apply`] and [`Table::advance`].
     pub fn epoch(&self) -> Epoch {
-        self.content.read(|content| content.epoch)
+        self.ledger.lock().epoch
     }
 
     /// A source that no route is from yet.
     pub fn new_source(&self) -> Source {
-        self.content.write(|content| {
-            content.last_source = content.last_source.checked_add(1).unwrap_or(1);
-            Source(NonZeroU32::new(content.last_source).unwrap_or(NonZeroU32::MIN))
-        })
+        let mut ledger = self.ledger.lock();
+        ledger.last_source = ledger.last_source.checked_add(1).unwrap_or(1);
+        Source(NonZeroU32::new(ledger.last_source).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Makes the table say what the database says: one outcome per change, in order.
-    ///
-    /// Readers run in between every few hundred changes, each of which they see whole.
+    /// Makes the table say what the database says: one outcome per change, in order. Lookups see each change
+    /// whole.
     pub fn apply(&self, epoch: Epoch, source: Source, changes: &[Change]) -> Result<Vec<Outcome>, Stale> {
         let mut outcomes = Vec::with_capacity(changes.len());
         for section in changes.chunks(SECTION) {
-            self.content.write(|content| {
-                content.check(epoch)?;
-                outcomes.extend(section.iter().map(|change| content.apply(change, source)));
-                Ok(())
-            })?;
+            let mut ledger = self.ledger.lock();
+            ledger.check(epoch)?;
+            self.routes.touch(section.iter().map(|change| change.domain().as_bytes()));
+            outcomes.extend(section.iter().map(|change| ledger.apply(&self.routes, change, source)));
         }
         Ok(outcomes)
     }
 
     /// Says how current the routes are now.
     pub fn advance(&self, epoch: Epoch, progress: Progress) -> Result<(), Stale> {
-        self.content.write(|content| {
-            content.check(epoch)?;
-            content.progress = progress;
-            Ok(())
-        })
+        let mut ledger = self.ledger.lock();
+        ledger.check(epoch)?;
+        ledger.progress = progress;
+        Ok(())
     }
 
     /// How current the routes are, and the epoch that this is said in.
     pub fn progress(&self) -> (Epoch, Progress) {
-        self.content.read(|content| (content.epoch, content.progress))
+        let ledger = self.ledger.lock();
+        (ledger.epoch, ledger.progress)
     }
 
     /// Keeps the routes and asks for a new load that brings all that are to stay. A load or a
     /// catching up that is under way is not wanted any more: a new epoch begins.
     pub fn reset_progress(&self) {
-        self.content.write(|content| {
-            content.epoch = Epoch(content.epoch.0 + 1);
-            content.progress = Progress::Reset;
-        });
+        let mut ledger = self.ledger.lock();
+        ledger.epoch.0 += 1;
+        ledger.progress = Progress::Reset;
     }
 
     /// Up to `limit` of the selected domains, from a position on.
     pub fn page(&self, select: Select, from: Position, limit: usize) -> Page {
-        self.content.read(|content| {
-            let mut page = Page::default();
-            let to = from.0.saturating_add(PLACES);
-            let mut next = to;
-            for (place, entry) in content.entries.range(from.0, to) {
-                if !select.takes(entry) {
-                    continue;
-                }
-                if page.len() == limit {
-                    next = place;
-                    break;
-                }
-                page.push(entry);
+        let ledger = self.ledger.lock();
+        let mut page = Page::default();
+        let to = from.0.saturating_add(PLACES);
+        let mut next = to;
+        for (place, entry) in self.routes.range(&ledger.books, from.0, to) {
+            if !select.takes(entry.head) {
+                continue;
             }
-            page.next = (next < content.entries.end()).then_some(Position(next));
-            page
-        })
+            if page.len() == limit {
+                next = place;
+                break;
+            }
+            page.push(&entry);
+        }
+        page.next = (next < self.routes.end(&ledger.books)).then_some(Position(next));
+        page
     }
 
-    /// All pages of up to `limit` of the selected domains, one read section each.
+    /// All pages of up to `limit` of the selected domains, one at a time.
     pub fn pages(&self, select: Select, limit: usize) -> impl Iterator<Item = Page> {
         let mut next = Some(Position::START);
         std::iter::from_fn(move || {
@@ -372,28 +389,20 @@ impl Table {
 
     /// How many domains there are.
     pub fn counts(&self) -> Counts {
-        self.content.read(|content| content.counts.iter().copied().sum())
+        self.ledger.lock().counts.iter().copied().sum()
     }
 
     /// How many domains each host type has: those that have any, and those that dynamic domains may use.
     /// The table counts as it changes, so this costs the number of host types, however many domains there are.
     pub fn counts_by_host_type(&self) -> Vec<(HostTypeId, Counts)> {
-        self.content.read(|content| {
-            let listed =
-                |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || content.allowed.contains(id);
-            let ids = self.host_types.ids();
-            let counts = content.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
-            ids.zip(counts).filter(listed).collect()
-        })
+        let ledger = self.ledger.lock();
+        let listed = |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || ledger.allowed.contains(id);
+        let counts = ledger.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
+        self.host_types.ids().zip(counts).filter(listed).collect()
     }
 }
 
-impl Content {
-    fn new(progress: Progress, allowed: Vec<HostTypeId>) -> Content {
-        let (entries, counts) = (Entries::new(), Vec::new());
-        Content { epoch: Epoch(0), entries, allowed, counts, progress, last_source: 0 }
-    }
-
+impl Ledger {
     fn check(&self, epoch: Epoch) -> Result<(), Stale> {
         if self.epoch == epoch { Ok(()) } else { Err(Stale) }
     }
@@ -407,36 +416,39 @@ impl Content {
         &mut self.counts[index]
     }
 
-    fn is_static(&self, domain: &[u8]) -> bool {
-        self.entries.get(domain).is_some_and(|entry| entry.origin() == Origin::Static)
-    }
-
-    /// The entry that a dynamic route of this domain is to change, or nothing when it needs a new
-    /// one. The host type is checked before the domain, as the peer does.
-    fn slot(&mut self, domain: &DomainName, host_type: HostTypeId) -> Result<Option<&mut Entry>, Refusal> {
+    /// The route of this domain that a dynamic one is to change, or nothing when it needs a new one. The host
+    /// type is checked before the domain, as the peer does.
+    fn slot(
+        &self,
+        routes: &Routes,
+        domain: &DomainName,
+        host_type: HostTypeId,
+    ) -> Result<Option<(Place, Head)>, Refusal> {
         if !self.allowed.contains(&host_type) {
             return Err(Refusal::UnknownHostType);
         }
-        match self.entries.get_mut(domain.as_bytes()) {
-            Some(entry) if entry.origin() == Origin::Static => Err(Refusal::Static),
+        match routes.find(&self.books, domain.as_bytes()) {
+            Some((_, head)) if head.origin() == Origin::Static => Err(Refusal::Static),
             found => Ok(found),
         }
     }
 
-    fn apply(&mut self, change: &Change, source: Source) -> Outcome {
+    fn apply(&mut self, routes: &Routes, change: &Change, source: Source) -> Outcome {
         match change {
-            Change::Put(domain, host_type) => self.put(domain, *host_type, source),
-            Change::Remove(domain) if self.is_static(domain.as_bytes()) => Outcome::Refused(Refusal::Static),
-            Change::Remove(domain) => self.take(domain).map_or(Outcome::Absent, Outcome::Removed),
+            Change::Put(domain, host_type) => self.put(routes, domain, *host_type, source),
+            Change::Remove(domain) => match self.take(routes, domain) {
+                Ok(taken) => taken.map_or(Outcome::Absent, Outcome::Removed),
+                Err(IsStatic) => Outcome::Refused(Refusal::Static),
+            },
         }
     }
 
-    fn put(&mut self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Outcome {
-        match self.slot(domain, host_type) {
+    fn put(&mut self, routes: &Routes, domain: &DomainName, host_type: HostTypeId, source: Source) -> Outcome {
+        match self.slot(routes, domain, host_type) {
             Err(refusal) => Outcome::Refused(refusal),
-            Ok(Some(entry)) => {
-                let before = entry.host_type();
-                entry.set(host_type, source);
+            Ok(Some((place, head))) => {
+                routes.set(&mut self.books, (place, head), host_type, Origin::Dynamic(source));
+                let before = head.host_type();
                 if before == host_type {
                     return Outcome::Kept;
                 }
@@ -445,21 +457,27 @@ impl Content {
                 Outcome::Moved(before)
             }
             Ok(None) => {
-                self.add(domain, host_type, source);
+                self.add(routes, domain, host_type, source);
                 Outcome::Added
             }
         }
     }
 
-    fn add(&mut self, domain: &DomainName, host_type: HostTypeId, source: Source) {
-        self.entries.insert(Entry::new(domain.as_bytes(), host_type, Origin::Dynamic(source)));
+    fn add(&mut self, routes: &Routes, domain: &DomainName, host_type: HostTypeId, source: Source) {
+        routes.insert(&mut self.books, domain.as_bytes(), host_type, Origin::Dynamic(source));
         self.count(host_type).dynamic += 1;
     }
 
-    /// Takes out a dynamic route (the caller knows that it is none of the static ones).
-    fn take(&mut self, domain: &DomainName) -> Option<HostTypeId> {
-        let entry = self.entries.remove(domain.as_bytes())?;
-        self.count(entry.host_type()).dynamic -= 1;
-        Some(entry.host_type())
+    /// Takes out a dynamic route: its host type, or nothing when it was not there.
+    fn take(&mut self, routes: &Routes, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
+        match routes.find(&self.books, domain.as_bytes()) {
+            Some((_, head)) if head.origin() == Origin::Static => Err(IsStatic),
+            Some((place, head)) => {
+                routes.remove(&mut self.books, domain.as_bytes(), place);
+                self.count(head.host_type()).dynamic -= 1;
+                Ok(Some(head.host_type()))
+            }
+            None => Ok(None),
+        }
     }
 }

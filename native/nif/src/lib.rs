@@ -28,8 +28,8 @@ impl Resource for Pin {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 }
 
-/// `info` is the number of schedulers, for as many slots in the table's lock. Repeated loads find
-/// the table of the first one.
+/// `info` is the number of schedulers, for as many counts of lookups. Repeated loads find the table of
+/// the first one.
 fn load(_env: Env, info: Term) -> bool {
     std::mem::forget(ResourceArc::new(Pin));
     let Ok(schedulers) = info.decode::<usize>() else { return false };

@@ -1,0 +1,76 @@
+//! Lookups in a table without the VM: `cargo bench -p domain_core --bench lookup -- DOMAINS KEYS CALLS`, where KEYS is
+//! `hot`, `hits` or `misses`. Prints the nanoseconds of one lookup: the median of fifteen rounds.
+//!
+//! The names are read once before they are looked up, so what is fetched from memory is the table's.
+
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::time::Instant;
+
+use domain_core::{Change, DomainName, HostTypeId, Source, Table};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut number = |default| arguments.next().map_or(default, |text| text.parse().expect("a number"));
+    let domains: usize = number(1_000_000);
+    let calls: usize = number(1_000);
+    let keys = std::env::var("KEYS").unwrap_or("hits".into());
+
+    let table = Table::new(2);
+    let host_type = table.host_types().intern(b"type1").expect("a host type");
+    fill(&table, domains, host_type);
+
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|round| {
+            let names: Vec<String> = (0..calls).map(|call| drawn(&keys, domains, round * calls + call)).collect();
+            black_box(
+                names.iter().map(|name| name.as_bytes().iter().map(|&byte| u64::from(byte)).sum::<u64>()).sum::<u64>(),
+            );
+            let begin = Instant::now();
+            look_up(&table, &names);
+            begin.elapsed().as_nanos() as f64 / calls as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("{domains} domains, {keys}: {:.1} ns (shortest {:.1})", times[ROUNDS / 2], times[0]);
+}
+
+#[inline(never)]
+fn look_up(table: &Table, names: &[String]) {
+    for name in names {
+        black_box(table.host_type(black_box(name.as_bytes())).is_ok());
+    }
+}
+
+fn fill(table: &Table, domains: usize, host_type: HostTypeId) {
+    table.open(&[], [host_type]);
+    let source = Source(NonZeroU32::MIN);
+    let epoch = table.epoch();
+    let begin = Instant::now();
+    for from in (0..domains).step_by(1_000) {
+        let changes: Vec<Change> = (from..domains.min(from + 1_000))
+            .map(|number| Change::Put(DomainName::from_bytes(name(number).as_bytes()).expect("a name"), host_type))
+            .collect();
+        table.apply(epoch, source, &changes).expect("nobody opens the table meanwhile");
+    }
+    println!("filled in {} ms", begin.elapsed().as_millis());
+    assert!((0..domains).all(|number| table.host_type(name(number).as_bytes()).is_ok()));
+}
+
+/// 18 to 38 bytes.
+fn name(number: usize) -> String {
+    const ENDS: [&str; 4] = ["example.com", "customers.example", "chat.example.org", "messaging-service.example"];
+    format!("tenant{}.{}", number, ENDS[number % 4])
+}
+
+fn drawn(keys: &str, domains: usize, turn: usize) -> String {
+    // Fibonacci hashing of the turn: spread evenly, the same on every run.
+    let number = ((turn as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % domains;
+    match keys {
+        "hot" => name(domains / 2),
+        "misses" => name(domains + number),
+        _ => name(number),
+    }
+}

@@ -1,0 +1,165 @@
+//! The routes: which domain leads to which host type, for many who look and one who writes.
+//!
+//! Looking ([`Routes::get`]) takes no lock and writes nothing: two cache misses at most, the line of the index
+//! and the entry's, under a version that tells whether a writer was there meanwhile. Everything else needs the
+//! [`Books`], of which there is one for each `Routes`: who has them is the only writer.
+
+use std::hash::{BuildHasher, Hasher};
+
+#[cfg(loom)]
+use foldhash::fast::FixedState as Hashing; // a model does the same every time
+#[cfg(not(loom))]
+use foldhash::fast::RandomState as Hashing;
+
+use crate::entries::{Entries, Place, Room};
+use crate::entry::{self, Entry, Head, Origin};
+use crate::host_types::HostTypeId;
+use crate::index::{Index, Key, Shelf};
+use crate::sync::{AtomicBool, Ordering};
+use crate::versions::Versions;
+
+/// What a lookup found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Route(Head),
+    Nothing,
+    /// The table is closed.
+    Closed,
+}
+
+/// The routes, as lookups read them.
+pub(crate) struct Routes {
+    versions: Versions,
+    index: Index,
+    entries: Entries,
+    open: AtomicBool,
+    /// Seeded at random: the names come from tenants, who must not choose the collisions.
+    hashing: Hashing,
+}
+
+/// What only the writer knows of them.
+pub(crate) struct Books {
+    room: Room,
+    shelf: Shelf,
+}
+
+impl Books {
+    pub(crate) fn new() -> Books {
+        Books { room: Room::new(), shelf: Shelf::new() }
+    }
+}
+
+impl Routes {
+    /// Closed, and empty.
+    pub(crate) fn new() -> Routes {
+        let (versions, index, entries) = (Versions::default(), Index::new(), Entries::new());
+        Routes { versions, index, entries, open: AtomicBool::new(false), hashing: Hashing::default() }
+    }
+
+    /// What there is about this name; nothing when writers were in the way for too long.
+    #[inline]
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Found> {
+        let key = self.key(name);
+        self.versions.read(key.stripe(), || self.look(key, name))
+    }
+
+    /// As [`Routes::get`], while nobody writes.
+    pub(crate) fn get_alone(&self, _books: &Books, name: &[u8]) -> Found {
+        self.look(self.key(name), name)
+    }
+
+    #[inline]
+    fn look(&self, key: Key, name: &[u8]) -> Found {
+        match self.index.find(key, |place| entry::read(self.entries.at(place, name.len())?, name)) {
+            Some(head) => Found::Route(head),
+            None if self.open.load(Ordering::Relaxed) => Found::Nothing,
+            None => Found::Closed,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn key(&self, name: &[u8]) -> Key {
+        let mut hasher = self.hashing.build_hasher();
+        hasher.write(name);
+        Key(hasher.finish() as u32)
+    }
+
+    /// For each of these names, reads what a change of it will read first: so the processor waits for all of
+    /// them at once.
+    pub(crate) fn touch<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
+        std::hint::black_box(names.fold(0, |sum, name| sum ^ self.index.touch(self.key(name))));
+    }
+
+    /// The place and the head of this name's entry.
+    pub(crate) fn find(&self, _books: &Books, name: &[u8]) -> Option<(Place, Head)> {
+        let is = |place| Some((place, entry::read(self.entries.at(place, name.len())?, name)?));
+        self.index.find(self.key(name), is)
+    }
+
+    /// Adds a route of a name that has none (the caller looked).
+    pub(crate) fn insert(&self, books: &mut Books, name: &[u8], host_type: HostTypeId, origin: Origin) {
+        let (place, words) = self.entries.take(&mut books.room, name.len());
+        // Nobody finds it before the index tells where it is.
+        entry::write(words, name, Head::new(name, host_type, origin));
+        self.index.insert(&mut books.shelf, &self.versions, self.key(name), place);
+    }
+
+    /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
+    pub(crate) fn set(&self, _books: &mut Books, (place, head): (Place, Head), host_type: HostTypeId, origin: Origin) {
+        if let Some(words) = self.entries.at(place, 1) {
+            head.with(host_type, origin).store(words);
+        }
+    }
+
+    /// Takes the route at this place out, which has this name.
+    pub(crate) fn remove(&self, books: &mut Books, name: &[u8], place: Place) {
+        self.index.remove(&mut books.shelf, &self.versions, self.key(name), place);
+        // Who found it before that and reads it now finds that the version is another one.
+        self.entries.free(&mut books.room, place, name.len());
+    }
+
+    /// Removes all routes and puts static ones in their place, of which the first of a name wins. Lookups find what
+    /// was before or what is then, and nothing in between. Answers the host type of each route that there is.
+    pub(crate) fn exchange<'a>(
+        &self,
+        books: &mut Books,
+        open: Open,
+        routes: impl Iterator<Item = (&'a [u8], HostTypeId)>,
+    ) -> Vec<HostTypeId> {
+        let host_types = self.versions.write_all(|| {
+            *books = Books::new();
+            self.index.clear();
+            self.open.store(open == Open::Yes, Ordering::Relaxed);
+            let mut insert = |(name, host_type)| {
+                let new = self.find(books, name).is_none();
+                new.then(|| self.insert(books, name, host_type, Origin::Static)).map(|()| host_type)
+            };
+            routes.filter_map(&mut insert).collect()
+        });
+        self.index.give_back(&books.shelf);
+        self.entries.give_back(&books.room);
+        host_types
+    }
+
+    /// The entries that lie from one place to before another one.
+    pub(crate) fn range<'a>(
+        &'a self,
+        books: &'a Books,
+        from: Place,
+        to: Place,
+    ) -> impl Iterator<Item = (Place, Entry<'a>)> {
+        self.entries.range(&books.room, from, to)
+    }
+
+    /// Where the places end.
+    pub(crate) fn end(&self, books: &Books) -> Place {
+        books.room.end()
+    }
+}
+
+/// Whether lookups find anything but that the table is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    Yes,
+    No,
+}
