@@ -43,7 +43,7 @@ scale("quick") ->
       operations => {1000, 3}, lists => 3};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
-      latency => #{rounds => 4, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
+      latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
       operations => {2000, 5}, lists => 7};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
@@ -94,7 +94,7 @@ part(listing, #{rows := Rows, lists := Rounds}, Results) ->
     ok = open_tables(),
     fill(0, Rows),
     save(Results, bench_listing:run(Rows, <<"type2">>, Rounds)),
-    save(Results, bench_pages:run(Rows, <<"type2">>, Rounds));
+    save(Results, bench_pages:run(Rows, <<"type2">>, 10 * Rounds));
 part(report, _Options, Results) ->
     {ok, Terms} = file:consult(Results),
     ok = file:write_file(Results, bench_json:lines(Terms)),

@@ -6,8 +6,8 @@
 %% sides one process looks up and one thread writes, on another core if there is one.
 %%
 %% Each percentile is the median of the rounds'. The longest lookup, and how many took a millisecond and
-%% more, are those of all rounds together; since the loop's turns have many more of shorter times in the same
-%% seconds, what the machine does is compared by the second that was spent between two readings of the clock.
+%% more, are those of all rounds together. The loop's turns are in the same seconds as ours but not all of that
+%% time is spent between two readings of the clock: so what the machine does is compared by the second that was.
 -module(bench_latency).
 
 -export([run/4]).
@@ -47,6 +47,7 @@ result(Phase, Side, Domains, Turns) ->
     Seconds = Sum(sum) / 1.0e9,
     Facts = #{
         domains => Domains, phase => Phase, side => Side, rounds => length(Turns), unit => ns,
+        clock => bench_prober:clock(),
         writes_a_second => bench_stats:median(Rates), lookups => Sum(count), seconds => Seconds,
         longest => lists:max([Longest || #{longest := Longest} <- Summaries]),
         long => Long, long_a_million => Long * 1.0e6 / Sum(count), long_a_second => Long / Seconds,

@@ -9,6 +9,8 @@
 
 -define(PAGE, 1000).
 -define(LONG, 1000000).
+%% Those by which the loop is measured.
+-define(TURNS, 100000).
 
 %% @doc Lists the domains of one host type page by page, so many times, in a table of so many Domains that
 %% is filled already.
@@ -45,17 +47,10 @@ time(Loop, Histogram) ->
     ok = Loop(),
     bench_histogram:add(Histogram, os:perf_counter() - Begin).
 
-%% Doubled until it is long enough.
 turns(Nanoseconds) ->
-    turns(Nanoseconds, 64).
-
-turns(Nanoseconds, Turns) ->
     Histogram = bench_histogram:new(),
-    lists:foreach(fun(_) -> ok = time(fun() -> count(Turns) end, Histogram) end, lists:seq(1, 9)),
-    case bench_histogram:percentile(0.5, bench_histogram:counts(Histogram)) of
-        Enough when Enough >= Nanoseconds -> Turns;
-        _ -> turns(Nanoseconds, 2 * Turns)
-    end.
+    lists:foreach(fun(_) -> ok = time(fun() -> count(?TURNS) end, Histogram) end, lists:seq(1, 9)),
+    max(1, ?TURNS * Nanoseconds div bench_histogram:percentile(0.5, bench_histogram:counts(Histogram))).
 
 count(0) -> ok;
 count(Turns) -> count(Turns - 1).

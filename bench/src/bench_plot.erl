@@ -9,7 +9,7 @@
 -export_type([panel/0, axis/0, curve/0]).
 
 -type panel() :: #{title := string(), x := axis(), y := axis(), curves := [curve()]}.
-%% A logarithmic axis shows whole powers of ten; a linear one begins at zero. Linear ones can name their ticks.
+%% A logarithmic axis shows whole powers of ten; a linear one begins at zero, and may name its ticks.
 -type axis() :: #{label := string(), scale := log | linear, ticks => [number()]}.
 %% `marks' puts a dot on every point.
 -type curve() :: #{name := string(), colour := colour(), style => solid | dashed | dotted, marks => boolean(),
@@ -17,7 +17,7 @@
 -type colour() :: blue | orange | grey.
 
 %% A panel, and the part of it in which the curves are.
--define(WIDTH, 420).
+-define(WIDTH, 440).
 -define(HEIGHT, 320).
 -define(LEFT, 70).
 -define(TOP, 34).
@@ -31,10 +31,13 @@
 %% nothing is written. The legend is that of the first panel's curves.
 -spec write(file:filename(), string(), [panel()]) -> ok.
 write(File, Title, Panels) ->
-    case [Panel || #{curves := Curves} = Panel <- Panels, lists:any(fun(#{points := Points}) -> Points =/= [] end, Curves)] of
+    case lists:filter(fun(Panel) -> points(Panel) =/= [] end, Panels) of
         [] -> ok;
         Drawn -> file:write_file(File, svg(Title, Drawn))
     end.
+
+points(#{curves := Curves}) ->
+    lists:append([Points || #{points := Points} <- Curves]).
 
 svg(Title, [#{curves := Curves} | _] = Panels) ->
     Columns = min(2, length(Panels)),
@@ -61,9 +64,8 @@ legend([#{name := Name} = Curve | Curves], X, Y) ->
     [line(Curve, [{X, Y}, {X + 26, Y}]), text(X + 32, Y + 4, "start", "", Name),
      legend(Curves, X + 32 + 7 * length(Name) + 18, Y)].
 
-panel(#{title := Title, x := XAxis, y := YAxis, curves := Curves}) ->
-    Points = lists:append([Points || #{points := Points} <- Curves]),
-    {Xs, Ys} = lists:unzip(Points),
+panel(#{title := Title, x := XAxis, y := YAxis, curves := Curves} = Panel) ->
+    {Xs, Ys} = lists:unzip(points(Panel)),
     {X, Y} = {range(XAxis, Xs), range(YAxis, Ys)},
     [
         text(?LEFT + ?INNER_WIDTH / 2, 18, "middle", "", Title),
@@ -122,18 +124,22 @@ style(dashed) -> " stroke-dasharray=\"7 4\"";
 style(dotted) -> " stroke-dasharray=\"2 4\"".
 
 rule(FromX, FromY, ToX, ToY) ->
-    io_lib:format("<line x1=\"~.1f\" y1=\"~.1f\" x2=\"~.1f\" y2=\"~.1f\" stroke=\"" ?GREY "\" stroke-opacity=\"0.35\"/>\n",
-                  [float(Place) || Place <- [FromX, FromY, ToX, ToY]]).
+    io_lib:format("<line x1=\"~.1f\" y1=\"~.1f\" x2=\"~.1f\" y2=\"~.1f\" stroke=\"" ?GREY "\" "
+                  "stroke-opacity=\"0.35\"/>\n", [float(Place) || Place <- [FromX, FromY, ToX, ToY]]).
 
 text(X, Y, Anchor, More, Text) ->
-    [io_lib:format("<text x=\"~.1f\" y=\"~.1f\" text-anchor=\"~s\"~s>", [float(X), float(Y), Anchor, More]), Text, "</text>\n"].
+    Begin = io_lib:format("<text x=\"~.1f\" y=\"~.1f\" text-anchor=\"~s\"~s>", [float(X), float(Y), Anchor, More]),
+    [Begin, Text, "</text>\n"].
 
-%% 1,000 and 0.001 are written out, what is longer is a power of ten.
-short(Number) when Number >= 1.0e6; Number > 0, Number < 1.0e-3 ->
+%% 10,000 and 0.001 are written out, what is longer is shown by its power of ten.
+short(Number) when Number == 0 ->
+    "0";
+short(Number) when Number >= 1.0e5; Number < 1.0e-3 ->
     Power = math:floor(math:log10(Number) + 1.0e-9),
-    Factor = Number / math:pow(10, Power),
-    Digits = case abs(Factor - 1) < 1.0e-6 of true -> "10"; false -> [short(Factor), "×10"] end,
-    [unicode:characters_to_binary(Digits), io_lib:format("<tspan dy=\"-4\" font-size=\"9\">~b</tspan>", [round(Power)])];
-short(Number) when Number =:= 0 -> "0";
-short(Number) when Number >= 1, abs(Number - round(Number)) < 1.0e-9 -> bench_table:number(round(Number));
+    Digits = case Number / math:pow(10, Power) of
+        One when abs(One - 1) < 1.0e-6 -> "10";
+        Factor -> [short(Factor), "&#215;10"]
+    end,
+    [Digits, io_lib:format("<tspan dy=\"-4\" font-size=\"9\">~b</tspan>", [round(Power)])];
+short(Number) when abs(Number - round(Number)) < 1.0e-9 -> bench_table:number(round(Number));
 short(Number) -> float_to_list(float(Number), [{decimals, 3}, compact]).

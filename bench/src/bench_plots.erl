@@ -25,7 +25,8 @@ lookup(Lookups) ->
     end,
     [#{title => Title, x => #{label => "domains in the table", scale => log},
        y => #{label => "nanoseconds a lookup (median)", scale => linear},
-       curves => [(ets())#{marks => true, points => Median(ets, Keys)}, (ours())#{marks => true, points => Median(ours, Keys)}]}
+       curves => [Curve#{marks => true, points => Median(Side, Keys)}
+                  || {Side, Curve} <- [{ets, ets()}, {ours, ours()}]]}
      || {Keys, Title} <- [{hits, "random names that are there"}, {misses, "random names that are not"}]].
 
 %% From the histograms: at each duration, the share of lookups that took longer. A share that is one lookup's is
@@ -47,7 +48,9 @@ slower(Counts) ->
     [Point || {_, Share} = Point <- Points, Share > 0].
 
 load(Loads) ->
-    Median = fun(Side) -> [{Domains, map_get(median, map_get(Side, Facts))} || #{domains := Domains} = Facts <- Loads] end,
+    Median = fun(Side) ->
+        [{Domains, map_get(median, map_get(Side, Facts))} || #{domains := Domains} = Facts <- Loads]
+    end,
     [#{title => "from PostgreSQL, until every domain answers", x => #{label => "rows", scale => log},
        y => #{label => "milliseconds (median)", scale => log},
        curves => [(ours())#{marks => true, points => Median(ours)},
@@ -66,8 +69,9 @@ scaling(Lookups) ->
     [#{title => Title, x => #{label => "processes", scale => linear, ticks => [P || {P, _} <- Throughput(ours, Keys)]},
        y => #{label => "million lookups a second", scale => linear},
        curves => lists:append([[Curve#{marks => true, points => Points},
-                                Curve#{name => map_get(name, Curve) ++ ", ideal", style => dotted, points => ideal(Points)}]
-                               || {Side, Curve} <- [{ets, ets()}, {ours, ours()}], Points <- [Throughput(Side, Keys)]])}
+                                Curve#{name => Name ++ ", ideal", style => dotted, points => ideal(Points)}]
+                               || {Side, #{name := Name} = Curve} <- [{ets, ets()}, {ours, ours()}],
+                                  Points <- [Throughput(Side, Keys)]])}
      || {Keys, Title} <- [{hot, "one hot name"}, {hits, "random names"}]].
 
 ideal(Points) ->

@@ -1,12 +1,13 @@
 %% From one node to another: a domain is added here; when does the other node answer for it?
 %%
 %% The other node is a VM that is connected to this one by its standard input and output only. There is
-%% no distribution between them, so all that it hears of a change it hears from PostgreSQL. It looks its
-%% table up without a pause (bench_watcher). Both VMs read the machine's monotonic clock.
+%% no distribution between them, so all that it hears of a change it hears from PostgreSQL. There
+%% bench_watcher watches its table. Both VMs read the machine's monotonic clock.
 %%
 %% Beside it, in turns, psql adds a domain by the same transaction, row, event and NOTIFY, in one message
 %% on one connection. What that takes, as psql itself says, is the commit alone. Both nodes follow those
-%% changes, too, and the other one watches for them: so the machine does the same during both.
+%% changes, too, and the other one watches for them: so the machine does the same during both, and it shows
+%% how soon what another program writes is there.
 -module(bench_propagation).
 
 -export([run/3]).
@@ -30,14 +31,17 @@ run(Changes, Url, Psql) ->
     Seen = lists:nthtail(2 * ?WARM, peer:call(Other, bench_watcher, seen, [], infinity)),
     ok = peer:stop(Other),
     ok = bench_psql:close(Session),
-    {Calls, Commits} = lists:unzip([{{Begin, End}, Commit} || {{Begin, End}, Commit} <- Times]),
-    Visible = [(At - Begin) / 1.0e6 || {{Begin, _End}, At} <- lists:zip(Calls, every_other(Seen))],
-    Returned = [(End - Begin) / 1.0e6 || {Begin, End} <- Calls],
-    [VisibleSummary, CommitSummary] = [bench_stats:summary(Figures) || Figures <- [Visible, Commits]],
-    {propagation, #{
-        changes => Changes, unit => ms, visible => VisibleSummary, returned => bench_stats:summary(Returned),
-        commit => CommitSummary, beyond_commit => map_get(median, VisibleSummary) - map_get(median, CommitSummary)
-    }}.
+    {Here, ByPsql} = lists:unzip(Times),
+    Facts = #{
+        visible => since_begin(Here, every_other(Seen)), returned => [Took || {_Begin, Took} <- Here],
+        others => since_begin(ByPsql, every_other(tl(Seen) ++ [none])), commit => [Took || {_Begin, Took} <- ByPsql]
+    },
+    #{visible := #{median := Visible}, commit := #{median := Commit}} = Summaries =
+        maps:map(fun(_What, Figures) -> bench_stats:summary(Figures) end, Facts),
+    {propagation, Summaries#{changes => Changes, unit => ms, beyond_commit => Visible - Commit}}.
+
+since_begin(Changes, Seen) ->
+    [(At - Begin) / 1.0e6 || {{Begin, _Took}, At} <- lists:zip(Changes, Seen)].
 
 other_node(Url) ->
     Directories = [filename:dirname(code:which(Module)) || Module <- [?MODULE, mongoose_domain_api]],
@@ -57,22 +61,24 @@ same_clock(Other) ->
     1000000000 = erlang:convert_time_unit(1, second, perf_counter),
     ok.
 
+%% When it began, and how many milliseconds it took.
 here(Number) ->
     Name = name(here, Number),
     Begin = os:perf_counter(),
     {ok, _} = mongoose_domain_api:insert_domain(Name, ?HOST_TYPE),
     End = os:perf_counter(),
     timer:sleep(?REST),
-    {Begin, End}.
+    {Begin, (End - Begin) / 1.0e6}.
 
 psql(Session, Number) ->
     Name = name(psql, Number),
+    Begin = os:perf_counter(),
     Milliseconds = bench_psql:ask(Session, [
         "BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Name, "', '", ?HOST_TYPE, "') \\; "
         "INSERT INTO domain_events (domain) VALUES ('", Name, "') \\; NOTIFY mongoose_domain_events \\; COMMIT;"
     ]),
     timer:sleep(?REST),
-    Milliseconds.
+    {Begin, Milliseconds}.
 
 name(Side, Number) ->
     iolist_to_binary(["new", integer_to_list(Number), $., atom_to_list(Side), ".propagation.example"]).

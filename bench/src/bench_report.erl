@@ -39,14 +39,14 @@ scaling(Results) ->
 
 latencies(Results) ->
     table(
-        "Single lookups of random names while the table is written to: microseconds, the clock's own cost included",
-        ["writes", "side", "writes a second", "lookups", "p50", "p99", "p99.9", "p99.99", "longest",
-         "from 1 ms on", "a million", "a second of them"],
-        [[phase(Phase), side(Side), number(round(Rate)), number(Lookups), number(P50 / 1000), number(P99 / 1000),
-          number(P999 / 1000), number(P9999 / 1000), number(Longest / 1000), number(Long), number(AMillion),
-          number(ASecond)]
-         || #{phase := Phase, side := Side, writes_a_second := Rate, lookups := Lookups, p50 := P50, p99 := P99,
-              p999 := P999, p9999 := P9999, longest := Longest, long := Long, long_a_million := AMillion,
+        "Single lookups of random names while the table is written to: nanoseconds, the clock's own cost included",
+        ["writes", "side", "writes a second", "clock", "lookups", "p50", "p99", "p99.9", "p99.99", "longest",
+         "from 1 ms on", "a million", "a timed second"],
+        [[phase(Phase), side(Side) | [number(Figure) || Figure <-
+            [round(Rate), round(Clock), Lookups, round(P50), round(P99), round(P999), round(P9999), Longest, Long,
+             AMillion, ASecond]]]
+         || #{phase := Phase, side := Side, writes_a_second := Rate, clock := Clock, lookups := Lookups, p50 := P50,
+              p99 := P99, p999 := P999, p9999 := P9999, longest := Longest, long := Long, long_a_million := AMillion,
               long_a_second := ASecond} <- all(latency, Results)]
     ).
 
@@ -61,9 +61,10 @@ side(ours) -> "ours".
 
 loads(Results) ->
     table(
-        "Loading from PostgreSQL: milliseconds until every domain answers, beside psql's COPY into a pipe; and comparing",
+        "Loading from PostgreSQL: milliseconds until every domain answers, beside psql's COPY; and comparing",
         ["domains", "first load", "ours", "psql", "times as long", "comparison", "to a load"],
-        [[number(Domains), number(First), summary(Ours), summary(Copy), number(Longer), summary(Compared), number(ToLoad)]
+        [[number(Domains), number(First), summary(Ours), summary(Copy), number(Longer), summary(Compared),
+          number(ToLoad)]
          || #{domains := Domains, first := First, ours := Ours, copy := Copy, times_as_long := Longer,
               comparison := Compared, comparison_to_load := ToLoad} <- all(load, Results)]
     ).
@@ -85,7 +86,7 @@ more(#{ets_info_bytes_a_domain := Bytes}) ->
 
 catchups(Results) ->
     table(
-        "Catching up with changes that nobody notified of: milliseconds, beside psql's COPY of the same events and rows",
+        "Catching up with changes that nobody notified of: milliseconds, beside psql's COPY of the same",
         ["changes", "ours", "psql", "times as long"],
         [[number(Domains), summary(Ours), summary(Copy), number(Longer)]
          || #{domains := Domains, ours := Ours, copy := Copy, times_as_long := Longer} <- all(catchup, Results)]
@@ -94,11 +95,12 @@ catchups(Results) ->
 propagations(Results) ->
     table(
         "Additions on one node until another one shows them: milliseconds, beside psql with the same transaction",
-        ["from the call", "additions", "median (eight of ten)", "p99", "longest"],
+        ["what", "additions", "median (eight of ten)", "p99", "longest"],
         [[What, number(Changes), summary(Summary), number(map_get(p99, Summary)), number(map_get(max, Summary))]
          || #{changes := Changes} = Facts <- all(propagation, Results),
-            {What, Key} <- [{"until the other node shows it", visible}, {"until it returns", returned},
-                            {"psql: until it is committed", commit}],
+            {What, Key} <- [{"insert_domain/2 until the other node shows it", visible},
+                            {"insert_domain/2 until it returns", returned},
+                            {"psql until the other node shows it", others}, {"psql until it is committed", commit}],
             Summary <- [map_get(Key, Facts)]]
     ).
 
@@ -143,7 +145,8 @@ pages(Results) ->
         [[What, number(Calls), number(Median / 1000), number(P999 / 1000), number(Longest / 1000), number(Long)]
          || Facts <- all(pages, Results),
             {What, Key} <- [{"a page", page}, {"the loop", loop}],
-            #{calls := Calls, median := Median, p999 := P999, longest := Longest, long := Long} <- [map_get(Key, Facts)]]
+            #{calls := Calls, median := Median, p999 := P999, longest := Longest, long := Long} <-
+                [map_get(Key, Facts)]]
     ).
 
 targets(Results) ->

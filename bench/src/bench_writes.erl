@@ -19,7 +19,9 @@
 -export_type([phase/0, t/0]).
 
 -type phase() :: quiet | loading | changing | pass.
--opaque t() :: #{domains := pos_integer(), milliseconds := pos_integer(), session := bench_psql:session(), owner := pid()}.
+-opaque t() :: #{
+    domains := pos_integer(), milliseconds := pos_integer(), session := bench_psql:session(), owner := pid()
+}.
 
 -define(TICK, 10).
 -define(HALF, 50).
@@ -34,7 +36,8 @@ open(Domains, Milliseconds, Url, Psql) ->
     #{domains => Domains, milliseconds => Milliseconds, session => bench_psql:open(Psql, Url), owner => Owner}.
 
 %% @doc Calls Begin when the writes begin, and returns when they are over: how many there were, and in what time.
--spec run(phase(), bench_loop:side(), t(), Begin :: fun(() -> ok)) -> {Writes :: non_neg_integer(), Seconds :: float()}.
+-spec run(phase(), bench_loop:side(), t(), Begin :: fun(() -> ok)) ->
+    {Writes :: non_neg_integer(), Seconds :: float()}.
 run(quiet, _Side, #{milliseconds := Milliseconds}, Begin) ->
     timed(0, Begin, fun() -> timer:sleep(Milliseconds) end);
 run(loading, ets, #{domains := Domains, owner := Owner} = Writes, Begin) ->
@@ -102,7 +105,8 @@ names(Domains, Step) ->
 
 transaction(Added, Removed) ->
     Add = ["INSERT INTO domain_settings (domain, host_type) VALUES ", values(Added, ", 'type1'"), " \\; "],
-    Remove = ["DELETE FROM domain_settings WHERE (domain) IN (", values(Removed, ""), ") \\; "],
+    Listed = lists:join($,, [[$', Name, $'] || Name <- Removed]),
+    Remove = ["DELETE FROM domain_settings WHERE domain IN (", Listed, ") \\; "],
     ["BEGIN \\; ", [Add || Added =/= []], [Remove || Removed =/= []],
      "INSERT INTO domain_events (domain) VALUES ", values(Added ++ Removed, ""),
      " \\; NOTIFY mongoose_domain_events \\; COMMIT;"].
