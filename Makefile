@@ -1,6 +1,6 @@
 # What there is to do here. The work is done by scripts/ and rebar3; `make` alone lists the targets.
 
-.PHONY: help run build test bench release format clean
+.PHONY: help run build test bench bench-full release format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -9,7 +9,7 @@ help:
 	@echo '              NODE=NAME@HOST                                   let other Erlang nodes connect'
 	@echo 'make build    the native library and the Erlang application'
 	@echo 'make test     every check and every test'
-	@echo 'make bench    the benchmarks'
+	@echo 'make bench    the benchmarks, in some minutes; make bench-full takes half an hour for more of them'
 	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
 	@echo 'make format   formats the Rust sources'
 	@echo 'make clean    removes everything that was built; data/ stays'
@@ -29,6 +29,9 @@ test:
 
 bench:
 	@bench/run
+
+bench-full:
+	@bench/run full
 
 release:
 	@scripts/require run

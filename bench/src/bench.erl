@@ -1,10 +1,11 @@
 %% One part of the benchmark in one VM. bench/run starts a VM for each part, since memory can only be
 %% measured in a fresh one, and a last one to report what the others found.
 %%
-%%   erl -noinput -pa ... -run bench main PART FULL_OR_QUICK RESULTS URL PSQL
+%%   erl -noinput -pa ... -run bench main PART SCALE ROWS RESULTS URL PSQL PROCESSES
 %%
-%% A part appends its results, as Erlang terms, to the file RESULTS. The database at URL holds the
-%% domains already (bench_names:write/2 made them); PSQL is the program.
+%% A part appends its results, as Erlang terms, to the file RESULTS. The database at URL holds ROWS
+%% domains already (bench_names:write/2 made them); PSQL is the program. PROCESSES says how many
+%% look up at the same time: 1,2,4, or nothing for as many as there are cores, by doubling.
 -module(bench).
 
 -export([main/1]).
@@ -14,64 +15,101 @@
 %% What was measured, and what came out.
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
-%% No poll falls into a measurement.
--define(POLL_INTERVAL, 600000).
+%% The parts in which the application follows the database.
+-define(FOLLOWING, ["load", "latency", "idle", "propagation", "operations", "catchup"]).
 
 -spec main([string()]) -> no_return().
-main([Part, Scale, Results, Url, Psql]) ->
-    try
-        part(list_to_atom(Part), scale(Scale), Results, Url, Psql),
-        halt(0)
-    catch
-        Class:Reason:Stacktrace ->
-            io:format(standard_error, "bench: ~s: ~p~n~p~n", [Part, {Class, Reason}, Stacktrace]),
+main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
+    %% A process of its own, so that it also ends, and the VM with it, when one that is linked to it fails.
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        Options = (scale(Scale))#{rows => list_to_integer(Rows), url => Url, psql => Psql,
+                                  processes => processes(Processes)},
+        _ = [ok = bench_node:configure(Url) || lists:member(Part, ?FOLLOWING)],
+        part(list_to_atom(Part), Options, Results)
+    end),
+    receive
+        {'DOWN', Monitor, process, Pid, normal} ->
+            halt(0);
+        {'DOWN', Monitor, process, Pid, Reason} ->
+            io:format(standard_error, "bench: ~s: ~p~n", [Part, Reason]),
             halt(1)
     end.
 
-scale("full") ->
-    #{sizes => [1, 10000, 100000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 7,
-      idle => 10000, changes => 50, operations => #{additions => 4000, rounds => 7}};
+%% How much is done. `sizes' are those of the tables for lookups, the largest one last; a database's are told by
+%% ROWS.
 scale("quick") ->
-    #{sizes => [1, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
-      idle => 2000, changes => 10, operations => #{additions => 1000, rounds => 3}}.
+    #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
+      latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
+      operations => {1000, 3}, lists => 3};
+scale("standard") ->
+    #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
+      latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
+      operations => {2000, 5}, lists => 7};
+scale("full") ->
+    #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
+      loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
+      changes => 2000, operations => {4000, 7}, lists => 15};
+%% All that, and three million.
+scale("full-3m") ->
+    #{sizes := Sizes} = Full = scale("full"),
+    Full#{sizes => Sizes ++ [3000000]}.
 
-part(rows, #{sizes := Sizes}, File, _Url, _Psql) ->
-    bench_names:write(File, lists:max(Sizes));
-part(machine, _Scale, Results, _Url, Psql) ->
-    save(Results, bench_machine:describe(Psql));
-part(load, #{sizes := Sizes, loads := Loads}, Results, Url, Psql) ->
-    configure(Url),
-    [save(Results, Result) || Result <- bench_load:run(lists:max(Sizes), Loads, Url, Psql)];
-part(ets_memory, #{sizes := Sizes}, Results, _Url, _Psql) ->
-    save(Results, bench_load:ets_memory(lists:max(Sizes)));
-part(lookup, #{sizes := Sizes, lookups := Options}, Results, _Url, _Psql) ->
-    configure(no_database),
-    {ok, _} = application:ensure_all_started(mongoose_domain),
-    ok = bench_ets:new(),
+processes("") ->
     Schedulers = erlang:system_info(schedulers_online),
-    Processes = lists:usort([1, min(2, Schedulers), Schedulers]),
+    lists:usort([Count || Count <- [1 bsl Power || Power <- lists:seq(0, 10)], Count =< Schedulers] ++ [Schedulers]);
+processes(Listed) ->
+    [1 | _] = Counts = lists:usort([1 | [list_to_integer(Count) || Count <- string:lexemes(Listed, ",")]]),
+    true = lists:max(Counts) =< erlang:system_info(schedulers_online),
+    Counts.
+
+part(rows, #{rows := Rows}, File) ->
+    bench_names:write(File, Rows);
+part(machine, #{psql := Psql}, Results) ->
+    save(Results, bench_machine:describe(Psql));
+part(load, #{rows := Rows, loads := Loads, url := Url, psql := Psql}, Results) ->
+    save_all(Results, bench_load:run(Rows, Loads, Url, Psql));
+part(ets_memory, #{rows := Rows}, Results) ->
+    save(Results, bench_load:ets_memory(Rows));
+part(latency, #{rows := Rows, latency := Options, url := Url, psql := Psql}, Results) ->
+    save_all(Results, bench_latency:run(Rows, Options, Url, Psql));
+part(idle, #{idle := Milliseconds}, Results) ->
+    save(Results, bench_follower:run(Milliseconds));
+part(propagation, #{changes := Changes, url := Url, psql := Psql}, Results) ->
+    save(Results, bench_propagation:run(Changes, Url, Psql));
+part(operations, #{operations := {Additions, Rounds}, url := Url, psql := Psql}, Results) ->
+    File = filename:join(filename:dirname(Results), "additions.sql"),
+    save_all(Results, bench_operations:run(Additions, Rounds, Url, Psql, File));
+part(catchup, #{catchup := {Domains, Rounds}, url := Url, psql := Psql}, Results) ->
+    save(Results, bench_catchup:run(Domains, Rounds, Url, Psql));
+part(lookup, #{sizes := Sizes, lookups := Options, processes := Processes}, Results) ->
+    ok = open_tables(),
     lists:foldl(fun(Domains, Filled) ->
         fill(Filled, Domains),
         Cases = [{Keys, Count} || Keys <- keys(Domains), Count <- Processes],
-        [save(Results, Result) || Result <- bench_lookup:run(Domains, Cases, Options)],
+        Lookups = bench_lookup:run(Domains, Cases, Options),
+        save_all(Results, Lookups ++ bench_scaling:of_lookups(Lookups)),
         Domains
-    end, 0, Sizes),
-    save(Results, bench_listing:run(lists:max(Sizes), <<"type2">>, 7));
-part(follower, #{idle := Idle, changes := Changes}, Results, Url, Psql) ->
-    configure(Url),
-    [save(Results, Result) || Result <- bench_follower:run(Idle, Changes, Url, Psql)];
-part(operations, #{operations := #{additions := Additions, rounds := Rounds}}, Results, Url, Psql) ->
-    configure(Url),
-    File = filename:join(filename:dirname(Results), "additions.sql"),
-    [save(Results, Result) || Result <- bench_operations:run(Additions, Rounds, Url, Psql, File)];
-part(report, _Scale, Results, _Url, _Psql) ->
+    end, 0, Sizes);
+part(listing, #{rows := Rows, lists := Rounds}, Results) ->
+    ok = open_tables(),
+    fill(0, Rows),
+    save(Results, bench_listing:run(Rows, <<"type2">>, Rounds)),
+    save(Results, bench_pages:run(Rows, <<"type2">>, 10 * Rounds));
+part(report, _Options, Results) ->
     {ok, Terms} = file:consult(Results),
     ok = file:write_file(Results, bench_json:lines(Terms)),
+    ok = bench_plots:write(filename:rootname(Results), Terms),
     bench_report:print(Terms).
 
 %% With one domain, a hit is a lookup of the hot key.
 keys(1) -> [hot, misses];
 keys(_Domains) -> [hot, hits, misses].
+
+%% Both sides, without a database.
+open_tables() ->
+    ok = bench_node:configure(no_database),
+    {ok, _} = application:ensure_all_started(mongoose_domain),
+    bench_ets:new().
 
 %% Both sides, from domain number From on.
 fill(From, To) ->
@@ -82,12 +120,11 @@ fill(From, To) ->
         ok = mongoose_domain_core:insert(Name, HostType, 1)
     end, lists:seq(From, To - 1)).
 
-configure(no_database) ->
-    application:set_env(mongoose_domain, host_types, bench_names:host_types());
-configure(Url) ->
-    configure(no_database),
-    application:set_env(mongoose_domain, service_domain_db, #{database => Url, poll_interval => ?POLL_INTERVAL}).
+save_all(Results, Found) ->
+    lists:foreach(fun(Result) -> save(Results, Result) end, Found).
 
+%% On standard error, what was just measured.
 save(Results, {What, Facts} = Result) ->
-    io:format(standard_error, "  ~s ~0p~n", [What, maps:with([domains, keys, processes, side, times_as_fast], Facts)]),
-    ok = file:write_file(Results, io_lib:format("~p.~n", [Result]), [append]).
+    Shown = [domains, keys, processes, phase, side, times_as_fast, times_as_long, p999, beyond_commit, bytes_a_domain],
+    io:format(standard_error, "  ~s ~0p~n", [What, maps:with(Shown, Facts)]),
+    ok = file:write_file(Results, io_lib:format("~w.~n", [Result]), [append]).

@@ -5,7 +5,7 @@
 %% ours is, through bench_ets_api, so that both pay for the same calls.
 -module(bench_ets).
 
--export([new/0, insert/2, delete/0, get_host_type/1, get_domains_by_host_type/1, bytes/0]).
+-export([new/0, insert/2, remove/1, delete/0, get_host_type/1, get_domains_by_host_type/1, bytes/0]).
 
 %% @doc Creates the table; the calling process owns it and alone may write to it.
 -spec new() -> ok.
@@ -17,6 +17,12 @@ new() ->
 -spec insert(binary(), binary()) -> ok.
 insert(Domain, HostType) ->
     true = ets:insert(?MODULE, {Domain, HostType, {dynamic, self()}}),
+    ok.
+
+%% @doc Takes one domain out.
+-spec remove(binary()) -> ok.
+remove(Domain) ->
+    true = ets:delete(?MODULE, Domain),
     ok.
 
 %% @doc Deletes the table.

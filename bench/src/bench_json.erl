@@ -11,6 +11,8 @@ lines(Results) ->
 value(Map) when is_map(Map) ->
     Pairs = [[string(atom_to_binary(Key)), $:, value(Value)] || {Key, Value} <- lists:sort(maps:to_list(Map))],
     [${, lists:join($,, Pairs), $}];
+value(List) when is_list(List) ->
+    [$[, lists:join($,, [value(Value) || Value <- List]), $]];
 value(Atom) when is_atom(Atom) ->
     string(atom_to_binary(Atom));
 value(Text) when is_binary(Text) ->

@@ -19,7 +19,7 @@
 -spec run(pos_integer(), pos_integer(), string(), file:filename(), file:filename()) -> [bench:result()].
 run(Additions, Rounds, Url, Psql, File) ->
     {module, bench_psql} = code:ensure_loaded(bench_psql),
-    start(),
+    ok = bench_node:start(),
     Yardstick = fun(Names) -> bench_psql:add(Psql, Url, File, Names, ?HOST_TYPE) end,
     Sides = [one_caller, eight_callers, batches, psql],
     %% The first ones make connections.
@@ -68,26 +68,12 @@ names(Round, Count) ->
 %% On the connections that add, not on the follower's.
 round_trips(Url) ->
     {Relay, RelayUrl} = bench_relay:start(Url, <<"INSERT INTO domain_settings">>),
-    ok = application:stop(mongoose_domain),
-    {ok, Service} = application:get_env(mongoose_domain, service_domain_db),
-    ok = application:set_env(mongoose_domain, service_domain_db, Service#{database => RelayUrl}),
-    start(),
+    ok = bench_node:stop(),
+    ok = bench_node:configure(RelayUrl),
+    ok = bench_node:start(),
     ok = add(one_caller, names(first, 1)),
     Before = bench_relay:round_trips(Relay),
     ok = add(one_caller, names(counted, ?COUNTED)),
     RoundTrips = bench_relay:round_trips(Relay) - Before,
-    ok = application:stop(mongoose_domain),
+    ok = bench_node:stop(),
     {round_trips, #{additions => ?COUNTED, round_trips => RoundTrips}}.
-
-start() ->
-    {ok, _} = application:ensure_all_started(mongoose_domain),
-    await_following().
-
-await_following() ->
-    case service_domain_db:status() of
-        #{state := following} ->
-            ok;
-        _ ->
-            timer:sleep(10),
-            await_following()
-    end.

@@ -1,7 +1,8 @@
-%% psql, as the yardstick for reading all domains and for adding some, and as the client that changes one.
+%% psql, as the yardstick for reading and adding domains, and as the other program that changes some.
 -module(bench_psql).
 
--export([copy_out/2, add/5, open/2, change/3, close/1]).
+-export([copy_out/2, add/5]).
+-export([open/2, ask/2, tell/2, told/1, copy/1, enabled/0, close/1]).
 
 -export_type([session/0]).
 
@@ -39,52 +40,49 @@ add(Psql, Url, File, Domains, HostType) ->
     ok = file:delete(File),
     (End - Begin) / 1000000.
 
-%% @doc A psql that waits for transactions.
+%% @doc A psql that waits for statements. It is ended by close/1, or with the calling process.
 -spec open(file:filename(), string()) -> session().
 open(Psql, Url) ->
-    Args = ["-X", "-v", "ON_ERROR_STOP=1", Url],
-    open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio]).
+    Args = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", Url],
+    Session = open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio, exit_status]),
+    true = port_command(Session, "\\timing on\n"),
+    %% This one waits for psql to start.
+    _ = ask(Session, "SELECT 1;"),
+    Session.
 
-%% @doc Adds a domain as other writers do, its row, its event and a notification in one transaction, and
-%% watches this node's table for it.
-%%
-%% Answers the microseconds until the table shows it: since the transaction was handed to psql, and since
-%% psql's word that it is committed arrived here (none when the table was first).
--spec change(session(), binary(), binary()) -> {SinceSent :: non_neg_integer(), SinceCommitted :: non_neg_integer()}.
-change(Port, Domain, HostType) ->
-    %% One message to the server, since psql sends together what \; separates.
-    Sql = [
-        "BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
-        "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; "
-        "NOTIFY mongoose_domain_events \\; COMMIT;\n"
-    ],
-    Sent = erlang:monotonic_time(microsecond),
-    true = port_command(Port, Sql),
-    {Committed, Visible} = watch(Port, Domain, unknown, unknown),
-    {Visible - Sent, max(0, Visible - Committed)}.
+%% @doc Has it execute a line, and answers the milliseconds that this took, as psql itself says: its start
+%% and the way to it and back are no part of them. What \\; separates is one message to the server.
+-spec ask(session(), iodata()) -> Milliseconds :: float().
+ask(Session, Line) ->
+    ok = tell(Session, Line),
+    told(Session).
 
-watch(_Port, _Domain, Committed, Visible) when is_integer(Committed), is_integer(Visible) ->
-    {Committed, Visible};
-watch(Port, Domain, Committed, unknown) ->
-    Visible =
-        case mongoose_domain_api:get_host_type(Domain) of
-            {ok, _HostType} -> erlang:monotonic_time(microsecond);
-            {error, not_found} -> unknown
-        end,
-    watch(Port, Domain, hear(Port, Committed, 0), Visible);
-watch(Port, Domain, unknown, Visible) ->
-    watch(Port, Domain, hear(Port, unknown, infinity), Visible).
+%% @doc Hands it a line, whose time told/1 answers later.
+-spec tell(session(), iodata()) -> ok.
+tell(Session, Line) ->
+    true = port_command(Session, [Line, $\n]),
+    ok.
 
-hear(Port, Committed, Timeout) ->
+%% @doc Waits until it has executed the oldest line that it was told, and answers the milliseconds.
+-spec told(session()) -> Milliseconds :: float().
+told(Session) ->
     receive
-        {Port, {data, {eol, <<"COMMIT">>}}} -> erlang:monotonic_time(microsecond);
-        {Port, {data, {eol, _Other}}} -> hear(Port, Committed, Timeout)
-    after Timeout ->
-        Committed
+        {Session, {data, {eol, <<"Time: ", Time/binary>>}}} -> binary_to_float(hd(binary:split(Time, <<" ">>)));
+        {Session, {data, _Output}} -> told(Session)
     end.
+
+%% @doc The line that takes what a query answers, by binary COPY, to a program that counts the bytes.
+-spec copy(iodata()) -> iodata().
+copy(Query) ->
+    ["\\copy (", Query, ") TO PROGRAM 'wc -c' (FORMAT binary)"].
+
+%% @doc The query that copy_out/2 runs.
+-spec enabled() -> iodata().
+enabled() ->
+    ?ENABLED.
 
 %% @doc Ends the psql.
 -spec close(session()) -> ok.
-close(Port) ->
-    true = port_close(Port),
+close(Session) ->
+    true = port_close(Session),
     ok.

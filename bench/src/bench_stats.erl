@@ -1,12 +1,14 @@
 %% What is said about many timings of one thing: the median, because other programs on the machine
-%% make some of them too long and none too short; between what and what eight of ten lie; the ends.
+%% make some of them too long and none too short; between what and what eight of ten lie; what
+%% ninety-nine of a hundred don't exceed; the ends.
 -module(bench_stats).
 
 -export([median/1, summary/1]).
 
 -export_type([summary/0]).
 
--type summary() :: #{median := number(), p10 := number(), p90 := number(), min := number(), max := number()}.
+-type summary() :: #{median := number(), p10 := number(), p90 := number(), p99 := number(),
+                     min := number(), max := number()}.
 
 %% @doc The middle one, or what lies halfway between the middle two.
 -spec median([number(), ...]) -> number().
@@ -22,7 +24,7 @@ median(Values) ->
 -spec summary([number(), ...]) -> summary().
 summary(Values) ->
     #{median => median(Values), p10 => percentile(10, Values), p90 => percentile(90, Values),
-      min => lists:min(Values), max => lists:max(Values)}.
+      p99 => percentile(99, Values), min => lists:min(Values), max => lists:max(Values)}.
 
 %% The smallest value that Percent of a hundred values do not exceed.
 percentile(Percent, Values) ->

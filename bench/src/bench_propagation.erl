@@ -1,0 +1,87 @@
+%% From one node to another: a domain is added here; when does the other node answer for it?
+%%
+%% The other node is a VM that is connected to this one by its standard input and output only. There is
+%% no distribution between them, so all that it hears of a change it hears from PostgreSQL. There
+%% bench_watcher watches its table. Both VMs read the machine's monotonic clock.
+%%
+%% Beside it, in turns, psql adds a domain by the same transaction, row, event and NOTIFY, in one message
+%% on one connection. What that takes, as psql itself says, is the commit alone. Both nodes follow those
+%% changes, too, and the other one watches for them: so the machine does the same during both, and it shows
+%% how soon what another program writes is there.
+-module(bench_propagation).
+
+-export([run/3]).
+
+-define(HOST_TYPE, <<"type1">>).
+%% So many are made before the first that counts.
+-define(WARM, 20).
+%% Milliseconds of rest between two changes, in which both nodes are done with the one before.
+-define(REST, 5).
+
+%% @doc So many Changes from here, and as many by psql. The application is configured to follow the database.
+-spec run(pos_integer(), string(), file:filename()) -> bench:result().
+run(Changes, Url, Psql) ->
+    ok = bench_node:start(),
+    Other = other_node(Url),
+    ok = same_clock(Other),
+    Session = bench_psql:open(Psql, Url),
+    Numbers = lists:seq(1, ?WARM + Changes),
+    ok = peer:call(Other, bench_watcher, start, [lists:append([[name(here, N), name(psql, N)] || N <- Numbers])]),
+    Times = lists:nthtail(?WARM, [{here(N), psql(Session, N)} || N <- Numbers]),
+    Seen = lists:nthtail(2 * ?WARM, peer:call(Other, bench_watcher, seen, [], infinity)),
+    ok = peer:stop(Other),
+    ok = bench_psql:close(Session),
+    {Here, ByPsql} = lists:unzip(Times),
+    Facts = #{
+        visible => since_begin(Here, every_other(Seen)), returned => [Took || {_Begin, Took} <- Here],
+        others => since_begin(ByPsql, every_other(tl(Seen) ++ [none])), commit => [Took || {_Begin, Took} <- ByPsql]
+    },
+    #{visible := #{median := Visible}, commit := #{median := Commit}} = Summaries =
+        maps:map(fun(_What, Figures) -> bench_stats:summary(Figures) end, Facts),
+    {propagation, Summaries#{changes => Changes, unit => ms, beyond_commit => Visible - Commit}}.
+
+since_begin(Changes, Seen) ->
+    [(At - Begin) / 1.0e6 || {{Begin, _Took}, At} <- lists:zip(Changes, Seen)].
+
+other_node(Url) ->
+    Directories = [filename:dirname(code:which(Module)) || Module <- [?MODULE, mongoose_domain_api]],
+    Args = ["-kernel", "logger_level", "warning" | lists:append([["-pa", filename:absname(D)] || D <- Directories])],
+    {ok, Other, _Name} = peer:start_link(#{connection => standard_io, args => Args}),
+    nonode@nohost = peer:call(Other, erlang, node, []),
+    ok = peer:call(Other, bench_node, configure, [Url]),
+    ok = peer:call(Other, bench_node, start, [], infinity),
+    Other.
+
+%% What is read there is not before what was read here first, and not behind what is read here next.
+same_clock(Other) ->
+    Before = os:perf_counter(),
+    There = peer:call(Other, os, perf_counter, []),
+    After = os:perf_counter(),
+    true = Before =< There andalso There =< After,
+    1000000000 = erlang:convert_time_unit(1, second, perf_counter),
+    ok.
+
+%% When it began, and how many milliseconds it took.
+here(Number) ->
+    Name = name(here, Number),
+    Begin = os:perf_counter(),
+    {ok, _} = mongoose_domain_api:insert_domain(Name, ?HOST_TYPE),
+    End = os:perf_counter(),
+    timer:sleep(?REST),
+    {Begin, (End - Begin) / 1.0e6}.
+
+psql(Session, Number) ->
+    Name = name(psql, Number),
+    Begin = os:perf_counter(),
+    Milliseconds = bench_psql:ask(Session, [
+        "BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Name, "', '", ?HOST_TYPE, "') \\; "
+        "INSERT INTO domain_events (domain) VALUES ('", Name, "') \\; NOTIFY mongoose_domain_events \\; COMMIT;"
+    ]),
+    timer:sleep(?REST),
+    {Begin, Milliseconds}.
+
+name(Side, Number) ->
+    iolist_to_binary(["new", integer_to_list(Number), $., atom_to_list(Side), ".propagation.example"]).
+
+every_other([First, _Second | Others]) -> [First | every_other(Others)];
+every_other([]) -> [].

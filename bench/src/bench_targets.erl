@@ -1,0 +1,113 @@
+%% What the project set out to reach, beside what came out.
+-module(bench_targets).
+
+-export([all/1]).
+
+-export_type([target/0]).
+
+-type target() :: {What :: iodata(), {at_least | at_most, number()}, Measured :: number(), Reached :: boolean()}.
+
+-define(MILLION, 1000000).
+
+%% @doc Every target that there are results for.
+-spec all([bench:result()]) -> [target()].
+all(Results) ->
+    lists:append([
+        hot(Results), random(Results), scaling(Results), memory(Results), load(Results), catchup(Results),
+        propagation(Results), tails(Results), long(Results), listing(Results), idle(Results)
+    ]).
+
+hot(Results) ->
+    [target(["hot key, times as fast as ETS: ", where(Domains, Processes)], at_least, 5, Faster)
+     || #{keys := hot, domains := Domains, processes := Processes, times_as_fast := Faster} <- found(lookup, Results),
+        Processes =< 2].
+
+random(Results) ->
+    [target([random_name(Keys), ", times as fast as ETS: ", where(Domains, Processes)], at_least, Wanted, Faster)
+     || {Keys, Domains, Wanted} <- [{hits, 1000, 4}, {hits, 10000, 4}, {hits, ?MILLION, 3.5}, {misses, ?MILLION, 6}],
+        #{keys := Are, domains := Have, processes := Processes, times_as_fast := Faster} <- found(lookup, Results),
+        Are =:= Keys, Have =:= Domains, Processes =< 2].
+
+random_name(hits) -> "random keys";
+random_name(misses) -> "misses".
+
+scaling(Results) ->
+    [target([scaling_name(Keys), ", throughput of two processes, times that of one: ", domains(Domains)],
+            at_least, 1.9, Times)
+     || #{keys := Keys, domains := Domains, processes := 2, ours := Times} <- found(scaling, Results),
+        Domains =:= ?MILLION, Keys =:= hot orelse Keys =:= hits].
+
+scaling_name(hot) -> "hot key";
+scaling_name(hits) -> "random keys".
+
+memory(Results) ->
+    [target("resident bytes a domain at 1,000,000", at_most, 80, Bytes)
+     || #{side := ours, domains := ?MILLION, bytes_a_domain := Bytes} <- found(memory, Results)].
+
+load(Results) ->
+    [target("load of 1,000,000 domains: times as long as psql's COPY", at_most, 2, Longer)
+     || #{domains := ?MILLION, times_as_long := Longer} <- found(load, Results)].
+
+catchup(Results) ->
+    [target(["catching up with ", bench_table:number(Domains), " changes: times as long as psql's COPY"],
+            at_most, 2, Longer)
+     || #{domains := Domains, times_as_long := Longer} <- found(catchup, Results)].
+
+propagation(Results) ->
+    lists:append([
+        [target("addition until another node shows it, median beyond psql's commit, ms", at_most, 2, Beyond),
+         target("addition until another node shows it, p99, ms", at_most, 10, P99)]
+     || #{beyond_commit := Beyond, visible := #{p99 := P99}} <- found(propagation, Results)
+    ]).
+
+%% The tail under writes, against the tail without and against the baseline's.
+tails(Results) ->
+    lists:append([
+        [target(["p99.9 of a lookup, times that without writes: ", phase(Phase)], at_most, 2, Ours / Quiet),
+         target(["p99.9 of a lookup, times the ETS table's: ", phase(Phase)], at_most, 1, Ours / Ets)]
+     || #{phase := quiet, side := ours, p999 := Quiet} <- found(latency, Results),
+        #{phase := Phase, side := ours, p999 := Ours} <- found(latency, Results), Phase =/= quiet,
+        #{phase := Same, side := ets, p999 := Ets} <- found(latency, Results), Same =:= Phase
+    ]).
+
+%% Some lookups take a millisecond because the machine preempts their process, and an empty loop shows how
+%% often it does so in a second. By chance it can be somewhat more often: three standard deviations are let
+%% pass. Where the loop has none, ours may have none.
+long(Results) ->
+    Of = fun(Wanted, Side) -> [Facts || #{phase := Phase, side := Is} = Facts <- found(latency, Results),
+                               Phase =:= Wanted, Is =:= Side] end,
+    [target(["lookups from 1 ms on, of ", bench_table:number(Lookups), ": ", phase(Phase)], at_most,
+            allowed(max(rate(Quiet), rate(Loop)) * Seconds, Seconds / map_get(seconds, Loop)), Long)
+     || Phase <- [quiet, loading, changing, pass], Quiet <- Of(quiet, loop), Loop <- Of(Phase, loop),
+        #{seconds := Seconds, lookups := Lookups, long := Long} <- Of(Phase, ours)].
+
+rate(#{long_a_second := Rate}) -> Rate.
+
+%% Expected from what was counted elsewhere, in a time of which this one is so many Times as long.
+allowed(Expected, Times) ->
+    floor(Expected + 3 * math:sqrt(Expected * (1 + Times))).
+
+phase(quiet) -> "without writes";
+phase(loading) -> "while all domains are loaded";
+phase(changing) -> "under single changes";
+phase(pass) -> "while all are compared".
+
+listing(Results) ->
+    [target(["all domains of a host type, times as fast as ets:match: ", domains(Domains)], at_least, 4, Faster)
+     || #{domains := Domains, times_as_fast := Faster} <- found(listing, Results)] ++
+    [target(["a listing's calls from 1 ms on, of ", bench_table:number(Calls)], at_most, allowed(Beside, 1), Long)
+     || #{page := #{calls := Calls, long := Long}, loop := #{long := Beside}} <- found(pages, Results)].
+
+idle(Results) ->
+    [target("processor time of the idle follower, ticks", at_most, 0, Ticks)
+     || #{ticks := Ticks} <- found(idle, Results)].
+
+where(Domains, Processes) -> [domains(Domains), ", ", bench_table:number(Processes), " at a time"].
+
+domains(Domains) -> [bench_table:number(Domains), " domains"].
+
+target(What, at_least, Target, Figure) -> {What, {at_least, Target}, Figure, Figure >= Target};
+target(What, at_most, Target, Figure) -> {What, {at_most, Target}, Figure, Figure =< Target}.
+
+found(What, Results) ->
+    [Facts || {Kind, Facts} <- Results, Kind =:= What].
