@@ -6,9 +6,9 @@
 //! host type, whatever happened since. That lets the Erlang side keep its ready-made answers in one
 //! tuple that only ever grows.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use thiserror::Error;
 
@@ -54,7 +54,8 @@ pub struct HostTypes(RwLock<Names>);
 
 #[derive(Default)]
 struct Names {
-    ids: HashMap<Arc<str>, HostTypeId>,
+    /// By the bytes of their names: every row that is loaded asks.
+    ids: HashMap<Box<[u8]>, HostTypeId>,
     names: Vec<Arc<str>>,
 }
 
@@ -79,19 +80,18 @@ impl HostTypes {
     pub fn intern(&self, name: &[u8]) -> Result<HostTypeId, InvalidHostType> {
         let name = HostTypes::check(name)?;
         let mut known = self.0.write();
-        if let Some(&id) = known.ids.get(name) {
+        if let Some(&id) = known.ids.get(name.as_bytes()) {
             return Ok(id);
         }
         let id = HostTypeId(u16::try_from(known.names.len()).map_err(|_| InvalidHostType::TooMany)?);
-        let name: Arc<str> = name.into();
-        known.names.push(name.clone());
-        known.ids.insert(name, id);
+        known.names.push(name.into());
+        known.ids.insert(name.as_bytes().into(), id);
         Ok(id)
     }
 
     /// The id of a host type that was named before.
-    pub fn id(&self, name: &str) -> Option<HostTypeId> {
-        self.0.read().ids.get(name).copied()
+    pub fn id(&self, name: impl AsRef<[u8]>) -> Option<HostTypeId> {
+        self.0.read().ids.get(name.as_ref()).copied()
     }
 
     /// The id whose [`HostTypeId::index`] this is.

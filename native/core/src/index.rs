@@ -159,10 +159,19 @@ fn slot(line: &Line, number: usize) -> Slot {
     Slot(line[1 + number].load(Ordering::Relaxed))
 }
 
-fn write(line: &Line, Tags(tags): Tags, slots: impl IntoIterator<Item = Slot>) {
-    line[0].store(tags, Ordering::Relaxed);
-    let slots = slots.into_iter().map(|Slot(slot)| slot).chain(std::iter::repeat(0));
-    line[1..].iter().zip(slots).for_each(|(word, slot)| word.store(slot, Ordering::Relaxed));
+/// Writes a whole line, and where it goes on.
+fn fill(line: &Line, slots: impl Iterator<Item = Slot>, next: Option<u32>) {
+    let (mut words, mut tags) = ([0; SLOTS], Tags(0));
+    for (number, slot) in slots.enumerate() {
+        words[number] = slot.0;
+        tags = tags.with(number, slot.key().tag());
+    }
+    if let Some(next) = next {
+        words[SLOTS - 1] = Slot::new(Key(0), next).0;
+        tags.0 |= Tags::GOES_ON;
+    }
+    line[0].store(tags.0, Ordering::Relaxed);
+    line[1..].iter().zip(words).for_each(|(word, slot)| word.store(slot, Ordering::Relaxed));
 }
 
 /// The index, as lookups read it.
@@ -248,7 +257,8 @@ impl Index {
             None => {
                 self.take_all(shelf, bucket);
                 shelf.slots.push(new);
-                self.put_all(shelf, bucket, |_| true);
+                self.put(shelf, bucket, |_| true);
+                shelf.slots.clear();
             }
         });
         shelf.entries += 1;
@@ -262,7 +272,7 @@ impl Index {
         let bucket = self.bucket(key);
         versions.write(key.stripe(), || {
             self.take_all(shelf, bucket);
-            self.put_all(shelf, bucket, |slot| slot.place() != place);
+            self.put(shelf, bucket, |slot| slot.place() != place);
         });
         shelf.slots.clear();
         shelf.entries -= 1;
@@ -277,9 +287,10 @@ impl Index {
         versions.write(key.stripe(), || {
             self.take_all(shelf, from);
             self.size.store(size.0, Ordering::Relaxed);
-            self.put_all(shelf, to, |slot| slot.key().bucket(size) == new);
-            self.put_all(shelf, from, |_| true);
+            self.put(shelf, to, |slot| slot.key().bucket(size) == new);
+            self.put(shelf, from, |slot| slot.key().bucket(size) != new);
         });
+        shelf.slots.clear();
     }
 
     /// Takes all slots of a bucket. The lines in which it went on are free.
@@ -294,22 +305,18 @@ impl Index {
         shelf.slots.extend((0..SLOTS).map(|number| slot(line, number)).filter(|&slot| slot != Slot(0)));
     }
 
-    /// Puts those slots that were taken and belong to it into a bucket; what it had before is gone.
-    fn put_all(&self, shelf: &mut Shelf, bucket: &Line, belongs: impl Fn(&Slot) -> bool) {
-        // To the front: what does not belong to it. Then lines are filled from the back.
-        shelf.slots.sort_unstable_by_key(|slot| belongs(slot));
-        let first = shelf.slots.partition_point(|slot| !belongs(slot));
-        let tagged =
-            |slots: &[Slot]| slots.iter().enumerate().fold(Tags(0), |tags, (at, slot)| tags.with(at, slot.key().tag()));
+    /// Puts those of the slots that were taken that belong to it into a bucket; what it had before is gone.
+    fn put(&self, shelf: &mut Shelf, bucket: &Line, belongs: impl Fn(Slot) -> bool) {
+        let mut rest = shelf.slots.iter().copied().filter(|&slot| belongs(slot)).count();
+        let mut slots = shelf.slots.iter().copied().filter(|&slot| belongs(slot));
         let mut line = bucket;
-        while shelf.slots.len() - first > SLOTS {
-            let slots = shelf.slots.split_off(shelf.slots.len() - (SLOTS - 1));
+        while rest > SLOTS {
             let next = shelf.ready.pop().expect("lines were made ready");
-            let goes_on = Slot::new(Key(0), next);
-            write(line, Tags(tagged(&slots).0 | Tags::GOES_ON), slots.into_iter().chain([goes_on]));
+            fill(line, slots.by_ref().take(SLOTS - 1), Some(next));
+            rest -= SLOTS - 1;
             line = self.more.reserve_line(next as usize);
         }
-        write(line, tagged(&shelf.slots[first..]), shelf.slots.drain(first..));
+        fill(line, slots, None);
     }
 
     /// What may ask the system for memory is done before a change begins.
@@ -323,7 +330,7 @@ impl Index {
 
     /// Forgets everything. The caller sees to it that nobody reads meanwhile, and begins with a new [`Shelf`].
     pub(crate) fn clear(&self) {
-        (0..STRIPES).for_each(|bucket| write(self.buckets.reserve_line(bucket), Tags(0), []));
+        (0..STRIPES).for_each(|bucket| fill(self.buckets.reserve_line(bucket), std::iter::empty(), None));
         self.size.store(Size::new(STRIPES).0, Ordering::Relaxed);
     }
 

@@ -18,6 +18,13 @@ use crate::index::{Index, Key, Shelf};
 use crate::sync::{AtomicBool, Ordering};
 use crate::versions::Versions;
 
+/// A name and its key.
+#[derive(Clone, Copy)]
+pub(crate) struct Keyed<'a> {
+    name: &'a [u8],
+    key: Key,
+}
+
 /// What a lookup found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -59,17 +66,17 @@ impl Routes {
     /// What there is about this name; nothing when writers were in the way for too long.
     #[inline]
     pub(crate) fn get(&self, name: &[u8]) -> Option<Found> {
-        let key = self.key(name);
-        self.versions.read(key.stripe(), || self.look(key, name))
+        let name = self.keyed(name);
+        self.versions.read(name.key.stripe(), || self.look(name))
     }
 
     /// As [`Routes::get`], while nobody writes.
     pub(crate) fn get_alone(&self, _books: &Books, name: &[u8]) -> Found {
-        self.look(self.key(name), name)
+        self.look(self.keyed(name))
     }
 
     #[inline]
-    fn look(&self, key: Key, name: &[u8]) -> Found {
+    fn look(&self, Keyed { name, key }: Keyed) -> Found {
         match self.index.find(key, |place| entry::read(self.entries.at(place, name.len())?, name)) {
             Some(head) => Found::Route(head),
             None if self.open.load(Ordering::Relaxed) => Found::Nothing,
@@ -78,30 +85,28 @@ impl Routes {
     }
 
     #[inline]
-    pub(crate) fn key(&self, name: &[u8]) -> Key {
+    pub(crate) fn keyed<'a>(&self, name: &'a [u8]) -> Keyed<'a> {
         let mut hasher = self.hashing.build_hasher();
         hasher.write(name);
-        Key(hasher.finish() as u32)
+        Keyed { name, key: Key(hasher.finish() as u32) }
     }
 
-    /// For each of these names, reads what a change of it will read first: so the processor waits for all of
-    /// them at once.
-    pub(crate) fn touch<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
-        std::hint::black_box(names.fold(0, |sum, name| sum ^ self.index.touch(self.key(name))));
+    /// Reads what a change of each of these names will read first: so the processor waits for all at once.
+    pub(crate) fn touch(&self, names: &[Keyed]) {
+        std::hint::black_box(names.iter().fold(0, |sum, name| sum ^ self.index.touch(name.key)));
     }
 
     /// The place and the head of this name's entry.
-    pub(crate) fn find(&self, _books: &Books, name: &[u8]) -> Option<(Place, Head)> {
-        let is = |place| Some((place, entry::read(self.entries.at(place, name.len())?, name)?));
-        self.index.find(self.key(name), is)
+    pub(crate) fn find(&self, _books: &Books, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
+        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place, name.len())?, name)?)))
     }
 
     /// Adds a route of a name that has none (the caller looked).
-    pub(crate) fn insert(&self, books: &mut Books, name: &[u8], host_type: HostTypeId, origin: Origin) {
+    pub(crate) fn insert(&self, books: &mut Books, Keyed { name, key }: Keyed, host_type: HostTypeId, origin: Origin) {
         let (place, words) = self.entries.take(&mut books.room, name.len());
         // Nobody finds it before the index tells where it is.
         entry::write(words, name, Head::new(name, host_type, origin));
-        self.index.insert(&mut books.shelf, &self.versions, self.key(name), place);
+        self.index.insert(&mut books.shelf, &self.versions, key, place);
     }
 
     /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
@@ -112,8 +117,8 @@ impl Routes {
     }
 
     /// Takes the route at this place out, which has this name.
-    pub(crate) fn remove(&self, books: &mut Books, name: &[u8], place: Place) {
-        self.index.remove(&mut books.shelf, &self.versions, self.key(name), place);
+    pub(crate) fn remove(&self, books: &mut Books, Keyed { name, key }: Keyed, place: Place) {
+        self.index.remove(&mut books.shelf, &self.versions, key, place);
         // Who found it before that and reads it now finds that the version is another one.
         self.entries.free(&mut books.room, place, name.len());
     }
@@ -131,6 +136,7 @@ impl Routes {
             self.index.clear();
             self.open.store(open == Open::Yes, Ordering::Relaxed);
             let mut insert = |(name, host_type)| {
+                let name = self.keyed(name);
                 let new = self.find(books, name).is_none();
                 new.then(|| self.insert(books, name, host_type, Origin::Static)).map(|()| host_type)
             };

@@ -24,7 +24,7 @@ use crate::host_types::{HostTypeId, HostTypes};
 use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
-use crate::routes::{Books, Found, Open, Routes};
+use crate::routes::{Books, Found, Keyed, Open, Routes};
 use crate::sync::Mutex;
 
 /// How many changes are made between two moments at which others than lookups get in.
@@ -289,7 +289,7 @@ impl Table {
 
     /// Adds one dynamic domain, or confirms it. Errors in the order of [`InsertError`]'s variants.
     pub fn insert(&self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Result<Inserted, InsertError> {
-        let ledger = &mut *self.ledger.lock();
+        let (ledger, domain) = (&mut *self.ledger.lock(), self.routes.keyed(domain.as_bytes()));
         match ledger.slot(&self.routes, domain, host_type) {
             Err(Refusal::UnknownHostType) => Err(InsertError::UnknownHostType),
             Err(Refusal::Static) => Err(InsertError::Static),
@@ -307,7 +307,7 @@ impl Table {
 
     /// Removes one dynamic domain: its host type, or nothing when it was not there.
     pub fn delete(&self, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
-        self.ledger.lock().take(&self.routes, domain)
+        self.ledger.lock().take(&self.routes, self.routes.keyed(domain.as_bytes()))
     }
 
     /// The present epoch, for [`Table::apply`] and [`Table::advance`].
@@ -326,11 +326,15 @@ impl Table {
     /// whole.
     pub fn apply(&self, epoch: Epoch, source: Source, changes: &[Change]) -> Result<Vec<Outcome>, Stale> {
         let mut outcomes = Vec::with_capacity(changes.len());
+        let mut names = Vec::with_capacity(SECTION);
         for section in changes.chunks(SECTION) {
+            names.clear();
+            names.extend(section.iter().map(|change| self.routes.keyed(change.domain().as_bytes())));
             let mut ledger = self.ledger.lock();
             ledger.check(epoch)?;
-            self.routes.touch(section.iter().map(|change| change.domain().as_bytes()));
-            outcomes.extend(section.iter().map(|change| ledger.apply(&self.routes, change, source)));
+            self.routes.touch(&names);
+            let named = section.iter().zip(&names);
+            outcomes.extend(named.map(|(change, name)| ledger.apply(&self.routes, change, *name, source)));
         }
         Ok(outcomes)
     }
@@ -418,32 +422,28 @@ impl Ledger {
 
     /// The route of this domain that a dynamic one is to change, or nothing when it needs a new one. The host
     /// type is checked before the domain, as the peer does.
-    fn slot(
-        &self,
-        routes: &Routes,
-        domain: &DomainName,
-        host_type: HostTypeId,
-    ) -> Result<Option<(Place, Head)>, Refusal> {
+    fn slot(&self, routes: &Routes, domain: Keyed, host_type: HostTypeId) -> Result<Option<(Place, Head)>, Refusal> {
         if !self.allowed.contains(&host_type) {
             return Err(Refusal::UnknownHostType);
         }
-        match routes.find(&self.books, domain.as_bytes()) {
+        match routes.find(&self.books, domain) {
             Some((_, head)) if head.origin() == Origin::Static => Err(Refusal::Static),
             found => Ok(found),
         }
     }
 
-    fn apply(&mut self, routes: &Routes, change: &Change, source: Source) -> Outcome {
+    /// The change's domain is `domain`.
+    fn apply(&mut self, routes: &Routes, change: &Change, domain: Keyed, source: Source) -> Outcome {
         match change {
-            Change::Put(domain, host_type) => self.put(routes, domain, *host_type, source),
-            Change::Remove(domain) => match self.take(routes, domain) {
+            Change::Put(_, host_type) => self.put(routes, domain, *host_type, source),
+            Change::Remove(_) => match self.take(routes, domain) {
                 Ok(taken) => taken.map_or(Outcome::Absent, Outcome::Removed),
                 Err(IsStatic) => Outcome::Refused(Refusal::Static),
             },
         }
     }
 
-    fn put(&mut self, routes: &Routes, domain: &DomainName, host_type: HostTypeId, source: Source) -> Outcome {
+    fn put(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) -> Outcome {
         match self.slot(routes, domain, host_type) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok(Some((place, head))) => {
@@ -463,17 +463,17 @@ impl Ledger {
         }
     }
 
-    fn add(&mut self, routes: &Routes, domain: &DomainName, host_type: HostTypeId, source: Source) {
-        routes.insert(&mut self.books, domain.as_bytes(), host_type, Origin::Dynamic(source));
+    fn add(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) {
+        routes.insert(&mut self.books, domain, host_type, Origin::Dynamic(source));
         self.count(host_type).dynamic += 1;
     }
 
     /// Takes out a dynamic route: its host type, or nothing when it was not there.
-    fn take(&mut self, routes: &Routes, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
-        match routes.find(&self.books, domain.as_bytes()) {
+    fn take(&mut self, routes: &Routes, domain: Keyed) -> Result<Option<HostTypeId>, IsStatic> {
+        match routes.find(&self.books, domain) {
             Some((_, head)) if head.origin() == Origin::Static => Err(IsStatic),
             Some((place, head)) => {
-                routes.remove(&mut self.books, domain.as_bytes(), place);
+                routes.remove(&mut self.books, domain, place);
                 self.count(head.host_type()).dynamic -= 1;
                 Ok(Some(head.host_type()))
             }

@@ -174,5 +174,5 @@ fn progress() -> Atom {
 }
 
 pub(crate) fn host_type_of(name: &[u8]) -> Option<HostTypeId> {
-    table().host_types().id(std::str::from_utf8(name).ok()?)
+    table().host_types().id(name)
 }

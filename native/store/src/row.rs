@@ -52,7 +52,7 @@ impl Row {
         };
         match settings {
             None | Some((_, 0 | 2)) => Row::NotEnabled(name),
-            Some((host_type, 1)) => match std::str::from_utf8(host_type).ok().and_then(|text| host_types.id(text)) {
+            Some((host_type, 1)) => match host_types.id(host_type) {
                 Some(id) => Row::Enabled(name, id),
                 None => {
                     let host_type = String::from_utf8_lossy(host_type).into_owned();

@@ -219,7 +219,7 @@ fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Ve
         // Any column may hold anything; what is no time is past.
         let expire_time = row.get_ref(1)?.as_i64().unwrap_or(i64::MIN);
         if Expiry::judge(expire_time, row.get(2)?) != Expiry::Past {
-            fresh.extend(std::str::from_utf8(bytes(row.get_ref(0)?)).ok().and_then(|name| host_types.id(name)));
+            fresh.extend(host_types.id(bytes(row.get_ref(0)?)));
         }
     }
     Ok(fresh)

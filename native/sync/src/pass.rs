@@ -243,7 +243,8 @@ impl Work<'_> {
         source: Source,
         rows: Vec<Row>,
     ) -> Result<(Vec<Change>, Vec<Outcome>), Break> {
-        let changes: Vec<Change> = rows.into_iter().filter_map(|row| self.change(row)).collect();
+        let allowed = self.table.allowed();
+        let changes: Vec<Change> = rows.into_iter().filter_map(|row| self.change(row, &allowed)).collect();
         self.desk.leave()?;
         let outcomes = self.table.apply(epoch, source, &changes)?;
         for (change, outcome) in changes.iter().zip(&outcomes) {
@@ -253,9 +254,9 @@ impl Work<'_> {
     }
 
     /// The change that a row asks for.
-    fn change(&mut self, row: Row) -> Option<Change> {
+    fn change(&mut self, row: Row, allowed: &[HostTypeId]) -> Option<Change> {
         match row {
-            Row::Enabled(domain, host_type) if !self.table.is_allowed(host_type) => {
+            Row::Enabled(domain, host_type) if !allowed.contains(&host_type) => {
                 self.complain_of_host_type(domain.as_str(), host_type);
                 self.disown(domain)
             }

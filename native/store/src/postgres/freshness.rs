@@ -26,7 +26,7 @@ pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -
     for row in client.query_typed(all, &[]).await? {
         let name: Bytes<'_> = row.try_get(0)?;
         if Expiry::judge(row.try_get(1)?, row.try_get(2)?) != Expiry::Past {
-            fresh.extend(std::str::from_utf8(name.0).ok().and_then(|name| host_types.id(name)));
+            fresh.extend(host_types.id(name.0));
         }
     }
     Ok(fresh)
