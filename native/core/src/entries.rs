@@ -10,7 +10,7 @@
 //!
 //! Nobody's units are zero, so that a listing passes them by.
 
-use crate::entry::{Entry, Head, wipe, words_for};
+use crate::entry::{Entry, Head, LONGEST, wipe, words_for};
 use crate::sync::AtomicU64;
 use crate::words::Words;
 
@@ -30,7 +30,7 @@ pub(crate) const PAGE: u32 = 4;
 #[cfg(not(loom))]
 const WORDS: usize = 1 << 31;
 #[cfg(loom)]
-const WORDS: usize = 8 * PAGE as usize * UNIT;
+const WORDS: usize = 8 * PAGE as usize * UNIT + LONGEST;
 
 /// Sizes of entries, in units, from 0 on: the longest name has 250 bytes.
 const SIZES: usize = units_for(250) + 1;
@@ -55,11 +55,11 @@ impl Entries {
         Entries(Words::new(WORDS))
     }
 
-    /// The words in which an entry at this place has a name of this length. A lookup that is late may ask for
-    /// what never was.
+    /// The words from a place on: of the entry there, and those after it. A lookup that is late may ask for what
+    /// never was.
     #[inline]
-    pub(crate) fn at(&self, place: Place, length: usize) -> Option<&[AtomicU64]> {
-        self.0.get(place as usize * UNIT, words_for(length))
+    pub(crate) fn at(&self, place: Place) -> Option<&[AtomicU64; LONGEST]> {
+        self.0.get(place as usize * UNIT, LONGEST)?.first_chunk()
     }
 
     /// A place for a name of this length, and its words, which are zero.
@@ -83,8 +83,10 @@ impl Entries {
         // The addresses end first.
         let page =
             u32::try_from(room.sizes.len()).ok().and_then(|page| page.checked_mul(PAGE)).expect("places are 32 bits");
+        // Who reads the last entry is given more words than it has.
+        let words = self.0.reserve(page as usize * UNIT, PAGE as usize * UNIT + LONGEST);
         // An earlier content of the table may have left something here.
-        wipe(self.0.reserve(page as usize * UNIT, PAGE as usize * UNIT));
+        wipe(&words[..PAGE as usize * UNIT]);
         room.sizes.push(size as u8);
         room.vacant[size].extend(places(page, size as u8).rev());
     }

@@ -90,6 +90,9 @@ pub(crate) const fn words_for(length: usize) -> usize {
     1 + (length + 6) / 8
 }
 
+/// Words of the longest entry that a head can speak of.
+pub(crate) const LONGEST: usize = words_for(u8::MAX as usize);
+
 /// Writes an entry.
 pub(crate) fn write(words: &[AtomicU64], name: &[u8], head: Head) {
     head.store(words);
@@ -121,20 +124,24 @@ pub(crate) fn wipe(words: &[AtomicU64]) {
     words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
 }
 
-/// The head of the entry in these words ([`words_for`] so long a name) if it is this name's.
+/// The head of the entry that begins in these words if it is this name's.
 #[inline]
-pub(crate) fn read(words: &[AtomicU64], name: &[u8]) -> Option<Head> {
+pub(crate) fn read(words: &[AtomicU64; LONGEST], name: &[u8]) -> Option<Head> {
     let head = Head::load(words);
     if !head.begins(name) {
         return None;
     }
-    let Some((last, words)) = words[1..].split_last() else { return Some(head) };
-    for (word, eight) in words.iter().zip(name[1..].as_chunks::<8>().0) {
+    let (eights, rest) = name[1..].as_chunks::<8>();
+    let mut words = words[1..].iter();
+    for (eight, word) in eights.iter().zip(&mut words) {
         if word.load(Ordering::Relaxed) != u64::from_le_bytes(*eight) {
             return None;
         }
     }
-    (last.load(Ordering::Relaxed) == end(name)).then_some(head)
+    if !rest.is_empty() && words.next()?.load(Ordering::Relaxed) != end(name) {
+        return None;
+    }
+    Some(head)
 }
 
 /// An entry as a listing sees it.
@@ -175,7 +182,7 @@ mod tests {
     fn a_name_of_any_length_is_told_from_every_other_of_its_length() {
         for length in 1..=250 {
             let name: Vec<u8> = (1..=length as u8).collect();
-            let words: Vec<AtomicU64> = (0..words_for(length)).map(|_| AtomicU64::new(0)).collect();
+            let words: [AtomicU64; LONGEST] = std::array::from_fn(|_| AtomicU64::new(0));
             let head = Head::new(&name, HostTypeId::from_number(u16::MAX), source(u32::MAX));
             write(&words, &name, head);
             assert_eq!(read(&words, &name), Some(head));

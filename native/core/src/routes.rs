@@ -77,7 +77,7 @@ impl Routes {
 
     #[inline]
     fn look(&self, Keyed { name, key }: Keyed) -> Found {
-        match self.index.find(key, |place| entry::read(self.entries.at(place, name.len())?, name)) {
+        match self.index.find(key, |place| entry::read(self.entries.at(place)?, name)) {
             Some(head) => Found::Route(head),
             None if self.open.load(Ordering::Relaxed) => Found::Nothing,
             None => Found::Closed,
@@ -98,7 +98,7 @@ impl Routes {
 
     /// The place and the head of this name's entry.
     pub(crate) fn find(&self, _books: &Books, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
-        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place, name.len())?, name)?)))
+        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
     }
 
     /// Adds a route of a name that has none (the caller looked).
@@ -111,7 +111,7 @@ impl Routes {
 
     /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
     pub(crate) fn set(&self, _books: &mut Books, (place, head): (Place, Head), host_type: HostTypeId, origin: Origin) {
-        if let Some(words) = self.entries.at(place, 1) {
+        if let Some(words) = self.entries.at(place) {
             head.with(host_type, origin).store(words);
         }
     }

@@ -25,7 +25,7 @@ impl Words {
     /// nonsense for a number.
     #[inline]
     pub(crate) fn get(&self, from: usize, count: usize) -> Option<&[AtomicU64]> {
-        self.0.words().get(from..)?.get(..count)
+        self.0.words().get(from..from.checked_add(count)?)
     }
 
     /// The eight words that are the cache line of this number.
