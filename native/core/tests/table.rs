@@ -94,6 +94,82 @@ fn a_changed_host_type_is_never_unknown_in_between() {
     });
 }
 
+/// Of many lengths, and many of each: so places are used again by other names.
+fn sized(number: usize) -> DomainName {
+    DomainName::new(&format!("{number:06}.{}example.com", "sub.".repeat(number % 13))).unwrap()
+}
+
+/// The writer keeps changing which of 4,000 domains there are, and empties the table now and then. Each domain has one
+/// host type whenever it is there, and some are static: so every answer can be checked.
+#[test]
+fn a_lookup_beside_a_writer_never_finds_another_domains_route() {
+    const DOMAINS: usize = 4_000;
+    const STATIC: usize = 10;
+    let table = Table::new(4);
+    let host_types = ["type1", "type2", "type3"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
+    let names: Vec<DomainName> = (0..DOMAINS).map(sized).collect();
+    let pairs: Vec<_> = (0..STATIC).map(|number| (names[number].clone(), host_types[number % 3])).collect();
+    table.open(&pairs, host_types);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for reader in 0..3 {
+            let (table, names, done) = (&table, &names, &done);
+            scope.spawn(move || {
+                for number in (0..).map(|turn: usize| turn.wrapping_mul(2_654_435_761 + reader) % DOMAINS) {
+                    match table.host_type(names[number].as_bytes()) {
+                        Ok(found) => assert_eq!(found, host_types[number % 3], "{} has another's", names[number]),
+                        Err(miss) => assert!(miss == Miss::NotFound && number >= STATIC, "{}: {miss}", names[number]),
+                    }
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        let mut random = 1u32;
+        for round in 0..40 {
+            let source = table.new_source();
+            for _ in 0..10_000 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let number = STATIC + (random >> 8) as usize % (DOMAINS - STATIC);
+                if random >> 31 == 0 {
+                    table.insert(&names[number], host_types[number % 3], source).unwrap();
+                } else {
+                    table.delete(&names[number]).unwrap();
+                }
+            }
+            if round % 8 == 7 {
+                table.open(&pairs, host_types);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Buckets are split and go on in further lines under lookups that know what has to be there.
+#[test]
+fn growing_hides_nobody() {
+    let (table, host_type) = open();
+    let source = table.new_source();
+    let stay: Vec<DomainName> = (0..1_000).map(name).collect();
+    let changes: Vec<Change> = stay.iter().map(|name| Change::Put(name.clone(), host_type)).collect();
+    table.apply(table.epoch(), source, &changes).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    stay.iter().for_each(|name| assert_eq!(table.host_type(name.as_bytes()), Ok(host_type), "{name}"));
+                }
+            });
+        }
+        let more: Vec<Change> = (1_000..150_000).map(|n| Change::Put(name(n), host_type)).collect();
+        table.apply(table.epoch(), source, &more).unwrap();
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(table.counts().dynamic, 150_000);
+}
+
 #[test]
 fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
     let (table, host_type) = open();
