@@ -16,7 +16,10 @@ use std::num::NonZeroU32;
 
 use crate::host_types::HostTypeId;
 use crate::sync::{AtomicU64, Ordering};
-use crate::table::Source;
+
+/// What brought a dynamic route: each load of the database is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(pub NonZeroU32);
 
 /// Where a route came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,11 +30,12 @@ pub mod table;
 pub mod versions;
 mod words;
 
+pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
 pub use lookups::Lookups;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use table::{
-    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Source, Stale,
+    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Stale,
     StaticPair, Table,
 };

@@ -5,9 +5,8 @@
 //! the last one. Whoever is in the table from the first page to the last is listed exactly once;
 //! who comes or goes meanwhile may be listed or not.
 
-use crate::entry::{Entry, Head, Origin};
+use crate::entry::{Entry, Head, Origin, Source};
 use crate::host_types::HostTypeId;
-use crate::table::Source;
 
 /// How many places one page looks at: half a megabyte of memory, some ten thousand entries.
 pub const PLACES: u32 = 32_768;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::entries::Place;
-use crate::entry::{Head, Origin};
+use crate::entry::{Head, Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
 use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
@@ -29,10 +29,6 @@ use crate::sync::Mutex;
 
 /// How many changes are made between two moments at which others than lookups get in.
 const SECTION: usize = 64;
-
-/// What brought a dynamic route: each load of the database is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(pub NonZeroU32);
 
 /// An id of `domain_events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
