@@ -6,21 +6,13 @@
 //! than a few slots, and no table is ever replaced by a larger one, which lookups that take no lock could not
 //! bear.
 //!
-//! A bucket is one cache line:
-//!
-//! ```text
-//! word 0        a byte for each slot, the key's upper eight bits; and one that says whether the bucket goes on
-//! word 1 to 7   slots: the key in the lower half, the place in the upper one; 0 is free
-//! ```
-//!
-//! The bytes of word 0 are compared with a name's all at once. Where a bucket has more than seven entries, the
-//! last slot holds the number of a line that goes on, as another bucket would (one entry of twenty or so is
-//! there). A key tells most other names apart without reading their entries, and can be moved without reading
-//! any.
+//! A bucket is one cache line ([`line`](crate::line)); where it is too small it goes on in another one, as one
+//! entry of twenty or so does.
 //!
 //! Memory: 64 bytes for 4 to 5 entries.
 
 use crate::entries::Place;
+use crate::line::{Key, Line, SLOTS, Slot, fill, slot, tags};
 use crate::sync::{AtomicU64, Ordering};
 use crate::versions::{STRIPES, Versions};
 use crate::words::Words;
@@ -28,9 +20,6 @@ use crate::words::Words;
 /// Entries a bucket on average, halves of them: nine. In a model eight entries, so that a bucket goes on before it
 /// is split.
 const FILL: usize = if cfg!(loom) { 16 } else { 9 };
-
-/// Slots of a line.
-const SLOTS: usize = 7;
 
 /// Addresses for so many buckets: 4 GiB, for 300 million entries.
 #[cfg(not(loom))]
@@ -47,9 +36,19 @@ const MORE: usize = 4;
 /// Lines for going on that are kept ready: more than one change can need.
 const READY: usize = 2;
 
-/// Half of a name's hash: which bucket it belongs to, and what tells it from others there.
+/// How many buckets there are, and in its upper half the bits that tell all of them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key(pub(crate) u32);
+struct Size(u64);
+
+impl Size {
+    fn new(count: usize) -> Size {
+        Size((((count as u64).next_power_of_two() - 1) << 32) | count as u64)
+    }
+
+    fn count(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
 
 impl Key {
     /// Which version stands for this key. Keys of one bucket have the same one, however many buckets there are.
@@ -65,113 +64,6 @@ impl Key {
         let bucket = self.0 & mask;
         (if bucket < count { bucket } else { bucket & (mask >> 1) }) as usize
     }
-
-    #[inline]
-    fn tag(self) -> u8 {
-        (self.0 >> 24) as u8
-    }
-}
-
-/// How many buckets there are, and in its upper half the bits that tell all of them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size(u64);
-
-impl Size {
-    fn new(count: usize) -> Size {
-        Size((((count as u64).next_power_of_two() - 1) << 32) | count as u64)
-    }
-
-    fn count(self) -> usize {
-        self.0 as u32 as usize
-    }
-}
-
-/// An entry's key and place as one word; 0 is a free slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slot(u64);
-
-impl Slot {
-    fn new(key: Key, place: Place) -> Slot {
-        Slot(u64::from(place) << 32 | u64::from(key.0))
-    }
-
-    #[inline]
-    fn key(self) -> Key {
-        Key(self.0 as u32)
-    }
-
-    #[inline]
-    fn place(self) -> Place {
-        (self.0 >> 32) as u32
-    }
-}
-
-/// The first word of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tags(u64);
-
-impl Tags {
-    const ONES: u64 = 0x0001_0101_0101_0101;
-    const HIGHEST: u64 = 0x0080_8080_8080_8080;
-    const GOES_ON: u64 = 1 << 56;
-
-    fn with(self, slot: usize, tag: u8) -> Tags {
-        Tags(self.0 | u64::from(tag) << (8 * slot))
-    }
-
-    /// The slots that have this tag, as set bits; perhaps some more, but never fewer.
-    #[inline]
-    fn matches(self, tag: u8) -> Matches {
-        // A byte is zero where the tags are the same. Taking one away from it borrows, which shows in its highest bit.
-        let different = self.0 ^ (u64::from(tag) * Tags::ONES);
-        Matches(different.wrapping_sub(Tags::ONES) & !different & Tags::HIGHEST)
-    }
-
-    #[inline]
-    fn goes_on(self) -> bool {
-        self.0 & Tags::GOES_ON != 0
-    }
-}
-
-/// Some slots of a line, from the first to the last.
-struct Matches(u64);
-
-impl Iterator for Matches {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let slot = self.0.trailing_zeros() as usize / 8;
-        self.0 &= self.0.wrapping_sub(1);
-        (slot < SLOTS).then_some(slot)
-    }
-}
-
-type Line = [AtomicU64; 1 + SLOTS];
-
-#[inline]
-fn tags(line: &Line) -> Tags {
-    Tags(line[0].load(Ordering::Relaxed))
-}
-
-#[inline]
-fn slot(line: &Line, number: usize) -> Slot {
-    Slot(line[1 + number].load(Ordering::Relaxed))
-}
-
-/// Writes a whole line, and where it goes on.
-fn fill(line: &Line, slots: impl Iterator<Item = Slot>, next: Option<u32>) {
-    let (mut words, mut tags) = ([0; SLOTS], Tags(0));
-    for (number, slot) in slots.enumerate() {
-        words[number] = slot.0;
-        tags = tags.with(number, slot.key().tag());
-    }
-    if let Some(next) = next {
-        words[SLOTS - 1] = Slot::new(Key(0), next).0;
-        tags.0 |= Tags::GOES_ON;
-    }
-    line[0].store(tags.0, Ordering::Relaxed);
-    line[1..].iter().zip(words).for_each(|(word, slot)| word.store(slot, Ordering::Relaxed));
 }
 
 /// The index, as lookups read it.

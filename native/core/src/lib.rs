@@ -11,7 +11,7 @@
 //! | [`versions`] | [`Versions`](versions::Versions): reading without waiting and without writing |
 //! | `words` | memory that never moves |
 //! | `entry`, `entries` | a domain as words of memory; all of them, found by place |
-//! | `index` | from a name to its place, growing by one bucket at a time |
+//! | `line`, `index` | a few names' places in one cache line; all of them, growing by one bucket at a time |
 //! | `routes` | those together: many who look, and one who writes |
 //! | [`lookups`] | [`Lookups`]: counting readers who share no cache line |
 //! | [`page`] | a bounded part of a listing |
@@ -21,6 +21,7 @@ mod entries;
 mod entry;
 pub mod host_types;
 mod index;
+mod line;
 pub mod lookups;
 pub mod name;
 pub mod page;

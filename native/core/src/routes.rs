@@ -14,7 +14,8 @@ use foldhash::fast::RandomState as Hashing;
 use crate::entries::{Entries, Place, Room};
 use crate::entry::{self, Entry, Head, Origin};
 use crate::host_types::HostTypeId;
-use crate::index::{Index, Key, Shelf};
+use crate::index::{Index, Shelf};
+use crate::line::Key;
 use crate::sync::{AtomicBool, Ordering};
 use crate::versions::Versions;
 
