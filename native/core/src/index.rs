@@ -51,10 +51,11 @@ impl Size {
 }
 
 impl Key {
-    /// Which version stands for this key. Keys of one bucket have the same one, however many buckets there are.
+    /// Which version stands for this key. Keys of one bucket have the same one, however many buckets there are: both
+    /// go by the lowest bits, and there are never fewer buckets than versions.
     #[inline]
     pub(crate) fn stripe(self) -> usize {
-        self.0 as usize % STRIPES
+        self.0 as usize
     }
 
     /// The bucket of this key when there are so many: those that are not split yet are found by one bit less.

@@ -77,12 +77,17 @@ impl Routes {
     }
 
     #[inline]
-    fn look(&self, Keyed { name, key }: Keyed) -> Found {
-        match self.index.find(key, |place| entry::read(self.entries.at(place)?, name)) {
-            Some(head) => Found::Route(head),
+    fn look(&self, name: Keyed) -> Found {
+        match self.entry(name) {
+            Some((_, head)) => Found::Route(head),
             None if self.open.load(Ordering::Relaxed) => Found::Nothing,
             None => Found::Closed,
         }
+    }
+
+    #[inline]
+    fn entry(&self, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
+        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
     }
 
     #[inline]
@@ -98,8 +103,8 @@ impl Routes {
     }
 
     /// The place and the head of this name's entry.
-    pub(crate) fn find(&self, _books: &Books, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
-        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
+    pub(crate) fn find(&self, _books: &Books, name: Keyed) -> Option<(Place, Head)> {
+        self.entry(name)
     }
 
     /// Adds a route of a name that has none (the caller looked).

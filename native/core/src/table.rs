@@ -326,9 +326,10 @@ impl Table {
         for section in changes.chunks(SECTION) {
             names.clear();
             names.extend(section.iter().map(|change| self.routes.keyed(change.domain().as_bytes())));
+            // Before others have to wait for this section.
+            self.routes.touch(&names);
             let mut ledger = self.ledger.lock();
             ledger.check(epoch)?;
-            self.routes.touch(&names);
             let named = section.iter().zip(&names);
             outcomes.extend(named.map(|(change, name)| ledger.apply(&self.routes, change, *name, source)));
         }

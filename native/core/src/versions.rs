@@ -35,7 +35,7 @@ const TRIES: usize = 64;
 #[cfg(loom)]
 const TRIES: usize = 2;
 
-/// The versions.
+/// The versions. Any number names a stripe: they are counted round and round.
 pub struct Versions(Box<[AtomicU64; STRIPES]>);
 
 impl Default for Versions {

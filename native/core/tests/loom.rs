@@ -118,11 +118,15 @@ impl Model {
 
 /// Explores what two threads do at the same time, in a table that holds these domains.
 fn explore(domains: &'static [&'static str], reader: fn(&Model), writer: fn(&Model)) {
+    explore_from(move || Model::with(domains), reader, writer);
+}
+
+fn explore_from(model: impl Fn() -> Arc<Model> + Sync + Send + 'static, reader: fn(&Model), writer: fn(&Model)) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
     builder.max_branches = 100_000;
     builder.check(move || {
-        let model = Model::with(domains);
+        let model = model();
         let reading = {
             let model = model.clone();
             thread::spawn(move || reader(&model))
@@ -197,21 +201,12 @@ fn an_opened_table_has_its_static_domains() {
         let found = model.table.host_type(b"static.example.com");
         assert!(matches!(found, Ok(_) | Err(Miss::Closed)), "{found:?}");
     };
-    loom_opening(reader);
-}
-
-fn loom_opening(reader: fn(&Model)) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_branches = 100_000;
-    builder.check(move || {
+    let closed = || {
         let model = Model::with(&[]);
         model.table.close();
-        let reading = {
-            let model = model.clone();
-            thread::spawn(move || reader(&model))
-        };
+        model
+    };
+    explore_from(closed, reader, |model| {
         model.table.open(&[(name("static.example.com"), model.host_types[0])], []);
-        reading.join().unwrap();
     });
 }
