@@ -25,6 +25,8 @@
 -export([get_host_type/1, get_domain_host_type/1]).
 -export([get_all_static/0, get_all_dynamic/0, get_domains_by_host_type/1]).
 -export([get_domains/2, get_domains/3]).
+-export([register_subdomain/3, unregister_subdomain/2]).
+-export([get_subdomain_host_type/1, get_subdomain_info/1, get_all_subdomains_for_domain/1]).
 -export([insert_domain/2, insert_domains/1, delete_domain/2, request_delete_domain/2]).
 -export([enable_domain/1, disable_domain/1]).
 -export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1]).
@@ -71,7 +73,7 @@
     handlers := {Done :: non_neg_integer(), Of :: non_neg_integer()}
 }.
 
-%% @doc The host type that serves this name. Fails with badarg when it is no binary.
+%% @doc The host type that serves this name: a domain, or else a subdomain. Fails with badarg when it is no binary.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
     %% As mongoose_domain_core:get_host_type/1, one call less: this is asked for every stanza.
@@ -113,6 +115,34 @@ get_domains(Select, Limit) ->
     {[pair()], continuation() | done}.
 get_domains(Select, Continuation, Limit) ->
     mongoose_domain_core:page(Select, Continuation, Limit).
+
+%% Subdomains: see mongoose_subdomain_core
+
+%% @doc Gives each domain of the host type, now and later, the subdomain of this pattern, or the host type one of its own.
+-spec register_subdomain(host_type(), mongoose_subdomain_core:pattern(), mongoose_domain_router:packet_handler()) ->
+    ok | {error, already_registered | subdomain_already_exists}.
+register_subdomain(HostType, Pattern, PacketHandler) ->
+    mongoose_subdomain_core:register_subdomain(HostType, Pattern, PacketHandler).
+
+%% @doc Takes them away again.
+-spec unregister_subdomain(host_type(), mongoose_subdomain_core:pattern()) -> ok.
+unregister_subdomain(HostType, Pattern) ->
+    mongoose_subdomain_core:unregister_subdomain(HostType, Pattern).
+
+%% @doc As get_host_type/1, for subdomains only: no domain is found.
+-spec get_subdomain_host_type(binary()) -> {ok, host_type()} | {error, not_found}.
+get_subdomain_host_type(Subdomain) ->
+    mongoose_subdomain_core:get_host_type(Subdomain).
+
+%% @doc What is known of a subdomain: its parent, its pattern, its handler.
+-spec get_subdomain_info(binary()) -> {ok, mongoose_subdomain_core:subdomain_info()} | {error, not_found}.
+get_subdomain_info(Subdomain) ->
+    mongoose_subdomain_core:get_subdomain_info(Subdomain).
+
+%% @doc The subdomains of a domain, or those that belong to none.
+-spec get_all_subdomains_for_domain(domain() | no_parent_domain) -> [mongoose_subdomain_core:subdomain_info()].
+get_all_subdomains_for_domain(Domain) ->
+    mongoose_subdomain_core:get_all_subdomains_for_domain(Domain).
 
 %% Changes
 

@@ -10,7 +10,7 @@
 -module(mongoose_domain_config).
 
 -export([read/0, service/0, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
--export([repeated_operations/0, visibility_timeout/0]).
+-export([repeated_operations/0, visibility_timeout/0, router/0]).
 
 -export_type([t/0, service/0, admin/0, problem/0]).
 
@@ -19,6 +19,7 @@
     host_types := [mongoose_domain_core:host_type()],
     data_dir := file:filename_all() | undefined,
     repeated_operations := ok | error,
+    router := module(),
     service_domain_db := service() | disabled,
     admin := admin() | closed
 }.
@@ -103,6 +104,13 @@ visibility_timeout() ->
         _ -> map_get(visibility_timeout, service_defaults())
     end.
 
+%% @doc The router that is told of hosts, loaded if it can be.
+-spec router() -> module().
+router() ->
+    Router = application:get_env(mongoose_domain, router, mongoose_domain_router_table),
+    _ = code:ensure_loaded(Router),
+    Router.
+
 %% @doc The keys in the environment that mean nothing here: most likely slips of the pen.
 -spec unknown_keys() -> [atom()].
 unknown_keys() ->
@@ -163,8 +171,8 @@ secret_text(Key, Text, Shown, What) ->
     end.
 
 defaults() ->
-    [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok}, {service_domain_db, disabled},
-     {admin, closed}].
+    [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok},
+     {router, mongoose_domain_router_table}, {service_domain_db, disabled}, {admin, closed}].
 
 service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
@@ -196,6 +204,11 @@ check(repeated_operations, Value) when Value =:= ok; Value =:= error ->
     Value;
 check(repeated_operations, Value) ->
     wrong(repeated_operations, Value, "ok or error");
+check(router, Router) ->
+    case is_atom(Router) andalso code:ensure_loaded(Router) of
+        {module, Router} -> Router;
+        _ -> wrong(router, Router, "a module of the behaviour mongoose_domain_router that can be loaded")
+    end;
 check(service_domain_db, disabled) ->
     disabled;
 check(service_domain_db, #{database := Database} = Options) ->

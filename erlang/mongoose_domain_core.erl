@@ -6,8 +6,8 @@
 %%   1> mongoose_domain_core:get_host_type(<<"example.com">>).
 %%   {ok, <<"type1">>}
 %%
-%% What the process is for: it opens the table when it starts and closes it at an orderly stop. When
-%% it crashes, the table stays open and its successor takes it over, so no route is lost. A start by
+%% What the process is for: it opens the table when it starts and closes it at an orderly stop, and tells
+%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and its successor takes it over, so no route is lost. A start by
 %% start_link/2, and mongoose_domain_sup:restart_core/1, begin with an empty table.
 %%
 %% Rules: a static pair never changes and wins over a dynamic one of the same name. A dynamic
@@ -25,6 +25,7 @@
 -export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_all_kept/0, get_domains_by_host_type/1]).
 -export([page/3, for_each_domain/2, domains_count/0, counts_by_host_type/0]).
 -export([lookups/0, has_routes/0]).
+-export([host_type_answer/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
@@ -35,6 +36,8 @@
 -define(START_ARGS, {?MODULE, start_args}).
 
 -define(PAGE, 1000).
+%% How many changes the observers are told of before others have their turn.
+-define(NEWS, 1000).
 
 -type domain() :: binary().
 -type host_type() :: binary().
@@ -63,7 +66,7 @@ get_start_args() ->
 %% the table is closed.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
-    mongoose_domain_answers:at(mongoose_domain_nif:lookup(Domain)).
+    mongoose_domain_answers:at(mongoose_domain_nif:lookup_domain(Domain)).
 
 %% @doc Whether the domain is from configuration.
 -spec is_static(domain()) -> boolean().
@@ -187,8 +190,8 @@ domains_count() ->
 counts_by_host_type() ->
     mongoose_domain_nif:counts_by_host_type().
 
-%% @doc How many calls of get_host_type/1 found a domain since the VM was started, and how many did not. One
-%% that failed is not counted. Never less than an earlier answer.
+%% @doc How many calls of get_host_type/1, here and in mongoose_domain_api, found a host type since the VM was
+%% started, and how many did not. One that failed is not counted. Never less than an earlier answer.
 -spec lookups() -> #{hits | misses := non_neg_integer()}.
 lookups() ->
     {Hits, Misses} = mongoose_domain_nif:lookups(),
@@ -200,9 +203,18 @@ lookups() ->
 has_routes() ->
     lists:member(mongoose_domain_nif:progress(), [following, reset]).
 
+%% @private The place of `{ok, HostType}' among the ready-made answers, where it is put if it is not there: also for
+%% host types that no domain may have. Fails with badarg for what cannot be one.
+-spec host_type_answer(host_type()) -> mongoose_domain_nif:answer().
+host_type_answer(HostType) when is_binary(HostType) ->
+    case gen_server:call(?MODULE, {host_type_answer, HostType}) of
+        {ok, Answer} -> Answer;
+        {error, _Text} -> error(badarg, [HostType])
+    end.
+
 %% gen_server
 
--spec init({empty | resume, [pair()], [host_type()]}) -> {ok, no_state}.
+-spec init({empty | resume, [pair()], [host_type()]}) -> {ok, mongoose_domain_observers:t()}.
 init({How, Pairs, HostTypes}) ->
     %% So that an orderly stop closes the table.
     process_flag(trap_exit, true),
@@ -211,30 +223,67 @@ init({How, Pairs, HostTypes}) ->
         true -> ok;
         false -> open(Args)
     end,
-    {ok, no_state}.
+    ok = mongoose_domain_nif:watch(),
+    {ok, mongoose_domain_observers:new()}.
 
--spec handle_call(term(), gen_server:from(), no_state) -> {reply, {error, unknown_call}, no_state}.
-handle_call(Request, _From, State) ->
+-spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
+    {reply, term(), mongoose_domain_observers:t()} | {noreply, mongoose_domain_observers:t()}.
+handle_call({host_type_answer, HostType}, _From, Observers) ->
+    Answer = mongoose_domain_nif:intern_host_type(HostType),
+    ok = set_answers(),
+    {reply, Answer, Observers};
+handle_call({sync_observer, Pid}, From, Observers) ->
+    {noreply, mongoose_domain_observers:sync(Pid, From, tell_all_news(Observers))};
+handle_call(Request, _From, Observers) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
-    {reply, {error, unknown_call}, State}.
+    {reply, {error, unknown_call}, Observers}.
 
--spec handle_cast(term(), no_state) -> {noreply, no_state}.
-handle_cast(Message, State) ->
+-spec handle_cast(term(), mongoose_domain_observers:t()) -> {noreply, mongoose_domain_observers:t()}.
+handle_cast({handled, Pid, Batch}, Observers) ->
+    {noreply, mongoose_domain_observers:handled(Pid, Batch, Observers)};
+handle_cast({observe, Pid}, Observers) ->
+    {noreply, mongoose_domain_observers:register_observer(Pid, Observers)};
+handle_cast(Message, Observers) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
-    {noreply, State}.
+    {noreply, Observers}.
 
--spec handle_info(term(), no_state) -> {noreply, no_state}.
-handle_info(Message, State) ->
+-spec handle_info(term(), mongoose_domain_observers:t()) -> {noreply, mongoose_domain_observers:t()}.
+handle_info(domain_changes, Observers) ->
+    case news() of
+        [] ->
+            {noreply, Observers};
+        News ->
+            self() ! domain_changes, % after what came meanwhile
+            {noreply, mongoose_domain_observers:tell(News, Observers)}
+    end;
+handle_info({'DOWN', _Monitor, process, Pid, _Reason}, Observers) ->
+    {noreply, mongoose_domain_observers:ended(Pid, Observers)};
+handle_info(Message, Observers) ->
     ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
-    {noreply, State}.
+    {noreply, Observers}.
 
--spec terminate(term(), no_state) -> ok.
-terminate(Reason, _State) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
+-spec terminate(term(), mongoose_domain_observers:t()) -> ok.
+terminate(Reason, _Observers) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
     _ = persistent_term:erase(?START_ARGS),
     ok = mongoose_domain_nif:close(),
     ok;
-terminate(_Crash, _State) ->
+terminate(_Crash, _Observers) ->
     ok.
+
+tell_all_news(Observers) ->
+    case news() of
+        [] -> Observers;
+        News -> tell_all_news(mongoose_domain_observers:tell(News, Observers))
+    end.
+
+%% What the table has shown since it was last asked.
+news() ->
+    case mongoose_domain_nif:news(?NEWS) of
+        everything -> everything;
+        Changes ->
+            Answers = mongoose_domain_answers:all(),
+            [{Fate, element(2, element(Answer, Answers)), Domain} || {Fate, Answer, Domain} <- Changes]
+    end.
 
 open([Pairs, HostTypes] = Args) ->
     Allowed = lists:append([host_type(host_types, HostType) || HostType <- HostTypes]),
@@ -242,15 +291,15 @@ open([Pairs, HostTypes] = Args) ->
     %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
     %% last: a crash in between leaves nothing that a successor would take over.
     _ = persistent_term:erase(?START_ARGS),
-    Answers = [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()],
-    ok = set_answers(list_to_tuple([{error, not_found} | Answers])),
+    ok = set_answers(),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
     persistent_term:put(?START_ARGS, Args),
     %% Its routes are gone; whoever follows the database begins anew.
     service_domain_db:check_local().
 
 %% Host types are never forgotten, so the answers stay the same or become more.
-set_answers(Answers) ->
+set_answers() ->
+    Answers = list_to_tuple([{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]]),
     case mongoose_domain_answers:all() of
         Answers -> ok;
         _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, Answers)

@@ -7,20 +7,24 @@
 %% The table that they work on is the VM's only one. It outlives every process.
 -module(mongoose_domain_nif).
 
--export([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
+-export([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -export([check_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -export([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
+-export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
+-export([watch/0, news/1]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operation/4]).
 
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
--export_type([status/0, settings/0, removal/0, freshness/0]).
+-export_type([status/0, settings/0, removal/0, freshness/0, pattern/0]).
 
--nifs([lookup/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
+-nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -nifs([check_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -nifs([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
+-nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
+-nifs([watch/0, news/1]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
 -nifs([operations_start/2, operations_stop/1, operation/4]).
 
@@ -29,6 +33,8 @@
 %% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on; 0, where
 %% there is none, while the table is closed.
 -type answer() :: non_neg_integer().
+%% The begin of a name, with the dot before the domain; or a whole name.
+-type pattern() :: {prefix | fqdn, binary()}.
 -type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, pos_integer()}.
 -opaque follower() :: reference().
 %% Milliseconds, but for the three that are seconds. More keys do no harm.
@@ -103,6 +109,9 @@ priv_dir() ->
 -spec lookup(binary()) -> answer().
 lookup(_Domain) -> ?STUB.
 
+-spec lookup_domain(binary()) -> answer().
+lookup_domain(_Domain) -> ?STUB.
+
 -spec is_static(binary()) -> boolean().
 is_static(_Domain) -> ?STUB.
 
@@ -148,6 +157,27 @@ counts_by_host_type() -> ?STUB.
 
 -spec lookups() -> {Hits :: non_neg_integer(), Misses :: non_neg_integer()}.
 lookups() -> ?STUB.
+
+-spec register_pattern(answer(), pattern()) -> ok.
+register_pattern(_HostType, _Pattern) -> ?STUB.
+
+-spec unregister_pattern(answer(), pattern()) -> ok.
+unregister_pattern(_HostType, _Pattern) -> ?STUB.
+
+-spec unregister_patterns() -> ok.
+unregister_patterns() -> ?STUB.
+
+-spec subdomain(binary()) -> {answer(), fqdn | {prefix, Bytes :: pos_integer()}} | not_found.
+subdomain(_Name) -> ?STUB.
+
+-spec name_use(binary()) -> {domain | no_domain, Claims :: non_neg_integer()}.
+name_use(_Name) -> ?STUB.
+
+-spec watch() -> ok.
+watch() -> ?STUB.
+
+-spec news(pos_integer()) -> everything | [{added | removed, answer(), binary()}].
+news(_Limit) -> ?STUB.
 
 -spec progress() -> closed | unloaded | reset | following.
 progress() -> ?STUB.

@@ -1,5 +1,5 @@
-%% Supervises the process that opens the table, the service that follows the database, the two that
-%% change it (operations, and removals), and the door to people.
+%% Supervises the process that opens the table, the two that observe it (subdomains, and routing), the service
+%% that follows the database, the two that change it (operations, and removals), and the door to people.
 %%
 %% They restart apart from each other: a crashed core leaves the table open for its successor, a
 %% crashed service leaves it as current as it was, and jobs of removal are rows in the database. None of
@@ -29,13 +29,20 @@ restart_core([Pairs, HostTypes]) ->
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     ok = mongoose_domain_removal:create_registry(),
+    ok = mongoose_domain_observers:create_registry(),
+    ok = mongoose_subdomain_core:create_registry(),
+    ok = mongoose_lazy_routing:create_registry(),
+    ok = mongoose_domain_router_table:create_table(),
     {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service, admin := Admin}} =
         mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
-    {ok, {Flags, [core(Hosts, HostTypes)] ++ service(Service) ++ admin(Admin)}}.
+    {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ service(Service) ++ admin(Admin)}}.
 
 core(Pairs, HostTypes) ->
     #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
+
+observers() ->
+    [#{id => Module, start => {Module, start_link, []}} || Module <- [mongoose_subdomain_core, mongoose_lazy_routing]].
 
 service(disabled) ->
     [];

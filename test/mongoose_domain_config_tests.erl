@@ -6,6 +6,7 @@
 
 -export([without_any_key_every_default_is_there/0]).
 -export([hosts_are_pairs_or_domains_that_are_their_own_host_type/0]).
+-export([a_router_is_a_module_that_can_be_loaded/0]).
 -export([wrong_hosts_are_named/0]).
 -export([an_entry_that_cannot_be_a_name_is_left_to_the_core/0]).
 -export([wrong_host_types_are_named/0]).
@@ -68,11 +69,15 @@ read(Environment) ->
 
 without_any_key_every_default_is_there() ->
     ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
-                        service_domain_db => disabled, admin => closed}}, read(#{})).
+                        router => mongoose_domain_router_table, service_domain_db => disabled, admin => closed}}, read(#{})).
 
 hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
     {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),
     ?assertEqual([{<<"a.example">>, <<"type">>}, {<<"b.example">>, <<"b.example">>}], Hosts).
+
+a_router_is_a_module_that_can_be_loaded() ->
+    ?assertMatch({ok, #{router := ?MODULE}}, read(#{router => ?MODULE})),
+    [?assertWrong(router, Value, #{router => Value}) || Value <- [no_such_module, <<"lists">>, [], 1]].
 
 wrong_hosts_are_named() ->
     [?assertWrong(hosts, Value, #{hosts => Value}) || Value <- [<<"a.example">>, #{}, [<<"a">> | <<"b">>], undefined]],

@@ -14,17 +14,24 @@
 //! | `line`, `index` | a few names' places in one cache line; all of them, growing by one bucket at a time |
 //! | `routes` | those together: many who look, and one who writes |
 //! | [`lookups`] | [`Lookups`]: counting readers who share no cache line |
+//! | [`patterns`], `contests` | subdomains, which are computed; which claim on a name was first |
+//! | [`journal`] | what became of the domains, for those who are to be told |
 //! | [`page`] | a bounded part of a listing |
-//! | [`table`] | [`Table`]: the static rules, and the progress that lives and dies with the routes |
+//! | `ledger` | what the one writer does: the static rules |
+//! | [`table`] | [`Table`]: all that can be asked and changed, and the progress that lives and dies with the routes |
 
+mod contests;
 mod entries;
 mod entry;
 pub mod host_types;
 mod index;
+pub mod journal;
+mod ledger;
 mod line;
 pub mod lookups;
 pub mod name;
 pub mod page;
+pub mod patterns;
 mod routes;
 mod sync;
 pub mod table;
@@ -33,9 +40,11 @@ mod words;
 
 pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
+pub use journal::{Fate, News, Notice};
 pub use lookups::Lookups;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
+pub use patterns::{Claim, Kind, Pattern};
 pub use table::{
     Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Stale,
     StaticPair, Table,

@@ -26,6 +26,12 @@ pub(crate) struct Keyed<'a> {
     key: Key,
 }
 
+impl<'a> Keyed<'a> {
+    pub(crate) fn name(self) -> &'a [u8] {
+        self.name
+    }
+}
+
 /// What a lookup found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -33,6 +39,16 @@ pub(crate) enum Found {
     Nothing,
     /// The table is closed.
     Closed,
+}
+
+impl Found {
+    /// The host type that serves the domain, if there is one.
+    pub(crate) fn host_type(self) -> Option<HostTypeId> {
+        match self {
+            Found::Route(head) => Some(head.host_type()),
+            Found::Nothing | Found::Closed => None,
+        }
+    }
 }
 
 /// The routes, as lookups read them.

@@ -14,17 +14,19 @@
 //! such as the event up to which they are current, whether it is still about them.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 
-use crate::entries::Place;
-use crate::entry::{Head, Origin, Source};
+use crate::entry::{Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
+use crate::journal::News;
+use crate::ledger::Ledger;
 use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
-use crate::routes::{Books, Found, Keyed, Open, Routes};
+use crate::patterns::{Claim, Pattern, Published};
+use crate::routes::{Found, Open, Routes};
 use crate::sync::Mutex;
 
 /// How many changes are made between two moments at which others than lookups get in.
@@ -36,7 +38,7 @@ pub struct EventId(pub i64);
 
 /// Counts how often the table was opened, closed or had its progress reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch(u64);
+pub struct Epoch(pub(crate) u64);
 
 /// How current the dynamic routes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,38 +170,25 @@ impl std::iter::Sum for Counts {
 pub struct Table {
     host_types: Arc<HostTypes>,
     routes: Routes,
+    patterns: Published,
     ledger: Mutex<Ledger>,
     lookups: Counter,
+    /// Calls who watches the domains.
+    bell: OnceLock<Bell>,
 }
 
-/// What is known about the routes, but for themselves.
-struct Ledger {
-    epoch: Epoch,
-    books: Books,
-    /// The host types that dynamic routes may use: a handful.
-    allowed: Vec<HostTypeId>,
-    /// By host type, at the index of its id; those that never had a domain may be missing at the end.
-    counts: Vec<Counts>,
-    progress: Progress,
-    last_source: u32,
-}
+type Bell = Box<dyn Fn() + Send + Sync>;
 
 impl Table {
     /// A closed table, for about `threads` threads that look up.
     pub fn new(threads: usize) -> Table {
-        let ledger = Ledger {
-            epoch: Epoch(0),
-            books: Books::new(),
-            allowed: Vec::new(),
-            counts: Vec::new(),
-            progress: Progress::Closed,
-            last_source: 0,
-        };
         Table {
             host_types: Arc::default(),
             routes: Routes::new(),
-            ledger: Mutex::new(ledger),
+            patterns: Published::default(),
+            ledger: Mutex::new(Ledger::new()),
             lookups: Counter::new(threads),
+            bell: OnceLock::new(),
         }
     }
 
@@ -220,24 +209,47 @@ impl Table {
     }
 
     fn begin(&self, open: Open, pairs: &[StaticPair], allowed: Vec<HostTypeId>) {
+        self.change(|ledger| {
+            ledger.epoch.0 += 1;
+            ledger.allowed = allowed;
+            ledger.progress = match open {
+                Open::Yes => Progress::Unloaded,
+                Open::No => Progress::Closed,
+            };
+            ledger.begin(&self.routes, open, pairs);
+        });
+    }
+
+    /// Changes what is guarded, and calls who watches if there is something for him.
+    fn change<R>(&self, change: impl FnOnce(&mut Ledger) -> R) -> R {
         let mut ledger = self.ledger.lock();
-        ledger.epoch.0 += 1;
-        ledger.allowed = allowed;
-        ledger.progress = match open {
-            Open::Yes => Progress::Unloaded,
-            Open::No => Progress::Closed,
-        };
-        let routes = pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type));
-        ledger.counts.clear();
-        for host_type in self.routes.exchange(&mut ledger.books, open, routes) {
-            ledger.count(host_type).r#static += 1;
+        let result = change(&mut ledger);
+        let rings = ledger.journal.rings();
+        drop(ledger);
+        if rings && let Some(bell) = self.bell.get() {
+            bell();
+        }
+        result
+    }
+
+    /// The host type that serves `name`: a domain, or else a subdomain.
+    #[inline]
+    pub fn host_type(&self, name: &[u8]) -> Result<HostTypeId, Miss> {
+        match self.look(name) {
+            Found::Nothing if self.patterns.any() => self.subdomain_host_type(name),
+            found => self.answer(found),
         }
     }
 
-    /// The host type that serves `domain`.
+    /// The host type that serves this domain; a subdomain is none.
     #[inline]
-    pub fn host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
-        match self.look(domain) {
+    pub fn domain_host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
+        self.answer(self.look(domain))
+    }
+
+    #[inline]
+    fn answer(&self, found: Found) -> Result<HostTypeId, Miss> {
+        match found {
             Found::Route(head) => {
                 self.lookups.count(Seen::Hit);
                 Ok(head.host_type())
@@ -250,16 +262,85 @@ impl Table {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn subdomain_host_type(&self, name: &[u8]) -> Result<HostTypeId, Miss> {
+        let claim = self.subdomain(name);
+        self.lookups.count(if claim.is_some() { Seen::Hit } else { Seen::Miss });
+        claim.map(|claim| claim.host_type).ok_or(Miss::NotFound)
+    }
+
+    /// What makes this name a subdomain: of several claims, the first one. Whether there is a domain of the name, too,
+    /// is not looked at.
+    ///
+    /// Each domain that this asks for is looked up at a moment of its own, under patterns that were the same from the
+    /// first to the last.
+    pub fn subdomain(&self, name: &[u8]) -> Option<Claim> {
+        loop {
+            let patterns = self.patterns.load();
+            let mut claims = patterns.claims(name, |parent| self.look(parent).host_type());
+            let claim = match (claims.next(), claims.next()) {
+                (Some(_), Some(_)) => return self.claims(name).first().copied(),
+                (claim, _) => claim,
+            };
+            if self.patterns.are(&patterns) {
+                return claim;
+            }
+        }
+    }
+
+    /// All that makes this name a subdomain, the claim that was first at first.
+    pub fn claims(&self, name: &[u8]) -> Vec<Claim> {
+        self.ledger.lock().claims(&self.routes, name)
+    }
+
+    /// Gives each domain of the host type, now and later, a subdomain, or the host type one of its own. Where a name was
+    /// claimed already, the new claim is behind those. A pattern that is registered stays as it is.
+    pub fn register(&self, host_type: HostTypeId, pattern: &Pattern) {
+        let ledger = &mut *self.ledger.lock();
+        ledger.patterns = Arc::new(ledger.patterns.with(host_type, pattern));
+        self.patterns.publish(ledger.patterns.clone());
+    }
+
+    /// Takes them away again.
+    pub fn unregister(&self, host_type: HostTypeId, pattern: &Pattern) {
+        let ledger = &mut *self.ledger.lock();
+        ledger.patterns = Arc::new(ledger.patterns.without(host_type, pattern));
+        ledger.contests.withdraw_all(host_type, pattern);
+        self.patterns.publish(ledger.patterns.clone());
+    }
+
+    /// Takes all patterns away.
+    pub fn unregister_all(&self) {
+        let ledger = &mut *self.ledger.lock();
+        ledger.patterns = Arc::default();
+        ledger.contests.clear();
+        self.patterns.publish(ledger.patterns.clone());
+    }
+
+    /// Has changes of domains noted from now on, and `bell` called when there are some after there were none. A bell that
+    /// was given before stays.
+    pub fn watch(&self, bell: impl Fn() + Send + Sync + 'static) {
+        self.bell.get_or_init(|| Box::new(bell));
+        self.change(|ledger| ledger.journal.begin());
+    }
+
+    /// Up to `limit` changes that lookups show already and nobody was told of. Who is called by the bell asks until
+    /// there are none.
+    pub fn news(&self, limit: usize) -> News {
+        self.ledger.lock().journal.take(limit)
+    }
+
     #[inline]
-    fn look(&self, domain: &[u8]) -> Found {
-        self.routes.get(domain).unwrap_or_else(|| self.wait_and_look(domain))
+    fn look(&self, name: &[u8]) -> Found {
+        self.routes.get(name).unwrap_or_else(|| self.wait_and_look(name))
     }
 
     /// The writer was in the way for longer than a change takes: it does not run just now. Waiting for the
     /// ledger lets it.
     #[cold]
-    fn wait_and_look(&self, domain: &[u8]) -> Found {
-        self.routes.get_alone(&self.ledger.lock().books, domain)
+    fn wait_and_look(&self, name: &[u8]) -> Found {
+        self.routes.get_alone(&self.ledger.lock().books, name)
     }
 
     /// How often [`Table::host_type`] answered since the table was made; what a closed table did not
@@ -271,6 +352,11 @@ impl Table {
     /// Whether `domain` is from configuration.
     pub fn is_static(&self, domain: &[u8]) -> bool {
         matches!(self.look(domain), Found::Route(head) if head.origin() == Origin::Static)
+    }
+
+    /// Whether there is a domain of this name. Not counted as a lookup.
+    pub fn has_domain(&self, name: &[u8]) -> bool {
+        matches!(self.look(name), Found::Route(_))
     }
 
     /// Whether dynamic domains may use this host type.
@@ -285,25 +371,12 @@ impl Table {
 
     /// Adds one dynamic domain, or confirms it. Errors in the order of [`InsertError`]'s variants.
     pub fn insert(&self, domain: &DomainName, host_type: HostTypeId, source: Source) -> Result<Inserted, InsertError> {
-        let (ledger, domain) = (&mut *self.ledger.lock(), self.routes.keyed(domain.as_bytes()));
-        match ledger.slot(&self.routes, domain, host_type) {
-            Err(Refusal::UnknownHostType) => Err(InsertError::UnknownHostType),
-            Err(Refusal::Static) => Err(InsertError::Static),
-            Ok(Some((_, head))) if head.host_type() != host_type => Err(InsertError::OtherHostType(head.host_type())),
-            Ok(Some(found)) => {
-                self.routes.set(&mut ledger.books, found, host_type, Origin::Dynamic(source));
-                Ok(Inserted::Kept)
-            }
-            Ok(None) => {
-                ledger.add(&self.routes, domain, host_type, source);
-                Ok(Inserted::Added)
-            }
-        }
+        self.change(|ledger| ledger.insert(&self.routes, self.routes.keyed(domain.as_bytes()), host_type, source))
     }
 
     /// Removes one dynamic domain: its host type, or nothing when it was not there.
     pub fn delete(&self, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
-        self.ledger.lock().take(&self.routes, self.routes.keyed(domain.as_bytes()))
+        self.change(|ledger| ledger.take(&self.routes, self.routes.keyed(domain.as_bytes())))
     }
 
     /// The present epoch, for [`Table::apply`] and [`Table::advance`].
@@ -328,20 +401,23 @@ impl Table {
             names.extend(section.iter().map(|change| self.routes.keyed(change.domain().as_bytes())));
             // Before others have to wait for this section.
             self.routes.touch(&names);
-            let mut ledger = self.ledger.lock();
-            ledger.check(epoch)?;
-            let named = section.iter().zip(&names);
-            outcomes.extend(named.map(|(change, name)| ledger.apply(&self.routes, change, *name, source)));
+            self.change(|ledger| {
+                ledger.check(epoch)?;
+                let named = section.iter().zip(&names);
+                outcomes.extend(named.map(|(change, name)| ledger.apply(&self.routes, change, *name, source)));
+                Ok(())
+            })?;
         }
         Ok(outcomes)
     }
 
     /// Says how current the routes are now.
     pub fn advance(&self, epoch: Epoch, progress: Progress) -> Result<(), Stale> {
-        let mut ledger = self.ledger.lock();
-        ledger.check(epoch)?;
-        ledger.progress = progress;
-        Ok(())
+        self.change(|ledger| {
+            ledger.check(epoch)?;
+            ledger.advance(progress);
+            Ok(())
+        })
     }
 
     /// How current the routes are, and the epoch that this is said in.
@@ -400,81 +476,5 @@ impl Table {
         let listed = |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || ledger.allowed.contains(id);
         let counts = ledger.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
         self.host_types.ids().zip(counts).filter(listed).collect()
-    }
-}
-
-impl Ledger {
-    fn check(&self, epoch: Epoch) -> Result<(), Stale> {
-        if self.epoch == epoch { Ok(()) } else { Err(Stale) }
-    }
-
-    /// The count of this host type.
-    fn count(&mut self, host_type: HostTypeId) -> &mut Counts {
-        let index = host_type.index();
-        if index >= self.counts.len() {
-            self.counts.resize(index + 1, Counts::default());
-        }
-        &mut self.counts[index]
-    }
-
-    /// The route of this domain that a dynamic one is to change, or nothing when it needs a new one. The host
-    /// type is checked before the domain, as the peer does.
-    fn slot(&self, routes: &Routes, domain: Keyed, host_type: HostTypeId) -> Result<Option<(Place, Head)>, Refusal> {
-        if !self.allowed.contains(&host_type) {
-            return Err(Refusal::UnknownHostType);
-        }
-        match routes.find(&self.books, domain) {
-            Some((_, head)) if head.origin() == Origin::Static => Err(Refusal::Static),
-            found => Ok(found),
-        }
-    }
-
-    /// The change's domain is `domain`.
-    fn apply(&mut self, routes: &Routes, change: &Change, domain: Keyed, source: Source) -> Outcome {
-        match change {
-            Change::Put(_, host_type) => self.put(routes, domain, *host_type, source),
-            Change::Remove(_) => match self.take(routes, domain) {
-                Ok(taken) => taken.map_or(Outcome::Absent, Outcome::Removed),
-                Err(IsStatic) => Outcome::Refused(Refusal::Static),
-            },
-        }
-    }
-
-    fn put(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) -> Outcome {
-        match self.slot(routes, domain, host_type) {
-            Err(refusal) => Outcome::Refused(refusal),
-            Ok(Some((place, head))) => {
-                routes.set(&mut self.books, (place, head), host_type, Origin::Dynamic(source));
-                let before = head.host_type();
-                if before == host_type {
-                    return Outcome::Kept;
-                }
-                self.count(before).dynamic -= 1;
-                self.count(host_type).dynamic += 1;
-                Outcome::Moved(before)
-            }
-            Ok(None) => {
-                self.add(routes, domain, host_type, source);
-                Outcome::Added
-            }
-        }
-    }
-
-    fn add(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) {
-        routes.insert(&mut self.books, domain, host_type, Origin::Dynamic(source));
-        self.count(host_type).dynamic += 1;
-    }
-
-    /// Takes out a dynamic route: its host type, or nothing when it was not there.
-    fn take(&mut self, routes: &Routes, domain: Keyed) -> Result<Option<HostTypeId>, IsStatic> {
-        match routes.find(&self.books, domain) {
-            Some((_, head)) if head.origin() == Origin::Static => Err(IsStatic),
-            Some((place, head)) => {
-                routes.remove(&mut self.books, domain, place);
-                self.count(head.host_type()).dynamic -= 1;
-                Ok(Some(head.host_type()))
-            }
-            None => Ok(None),
-        }
     }
 }

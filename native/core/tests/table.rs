@@ -2,12 +2,24 @@
 #![cfg(not(loom))]
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use domain_core::{Change, Counts, DomainName, Lookups, Miss, Position, Progress, Select, Stale, Table};
+use domain_core::{
+    Change, Counts, DomainName, Fate, Lookups, Miss, News, Notice, Position, Progress, Select, Source, Stale, Table,
+};
 
 fn name(number: usize) -> DomainName {
     DomainName::new(&format!("tenant-{number}.example.com")).unwrap()
+}
+
+fn domain(name: &str) -> DomainName {
+    DomainName::new(name).unwrap()
+}
+
+fn source(number: u32) -> Source {
+    Source(NonZeroU32::new(number).unwrap())
 }
 
 fn open() -> (Table, domain_core::HostTypeId) {
@@ -246,4 +258,64 @@ fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
     assert_eq!(table.counts_by_host_type(), [(one, none), (two, fixed)]);
     table.open(&[], [unused]);
     assert_eq!(table.counts_by_host_type(), [(unused, none)]);
+}
+
+/// What the watcher is told, in words.
+fn told(table: &Table) -> Vec<String> {
+    match table.news(1_000) {
+        News::Everything => vec!["everything".into()],
+        News::Changes(changes) => changes
+            .iter()
+            .map(|Notice { domain, host_type, fate }| {
+                let (domain, host_type) = (String::from_utf8_lossy(domain), table.host_types().name(*host_type));
+                let sign = if *fate == Fate::Added { '+' } else { '-' };
+                format!("{sign}{domain} {host_type}")
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn who_watches_is_called_and_told_each_change_in_order() {
+    let (table, one) = open();
+    let two = table.host_types().intern(b"type2").unwrap();
+    table.open(&[(domain("static"), one)], [one, two]);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counting = calls.clone();
+    table.watch(move || _ = counting.fetch_add(1, Ordering::Relaxed));
+    assert_eq!((calls.load(Ordering::Relaxed), told(&table), told(&table)), (1, vec!["everything".into()], vec![]));
+
+    table.insert(&domain("a"), one, source(1)).unwrap();
+    table.insert(&domain("a"), one, source(2)).unwrap();
+    table.advance(table.epoch(), Progress::Following { source: source(2) }).unwrap();
+    assert_eq!((calls.load(Ordering::Relaxed), told(&table), told(&table)), (2, vec!["everything".into()], vec![]));
+
+    let changes = [
+        Change::Put(domain("a"), two),
+        Change::Put(domain("b"), one),
+        Change::Put(domain("static"), one),
+        Change::Remove(domain("c")),
+        Change::Remove(domain("b")),
+    ];
+    table.apply(table.epoch(), source(2), &changes).unwrap();
+    table.delete(&domain("a")).unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "called once until there is nothing new");
+    assert_eq!(told(&table), ["-a type1", "+a type2", "+b type1", "-b type1", "-a type2"]);
+    assert_eq!(told(&table), [""; 0]);
+    table.close();
+    assert_eq!((calls.load(Ordering::Relaxed), told(&table)), (4, vec!["everything".into()]));
+}
+
+#[test]
+fn a_first_load_is_told_as_a_whole() {
+    let (table, one) = open();
+    table.watch(|| ());
+    told(&table);
+    let changes: Vec<_> = (0..10_000).map(|n| Change::Put(name(n), one)).collect();
+    table.apply(table.epoch(), source(1), &changes).unwrap();
+    assert_eq!(told(&table), [""; 0]);
+    table.advance(table.epoch(), Progress::Following { source: source(1) }).unwrap();
+    assert_eq!(told(&table), ["everything"]);
+    table.apply(table.epoch(), source(1), &[Change::Put(domain("late"), one)]).unwrap();
+    assert_eq!(told(&table), ["+late type1"]);
 }

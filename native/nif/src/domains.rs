@@ -8,7 +8,7 @@ use domain_core::{
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
-use crate::lookup::answer;
+use crate::lookup::{answer, host_type_at};
 use crate::table;
 use crate::terms::{atoms, binary, error_term};
 
@@ -62,10 +62,10 @@ fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn open(pairs: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
-    let host_type = |answer: usize| answer.checked_sub(2).and_then(|index| table().host_types().at(index));
-    let pair = |(domain, answer): &(Binary, usize)| Some((DomainName::from_bytes(domain).ok()?, host_type(*answer)?));
+    let pair =
+        |(domain, answer): &(Binary, usize)| Some((DomainName::from_bytes(domain).ok()?, host_type_at(*answer)?));
     let pairs: Option<Vec<StaticPair>> = pairs.iter().map(pair).collect();
-    let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type).collect();
+    let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type_at).collect();
     table().open(&pairs.ok_or(Error::BadArg)?, allowed.ok_or(Error::BadArg)?);
     Ok(atoms::ok())
 }

@@ -11,7 +11,9 @@ mod domains;
 mod follower;
 mod lookup;
 mod operations;
+mod subdomains;
 mod terms;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
 

@@ -10,7 +10,7 @@ pub(crate) mod atoms {
         domain_operation, overloaded, failed, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
         lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following, r#in = "in", past,
-        domain_follower, ask, reports, answer, ended, stopped, panicked,
+        domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, ask, reports, answer, ended, stopped, panicked,
     }
 }
 

@@ -1,0 +1,50 @@
+%% The behaviour of a router: what brings requests to the hosts that they are for.
+%%
+%% A server of its own kind has one already; mongoose_lazy_routing tells it which hosts there are. A *host* is a domain or
+%% a subdomain that was used on this node and is served by it. Which module is told, the key `router' of the application
+%% environment says; mongoose_domain_router_table is the one that only keeps a table.
+%%
+%%   -module(my_router).
+%%   -behaviour(mongoose_domain_router).
+%%   register_host(Host, {domain, HostType}) -> …;                          requests to Host are for this node
+%%   register_host(Host, {subdomain, #{packet_handler := {Module, Extra}}}) -> ….
+%%   unregister_host(Host) -> ….                                            it is gone: tell who is connected to it
+%%
+%% The callbacks are called by one process, one at a time, so they should not take long: hosts that are used for the first
+%% time wait for them. A host's handlers are registered before it and unregistered after it. What fails or crashes is
+%% logged; a host that could not be registered is tried again when it is used again.
+-module(mongoose_domain_router).
+
+-export([with_host_type/2]).
+
+-export_type([host/0, route/0, packet_handler/0, namespace/0, component/0, handler/0]).
+
+-type host() :: binary().
+-type host_type() :: mongoose_domain_core:host_type().
+-type route() :: {domain, host_type()} | {subdomain, mongoose_subdomain_core:subdomain_info()}.
+%% What handles the requests to a subdomain. Routers that have handlers of another shape export add_extra/2.
+-type packet_handler() :: {module(), Extra :: #{atom() => term()}} | term().
+-type namespace() :: binary().
+%% Which part of a host a handler belongs to; its meaning is the router's.
+-type component() :: atom().
+-type handler() :: term().
+
+-callback register_host(host(), route()) -> ok | {error, term()}.
+-callback unregister_host(host()) -> ok.
+-callback register_handler(host(), namespace(), component(), handler()) -> ok | {error, term()}.
+-callback unregister_handler(host(), namespace(), component()) -> ok.
+%% The same handler with these keys in its extra.
+-callback add_extra(packet_handler(), #{atom() => term()}) -> packet_handler().
+-optional_callbacks([add_extra/2]).
+
+%% @doc The handler with `host_type' in its extra. A router's own kind of handler is as its add_extra/2 makes it, and
+%% stays as it is where there is none.
+-spec with_host_type(packet_handler(), host_type()) -> packet_handler().
+with_host_type(PacketHandler, HostType) ->
+    Router = mongoose_domain_config:router(),
+    Extra = #{host_type => HostType},
+    case {erlang:function_exported(Router, add_extra, 2), PacketHandler} of
+        {true, _} -> Router:add_extra(PacketHandler, Extra);
+        {false, {Module, #{} = Own}} when is_atom(Module) -> {Module, maps:merge(Own, Extra)};
+        {false, Opaque} -> Opaque
+    end.

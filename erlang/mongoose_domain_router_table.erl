@@ -1,0 +1,66 @@
+%% The router that only keeps a table: for servers that ask instead of being told, and for tests.
+%%
+%%   true = mongoose_lazy_routing:maybe_add_domain_or_subdomain(<<"example.com">>),
+%%   {ok, {domain, <<"type1">>}} = mongoose_domain_router_table:route(<<"example.com">>).
+%%
+%% Its functions ask no process.
+-module(mongoose_domain_router_table).
+-behaviour(mongoose_domain_router).
+
+-export([route/1, hosts/0, handlers/1]).
+-export([create_table/0]).
+-export([register_host/2, unregister_host/1, register_handler/4, unregister_handler/3]).
+
+%% {{host, Host}, Route} and {{handler, Host, Namespace, Component}, Handler}
+-define(TABLE, ?MODULE).
+
+%% @doc Where this host's requests go.
+-spec route(mongoose_domain_router:host()) -> {ok, mongoose_domain_router:route()} | {error, not_found}.
+route(Host) ->
+    case ets:lookup(?TABLE, {host, Host}) of
+        [{_, Route}] -> {ok, Route};
+        [] -> {error, not_found}
+    end.
+
+%% @doc All hosts that are registered.
+-spec hosts() -> [mongoose_domain_router:host()].
+hosts() ->
+    [Host || [Host] <- ets:match(?TABLE, {{host, '$1'}, '_'})].
+
+%% @doc The handlers of a host.
+-spec handlers(mongoose_domain_router:host()) ->
+    [{mongoose_domain_router:namespace(), mongoose_domain_router:component(), mongoose_domain_router:handler()}].
+handlers(Host) ->
+    [list_to_tuple(Handler) || Handler <- ets:match(?TABLE, {{handler, Host, '$1', '$2'}, '$3'})].
+
+%% @private The supervisor's.
+-spec create_table() -> ok.
+create_table() ->
+    ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),
+    ok.
+
+-spec register_host(mongoose_domain_router:host(), mongoose_domain_router:route()) -> ok.
+register_host(Host, Route) ->
+    insert({host, Host}, Route).
+
+-spec unregister_host(mongoose_domain_router:host()) -> ok.
+unregister_host(Host) ->
+    delete({host, Host}).
+
+-spec register_handler(mongoose_domain_router:host(), mongoose_domain_router:namespace(),
+                       mongoose_domain_router:component(), mongoose_domain_router:handler()) -> ok.
+register_handler(Host, Namespace, Component, Handler) ->
+    insert({handler, Host, Namespace, Component}, Handler).
+
+-spec unregister_handler(mongoose_domain_router:host(), mongoose_domain_router:namespace(),
+                         mongoose_domain_router:component()) -> ok.
+unregister_handler(Host, Namespace, Component) ->
+    delete({handler, Host, Namespace, Component}).
+
+insert(Key, Value) ->
+    true = ets:insert(?TABLE, {Key, Value}),
+    ok.
+
+delete(Key) ->
+    true = ets:delete(?TABLE, Key),
+    ok.

@@ -1,0 +1,73 @@
+%% Names that are claimed more than once, each reported once.
+%%
+%% The reports are MongooseIM's: `check_domain_name_failed' for a new domain whose name is a subdomain,
+%% `check_subdomain_name_failed' for a new subdomain whose name is a domain, `subdomains_collision' for one name that two
+%% patterns make. They change nothing; who serves the name is decided by the native table. A t() remembers what was
+%% reported until one of the two is gone, for a thousand names; that there are more is reported, too, once.
+-module(mongoose_subdomain_conflicts).
+
+-export([new/0, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2]).
+
+-export_type([t/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+-define(LIMIT, 1000).
+
+-opaque t() :: #{{domain | pattern, Name :: binary()} | too_many => reported}.
+
+%% @doc Nothing was reported.
+-spec new() -> t().
+new() ->
+    #{}.
+
+%% @doc Reports a domain that is a subdomain, too.
+-spec check_domain(mongoose_domain_core:domain(), t()) -> t().
+check_domain(Domain, Reported) ->
+    case mongoose_domain_nif:name_use(Domain) of
+        {domain, Claims} when Claims > 0 ->
+            report({domain, Domain}, #{what => check_domain_name_failed, domain => Domain}, Reported);
+        _ -> Reported
+    end.
+
+%% @doc Reports a subdomain that is a domain, or another subdomain, too.
+-spec check_subdomain(binary(), t()) -> t().
+check_subdomain(Name, Reported) ->
+    Use = mongoose_domain_nif:name_use(Name),
+    case Use of
+        {no_domain, Claims} when Claims < 2 -> Reported;
+        _ -> report_subdomain(Name, Use, Reported)
+    end.
+
+report_subdomain(_Name, {domain, 0}, Reported) ->
+    Reported; % it is no subdomain any more
+report_subdomain(Name, {domain, 1}, Reported) ->
+    report({domain, Name}, #{what => check_subdomain_name_failed, subdomain => Name}, Reported);
+report_subdomain(Name, {domain, _More}, Reported) ->
+    report_subdomain(Name, {no_domain, 2}, report_subdomain(Name, {domain, 1}, Reported));
+report_subdomain(Name, {no_domain, _More}, Reported) ->
+    report({pattern, Name}, #{what => subdomains_collision, subdomain => Name}, Reported).
+
+report(Conflict, _Report, Reported) when is_map_key(Conflict, Reported); is_map_key(too_many, Reported) ->
+    Reported;
+report(_Conflict, Report, Reported) when map_size(Reported) >= ?LIMIT ->
+    ?LOG_ERROR(Report#{what => subdomain_conflicts_not_reported, limit => ?LIMIT}),
+    Reported#{too_many => reported};
+report(Conflict, Report, Reported) ->
+    ?LOG_ERROR(Report),
+    Reported#{Conflict => reported}.
+
+%% @doc Something of these names is gone; should it come again, that is reported again.
+-spec forget([binary()], t()) -> t().
+forget(_Names, Reported) when Reported =:= #{} ->
+    Reported;
+forget(Names, Reported) ->
+    maps:without([too_many | [{Of, Name} || Of <- [domain, pattern], Name <- Names]], Reported).
+
+%% @doc The pattern is gone, and with it the subdomains that it made.
+-spec forget_pattern(mongoose_subdomain_utils:subdomain_pattern(), t()) -> t().
+forget_pattern({fqdn, Name}, Reported) ->
+    forget([Name], Reported);
+forget_pattern({prefix, Prefix}, Reported) ->
+    Bytes = byte_size(Prefix),
+    forget([Name || {_, <<Begin:Bytes/binary, _/binary>> = Name} <- maps:keys(Reported), Begin =:= Prefix], Reported).

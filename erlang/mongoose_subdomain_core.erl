@@ -1,0 +1,241 @@
+%% Subdomains: names that a host type serves beside its domains.
+%%
+%%   ok = mongoose_subdomain_core:register_subdomain(<<"type1">>, {prefix, <<"muc.">>}, {my_rooms, #{}}),
+%%   {ok, <<"type1">>} = mongoose_subdomain_core:get_host_type(<<"muc.example.com">>).
+%%
+%% The functions and their results are those of MongooseIM's module of this name. What is different: a subdomain is not
+%% stored. The native table computes it from its parent at each lookup, so patterns cost the same for ten domains and for
+%% a million, and there is no moment at which a domain is there and its subdomain is not yet. Looking calls no process.
+%%
+%% A name may be claimed more than once: by two patterns, or by a pattern and a domain. A domain goes before a subdomain;
+%% of subdomains, the one that was first serves, and when it goes, the next one does. Each such conflict is logged once
+%% (mongoose_subdomain_conflicts). What is found only by looking at all domains of a host type is logged later, by this
+%% process, a page at a time.
+%%
+%% Registrations end with the application. A crash of this process loses none.
+-module(mongoose_subdomain_core).
+-behaviour(gen_server).
+
+-export([start_link/0, register_subdomain/3, unregister_subdomain/2, sync/0]).
+-export([get_host_type/1, get_subdomain_info/1, get_all_subdomains_for_domain/1]).
+-export([create_registry/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-export_type([subdomain_info/0, pattern/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% {{HostType, Pattern}, PacketHandler}
+-define(REGISTRY, ?MODULE).
+%% Domains that are looked at before others have their turn.
+-define(PAGE, 1000).
+
+-type domain() :: mongoose_domain_core:domain().
+-type host_type() :: mongoose_domain_core:host_type().
+-type pattern() :: mongoose_subdomain_utils:subdomain_pattern().
+-type subdomain_info() :: #{
+    host_type := host_type(),
+    subdomain := binary(),
+    subdomain_pattern := pattern(),
+    parent_domain := domain() | no_parent_domain,
+    packet_handler := mongoose_domain_router:packet_handler()
+}.
+
+-record(state, {
+    conflicts = mongoose_subdomain_conflicts:new() :: mongoose_subdomain_conflicts:t(),
+    %% The prefixes whose subdomains have to be looked at; of the first one, from this position on.
+    scans = [] :: [{host_type(), Prefix :: binary()}],
+    position = 0 :: mongoose_domain_core:position(),
+    %% Whether the message is under way that brings the next page.
+    next = none :: none | scan,
+    %% Callers who wait for the end of these.
+    syncing = [] :: [gen_server:from()]
+}).
+
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc Gives each domain of the host type, now and later, the subdomain of this prefix, which ends with a dot; or the
+%% host type the subdomain of this name. Any host type may have them. The handler is for the router; its extra gets
+%% `host_type'. `subdomain_already_exists': another subdomain has this name and keeps it while it is there.
+-spec register_subdomain(host_type(), pattern(), mongoose_domain_router:packet_handler()) ->
+    ok | {error, already_registered | subdomain_already_exists}.
+register_subdomain(HostType, {Type, Text} = Pattern, PacketHandler) when is_binary(HostType), is_binary(Text) ->
+    true = valid(Type, Text) orelse error(badarg, [HostType, Pattern, PacketHandler]),
+    Answer = mongoose_domain_core:host_type_answer(HostType),
+    Handler = mongoose_domain_router:with_host_type(PacketHandler, HostType),
+    gen_server:call(?MODULE, {register, HostType, Answer, Pattern, Handler}).
+
+valid(prefix, Text) -> Text =/= <<>> andalso binary:last(Text) =:= $.;
+valid(fqdn, Text) -> Text =/= <<>>;
+valid(_, _) -> false.
+
+%% @doc Takes them away, and out of the router; others that claim these names serve them from now on.
+-spec unregister_subdomain(host_type(), pattern()) -> ok.
+unregister_subdomain(HostType, Pattern) ->
+    case ets:member(?REGISTRY, {HostType, Pattern}) of
+        true ->
+            Answer = mongoose_domain_core:host_type_answer(HostType),
+            gen_server:call(?MODULE, {unregister, HostType, Answer, Pattern});
+        false ->
+            ok
+    end.
+
+%% @doc The host type that serves this subdomain; a domain of the name is not looked at.
+-spec get_host_type(Subdomain :: binary()) -> {ok, host_type()} | {error, not_found}.
+get_host_type(Subdomain) ->
+    case mongoose_domain_nif:subdomain(Subdomain) of
+        {Answer, _Kind} -> mongoose_domain_answers:at(Answer);
+        not_found -> {error, not_found}
+    end.
+
+%% @doc What is known of a subdomain.
+-spec get_subdomain_info(Subdomain :: binary()) -> {ok, subdomain_info()} | {error, not_found}.
+get_subdomain_info(Subdomain) ->
+    case mongoose_domain_nif:subdomain(Subdomain) of
+        {Answer, Kind} ->
+            {ok, HostType} = mongoose_domain_answers:at(Answer),
+            {Pattern, Parent} = origin(Kind, Subdomain),
+            case ets:lookup(?REGISTRY, {HostType, Pattern}) of
+                [{_, Handler}] ->
+                    {ok, #{host_type => HostType, subdomain => Subdomain, subdomain_pattern => Pattern,
+                           parent_domain => Parent, packet_handler => Handler}};
+                [] ->
+                    {error, not_found} % it was unregistered just now
+            end;
+        not_found ->
+            {error, not_found}
+    end.
+
+origin(fqdn, Subdomain) ->
+    {{fqdn, Subdomain}, no_parent_domain};
+origin({prefix, Bytes}, Subdomain) ->
+    <<Prefix:Bytes/binary, Parent/binary>> = Subdomain,
+    {{prefix, Prefix}, Parent}.
+
+%% @doc The subdomains that a domain has, or those that belong to no domain, without those whose names others had first.
+-spec get_all_subdomains_for_domain(domain() | no_parent_domain) -> [subdomain_info()].
+get_all_subdomains_for_domain(no_parent_domain) ->
+    infos([{Name, no_parent_domain} || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_'})]);
+get_all_subdomains_for_domain(Domain) ->
+    case mongoose_domain_core:get_host_type(Domain) of
+        {ok, HostType} -> infos([{<<Prefix/binary, Domain/binary>>, Domain} || Prefix <- prefixes(HostType)]);
+        {error, not_found} -> []
+    end.
+
+infos(Names) ->
+    [Info || {Name, Parent} <- lists:usort(Names),
+             {ok, #{parent_domain := Its} = Info} <- [get_subdomain_info(Name)], Its =:= Parent].
+
+prefixes(HostType) ->
+    [Prefix || [Prefix] <- ets:match(?REGISTRY, {{HostType, {prefix, '$1'}}, '_'})].
+
+%% @doc Returns when all conflicts are logged that were there before the call.
+-spec sync() -> ok.
+sync() ->
+    ok = mongoose_domain_observers:sync(whereis(?MODULE)),
+    gen_server:call(?MODULE, sync, infinity).
+
+%% @private The supervisor's: registrations live as long as the application.
+-spec create_registry() -> ok.
+create_registry() ->
+    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
+    mongoose_domain_nif:unregister_patterns().
+
+%% gen_server
+
+-spec init([]) -> {ok, #state{}}.
+init([]) ->
+    ok = mongoose_domain_observers:observe(),
+    {ok, #state{}}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call({register, HostType, Answer, Pattern, Handler}, _From, State) ->
+    %% Who finds the subdomain finds its handler.
+    case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler}) of
+        true ->
+            ok = mongoose_domain_nif:register_pattern(Answer, Pattern),
+            registered(HostType, Pattern, State);
+        false ->
+            {reply, {error, already_registered}, State}
+    end;
+handle_call({unregister, HostType, Answer, Pattern}, _From, #state{conflicts = Conflicts, scans = Scans} = State) ->
+    ok = mongoose_domain_nif:unregister_pattern(Answer, Pattern),
+    true = ets:delete(?REGISTRY, {HostType, Pattern}),
+    ok = mongoose_lazy_routing:maybe_remove_subdomains(HostType, Pattern),
+    Forgotten = mongoose_subdomain_conflicts:forget_pattern(Pattern, Conflicts),
+    %% The one that is looked at may be this one, so what is left is begun anew.
+    Left = [Scan || {Of, Prefix} = Scan <- Scans, {Of, {prefix, Prefix}} =/= {HostType, Pattern}],
+    {reply, ok, State#state{conflicts = Forgotten, scans = Left, position = 0}};
+handle_call(sync, From, #state{syncing = Syncing} = State) ->
+    {noreply, scan(State#state{syncing = [From | Syncing]})};
+handle_call(Request, _From, State) ->
+    ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info({domain_changes, Batch, everything}, State) ->
+    All = [{HostType, Prefix} || [HostType, Prefix] <- ets:match(?REGISTRY, {{'$1', {prefix, '$2'}}, '_'})],
+    ok = mongoose_domain_observers:handled(Batch),
+    {noreply, scan(State#state{scans = All, position = 0})};
+handle_info({domain_changes, Batch, Changes}, #state{conflicts = Conflicts} = State) ->
+    Next = lists:foldl(fun changed/2, Conflicts, Changes),
+    ok = mongoose_domain_observers:handled(Batch),
+    {noreply, State#state{conflicts = Next}};
+handle_info(scan, State) ->
+    {noreply, scan_page(State#state{next = none})};
+handle_info(Message, State) ->
+    ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
+    {noreply, State}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, _State) ->
+    ok.
+
+registered(_HostType, {fqdn, Name}, #state{conflicts = Conflicts} = State) ->
+    Next = mongoose_subdomain_conflicts:check_subdomain(Name, Conflicts),
+    case mongoose_domain_nif:name_use(Name) of
+        {_Domain, Claims} when Claims > 1 -> {reply, {error, subdomain_already_exists}, State#state{conflicts = Next}};
+        _Alone -> {reply, ok, State#state{conflicts = Next}}
+    end;
+registered(HostType, {prefix, Prefix}, #state{scans = Scans} = State) ->
+    {reply, ok, scan(State#state{scans = Scans ++ [{HostType, Prefix}]})}.
+
+changed({added, HostType, Domain}, Conflicts) ->
+    Checked = mongoose_subdomain_conflicts:check_domain(Domain, Conflicts),
+    Check = fun(Prefix, Before) ->
+        mongoose_subdomain_conflicts:check_subdomain(<<Prefix/binary, Domain/binary>>, Before)
+    end,
+    lists:foldl(Check, Checked, prefixes(HostType));
+changed({removed, HostType, Domain}, Conflicts) ->
+    Names = [Domain | [<<Prefix/binary, Domain/binary>> || Prefix <- prefixes(HostType)]],
+    mongoose_subdomain_conflicts:forget(Names, Conflicts).
+
+%% Looks at the next page, after what came meanwhile.
+scan(#state{scans = [], syncing = Syncing} = State) ->
+    lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Syncing),
+    State#state{syncing = []};
+scan(#state{next = scan} = State) ->
+    State;
+scan(State) ->
+    self() ! scan,
+    State#state{next = scan}.
+
+scan_page(#state{scans = []} = State) ->
+    scan(State);
+scan_page(#state{scans = [{HostType, Prefix} | Scans], position = From, conflicts = Conflicts} = State) ->
+    {Pairs, Next} = mongoose_domain_core:page({host_type, HostType}, From, ?PAGE),
+    Check = fun({Domain, _HostType}, Before) ->
+        mongoose_subdomain_conflicts:check_subdomain(<<Prefix/binary, Domain/binary>>, Before)
+    end,
+    Checked = State#state{conflicts = lists:foldl(Check, Conflicts, Pairs)},
+    case Next of
+        done -> scan(Checked#state{scans = Scans, position = 0});
+        _ -> scan(Checked#state{position = Next})
+    end.

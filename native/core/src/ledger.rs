@@ -1,0 +1,211 @@
+//! What the table knows besides the routes, and how they change: by one writer at a time, under the table's mutex.
+//!
+//! The static rules are kept here. A change that is made is made everywhere: in the routes, the counts, the order of
+//! claims on subdomains, and the notes for those who watch.
+
+use std::sync::Arc;
+
+use crate::contests::Contests;
+use crate::entries::Place;
+use crate::entry::{Head, Origin, Source};
+use crate::host_types::HostTypeId;
+use crate::journal::{Fate, Journal};
+use crate::patterns::{Claim, Kind, Patterns};
+use crate::routes::{Books, Keyed, Open, Routes};
+use crate::table::{
+    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale, StaticPair,
+};
+
+/// What is guarded by the table's mutex.
+pub(crate) struct Ledger {
+    pub(crate) epoch: Epoch,
+    pub(crate) books: Books,
+    /// The host types that dynamic routes may use: a handful.
+    pub(crate) allowed: Vec<HostTypeId>,
+    /// By host type, at the index of its id; those that never had a domain may be missing at the end.
+    pub(crate) counts: Vec<Counts>,
+    pub(crate) progress: Progress,
+    pub(crate) last_source: u32,
+    /// As lookups read them.
+    pub(crate) patterns: Arc<Patterns>,
+    pub(crate) contests: Contests,
+    pub(crate) journal: Journal,
+}
+
+impl Ledger {
+    /// Of a closed table.
+    pub(crate) fn new() -> Ledger {
+        Ledger {
+            epoch: Epoch(0),
+            books: Books::new(),
+            allowed: Vec::new(),
+            counts: Vec::new(),
+            progress: Progress::Closed,
+            last_source: 0,
+            patterns: Arc::default(),
+            contests: Contests::default(),
+            journal: Journal::new(),
+        }
+    }
+
+    /// Puts static routes in the place of all others.
+    pub(crate) fn begin(&mut self, routes: &Routes, open: Open, pairs: &[StaticPair]) {
+        let pairs = pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type));
+        self.counts.clear();
+        for host_type in routes.exchange(&mut self.books, open, pairs) {
+            self.count(host_type).r#static += 1;
+        }
+        self.contests.clear();
+        self.journal.note_everything();
+    }
+
+    /// Says how current the routes are now. What a first load brought was not noted: it is noted as a whole.
+    pub(crate) fn advance(&mut self, progress: Progress) {
+        if self.progress == Progress::Unloaded {
+            self.journal.note_everything();
+        }
+        self.progress = progress;
+    }
+
+    pub(crate) fn check(&self, epoch: Epoch) -> Result<(), Stale> {
+        if self.epoch == epoch { Ok(()) } else { Err(Stale) }
+    }
+
+    /// The count of this host type.
+    fn count(&mut self, host_type: HostTypeId) -> &mut Counts {
+        let index = host_type.index();
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, Counts::default());
+        }
+        &mut self.counts[index]
+    }
+
+    /// The route of this domain that a dynamic one is to change, or nothing when it needs a new one. The host
+    /// type is checked before the domain, as the peer does.
+    fn slot(&self, routes: &Routes, domain: Keyed, host_type: HostTypeId) -> Result<Option<(Place, Head)>, Refusal> {
+        if !self.allowed.contains(&host_type) {
+            return Err(Refusal::UnknownHostType);
+        }
+        match routes.find(&self.books, domain) {
+            Some((_, head)) if head.origin() == Origin::Static => Err(Refusal::Static),
+            found => Ok(found),
+        }
+    }
+
+    /// Adds one dynamic domain, or confirms it.
+    pub(crate) fn insert(
+        &mut self,
+        routes: &Routes,
+        domain: Keyed,
+        host_type: HostTypeId,
+        source: Source,
+    ) -> Result<Inserted, InsertError> {
+        match self.slot(routes, domain, host_type) {
+            Err(Refusal::UnknownHostType) => Err(InsertError::UnknownHostType),
+            Err(Refusal::Static) => Err(InsertError::Static),
+            Ok(Some((_, head))) if head.host_type() != host_type => Err(InsertError::OtherHostType(head.host_type())),
+            Ok(Some(found)) => {
+                routes.set(&mut self.books, found, host_type, Origin::Dynamic(source));
+                Ok(Inserted::Kept)
+            }
+            Ok(None) => {
+                self.add(routes, domain, host_type, source);
+                self.came(routes, domain, host_type);
+                Ok(Inserted::Added)
+            }
+        }
+    }
+
+    /// The change's domain is `domain`.
+    pub(crate) fn apply(&mut self, routes: &Routes, change: &Change, domain: Keyed, source: Source) -> Outcome {
+        match change {
+            Change::Put(_, host_type) => self.put(routes, domain, *host_type, source),
+            Change::Remove(_) => match self.take(routes, domain) {
+                Ok(taken) => taken.map_or(Outcome::Absent, Outcome::Removed),
+                Err(IsStatic) => Outcome::Refused(Refusal::Static),
+            },
+        }
+    }
+
+    fn put(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) -> Outcome {
+        match self.slot(routes, domain, host_type) {
+            Err(refusal) => Outcome::Refused(refusal),
+            Ok(Some((place, head))) => {
+                routes.set(&mut self.books, (place, head), host_type, Origin::Dynamic(source));
+                let before = head.host_type();
+                if before == host_type {
+                    return Outcome::Kept;
+                }
+                self.count(before).dynamic -= 1;
+                self.count(host_type).dynamic += 1;
+                self.went(domain, before);
+                self.came(routes, domain, host_type);
+                Outcome::Moved(before)
+            }
+            Ok(None) => {
+                self.add(routes, domain, host_type, source);
+                // A first load is told as a whole.
+                if self.progress != Progress::Unloaded {
+                    self.came(routes, domain, host_type);
+                }
+                Outcome::Added
+            }
+        }
+    }
+
+    fn add(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) {
+        routes.insert(&mut self.books, domain, host_type, Origin::Dynamic(source));
+        self.count(host_type).dynamic += 1;
+    }
+
+    /// Takes out a dynamic route: its host type, or nothing when it was not there.
+    pub(crate) fn take(&mut self, routes: &Routes, domain: Keyed) -> Result<Option<HostTypeId>, IsStatic> {
+        match routes.find(&self.books, domain) {
+            Some((_, head)) if head.origin() == Origin::Static => Err(IsStatic),
+            Some((place, head)) => {
+                routes.remove(&mut self.books, domain, place);
+                self.count(head.host_type()).dynamic -= 1;
+                self.went(domain, head.host_type());
+                Ok(Some(head.host_type()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// All that makes this name a subdomain, the claim that was first at first.
+    pub(crate) fn claims(&self, routes: &Routes, name: &[u8]) -> Vec<Claim> {
+        let parent = |parent: &[u8]| routes.get_alone(&self.books, parent).host_type();
+        let mut claims: Vec<Claim> = self.patterns.claims(name, parent).collect();
+        self.contests.sort(name, &mut claims);
+        claims
+    }
+
+    /// The domain has this host type now.
+    fn came(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId) {
+        self.journal.note(domain.name(), host_type, Fate::Added);
+        if !self.patterns.overlap() {
+            return;
+        }
+        let patterns = self.patterns.clone();
+        for prefix in patterns.prefixes_of(host_type) {
+            let name = [prefix, domain.name()].concat();
+            let mut claims = self.claims(routes, &name);
+            if claims.len() > 1 {
+                claims.sort_by_key(|claim| claim.kind == Kind::Prefix(prefix.len())); // last
+                self.contests.note(name.into(), &claims);
+            }
+        }
+    }
+
+    /// The domain does not have this host type any more.
+    fn went(&mut self, domain: Keyed, host_type: HostTypeId) {
+        self.journal.note(domain.name(), host_type, Fate::Removed);
+        if self.contests.is_empty() {
+            return;
+        }
+        for prefix in self.patterns.prefixes_of(host_type) {
+            let name = [prefix, domain.name()].concat();
+            self.contests.withdraw(&name, host_type, Kind::Prefix(prefix.len()));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Subdomains: against an oracle that keeps each one as an item of its own, in the order in which they came; and beside
+//! writers.
+#![cfg(not(loom))]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain_core::{Change, Claim, DomainName, HostTypeId, Kind, Miss, Pattern, Source, Table};
+use proptest::prelude::*;
+
+const HOST_TYPES: usize = 3;
+/// Names and prefixes that make each other's names.
+const DOMAINS: [&str; 5] = ["x", "b.x", "a.x", "c.b.x", "a.b.x"];
+const PREFIXES: [&str; 4] = ["a.", "b.", "a.b.", "c.b."];
+const FQDNS: [&str; 3] = ["a.b.x", "b.x", "d.x"];
+
+#[derive(Debug, Clone)]
+enum Operation {
+    /// The domain has this host type from now on, or is gone.
+    Change(usize, Option<usize>),
+    Register(usize, usize),
+    Unregister(usize, usize),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let patterns = 0..PREFIXES.len() + FQDNS.len();
+    prop_oneof![
+        5 => (0..DOMAINS.len(), prop::option::weighted(0.7, 0..HOST_TYPES)).prop_map(|(d, h)| Operation::Change(d, h)),
+        3 => (0..HOST_TYPES, patterns.clone()).prop_map(|(h, p)| Operation::Register(h, p)),
+        1 => (0..HOST_TYPES, patterns).prop_map(|(h, p)| Operation::Unregister(h, p)),
+    ]
+}
+
+fn pattern(number: usize) -> Pattern {
+    match number.checked_sub(PREFIXES.len()) {
+        None => Pattern::Prefix(PREFIXES[number].as_bytes().into()),
+        Some(number) => Pattern::Fqdn(FQDNS[number].as_bytes().into()),
+    }
+}
+
+fn domain(name: &str) -> DomainName {
+    DomainName::new(name).unwrap()
+}
+
+/// One subdomain of the oracle.
+#[derive(Debug, Clone, PartialEq)]
+struct Item {
+    name: String,
+    host_type: usize,
+    pattern: usize,
+    parent: Option<usize>,
+}
+
+#[derive(Default)]
+struct Model {
+    domains: BTreeMap<usize, usize>,
+    patterns: Vec<(usize, usize)>,
+    /// In the order in which they came.
+    items: Vec<Item>,
+}
+
+impl Model {
+    fn prefixed(&self, host_type: usize, pattern: usize, parent: usize) -> Item {
+        Item { name: format!("{}{}", PREFIXES[pattern], DOMAINS[parent]), host_type, pattern, parent: Some(parent) }
+    }
+
+    fn change(&mut self, domain: usize, to: Option<usize>) {
+        if self.domains.get(&domain).copied() == to {
+            return;
+        }
+        self.items.retain(|item| item.parent != Some(domain));
+        self.domains.remove(&domain);
+        if let Some(host_type) = to {
+            self.domains.insert(domain, host_type);
+            let of_type = |&&(one, pattern): &&(usize, usize)| one == host_type && pattern < PREFIXES.len();
+            let prefixes: Vec<usize> = self.patterns.iter().filter(of_type).map(|&(_, pattern)| pattern).collect();
+            let new = prefixes.into_iter().map(|pattern| self.prefixed(host_type, pattern, domain));
+            let new: Vec<Item> = new.collect();
+            self.items.extend(new);
+        }
+    }
+
+    fn register(&mut self, host_type: usize, pattern: usize) {
+        if self.patterns.contains(&(host_type, pattern)) {
+            return;
+        }
+        self.patterns.push((host_type, pattern));
+        let new: Vec<Item> = match pattern.checked_sub(PREFIXES.len()) {
+            Some(fqdn) => vec![Item { name: FQDNS[fqdn].into(), host_type, pattern, parent: None }],
+            None => {
+                let parents = self.domains.iter().filter(|&(_, &one)| one == host_type);
+                parents.map(|(&parent, _)| self.prefixed(host_type, pattern, parent)).collect()
+            }
+        };
+        self.items.extend(new);
+    }
+
+    fn unregister(&mut self, host_type: usize, pattern: usize) {
+        self.patterns.retain(|&one| one != (host_type, pattern));
+        self.items.retain(|item| (item.host_type, item.pattern) != (host_type, pattern));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_first_claim_on_a_name_keeps_it_whatever_comes_and_goes(operations in prop::collection::vec(operation(), 1..60)) {
+        let table = Table::new(1);
+        let ids: Vec<HostTypeId> =
+            (0..HOST_TYPES).map(|n| table.host_types().intern(format!("type{n}").as_bytes()).unwrap()).collect();
+        table.open(&[], ids.clone());
+        // What a first load brings came all at once.
+        table.advance(table.epoch(), domain_core::Progress::Following { source: table.new_source() }).unwrap();
+        let source = table.new_source();
+        let mut model = Model::default();
+        let names: Vec<String> = PREFIXES.iter().flat_map(|prefix| DOMAINS.map(|name| format!("{prefix}{name}")))
+            .chain(FQDNS.map(String::from)).chain(DOMAINS.map(String::from)).collect();
+        for operation in operations {
+            match operation {
+                Operation::Change(number, to) => {
+                    let name = domain(DOMAINS[number]);
+                    let change = to.map_or(Change::Remove(name.clone()), |to| Change::Put(name.clone(), ids[to]));
+                    table.apply(table.epoch(), source, &[change]).unwrap();
+                    model.change(number, to);
+                }
+                Operation::Register(host_type, number) => {
+                    table.register(ids[host_type], &pattern(number));
+                    model.register(host_type, number);
+                }
+                Operation::Unregister(host_type, number) => {
+                    table.unregister(ids[host_type], &pattern(number));
+                    model.unregister(host_type, number);
+                }
+            }
+            for name in &names {
+                let items: Vec<&Item> = model.items.iter().filter(|item| item.name == *name).collect();
+                let expected: Vec<(HostTypeId, Kind)> = items.iter().map(|item| {
+                    let kind = item.parent.map_or(Kind::Fqdn, |_| Kind::Prefix(PREFIXES[item.pattern].len()));
+                    (ids[item.host_type], kind)
+                }).collect();
+                let seen = |claim: Claim| (claim.host_type, claim.kind);
+                let claims: Vec<_> = table.claims(name.as_bytes()).into_iter().map(seen).collect();
+                prop_assert_eq!(&claims, &expected, "{}", name);
+                prop_assert_eq!(table.subdomain(name.as_bytes()).map(seen), expected.first().copied());
+                let at = DOMAINS.iter().position(|domain| domain == name);
+                let own = at.and_then(|at| model.domains.get(&at)).map(|&host_type| ids[host_type]);
+                prop_assert_eq!(table.domain_host_type(name.as_bytes()).ok(), own);
+                let served = own.or(expected.first().map(|&(host_type, _)| host_type));
+                prop_assert_eq!(table.host_type(name.as_bytes()), served.ok_or(Miss::NotFound));
+            }
+        }
+    }
+}
+
+fn open() -> (Table, HostTypeId, Source) {
+    let table = Table::new(4);
+    let host_type = table.host_types().intern(b"type1").unwrap();
+    table.open(&[], [host_type]);
+    let source = table.new_source();
+    (table, host_type, source)
+}
+
+#[test]
+fn a_closed_table_has_no_subdomains_and_one_that_is_opened_again_has_those_of_its_domains() {
+    let (table, host_type, source) = open();
+    let muc = Pattern::Prefix((*b"muc.").into());
+    table.register(host_type, &muc);
+    table.insert(&domain("example"), host_type, source).unwrap();
+    assert_eq!(table.host_type(b"muc.example"), Ok(host_type));
+    table.close();
+    assert_eq!(table.host_type(b"muc.example"), Err(Miss::Closed));
+    assert_eq!(table.subdomain(b"muc.example"), None);
+    table.open(&[(domain("static.example"), host_type)], []);
+    assert_eq!(table.host_type(b"muc.example"), Err(Miss::NotFound));
+    assert_eq!(table.host_type(b"muc.static.example"), Ok(host_type));
+    table.unregister_all();
+    assert_eq!(table.host_type(b"muc.static.example"), Err(Miss::NotFound));
+}
+
+#[test]
+fn a_lookup_of_a_subdomain_is_counted_as_one() {
+    let (table, host_type, source) = open();
+    table.register(host_type, &Pattern::Prefix((*b"muc.").into()));
+    table.insert(&domain("example"), host_type, source).unwrap();
+    let names = ["example", "muc.example", "muc.missing", "missing"];
+    let answers = names.map(|name| table.host_type(name.as_bytes()).is_ok());
+    assert_eq!(answers, [true, true, false, false]);
+    let lookups = table.lookups();
+    assert_eq!((lookups.hits, lookups.misses), (2, 2));
+}
+
+#[test]
+fn subdomains_that_stay_are_found_while_others_and_their_patterns_come_and_go() {
+    let (table, host_type, source) = open();
+    let other = table.host_types().intern(b"type2").unwrap();
+    table.open(&[(domain("stays.example"), host_type)], [host_type, other]);
+    table.register(host_type, &Pattern::Prefix((*b"muc.").into()));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(table.host_type(b"muc.stays.example"), Ok(host_type));
+                    assert_eq!(table.host_type(b"muc.never.example"), Err(Miss::NotFound));
+                    // Its first claim is the prefix, whose parent stays; an FQDN of the same name comes and goes.
+                    let first = table.subdomain(b"muc.stays.example").unwrap();
+                    assert_eq!((first.host_type, first.kind), (host_type, Kind::Prefix(4)));
+                    if let Ok(found) = table.host_type(b"muc.moves.example") {
+                        assert_eq!(found, host_type, "type2 has no such prefix");
+                    }
+                }
+            });
+        }
+        let moves = domain("moves.example");
+        let fqdn = Pattern::Fqdn((*b"muc.stays.example").into());
+        for round in 0..20_000 {
+            let to = if round % 2 == 0 { host_type } else { other };
+            table.apply(table.epoch(), source, &[Change::Put(moves.clone(), to)]).unwrap();
+            table.register(other, &Pattern::Prefix((*b"pubsub.").into()));
+            table.register(other, &fqdn);
+            table.apply(table.epoch(), source, &[Change::Remove(moves.clone())]).unwrap();
+            table.unregister(other, &fqdn);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

@@ -1,0 +1,60 @@
+//! Subdomains: which patterns there are, and what makes a name a subdomain.
+
+use domain_core::{Claim, Kind, Pattern};
+use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
+
+use crate::lookup::{answer, host_type_at};
+use crate::table;
+use crate::terms::atoms;
+
+#[derive(NifTaggedEnum)]
+#[rustler(decode)]
+enum Named<'a> {
+    Prefix(Binary<'a>),
+    Fqdn(Binary<'a>),
+}
+
+impl Named<'_> {
+    fn pattern(&self) -> Pattern {
+        match self {
+            Named::Prefix(text) => Pattern::Prefix(text.as_slice().into()),
+            Named::Fqdn(text) => Pattern::Fqdn(text.as_slice().into()),
+        }
+    }
+}
+
+#[rustler::nif]
+fn register_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
+    table().register(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+    Ok(atoms::ok())
+}
+
+#[rustler::nif]
+fn unregister_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
+    table().unregister(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+    Ok(atoms::ok())
+}
+
+#[rustler::nif]
+fn unregister_patterns() -> Atom {
+    table().unregister_all();
+    atoms::ok()
+}
+
+/// `{Answer, fqdn | {prefix, Bytes}}`, or `not_found`.
+#[rustler::nif]
+fn subdomain<'a>(env: Env<'a>, name: Binary) -> Term<'a> {
+    let Some(Claim { host_type, kind, .. }) = table().subdomain(&name) else { return atoms::not_found().encode(env) };
+    let kind = match kind {
+        Kind::Prefix(bytes) => (atoms::prefix(), bytes).encode(env),
+        Kind::Fqdn => atoms::fqdn().encode(env),
+    };
+    (answer(host_type), kind).encode(env)
+}
+
+/// `{domain | no_domain, Claims}`: whether there is a domain of this name, and how many patterns make it a subdomain.
+#[rustler::nif]
+fn name_use(name: Binary) -> (Atom, usize) {
+    let domain = if table().has_domain(&name) { atoms::domain() } else { atoms::no_domain() };
+    (domain, table().claims(&name).len())
+}
