@@ -28,7 +28,7 @@
 %% {{HostType, Pattern}, PacketHandler}
 -define(REGISTRY, ?MODULE).
 %% Domains that are looked at before others have their turn.
--define(PAGE, 1000).
+-define(PAGE, 100).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().

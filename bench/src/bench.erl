@@ -40,15 +40,15 @@ main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
 scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
       latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
-      operations => {1000, 3}, lists => 3};
+      operations => {1000, 3}, lists => 3, subdomains => [1000, 100000]};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
       latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
-      operations => {2000, 5}, lists => 7};
+      operations => {2000, 5}, lists => 7, subdomains => [1000, 1000000]};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
       loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
-      changes => 2000, operations => {4000, 7}, lists => 15};
+      changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000]};
 %% All that, and three million.
 scale("full-3m") ->
     #{sizes := Sizes} = Full = scale("full"),
@@ -90,6 +90,22 @@ part(lookup, #{sizes := Sizes, lookups := Options, processes := Processes}, Resu
         save_all(Results, Lookups ++ bench_scaling:of_lookups(Lookups)),
         Domains
     end, 0, Sizes);
+part(subdomains, #{subdomains := Sizes, lookups := Options, processes := Processes}, Results) ->
+    ok = open_tables(),
+    lists:foldl(fun(Domains, Filled) ->
+        fill(Filled, Domains),
+        save_all(Results, bench_subdomains:run(Domains, Processes, Options)),
+        Domains
+    end, 0, Sizes);
+part(Memory, #{subdomains := Sizes}, Results) when Memory =:= subdomain_memory; Memory =:= ets_subdomain_memory ->
+    ok = open_tables(),
+    Domains = lists:max(Sizes),
+    {Fill, Side} = case Memory of
+        subdomain_memory -> {fun mongoose_domain_core:insert/3, ours};
+        ets_subdomain_memory -> {fun(Domain, HostType, _Source) -> bench_ets:insert(Domain, HostType) end, ets}
+    end,
+    fill_one(Fill, Domains),
+    save(Results, bench_subdomains:memory(Side, Domains));
 part(listing, #{rows := Rows, lists := Rounds}, Results) ->
     ok = open_tables(),
     fill(0, Rows),
@@ -120,11 +136,17 @@ fill(From, To) ->
         ok = mongoose_domain_core:insert(Name, HostType, 1)
     end, lists:seq(From, To - 1)).
 
+fill_one(Insert, Domains) ->
+    Bases = bench_names:bases(),
+    lists:foreach(fun(Index) ->
+        ok = Insert(bench_names:name(Index, Bases), bench_names:host_type(Index), 1)
+    end, lists:seq(0, Domains - 1)).
+
 save_all(Results, Found) ->
     lists:foreach(fun(Result) -> save(Results, Result) end, Found).
 
 %% On standard error, what was just measured.
 save(Results, {What, Facts} = Result) ->
-    Shown = [domains, keys, processes, phase, side, times_as_fast, times_as_long, p999, beyond_commit, bytes_a_domain],
+    Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999, beyond_commit, bytes_a_domain],
     io:format(standard_error, "  ~s ~0p~n", [What, maps:with(Shown, Facts)]),
     ok = file:write_file(Results, io_lib:format("~w.~n", [Result]), [append]).

@@ -18,7 +18,7 @@
 
 -export_type([keys/0]).
 
--type keys() :: hits | misses | hot.
+-type keys() :: hits | misses | hot | subdomains | missing_subdomains.
 -type options() :: #{passes := pos_integer(), rounds := pos_integer(), calls := pos_integer()}.
 
 %% The list that holds one hot key so many times: short enough to stay in the first-level cache.
@@ -76,13 +76,17 @@ plan(hot, Domains, Rounds, Calls) ->
     end,
     #plan{answer = found, lists = Lists, times = Calls div ?HOT_LIST};
 plan(hits, Domains, Rounds, Calls) ->
-    #plan{answer = found, lists = drawn(0, Domains, Rounds, Calls), times = 1};
+    #plan{answer = found, lists = drawn(bench_names, 0, Domains, Rounds, Calls), times = 1};
 plan(misses, Domains, Rounds, Calls) ->
-    #plan{answer = not_found, lists = drawn(Domains, Domains, Rounds, Calls), times = 1}.
+    #plan{answer = not_found, lists = drawn(bench_names, Domains, Domains, Rounds, Calls), times = 1};
+plan(subdomains, Domains, Rounds, Calls) ->
+    #plan{answer = subdomain, lists = drawn(bench_subdomains, 0, Domains, Rounds, Calls), times = 1};
+plan(missing_subdomains, Domains, Rounds, Calls) ->
+    #plan{answer = no_subdomain, lists = drawn(bench_subdomains, Domains, Domains, Rounds, Calls), times = 1}.
 
-drawn(From, Among, Rounds, Calls) ->
+drawn(Names, From, Among, Rounds, Calls) ->
     fun(Number) ->
-        [bench_names:draw(Calls, From, Among, Number * Rounds + Round) || Round <- lists:seq(1, Rounds)]
+        [Names:draw(Calls, From, Among, Number * Rounds + Round) || Round <- lists:seq(1, Rounds)]
     end.
 
 worker(#plan{answer = Answer, lists = Draw, times = Times}, Number, Processes, Arrivals) ->

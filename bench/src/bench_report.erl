@@ -8,7 +8,8 @@
 %% @doc Prints all tables that there are results for, and last what was to be reached.
 -spec print([bench:result()]) -> ok.
 print(Results) ->
-    Sections = [machine(Results), lookups(Results), scaling(Results), latencies(Results), loads(Results),
+    Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
+                subdomain_memories(Results), latencies(Results), loads(Results),
                 memories(Results), catchups(Results), propagations(Results), idle(Results), operations(Results),
                 listings(Results), pages(Results), targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
@@ -35,6 +36,25 @@ scaling(Results) ->
         [[number(Domains), atom_to_list(Keys), number(Processes), number(Ets), number(Ours)]
          || #{domains := Domains, keys := Keys, processes := Processes, ets := Ets, ours := Ours} <-
                 all(scaling, Results)]
+    ).
+
+subdomains(Results) ->
+    table(
+        "Subdomains of five patterns: nanoseconds a call, the loop's own cost subtracted; median (eight of ten rounds)",
+        ["domains", "keys", "processes", "ETS, a row for each", "ours", "times as fast"],
+        [[number(Domains), atom_to_list(Keys), number(Processes), summary(Ets), summary(Ours), number(Faster)]
+         || #{domains := Domains, keys := Keys, processes := Processes, ets := Ets, ours := Ours,
+              times_as_fast := Faster} <- all(subdomain_lookup, Results)]
+    ).
+
+subdomain_memories(Results) ->
+    table(
+        "What patterns take: resident memory of a VM with the domains before and after their registration",
+        ["side", "domains", "patterns", "before, MiB", "after, MiB", "bytes a domain", "took, ms"],
+        [[atom_to_list(Side), number(Domains), number(Patterns), number(Before / 1048576), number(After / 1048576),
+          number(Bytes), number(Time)]
+         || #{side := Side, domains := Domains, patterns := Patterns, resident_before := Before,
+              resident_after := After, bytes_a_domain := Bytes, milliseconds := Time} <- all(subdomain_memory, Results)]
     ).
 
 latencies(Results) ->
