@@ -1,0 +1,56 @@
+%% Supervises the processes that services and modules need, if they have no supervisor of their own.
+%%
+%%   start(HostType, Options) ->
+%%       {ok, _Pid} = mongoose_domain_parts_sup:start_child(
+%%           #{id => {my_archive, HostType}, start => {my_archive_server, start_link, [HostType]}}),
+%%       ok.
+%%   stop(HostType) ->
+%%       mongoose_domain_parts_sup:stop_child({my_archive, HostType}).
+%%
+%% They are restarted apart from each other. One that crashes again and again (more than ten times in ten seconds) has all
+%% of them started again; the table of domains and the processes around it go on meanwhile.
+%%
+%% A child's specification stays in this process's state: it should name where a secret is, and not hold it.
+-module(mongoose_domain_parts_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, start_child/1, stop_child/1]).
+-export([create_registry/0]).
+-export([init/1]).
+
+%% {Number, Id, Specification}: what this supervisor begins with when it is itself started again.
+-define(REGISTRY, ?MODULE).
+
+-spec start_link() -> supervisor:startlink_ret().
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+%% @doc Starts a process that lives on when the caller, who starts a service or a module, has ended.
+-spec start_child(supervisor:child_spec()) -> supervisor:startchild_ret().
+start_child(#{id := Id} = Specification) ->
+    case supervisor:start_child(?MODULE, Specification) of
+        {error, Reason} ->
+            {error, Reason};
+        Started ->
+            true = ets:insert(?REGISTRY, {erlang:unique_integer([monotonic]), Id, Specification}),
+            Started
+    end.
+
+%% @doc Ends it; one that is not there has ended already.
+-spec stop_child(supervisor:child_id()) -> ok.
+stop_child(Id) ->
+    true = ets:match_delete(?REGISTRY, {'_', Id, '_'}),
+    _ = supervisor:terminate_child(?MODULE, Id),
+    _ = supervisor:delete_child(?MODULE, Id),
+    ok.
+
+%% @private The supervisor's.
+-spec create_registry() -> ok.
+create_registry() ->
+    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set]),
+    ok.
+
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10},
+          [Specification || {_Number, _Id, Specification} <- ets:tab2list(?REGISTRY)]}}.
