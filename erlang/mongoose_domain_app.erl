@@ -1,15 +1,14 @@
-%% Starts and stops the application. A wrong configuration stops the start with a report that names
-%% the key, the value and what was expected.
+%% Starts and stops the application: its processes, the services, the modules, and then the door; and the other way round.
 %%
-%% Once the application has started, it stops nothing any more: a process that is restarted and finds it
+%% A wrong configuration stops the start with a report that names the key, the value and what was expected; a service or
+%% module that does not start, with one that names it. What had been started is stopped again.
+%%
+%% Once the application has started, it stops nothing any more: a process that is restarted and finds its configuration
 %% wrong says so and tries again (see mongoose_domain_retry), and lookups are answered meanwhile.
 -module(mongoose_domain_app).
 -behaviour(application).
 
--export([start/2, stop/1, has_started/0]).
-
-%% Holds the supervisor whose start succeeded last.
--define(STARTED, {?MODULE, started}).
+-export([start/2, prep_stop/1, stop/1]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -24,23 +23,41 @@ start(_Type, _Args) ->
             {error, {wrong_configuration, Report}}
     end.
 
+%% @doc Before the processes end: who has a part that runs here is told to stop it.
+-spec prep_stop(State) -> State.
+prep_stop(State) ->
+    ok = stop_parts(),
+    State.
+
 -spec stop(term()) -> ok.
 stop(_State) ->
     ok.
 
-%% @doc Whether the running application has started, as opposed to being about to.
--spec has_started() -> boolean().
-has_started() ->
-    persistent_term:get(?STARTED, never) =:= whereis(mongoose_domain_sup).
-
 start_supervisor() ->
     case mongoose_domain_sup:start_link() of
-        {ok, Pid} ->
-            ok = persistent_term:put(?STARTED, Pid),
-            {ok, Pid};
-        {error, Reason} ->
+        {ok, Pid} -> start_parts(Pid);
+        {error, Reason} -> {error, Reason}
+    end.
+
+start_parts(Supervisor) ->
+    try
+        ok = mongoose_domain_services:start(),
+        ok = mongoose_domain_modules:start(),
+        ok = mongoose_domain_sup:open_door(),
+        {ok, Supervisor}
+    catch
+        _Class:Reason ->
+            ?LOG_ERROR(#{what => application_not_started, application => mongoose_domain, reason => Reason}),
+            ok = stop_parts(),
+            ok = mongoose_domain_sup:stop(Supervisor),
             {error, Reason}
     end.
+
+%% A stop that fails is logged, and keeps no other from being stopped.
+stop_parts() ->
+    ok = mongoose_domain_sup:close_door(),
+    ok = mongoose_domain_modules:stop_all(),
+    mongoose_domain_services:stop_all().
 
 warn_of_unknown([]) ->
     ok;

@@ -9,7 +9,7 @@
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
--export([read/0, service/0, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
+-export([read/0, service/0, override_service/1, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
 -export([repeated_operations/0, visibility_timeout/0, router/0]).
 
 -export_type([t/0, service/0, admin/0, problem/0]).
@@ -21,6 +21,8 @@
     repeated_operations := ok | error,
     router := module(),
     service_domain_db := service() | disabled,
+    services := #{module() => map()},
+    modules := #{all | mongoose_domain_core:host_type() => #{module() => map()}},
     admin := admin() | closed
 }.
 %% Times in milliseconds, but for the two that MongooseIM gives in seconds and snapshot_max_age.
@@ -56,7 +58,7 @@
 }.
 -type secret() :: unicode:chardata() | {env, string()} | {file, file:filename_all()}.
 -type database() :: secret().
--type problem() :: #{key := atom() | [atom()], value := term(), expected := unicode:chardata()}.
+-type problem() :: #{key := atom() | [atom() | binary()], value := term(), expected := unicode:chardata()}.
 
 -define(NOT_SHOWN, '(not shown, it may hold a password)').
 
@@ -66,6 +68,7 @@ read() ->
     Env = environment(),
     try
         Config = maps:from_list([{Key, check(Key, maps:get(Key, Env, Default))} || {Key, Default} <- defaults()]),
+        ok = mongoose_domain_configured:check_host_types(Config),
         {ok, Config}
     catch
         throw:{wrong, Problem} -> {error, Problem}
@@ -77,6 +80,20 @@ service() ->
     try check(service_domain_db, application:get_env(mongoose_domain, service_domain_db, disabled)) of
         disabled -> {error, #{key => service_domain_db, value => disabled, expected => <<"a map">>}};
         Service -> {ok, Service}
+    catch
+        throw:{wrong, Problem} -> {error, Problem}
+    end.
+
+%% @doc The environment's options of the service with these instead, as far as they are known; checked.
+-spec override_service(map()) -> {ok, map()} | {error, problem()}.
+override_service(Options) ->
+    Known = maps:with([database | maps:keys(service_defaults())], Options),
+    Merged = case application:get_env(mongoose_domain, service_domain_db, disabled) of
+        #{} = Environment -> maps:merge(Environment, Known);
+        _Disabled -> Known
+    end,
+    try check(service_domain_db, Merged) of
+        _Checked -> {ok, Merged}
     catch
         throw:{wrong, Problem} -> {error, Problem}
     end.
@@ -172,7 +189,8 @@ secret_text(Key, Text, Shown, What) ->
 
 defaults() ->
     [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok},
-     {router, mongoose_domain_router_table}, {service_domain_db, disabled}, {admin, closed}].
+     {router, mongoose_domain_router_table}, {service_domain_db, disabled}, {services, #{}}, {modules, #{}},
+     {admin, closed}].
 
 service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
@@ -220,6 +238,8 @@ check(service_domain_db, Options) when is_map(Options) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
 check(service_domain_db, Value) ->
     wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database");
+check(Key, Value) when Key =:= services; Key =:= modules ->
+    mongoose_domain_configured:check(Key, Value);
 check(admin, closed) ->
     closed;
 check(admin, #{} = Options) ->

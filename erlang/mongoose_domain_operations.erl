@@ -87,7 +87,7 @@ init([]) ->
         {ok, Workers} ->
             {ok, started(Workers, #state{})};
         {error, Problem} ->
-            case mongoose_domain_app:has_started() of
+            case service_domain_db:enabled() of
                 true -> {ok, wrong(Problem, #state{})};
                 false -> {stop, {wrong_configuration, Problem}}
             end

@@ -1,5 +1,6 @@
-%% Supervises the process that opens the table, the two that observe it (subdomains, and routing), the service
-%% that follows the database, the two that change it (operations, and removals), and the door to people.
+%% Supervises the process that opens the table, the two that observe it (subdomains, and routing), the processes of
+%% services and modules, and the door to people. Those of service_domain_db, which follow the database and change it
+%% (operations, and removals), come and go with it, and the door opens last.
 %%
 %% They restart apart from each other: a crashed core leaves the table open for its successor, a
 %% crashed service leaves it as current as it was, and jobs of removal are rows in the database. None of
@@ -7,14 +8,66 @@
 -module(mongoose_domain_sup).
 -behaviour(supervisor).
 
--export([start_link/0, restart_core/1]).
+-export([start_link/0, stop/1, restart_core/1]).
+-export([start_service/0, stop_service/0, open_door/0, close_door/0]).
 -export([start_scope/0]).
 -export([init/1]).
 
-%% @doc Starts the processes that the application environment asks for.
+%% @doc Starts the process that opens the table; the others come and go.
 -spec start_link() -> supervisor:startlink_ret().
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+%% @doc Ends it, by the process that started it.
+-spec stop(pid()) -> ok.
+stop(Supervisor) ->
+    Monitor = monitor(process, Supervisor),
+    true = unlink(Supervisor),
+    true = exit(Supervisor, shutdown),
+    receive {'DOWN', Monitor, process, Supervisor, _} -> ok end.
+
+%% @doc Adds the processes of service_domain_db, all or none; answers which one follows the database.
+-spec start_service() -> {ok, pid()} | {error, term()}.
+start_service() ->
+    %% Whoever started it before may have been killed on the way.
+    ok = stop_service(),
+    start_children(service(), []).
+
+start_children([], Started) ->
+    {ok, proplists:get_value(service_domain_db, Started)};
+start_children([#{id := Id} = Child | Children], Started) ->
+    case supervisor:start_child(?MODULE, Child) of
+        {ok, Pid} -> start_children(Children, [{Id, Pid} | Started]);
+        {error, {Reason, _Child}} ->
+            ok = remove(lists:map(fun({Other, _}) -> Other end, Started)),
+            {error, Reason}
+    end.
+
+%% @doc Takes them out, the last one first.
+-spec stop_service() -> ok.
+stop_service() ->
+    remove(lists:reverse([Id || #{id := Id} <- service()])).
+
+%% @doc Opens the door to people, where the configuration asks for one.
+-spec open_door() -> ok.
+open_door() ->
+    case mongoose_domain_config:admin() of
+        {ok, _Admin} ->
+            {ok, _Pid} = supervisor:start_child(?MODULE, admin()),
+            ok;
+        {error, _None} -> ok
+    end.
+
+%% @doc Closes it.
+-spec close_door() -> ok.
+close_door() ->
+    remove([mongoose_domain_admin]).
+
+remove(Ids) ->
+    lists:foreach(fun(Id) ->
+        _ = supervisor:terminate_child(?MODULE, Id),
+        _ = supervisor:delete_child(?MODULE, Id)
+    end, Ids).
 
 %% @doc Begins with an empty table and these arguments ([StaticPairs, HostTypes], as
 %% mongoose_domain_core:get_start_args/0 answers them). The service loads the dynamic domains again.
@@ -29,14 +82,15 @@ restart_core([Pairs, HostTypes]) ->
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     ok = mongoose_domain_removal:create_registry(),
+    ok = mongoose_domain_parts:create_table(),
+    ok = mongoose_domain_parts_sup:create_registry(),
     ok = mongoose_domain_observers:create_registry(),
     ok = mongoose_subdomain_core:create_registry(),
     ok = mongoose_lazy_routing:create_registry(),
     ok = mongoose_domain_router_table:create_table(),
-    {ok, #{hosts := Hosts, host_types := HostTypes, service_domain_db := Service, admin := Admin}} =
-        mongoose_domain_config:read(),
+    {ok, #{hosts := Hosts, host_types := HostTypes}} = mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
-    {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ service(Service) ++ admin(Admin)}}.
+    {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ [parts()]}}.
 
 core(Pairs, HostTypes) ->
     #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
@@ -44,18 +98,17 @@ core(Pairs, HostTypes) ->
 observers() ->
     [#{id => Module, start => {Module, start_link, []}} || Module <- [mongoose_subdomain_core, mongoose_lazy_routing]].
 
-service(disabled) ->
-    [];
-service(#{}) ->
+parts() ->
+    #{id => mongoose_domain_parts_sup, start => {mongoose_domain_parts_sup, start_link, []}, type => supervisor}.
+
+service() ->
     [#{id => pg_scope, start => {?MODULE, start_scope, []}},
      #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000},
      #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
      #{id => mongoose_domain_remover, start => {mongoose_domain_remover, start_link, []}}].
 
-admin(closed) ->
-    [];
-admin(#{}) ->
-    [#{id => mongoose_domain_admin, start => {mongoose_domain_admin, start_link, []}}].
+admin() ->
+    #{id => mongoose_domain_admin, start => {mongoose_domain_admin, start_link, []}}.
 
 %% @private The peer's scope: in one VM with MongooseIM it is there already. Who started it restarts it: were
 %% that done here, too, the other's supervisor would find its place taken.

@@ -8,6 +8,10 @@
 %% (sys:suspend/1) nothing is applied, and when it dies the thread ends. Its successor goes on where
 %% the thread was.
 %%
+%% It is a service: mongoose_domain_services starts and stops it, and with it the processes that change the database.
+%% What start/1 is told overrides the environment's `service_domain_db', where it stays; options that are not known, as
+%% the peer's `db_pool', are left alone.
+%%
 %% A wrong configuration stops the first start only. When this process is restarted and finds it wrong (the
 %% file with the URL is just being replaced, say), it says so once, is `ended', and tries again with growing
 %% pauses, as after a thread that panicked. Lookups answer from the table as it is.
@@ -21,7 +25,9 @@
 %% with growing pauses. That is logged when it begins and when it ends.
 -module(service_domain_db).
 -behaviour(gen_server).
+-behaviour(mongoose_domain_service).
 
+-export([start/1, stop/0, validate/1, secrets/0]).
 -export([start_link/0, enabled/0, restart/0, status/0, last_status/0]).
 -export([converge/0, converge/1, kept/0]).
 -export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, ping/1]).
@@ -34,6 +40,9 @@
 %% without it, nobody wakes this one, and there is the poll interval.
 -define(SCOPE, mim_scope).
 -define(GROUP, service_domain_db_group).
+
+%% Holds the supervisor that the service was started under.
+-define(ENABLED, {?MODULE, enabled}).
 
 %% How long the thread may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).
@@ -54,15 +63,55 @@
     scope :: reference() | undefined
 }).
 
-%% @doc Starts the service as the application environment says.
+%% @doc Starts the service's processes, with these options instead of the environment's. Fails, and leaves all as it was,
+%% where they are wrong or it runs.
+-spec start(map()) -> {ok, pid()}.
+start(Options) ->
+    enabled() andalso erlang:error(already_started),
+    New = case mongoose_domain_config:override_service(Options) of
+        {ok, Overridden} -> Overridden;
+        {error, Problem} -> erlang:error({wrong_configuration, Problem})
+    end,
+    Before = application:get_env(mongoose_domain, service_domain_db, disabled),
+    ok = application:set_env(mongoose_domain, service_domain_db, New),
+    case mongoose_domain_sup:start_service() of
+        {ok, Pid} ->
+            ok = persistent_term:put(?ENABLED, whereis(mongoose_domain_sup)),
+            {ok, Pid};
+        {error, Reason} ->
+            ok = application:set_env(mongoose_domain, service_domain_db, Before),
+            erlang:error(Reason)
+    end.
+
+%% @doc Stops them: changes answer `service_disabled', and lookups from the table as it is.
+-spec stop() -> ok.
+stop() ->
+    _ = persistent_term:erase(?ENABLED),
+    mongoose_domain_sup:stop_service().
+
+%% @doc Whether start/1 would take these options.
+-spec validate(map()) -> ok | {error, unicode:chardata()}.
+validate(Options) ->
+    case mongoose_domain_config:override_service(Options) of
+        {ok, _} -> ok;
+        {error, #{key := Key, value := Value, expected := Expected}} ->
+            {error, io_lib:format("~p is ~0tp: expected ~ts", [Key, Value, Expected])}
+    end.
+
+%% @doc The URL may hold a password.
+-spec secrets() -> [atom()].
+secrets() ->
+    [database].
+
+%% @doc Starts the process that owns the thread, as the application environment says.
 -spec start_link() -> gen_server:start_ret().
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Whether the configuration names a database.
+%% @doc Whether it was started and not stopped since. Asks no process.
 -spec enabled() -> boolean().
 enabled() ->
-    application:get_env(mongoose_domain, service_domain_db, disabled) =/= disabled.
+    persistent_term:get(?ENABLED, never) =:= whereis(mongoose_domain_sup).
 
 %% @doc Ends this process; its successor compares everything, and what the database lacks is removed
 %% from the table, as far as `convergence_gate' lets it.
@@ -173,7 +222,7 @@ init([]) ->
         {ok, Follower} ->
             {ok, started(Follower, #state{}), {continue, join}};
         {error, Problem} ->
-            case mongoose_domain_app:has_started() of
+            case enabled() of
                 true ->
                     {ok, wrong(Problem, #state{}), {continue, join}};
                 false ->

@@ -69,7 +69,8 @@ read(Environment) ->
 
 without_any_key_every_default_is_there() ->
     ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
-                        router => mongoose_domain_router_table, service_domain_db => disabled, admin => closed}}, read(#{})).
+                        router => mongoose_domain_router_table, service_domain_db => disabled, services => #{},
+                        modules => #{}, admin => closed}}, read(#{})).
 
 hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
     {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),

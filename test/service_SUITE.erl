@@ -556,7 +556,8 @@ static_domains_need_no_service(Config) ->
     ?assertEqual(ok, md_node:call(Node, service_domain_db, check_local, [])),
     Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_sup]),
     Ids = lists:sort([Id || {Id, _, _, _} <- Children]),
-    ?assertEqual([mongoose_domain_core, mongoose_lazy_routing, mongoose_subdomain_core], Ids),
+    Always = [mongoose_domain_core, mongoose_domain_parts_sup, mongoose_lazy_routing, mongoose_subdomain_core],
+    ?assertEqual(Always, Ids),
     ok = md_node:stop_application(Node).
 
 %% What it says of itself

@@ -1,0 +1,203 @@
+%% Which modules are started for a host type, with which options and in which order: those that are wanted, and what
+%% they depend on.
+%%
+%%   Deps = fun(archive, _) -> [{index, #{days => 7}, hard}, {cache, #{}, optional}]; (_, _) -> [] end,
+%%   {ok, [{index, #{days => 30}}, {archive, #{}}], _Notes} =
+%%       mongoose_domain_module_deps:resolve(#{archive => #{}}, #{index => #{days => 30}}, Deps).
+%%
+%% Hard and soft dependencies are there in the end, optional ones only if something else brings them. For each option,
+%% the value that the configuration gives wins, however the modules are called and whoever is looked at first. (In
+%% MongooseIM a dependent that is looked at later overrides it.) Then comes the dependent that is looked at last:
+%% modules are looked at by name, what one depends on right after it, and optional wishes when all else is done.
+%%
+%% A module comes after what it depends on. Where that is a cycle, an optional edge gives way, or else a soft one; a
+%% cycle of hard edges is an error.
+%%
+%% No process, no table, no log: what is to be said is in the notes.
+-module(mongoose_domain_module_deps).
+
+-export([resolve/3, order/2]).
+
+-export_type([note/0, deps/0]).
+
+-type modules() :: #{module() => Options :: map()}.
+-type deps() :: fun((module(), Options :: map()) -> [mongoose_domain_module:dependency()]).
+-type kind() :: mongoose_domain_module:kind().
+%% What depends on what.
+-type graph() :: #{From :: module() => #{To :: module() => kind()}}.
+-type note() :: {logger:level(), map()}.
+-type problem() :: {dependency_cycle, [module(), ...]} | {dependencies_do_not_settle, module()}.
+
+%% How often the options of one module may change. Modules that answer each other's wishes with new ones never end.
+-define(MOST_CHANGES, 100).
+
+-record(state, {
+    %% What the configuration says of each module, present or not.
+    configured :: modules(),
+    deps :: deps(),
+    present = #{} :: modules(),
+    %% Optional wishes that were not looked at yet.
+    optional = #{} :: modules(),
+    %% Each with the number of its discovery.
+    edges = #{} :: #{{From :: module(), To :: module()} => {non_neg_integer(), kind()}},
+    changes = #{} :: #{module() => pos_integer()},
+    %% The last one first.
+    notes = [] :: [note()]
+}).
+
+%% @doc The wanted modules and what they depend on, each after what it depends on. Known are the options of modules that
+%% are configured and not wanted by themselves.
+-spec resolve(Wanted :: modules(), Known :: modules(), deps()) ->
+    {ok, [{module(), Options :: map()}], [note()]} | {error, problem(), [note()]}.
+resolve(Wanted, Known, Deps) ->
+    State = #state{configured = maps:merge(Known, Wanted), deps = Deps},
+    try collect(lists:sort(maps:to_list(Wanted)), State) of
+        #state{present = Present, edges = Edges, notes = Notes} ->
+            arrange(Present, by_discovery(Edges, Present), lists:reverse(Notes))
+    catch
+        throw:{problem, Problem, Notes} -> {error, Problem, lists:reverse(Notes)}
+    end.
+
+%% @doc These modules, each after those of them that it depends on; else in the order in which they are given, as far
+%% as it goes. There is an order whatever they depend on: what is to be stopped must not be in the way of the others.
+-spec order([{module(), Options :: map()}], deps()) -> [module()].
+order(Modules, Deps) ->
+    Names = [Module || {Module, _} <- Modules],
+    Edges = [{From, To, Kind} || {From, Options} <- Modules, {To, _, Kind} <- Deps(From, Options),
+                                 lists:member(To, Names)],
+    %% First those that the given order obeys: they are in no cycle.
+    Places = maps:from_list(lists:zip(Names, lists:seq(1, length(Names)))),
+    {Obeyed, Others} = lists:partition(fun({From, To, _}) -> map_get(To, Places) < map_get(From, Places) end, Edges),
+    Graph = lists:foldl(fun({From, To, Kind}, Graph) ->
+        case path(To, From, Graph) of
+            none -> put_edge(From, To, Kind, Graph);
+            _Cycle -> Graph
+        end
+    end, #{}, Obeyed ++ Others),
+    mongoose_domain_deps:order(Names, fun(Module) -> successors(Module, Graph) end).
+
+%% Who is present, with which options
+
+collect([], #state{optional = Optional, present = Present} = State) ->
+    {Now, Later} = lists:partition(fun({Module, _}) -> is_map_key(Module, Present) end,
+                                   lists:sort(maps:to_list(Optional))),
+    case Now of
+        [] -> State;
+        _ -> collect(Now, State#state{optional = maps:from_list(Later)})
+    end;
+collect([{Module, Wish} | Queue], #state{configured = Configured, present = Present} = State) ->
+    Own = maps:get(Module, Configured, #{}),
+    Before = maps:get(Module, Present, absent),
+    case {merge(Before, Wish, Own), note_overriding(Module, Before, Wish, Own, State)} of
+        {Before, Noted} -> collect(Queue, Noted);
+        {Options, Noted} -> collect_deps(Module, Options, Queue, Noted)
+    end.
+
+merge(absent, Wish, Own) -> maps:merge(Wish, Own);
+merge(Before, Wish, Own) -> maps:merge(maps:merge(Before, Wish), Own).
+
+%% What an earlier evaluation asked for stays asked for.
+collect_deps(Module, Options, Queue, #state{present = Present, deps = Deps} = State) ->
+    Asked = [Dep || {_, _, _} = Dep <- Deps(Module, Options)],
+    Changed = count_change(Module, State#state{present = Present#{Module => Options}}),
+    Wishes = [{Dep, Wish} || {Dep, Wish, Kind} <- Asked, Kind =/= optional],
+    Optional = maps:from_list([{Dep, Wish} || {Dep, Wish, optional} <- Asked]),
+    Discovered = lists:foldl(fun({Dep, _, Kind}, Edges) -> discover({Module, Dep}, Kind, Edges) end,
+                             Changed#state.edges, Asked),
+    collect(Wishes ++ Queue, Changed#state{optional = maps:merge(Changed#state.optional, Optional),
+                                           edges = Discovered}).
+
+count_change(Module, #state{changes = Changes, notes = Notes} = State) ->
+    case maps:get(Module, Changes, 0) of
+        ?MOST_CHANGES -> throw({problem, {dependencies_do_not_settle, Module}, Notes});
+        Count -> State#state{changes = Changes#{Module => Count + 1}}
+    end.
+
+%% The strongest kind of several.
+discover(Edge, Kind, Edges) ->
+    case Edges of
+        #{Edge := {Number, Known}} -> Edges#{Edge := {Number, stronger(Kind, Known)}};
+        #{} -> Edges#{Edge => {map_size(Edges), Kind}}
+    end.
+
+stronger(One, Other) ->
+    hd([Kind || Kind <- [hard, soft, optional], Kind =:= One orelse Kind =:= Other]).
+
+note_overriding(Module, Before, Wish, Own, State) ->
+    Refused = [Key || {Key, Value} <- maps:to_list(Wish), differs(Key, Value, Own)],
+    Replaced = case Before of
+        absent -> [];
+        #{} -> [Key || {Key, Value} <- maps:to_list(Wish), differs(Key, Value, Before), not is_map_key(Key, Own)]
+    end,
+    note_keys(Module, Replaced, dependent, note_keys(Module, Refused, configuration, State)).
+
+differs(Key, Value, Options) ->
+    is_map_key(Key, Options) andalso map_get(Key, Options) =/= Value.
+
+note_keys(_Module, [], _Winner, State) ->
+    State;
+note_keys(Module, Keys, Winner, State) ->
+    Report = #{what => overriding_options, module => Module, keys => lists:sort(Keys), winner => Winner},
+    case lists:member({warning, Report}, State#state.notes) of
+        true -> State;
+        false -> State#state{notes = [{warning, Report} | State#state.notes]}
+    end.
+
+%% In which order
+
+by_discovery(Edges, Present) ->
+    [{From, To, Kind} || {_Number, From, To, Kind} <- lists:sort([{Number, From, To, Kind}
+        || {{From, To}, {Number, Kind}} <- maps:to_list(Edges), is_map_key(To, Present)])].
+
+arrange(Present, Edges, Notes) ->
+    try lists:foldl(fun add/2, {#{}, []}, Edges) of
+        {Graph, Dropped} ->
+            Names = mongoose_domain_deps:order(lists:sort(maps:keys(Present)),
+                                               fun(Module) -> successors(Module, Graph) end),
+            {ok, [{Module, map_get(Module, Present)} || Module <- Names], Notes ++ lists:reverse(Dropped)}
+    catch
+        throw:{cycle, Path, Dropped} ->
+            Report = #{what => resolving_dependencies_aborted, cycle_path => Path,
+                       text => <<"modules depend on each other in a cycle of hard dependencies">>},
+            {error, {dependency_cycle, Path}, Notes ++ lists:reverse([{critical, Report} | Dropped])}
+    end.
+
+add({From, To, Kind} = Edge, {Graph, Notes}) ->
+    case path(To, From, Graph) of
+        none -> {put_edge(From, To, Kind, Graph), Notes};
+        _Path when Kind =/= hard -> {Graph, Notes};
+        Path -> add(Edge, give_way(Path, [From | Path], Graph, Notes))
+    end.
+
+%% The weakest edge on the way back.
+give_way(Path, Cycle, Graph, Notes) ->
+    Edges = [{kind(A, B, Graph), A, B} || {A, B} <- lists:zip(lists:droplast(Path), tl(Path))],
+    case [Edge || Weak <- [optional, soft], {Kind, _, _} = Edge <- Edges, Kind =:= Weak] of
+        [] -> throw({cycle, Cycle, Notes});
+        [{Kind, A, B} | _] ->
+            Report = #{what => soft_module_dependency_cycle_detected, cycle_path => Cycle,
+                       dropped => #{module => A, dependency => B, kind => Kind}},
+            {Graph#{A := maps:remove(B, map_get(A, Graph))}, [{info, Report} | Notes]}
+    end.
+
+%% The modules from this one to that one, both included, by as few steps as can be.
+-spec path(module(), module(), graph()) -> [module(), ...] | none.
+path(From, To, Graph) ->
+    search([[From]], To, Graph, #{From => seen}).
+
+search([], _To, _Graph, _Seen) ->
+    none;
+search([[To | _] = Path | _], To, _Graph, _Seen) ->
+    lists:reverse(Path);
+search([[Module | _] = Path | Paths], To, Graph, Seen) ->
+    New = [Next || Next <- successors(Module, Graph), not is_map_key(Next, Seen)],
+    search(Paths ++ [[Next | Path] || Next <- New], To, Graph, maps:merge(Seen, maps:from_keys(New, seen))).
+
+successors(Module, Graph) ->
+    lists:sort(maps:keys(maps:get(Module, Graph, #{}))).
+
+kind(From, To, Graph) ->
+    map_get(To, map_get(From, Graph)).
+
+put_edge(From, To, Kind, Graph) ->
+    Graph#{From => (maps:get(From, Graph, #{}))#{To => Kind}}.

@@ -1,0 +1,147 @@
+%% What runs on this node: services, and modules for their host types, each with its options.
+%%
+%% The list is a table that lives as long as the application, so it outlives whoever started a part, and reading it asks
+%% no process. What it lists runs: a part is listed when its start has returned, and no more when it was
+%% stopped, when its start fails, or when a new start after its stop fails. A part whose stop fails stays listed.
+%%
+%% Changes are made in the caller's process, one caller at a time: exclusively/1 is a lock of this node. Whoever holds it
+%% may take it again, so a part's start may ask for other parts.
+%%
+%% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
+-module(mongoose_domain_parts).
+
+-export([create_table/0, exclusively/1]).
+-export([ensure_started/1, ensure_all_started/1, ensure_stopped/2]).
+-export([is_running/1, runs_with/2, find_options/1, list/1, host_types/0]).
+
+-export_type([key/0, part/0, outcome/0, failure/0]).
+
+-define(TABLE, ?MODULE).
+-define(LOCK, mongoose_domain_services).
+
+-type place() :: services | mongoose_domain_core:host_type().
+-type key() :: {place(), module()}.
+-type options() :: map().
+%% How it is started and stopped: what start returns is part of the outcome. `secrets' are keys of options.
+-type part() :: #{key := key(), options := options(), secrets := [term()],
+                  start := fun(() -> term()), stop := fun((options()) -> term())}.
+-type outcome() :: {started, term()} | already_started | {restarted, Old :: options(), term()}.
+-type failure() :: {key(), error | exit | throw, Reason :: term(), erlang:stacktrace()}.
+
+%% @private The supervisor's: the list lives as long as the application.
+-spec create_table() -> ok.
+create_table() ->
+    ?TABLE = ets:new(?TABLE, [named_table, public, set, {read_concurrency, true}]),
+    ok.
+
+%% @doc What the function returns, which runs while no other caller on this node is here.
+-spec exclusively(fun(() -> Result)) -> Result.
+exclusively(Fun) ->
+    %% Failures pass through, too: the lock is given back after them.
+    global:trans({?LOCK, self()}, Fun, [node()]).
+
+%% @doc Starts a part that does not run, and starts it anew when it runs with other options. Fails as its start or its
+%% stop does. Only where exclusively/1 called.
+-spec ensure_started(part()) -> outcome().
+ensure_started(#{key := Key, options := Options, stop := Stop} = Part) ->
+    case {runs_with(Key, Options), find(Key)} of
+        {true, _} -> already_started;
+        {false, none} -> {started, start(Part)};
+        {false, {ok, Old}} ->
+            _ = Stop(Old),
+            {restarted, Old, start(Part)}
+    end.
+
+start(#{key := Key, options := Options, secrets := Secrets, start := Start}) ->
+    Row = {Key, maps:without(Secrets, Options), fingerprint(Options), erlang:unique_integer([monotonic])},
+    %% Listed for this process alone: what is killed in here is not listed afterwards.
+    true = ets:insert(?TABLE, erlang:append_element(Row, {starting, self()})),
+    try Start() of
+        Result ->
+            true = ets:insert(?TABLE, erlang:append_element(Row, running)),
+            Result
+    catch
+        Class:Reason:Stacktrace ->
+            true = ets:delete(?TABLE, Key),
+            erlang:raise(Class, Reason, Stacktrace)
+    end.
+
+%% @doc The same for several, in this order. When one fails, those that were started before it are stopped again, the
+%% last one first. Only where exclusively/1 called.
+-spec ensure_all_started([part()]) -> {ok, [outcome()]} | {failed, failure()}.
+ensure_all_started(Parts) ->
+    ensure_all_started(Parts, [], []).
+
+ensure_all_started([], _Started, Outcomes) ->
+    {ok, lists:reverse(Outcomes)};
+ensure_all_started([#{key := Key} = Part | Parts], Started, Outcomes) ->
+    try ensure_started(Part) of
+        {started, _} = Outcome -> ensure_all_started(Parts, [Part | Started], [Outcome | Outcomes]);
+        Outcome -> ensure_all_started(Parts, Started, [Outcome | Outcomes])
+    catch
+        Class:Reason:Stacktrace ->
+            %% Whose stop fails has logged it, and is listed.
+            _ = [catch ensure_stopped(StartedKey, Stop) || #{key := StartedKey, stop := Stop} <- Started],
+            {failed, {Key, Class, Reason, Stacktrace}}
+    end.
+
+%% @doc Stops a part that runs. Fails as its stop does. Only where exclusively/1 called.
+-spec ensure_stopped(key(), Stop :: fun((options()) -> term())) -> {stopped, options()} | already_stopped.
+ensure_stopped(Key, Stop) ->
+    case find(Key) of
+        none -> already_stopped;
+        {ok, Options} ->
+            _ = Stop(Options),
+            true = ets:delete(?TABLE, Key),
+            {stopped, Options}
+    end.
+
+%% Whom it is asked by while it starts it, for that one it runs. Others who were starting it are dead.
+find(Key) ->
+    Self = self(),
+    case lookup(Key) of
+        [{_, Options, _, _, State}] when State =:= running; State =:= {starting, Self} -> {ok, Options};
+        _ -> none
+    end.
+
+%% @doc Whether it runs. False without the application.
+-spec is_running(key()) -> boolean().
+is_running(Key) ->
+    case lookup(Key) of
+        [{_, _, _, _, running}] -> true;
+        _ -> false
+    end.
+
+%% @doc Whether it runs with these options and no others. Only where exclusively/1 called.
+-spec runs_with(key(), options()) -> boolean().
+runs_with(Key, Options) ->
+    find(Key) =/= none andalso ets:lookup_element(?TABLE, Key, 3) =:= fingerprint(Options).
+
+%% @doc The options that it runs with, or is being started or stopped with.
+-spec find_options(key()) -> {ok, options()} | none.
+find_options(Key) ->
+    case lookup(Key) of
+        [{_, Options, _, _, _}] -> {ok, Options};
+        [] -> none
+    end.
+
+%% @doc What runs at this place, in the order in which it was started.
+-spec list(place()) -> [{module(), options()}].
+list(Place) ->
+    Rows = select([{{{Place, '$1'}, '$2', '_', '$3', running}, [], [{{'$3', '$1', '$2'}}]}]),
+    [{Name, Options} || {_Number, Name, Options} <- lists:sort(Rows)].
+
+%% @doc The host types that something runs for.
+-spec host_types() -> [mongoose_domain_core:host_type()].
+host_types() ->
+    lists:usort([Place || Place <- select([{{{'$1', '_'}, '_', '_', '_', running}, [], ['$1']}]), is_binary(Place)]).
+
+%% Without the application there is no table, and nothing runs.
+lookup(Key) ->
+    try ets:lookup(?TABLE, Key) catch error:badarg -> [] end.
+
+select(Pattern) ->
+    try ets:select(?TABLE, Pattern) catch error:badarg -> [] end.
+
+fingerprint(Options) ->
+    erlang:phash2(Options, 1 bsl 32).

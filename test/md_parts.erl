@@ -1,0 +1,89 @@
+%% Services and modules for tests: made inside a node, remembering what is done with them, and doing what a test wants.
+%%
+%%   ok = md_node:call(Node, md_parts, make, [#{md_service_a => {service, #{deps => [md_service_b]}}}]),
+%%   ok = md_node:call(Node, md_parts, behave, [md_service_a, start, {crash, full}]),
+%%   [{md_service_a, start, [#{}]}] = md_node:call(Node, md_parts, calls, []).
+%%
+%% A module exports start, stop and deps, and what its description names besides.
+-module(md_parts).
+
+-export([make/1, behave/3, calls/0, forget/0]).
+-export([done/3]).
+
+-type description() :: {service | module, #{Callback :: atom() => Answer :: term()}}.
+%% Returns this (the default is ok), crashes with this or as if no clause had matched, starts and links a process, answers
+%% `{wait, _}' with a process that ends soon or never, or calls a function of the arguments.
+-type behaviour() :: {return, term()} | {crash, term()} | no_clause | link | {wait, soon | never | named}
+                   | {call, fun(([term()]) -> term())}.
+
+%% @doc Makes these modules. A callback that the description gives an answer for answers that.
+-spec make(#{module() => description()}) -> ok.
+make(Descriptions) ->
+    maps:foreach(fun make/2, Descriptions).
+
+make(Name, {Kind, Answers}) ->
+    Arities = maps:merge(arities(Kind), maps:with(maps:keys(Answers), optional(Kind))),
+    Exports = lists:join(", ", [io_lib:format("~p/~b", [Callback, Arity]) || {Callback, Arity} <- maps:to_list(Arities)]),
+    Head = [io_lib:format("-module(~p).", [Name]), ["-export([", Exports, "])."]],
+    Functions = [function(Name, Callback, Arity) || {Callback, Arity} <- maps:to_list(Arities)],
+    {ok, Name, Binary} = compile:forms([form(Text) || Text <- Head ++ Functions]),
+    {module, Name} = code:load_binary(Name, "md_parts", Binary),
+    maps:foreach(fun(Callback, Answer) -> behave(Name, Callback, {return, Answer}) end, Answers).
+
+arities(service) -> #{start => 1, stop => 0, deps => 0};
+arities(module) -> #{start => 2, stop => 1, deps => 2}.
+
+optional(service) -> #{validate => 1, secrets => 0};
+optional(module) -> #{validate => 1, supported_features => 0, remove_domain => 2}.
+
+function(Name, Callback, Arity) ->
+    Arguments = lists:join(", ", [[$A, integer_to_list(N)] || N <- lists:seq(1, Arity)]),
+    io_lib:format("~p(~s) -> md_parts:done(~p, ~p, [~s]).", [Callback, Arguments, Name, Callback, Arguments]).
+
+form(Text) ->
+    {ok, Tokens, _} = erl_scan:string(lists:flatten(Text)),
+    {ok, Form} = erl_parse:parse_form(Tokens),
+    Form.
+
+%% @doc What the callback does from now on.
+-spec behave(module(), atom(), behaviour()) -> ok.
+behave(Name, Callback, Behaviour) ->
+    persistent_term:put({?MODULE, Name, Callback}, Behaviour).
+
+%% @doc All starts, stops and removals so far, oldest first.
+-spec calls() -> [{module(), atom(), [term()]}].
+calls() ->
+    lists:reverse(persistent_term:get({?MODULE, calls}, [])).
+
+%% @doc As if nothing had been done yet.
+-spec forget() -> ok.
+forget() ->
+    persistent_term:put({?MODULE, calls}, []).
+
+%% @private A callback was called.
+-spec done(module(), atom(), [term()]) -> term().
+done(Name, Callback, Arguments) ->
+    _ = [remember({Name, Callback, Arguments}) || lists:member(Callback, [start, stop, remove_domain])],
+    behaviour(persistent_term:get({?MODULE, Name, Callback}, default(Callback)), Arguments).
+
+remember(Call) ->
+    global:trans({?MODULE, self()}, fun() ->
+        persistent_term:put({?MODULE, calls}, [Call | persistent_term:get({?MODULE, calls}, [])])
+    end, [node()]).
+
+default(deps) -> {return, []};
+default(_Callback) -> {return, ok}.
+
+behaviour({return, Answer}, _Arguments) -> Answer;
+behaviour({crash, Reason}, _Arguments) -> erlang:error(Reason);
+behaviour(no_clause, Arguments) -> erlang:error(function_clause, Arguments);
+behaviour(link, _Arguments) -> spawn_link(fun live/0);
+behaviour({wait, soon}, _Arguments) -> {wait, spawn(fun() -> ok end)};
+behaviour({wait, never}, _Arguments) -> {wait, [spawn(fun live/0)]};
+behaviour({wait, named}, _Arguments) ->
+    true = register(md_parts_waiting, spawn(fun live/0)),
+    {wait, [md_parts_waiting, md_parts_gone]};
+behaviour({call, Fun}, Arguments) -> Fun(Arguments).
+
+live() ->
+    receive stop -> ok end.
