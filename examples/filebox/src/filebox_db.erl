@@ -21,6 +21,9 @@
 %% How long a text may be that is a parameter.
 -define(TEXT, {sql_varchar, 65536}).
 
+%% What OTP's driver says of a statement that changed no row (ODBC's SQL_NO_DATA), which is no error.
+-define(NOTHING_DONE, "No SQL-driver information available.").
+
 -record(state, {variable :: string(), connection = none :: odbc:connection_reference() | none}).
 
 %% The service
@@ -71,6 +74,7 @@ handle_call({query, Statement, Parameters}, _From, #state{connection = Connectio
     try odbc:param_query(Connection, Statement, [parameter(Value) || Value <- Parameters], ?QUERY_TIMEOUT) of
         {selected, _Columns, Rows} -> {reply, {ok, Rows}, State};
         {updated, Count} -> {reply, {ok, Count}, State};
+        {error, ?NOTHING_DONE} -> {reply, {ok, 0}, State};
         %% What kind of error that is, ODBC does not say: the next one begins anew.
         {error, Reason} -> {reply, {error, failed(Reason)}, disconnect(State)}
     catch
