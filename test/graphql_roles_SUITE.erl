@@ -18,6 +18,7 @@
          a_static_domain_may_have_an_admin/1,
          the_admin_of_a_domain_may_call_no_global_field/1,
          the_admin_of_a_domain_may_touch_no_other/1,
+         the_admin_of_a_domain_may_set_the_passwords_of_its_subdomains/1,
          one_forbidden_field_aborts_the_whole_document/1,
          variables_fragments_and_aliases_hide_nothing/1,
          the_operations_name_is_told/1,
@@ -108,6 +109,18 @@ the_admin_of_a_domain_may_ask_for_its_own_and_set_its_password(Config) ->
                  as(Config, ?ADMIN, set("a.example"))),
     wrong(Config, ?ADMIN),
     ?assertMatch({200, _}, as(Config, {"admin@a.example", "new"}, ?WHO)).
+
+the_admin_of_a_domain_may_set_the_passwords_of_its_subdomains(Config) ->
+    Set = fun() -> as(Config, ?ADMIN, set("muc.a.example")) end,
+    Foreign = Set(),
+    ?assertMatch({401, #{<<"errors">> := [_]}}, Foreign),
+    ok = api(Config, register_subdomain, [<<"type1">>, {prefix, <<"muc.">>}, {?MODULE, #{}}]),
+    Text = <<"Domain password set successfully">>,
+    ?assertEqual({200, #{<<"data">> => #{<<"domain">> => #{<<"setDomainPassword">> => Text}}}}, Set()),
+    ?assertEqual(ok, api(Config, check_domain_password, [<<"muc.a.example">>, <<"new">>])),
+    ?assertMatch({401, #{<<"errors">> := [_]}}, as(Config, ?ADMIN, set("muc.b.example"))),
+    ok = api(Config, unregister_subdomain, [<<"type1">>, {prefix, <<"muc.">>}]),
+    ?assertEqual(Foreign, Set()).
 
 a_changed_or_deleted_password_admits_nobody(Config) ->
     {ok, _} = api(Config, set_domain_password, [?A, <<"other">>]),

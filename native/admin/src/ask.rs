@@ -39,6 +39,13 @@ impl Node {
         typed(self.ask(Request::Removals).await?)
     }
 
+    /// The subdomains that a domain has.
+    pub async fn subdomains(&self, domain: &DomainName) -> Result<Vec<DomainName>, Refusal> {
+        let names: Vec<String> = typed(self.ask(Request::Subdomains(domain)).await?)?;
+        // One that nameprep forbids nobody can ask for.
+        Ok(names.iter().filter_map(|name| DomainName::new(name).ok()).collect())
+    }
+
     /// What was ever declared complete.
     pub async fn freshness(&self) -> Result<Vec<Freshness>, Refusal> {
         typed(self.ask(Request::Freshness).await?)

@@ -37,6 +37,8 @@ pub enum Request<'a> {
     Statics,
     /// Which host type this node's table has for a domain.
     HostType(&'a DomainName),
+    /// The subdomains that this node's table has for a domain.
+    Subdomains(&'a DomainName),
     /// The domains of a host type in this node's table.
     DomainsByHostType(&'a str),
     /// Stores the password of a domain's admin.
@@ -271,6 +273,7 @@ impl Request<'_> {
             Request::Removals => atom("removals"),
             Request::Statics => atom("statics"),
             Request::HostType(domain) => tuple([atom("host_type"), name(domain)]),
+            Request::Subdomains(domain) => tuple([atom("subdomains"), name(domain)]),
             Request::DomainsByHostType(host_type) => tuple([atom("domains_by_host_type"), binary(host_type)]),
             Request::SetPassword(domain, password) => tuple([atom("set_password"), name(domain), binary(password)]),
             Request::DeletePassword(domain) => tuple([atom("delete_password"), name(domain)]),

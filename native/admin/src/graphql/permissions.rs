@@ -1,7 +1,7 @@
 //! Who may call what: looked at in the document, before anything of it is done.
 //!
-//! Everybody may ask for the schema and who they are. The admin of a domain may ask for that domain's details
-//! and set its own password; the global admin may do everything. One field too many refuses the whole document,
+//! Everybody may ask for the schema and who they are. The admin of a domain may ask for the details of that domain and
+//! of its subdomains, and set their passwords; the global admin may do everything. One field too many refuses the whole document,
 //! whether it would be skipped or not.
 
 use async_graphql::{Value, Variables};
@@ -16,9 +16,25 @@ pub enum Role {
     /// Somebody who said nothing of themselves.
     Nobody,
     /// The admin of one domain.
-    DomainAdmin(DomainName),
+    DomainAdmin(Own),
     /// The admin of all.
     Admin,
+}
+
+/// What the admin of a domain may ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// The domain.
+    pub domain: DomainName,
+    /// The subdomains that it has now.
+    pub subdomains: Vec<DomainName>,
+}
+
+impl Own {
+    fn is(&self, value: &Value) -> bool {
+        let Value::String(text) = value else { return false };
+        DomainName::prepare(text).is_ok_and(|name| name == self.domain || self.subdomains.contains(&name))
+    }
 }
 
 /// Refuses a document with a field that this role may not call.
@@ -42,7 +58,7 @@ pub fn check(role: &Role, document: &Document, variables: &Variables) -> Result<
                 ["domain", "domainDetails" | "setDomainPassword"] => {
                     let domain = call.field.node.get_argument("domain").map(|value| &value.node);
                     let domain = domain.and_then(|value| document.resolve(value, variables));
-                    match domain.is_some_and(|domain| is(&domain, own)) {
+                    match domain.is_some_and(|domain| own.is(&domain)) {
                         true => Ok(()),
                         false => Err(told("permissions to the given domain. Args with invalid value: domain")),
                     }
@@ -58,10 +74,6 @@ pub fn check(role: &Role, document: &Document, variables: &Variables) -> Result<
 fn is_for_everybody(call: &Call<'_>) -> bool {
     let outermost = call.names.first().copied().unwrap_or_default();
     outermost == "checkAuth" || outermost.starts_with("__") || call.names.last().is_some_and(|it| *it == "__typename")
-}
-
-fn is(value: &Value, own: &DomainName) -> bool {
-    matches!(value, Value::String(text) if DomainName::prepare(text).is_ok_and(|domain| domain == *own))
 }
 
 #[cfg(test)]
@@ -81,7 +93,9 @@ mod tests {
     }
 
     fn admin_of(domain: &str) -> Role {
-        Role::DomainAdmin(DomainName::new(domain).expect("the name is valid"))
+        let domain = DomainName::new(domain).expect("the name is valid");
+        let subdomains = ["muc.", "files."].map(|prefix| DomainName::new(&format!("{prefix}{domain}")).expect("valid"));
+        Role::DomainAdmin(Own { domain, subdomains: subdomains.to_vec() })
     }
 
     fn foreign(field: &str) -> Option<serde_json::Value> {
@@ -111,6 +125,14 @@ mod tests {
         assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": "A.Example"})), None);
         assert_eq!(told(admin_of("b.example"), DETAILS, json!({"d": "a.example"})), foreign("domainDetails"));
         assert_eq!(told(admin_of("b.example"), DETAILS, json!({})), foreign("domainDetails"));
+    }
+
+    #[test]
+    fn the_admin_of_a_domain_may_ask_for_its_subdomains() {
+        assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": "MUC.a.example"})), None);
+        for other in ["muc.b.example", "pubsub.a.example", "muc.muc.a.example"] {
+            assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": other})), foreign("domainDetails"), "{other}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use domain_core::DomainName;
 
 use super::fault::{Code, Fault};
-use super::permissions::Role;
+use super::permissions::{Own, Role};
 use crate::auth::{Claim, Denied};
 use crate::doors::Doors;
 use crate::peer::Peer;
@@ -47,8 +47,12 @@ impl From<Denied> for Fault {
 async fn domain_admin(doors: &Doors, username: &str, password: &str) -> Result<Option<Role>, Fault> {
     let domain = username.strip_prefix("admin@").and_then(|domain| DomainName::prepare(domain).ok());
     let Some(domain) = domain else { return Ok(None) };
-    match doors.node.ask(Request::CheckPassword(&domain, password)).await {
-        Ok(_) => Ok(Some(Role::DomainAdmin(domain))),
+    let checked = async {
+        doors.node.ask(Request::CheckPassword(&domain, password)).await?;
+        doors.node.subdomains(&domain).await
+    };
+    match checked.await {
+        Ok(subdomains) => Ok(Some(Role::DomainAdmin(Own { domain, subdomains }))),
         Err(refusal) => match refusal.tag {
             Tag::WrongPassword | Tag::NotFound | Tag::InvalidDomain | Tag::InvalidPassword | Tag::ServiceDisabled => {
                 Ok(None)

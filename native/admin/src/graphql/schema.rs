@@ -278,7 +278,7 @@ impl AdminAuthInfo {
     fn of(role: &Role) -> AdminAuthInfo {
         let (domain, status, kind) = match role {
             Role::Nobody => (None, AuthStatus::Unauthorized, None),
-            Role::DomainAdmin(domain) => (Some(domain), AuthStatus::Authorized, Some(AuthType::DomainAdmin)),
+            Role::DomainAdmin(own) => (Some(&own.domain), AuthStatus::Authorized, Some(AuthType::DomainAdmin)),
             Role::Admin => (None, AuthStatus::Authorized, Some(AuthType::Admin)),
         };
         let domain = domain.map(|domain| StoredName(domain.as_str().to_owned()));
