@@ -10,7 +10,7 @@
 %% those that are named with it:
 %%
 %%   {invalid_domain, Text}     the name is not one that nameprep leaves as it is, of 1 to 250 bytes
-%%   {service_disabled, Text}   the configuration names no database
+%%   {service_disabled, Text}   service_domain_db does not run: it is not configured, or was stopped
 %%   {db_error, Text}           the database failed, or the configuration has turned wrong; the reason is
 %%                              in the log
 %%   {timeout, Text}            it did not answer in time

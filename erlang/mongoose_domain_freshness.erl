@@ -18,8 +18,8 @@
 %% know whether a declaration is true. One ends by its expiry, and sooner only by one that replaces it. Both
 %% times are of the database's clock.
 %%
-%% Errors, besides `invalid_request', are those of every operation: `{service_disabled, Text}' where the
-%% configuration names no database, `{db_error, Text}' and `{timeout, Text}', whose texts say whether the
+%% Errors, besides `invalid_request', are those of every operation: `{service_disabled, Text}' where
+%% service_domain_db does not run, `{db_error, Text}' and `{timeout, Text}', whose texts say whether the
 %% declaration may have been made all the same, and `{error, overloaded}'.
 -module(mongoose_domain_freshness).
 

@@ -26,9 +26,13 @@
 %% What depends on what.
 -type graph() :: #{From :: module() => #{To :: module() => kind()}}.
 -type note() :: {logger:level(), map()}.
+-type wish() :: {Options :: map(), Of :: module() | configuration}.
 -type problem() :: {dependency_cycle, [module(), ...]} | {dependencies_do_not_settle, module()}.
 
-%% How often the options of one module may change. Modules that answer each other's wishes with new ones never end.
+%% Around a cycle, wishes can replace each other for ever. So when the options of one module have changed so often, wishes
+%% for it that were heard before are passed over;
+-define(MANY_CHANGES, 10).
+%% and when they have changed so often, its dependents answer each other with new ones, and nobody can help them.
 -define(MOST_CHANGES, 100).
 
 -record(state, {
@@ -36,8 +40,10 @@
     configured :: modules(),
     deps :: deps(),
     present = #{} :: modules(),
-    %% Optional wishes that were not looked at yet.
-    optional = #{} :: modules(),
+    %% Optional wishes that were not looked at yet, and whose they are.
+    optional = #{} :: #{module() => wish()},
+    %% The last wish that was heard of each module for each.
+    heard = #{} :: #{{Of :: module() | configuration, For :: module()} => Options :: map()},
     %% Each with the number of its discovery.
     edges = #{} :: #{{From :: module(), To :: module()} => {non_neg_integer(), kind()}},
     changes = #{} :: #{module() => pos_integer()},
@@ -51,7 +57,7 @@
     {ok, [{module(), Options :: map()}], [note()]} | {error, problem(), [note()]}.
 resolve(Wanted, Known, Deps) ->
     State = #state{configured = maps:merge(Known, Wanted), deps = Deps},
-    try collect(lists:sort(maps:to_list(Wanted)), State) of
+    try collect([{Module, {Options, configuration}} || {Module, Options} <- lists:sort(maps:to_list(Wanted))], State) of
         #state{present = Present, edges = Edges, notes = Notes} ->
             arrange(Present, by_discovery(Edges, Present), lists:reverse(Notes))
     catch
@@ -85,12 +91,17 @@ collect([], #state{optional = Optional, present = Present} = State) ->
         [] -> State;
         _ -> collect(Now, State#state{optional = maps:from_list(Later)})
     end;
-collect([{Module, Wish} | Queue], #state{configured = Configured, present = Present} = State) ->
-    Own = maps:get(Module, Configured, #{}),
-    Before = maps:get(Module, Present, absent),
-    case {merge(Before, Wish, Own), note_overriding(Module, Before, Wish, Own, State)} of
-        {Before, Noted} -> collect(Queue, Noted);
-        {Options, Noted} -> collect_deps(Module, Options, Queue, Noted)
+collect([{Module, {Wish, Of}} | Queue], #state{heard = Heard, present = Present} = State) ->
+    case maps:find({Of, Module}, Heard) =:= {ok, Wish} andalso changes(Module, State) >= ?MANY_CHANGES of
+        true -> collect(Queue, State);
+        false ->
+            Before = maps:get(Module, Present, absent),
+            Own = maps:get(Module, State#state.configured, #{}),
+            Noted = note_overriding(Module, Before, Wish, Own, State#state{heard = Heard#{{Of, Module} => Wish}}),
+            case merge(Before, Wish, Own) of
+                Before -> collect(Queue, Noted);
+                Options -> collect_deps(Module, Options, Queue, Noted)
+            end
     end.
 
 merge(absent, Wish, Own) -> maps:merge(Wish, Own);
@@ -100,18 +111,21 @@ merge(Before, Wish, Own) -> maps:merge(maps:merge(Before, Wish), Own).
 collect_deps(Module, Options, Queue, #state{present = Present, deps = Deps} = State) ->
     Asked = [Dep || {_, _, _} = Dep <- Deps(Module, Options)],
     Changed = count_change(Module, State#state{present = Present#{Module => Options}}),
-    Wishes = [{Dep, Wish} || {Dep, Wish, Kind} <- Asked, Kind =/= optional],
-    Optional = maps:from_list([{Dep, Wish} || {Dep, Wish, optional} <- Asked]),
+    Wishes = [{Dep, {Wish, Module}} || {Dep, Wish, Kind} <- Asked, Kind =/= optional],
+    Optional = maps:from_list([{Dep, {Wish, Module}} || {Dep, Wish, optional} <- Asked]),
     Discovered = lists:foldl(fun({Dep, _, Kind}, Edges) -> discover({Module, Dep}, Kind, Edges) end,
                              Changed#state.edges, Asked),
     collect(Wishes ++ Queue, Changed#state{optional = maps:merge(Changed#state.optional, Optional),
                                            edges = Discovered}).
 
 count_change(Module, #state{changes = Changes, notes = Notes} = State) ->
-    case maps:get(Module, Changes, 0) of
+    case changes(Module, State) of
         ?MOST_CHANGES -> throw({problem, {dependencies_do_not_settle, Module}, Notes});
         Count -> State#state{changes = Changes#{Module => Count + 1}}
     end.
+
+changes(Module, #state{changes = Changes}) ->
+    maps:get(Module, Changes, 0).
 
 %% The strongest kind of several.
 discover(Edge, Kind, Edges) ->
@@ -150,11 +164,15 @@ by_discovery(Edges, Present) ->
         || {{From, To}, {Number, Kind}} <- maps:to_list(Edges), is_map_key(To, Present)])].
 
 arrange(Present, Edges, Notes) ->
-    try lists:foldl(fun add/2, {#{}, []}, Edges) of
-        {Graph, Dropped} ->
+    try lists:foldl(fun add/2, {#{}, [], []}, Edges) of
+        {Added, LeftOut, Dropped} ->
+            %% What was in the way of an edge may have given way itself.
+            {Graph, _, _} = lists:foldl(fun add/2, {Added, [], []}, lists:reverse(LeftOut)),
             Names = mongoose_domain_deps:order(lists:sort(maps:keys(Present)),
                                                fun(Module) -> successors(Module, Graph) end),
-            {ok, [{Module, map_get(Module, Present)} || Module <- Names], Notes ++ lists:reverse(Dropped)}
+            Gone = [Note || {_, #{dropped := #{module := From, dependency := To}}} = Note <- lists:reverse(Dropped),
+                            not lists:member(To, successors(From, Graph))],
+            {ok, [{Module, map_get(Module, Present)} || Module <- Names], Notes ++ Gone}
     catch
         throw:{cycle, Path, Dropped} ->
             Report = #{what => resolving_dependencies_aborted, cycle_path => Path,
@@ -162,22 +180,23 @@ arrange(Present, Edges, Notes) ->
             {error, {dependency_cycle, Path}, Notes ++ lists:reverse([{critical, Report} | Dropped])}
     end.
 
-add({From, To, Kind} = Edge, {Graph, Notes}) ->
+%% Edges that are left out, and notes of those among them that had been there.
+add({From, To, Kind} = Edge, {Graph, LeftOut, Notes}) ->
     case path(To, From, Graph) of
-        none -> {put_edge(From, To, Kind, Graph), Notes};
-        _Path when Kind =/= hard -> {Graph, Notes};
-        Path -> add(Edge, give_way(Path, [From | Path], Graph, Notes))
+        none -> {put_edge(From, To, Kind, Graph), LeftOut, Notes};
+        _Path when Kind =/= hard -> {Graph, [Edge | LeftOut], Notes};
+        Path -> add(Edge, give_way(Path, [From | Path], Graph, LeftOut, Notes))
     end.
 
 %% The weakest edge on the way back.
-give_way(Path, Cycle, Graph, Notes) ->
+give_way(Path, Cycle, Graph, LeftOut, Notes) ->
     Edges = [{kind(A, B, Graph), A, B} || {A, B} <- lists:zip(lists:droplast(Path), tl(Path))],
     case [Edge || Weak <- [optional, soft], {Kind, _, _} = Edge <- Edges, Kind =:= Weak] of
         [] -> throw({cycle, Cycle, Notes});
         [{Kind, A, B} | _] ->
             Report = #{what => soft_module_dependency_cycle_detected, cycle_path => Cycle,
                        dropped => #{module => A, dependency => B, kind => Kind}},
-            {Graph#{A := maps:remove(B, map_get(A, Graph))}, [{info, Report} | Notes]}
+            {Graph#{A := maps:remove(B, map_get(A, Graph))}, [{A, B, Kind} | LeftOut], [{info, Report} | Notes]}
     end.
 
 %% The modules from this one to that one, both included, by as few steps as can be.

@@ -115,7 +115,8 @@ stop(HostType, Module, Options) ->
             ok = register_handler(HostType, Module),
             erlang:raise(Class, Reason, Stacktrace)
     end,
-    ?LOG_INFO(#{what => module_stopped, module => Module, host_type => HostType}).
+    ?LOG_INFO(#{what => module_stopped, module => Module, host_type => HostType,
+                options => mongoose_domain_discreet:keys(Options)}).
 
 await_end(Process) ->
     Monitor = monitor(process, Process),

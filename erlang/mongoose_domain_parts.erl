@@ -144,4 +144,4 @@ select(Pattern) ->
     try ets:select(?TABLE, Pattern) catch error:badarg -> [] end.
 
 fingerprint(Options) ->
-    erlang:phash2(Options, 1 bsl 32).
+    erlang:md5(term_to_binary(Options, [deterministic])).

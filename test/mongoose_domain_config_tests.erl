@@ -28,6 +28,10 @@
 -export([a_visibility_timeout_is_there_whatever_the_service_is/0]).
 -export([a_database_has_one_of_four_shapes/0]).
 -export([a_wrong_database_is_named_and_not_shown/0]).
+-export([services_are_maps_of_options/0, wrong_services_are_named_and_not_shown/0]).
+-export([modules_are_for_all_host_types_or_for_one/0, wrong_modules_are_named_and_not_shown/0]).
+-export([modules_are_for_host_types_that_there_are/0]).
+-export([the_database_counts_as_a_service_and_keeps_its_url/0]).
 -export([an_unknown_key_is_told_and_stops_nothing/0]).
 -export([the_url_comes_from_the_environment_a_file_or_the_configuration/0]).
 -export([a_url_that_is_not_there_is_a_problem_that_names_the_place/0]).
@@ -269,6 +273,51 @@ a_wrong_database_is_named_and_not_shown() ->
         {error, Problem} = read(#{service_domain_db => #{database => Database}}),
         ?assertMatch(#{key := [service_domain_db, database], expected := _}, Problem)
      end || Database <- [atom, 7, {env, ""}, {env, <<"NAME">>}, {file, ""}, {file, 7}, {url, ?URL}, #{}]].
+
+services_are_maps_of_options() ->
+    Services = #{a => #{}, b => #{x => 1}},
+    ?assertMatch({ok, #{services := Services}}, read(#{services => Services})),
+    ?assertEqual(Services, mongoose_domain_configured:services()).
+
+wrong_services_are_named_and_not_shown() ->
+    [begin
+        {error, #{key := Named, value := Shown, expected := _}} = read(#{services => Services}),
+        ?assertEqual({Services, Key}, {Services, Named}),
+        ?assertNot(md_secret:is_in(?SECRET, Shown)),
+        ?assertError({wrong_configuration, _}, mongoose_domain_configured:services())
+     end || {Services, Key} <- [{[{a, ?SECRET}], services}, {?SECRET, services}, {#{a => ?SECRET}, [services, a]},
+                                {#{a => [{password, ?SECRET}]}, [services, a]}, {#{<<"a">> => #{}}, [services]},
+                                {#{service_domain_db => #{database => ?URL}}, [services, service_domain_db]}]].
+
+modules_are_for_all_host_types_or_for_one() ->
+    Modules = #{all => #{a => #{}, b => #{x => 1}}, <<"type1">> => #{c => #{}}, <<"own.example">> => #{}},
+    ?assertMatch({ok, #{modules := Modules}},
+                 read(#{hosts => [<<"own.example">>], host_types => [<<"type1">>, <<"type2">>], modules => Modules})),
+    ?assertEqual([#{c => #{}}, #{a => #{}, b => #{x => 1}}, #{}],
+                 [mongoose_domain_configured:modules(HostType) || HostType <- [<<"type1">>, <<"type2">>, <<"own.example">>]]),
+    {ok, _} = read(#{host_types => [<<"type1">>], modules => maps:remove(all, maps:remove(<<"own.example">>, Modules))}),
+    ?assertEqual(#{}, mongoose_domain_configured:modules(<<"type2">>)).
+
+wrong_modules_are_named_and_not_shown() ->
+    [begin
+        {error, #{key := Named, value := Shown, expected := _}} = read(#{host_types => [<<"t">>], modules => Modules}),
+        ?assertEqual({Modules, Key}, {Modules, Named}),
+        ?assertNot(md_secret:is_in(?SECRET, Shown))
+     end || {Modules, Key} <- [{?SECRET, modules}, {#{all => ?SECRET}, [modules, all]}, {#{other => #{}}, modules},
+                               {#{<<"t">> => [{a, ?SECRET}]}, [modules, <<"t">>]},
+                               {#{<<"t">> => #{a => ?SECRET}}, [modules, <<"t">>, a]},
+                               {#{all => #{"a" => #{}}}, [modules, all]}]].
+
+modules_are_for_host_types_that_there_are() ->
+    Hosts = #{hosts => [{<<"a.example">>, <<"static type">>}], host_types => [<<"type1">>]},
+    [?assertMatch({ok, _}, read(Hosts#{modules => #{HostType => #{}}})) || HostType <- [<<"static type">>, <<"type1">>, all]],
+    [?assertWrong(modules, HostType, Hosts#{modules => #{HostType => #{a => #{}}}}) || HostType <- [<<"a.example">>, <<"t">>]].
+
+the_database_counts_as_a_service_and_keeps_its_url() ->
+    {ok, _} = read((service(#{pool_size => 7}))#{services => #{a => #{}}}),
+    ?assertEqual(#{a => #{}, service_domain_db => #{pool_size => 7}}, mongoose_domain_configured:services()),
+    {ok, _} = read(#{service_domain_db => disabled}),
+    ?assertEqual(#{}, mongoose_domain_configured:services()).
 
 an_unknown_key_is_told_and_stops_nothing() ->
     ?assertMatch({ok, _}, read(#{hots => [<<"a.example">>]})),

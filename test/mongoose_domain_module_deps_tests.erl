@@ -24,6 +24,8 @@
          a_soft_edge_gives_way_to_a_hard_one_and_it_is_said/0,
          a_soft_edge_that_would_close_a_cycle_is_left_out/0,
          a_hard_cycle_behind_a_soft_one_is_found/0,
+         wishes_that_replace_each_other_around_a_cycle_settle/0,
+         a_soft_edge_is_kept_when_what_was_against_it_gives_way/0,
          modules_that_change_each_others_options_for_ever_are_an_error/0,
          no_note_shows_a_value/0,
          an_order_for_stopping_is_there_whatever_they_depend_on/0]).
@@ -163,6 +165,17 @@ a_hard_cycle_behind_a_soft_one_is_found() ->
     Graph = #{a => [{d, #{}, soft}, {b, #{}, hard}], b => [{d, #{}, hard}], d => [{a, #{}, hard}]},
     {error, {dependency_cycle, Path}, _} = resolve(#{a => #{}}, Graph),
     ?assertEqual([a, b, d], lists:usort(Path)).
+
+%% a and b want two things of c, whose wishes change both, so that they ask again.
+wishes_that_replace_each_other_around_a_cycle_settle() ->
+    Graph = #{a => [{c, #{x => 1}, soft}, {b, #{y => 1}, soft}], b => [{c, #{x => 2}, soft}, {a, #{y => 1}, soft}],
+              c => [{a, #{y => 2}, soft}, {b, #{y => 2}, soft}]},
+    ?assertMatch(#{a := #{y := _}, b := #{y := _}, c := #{x := _}}, options(#{a => #{}, b => #{}}, Graph)).
+
+a_soft_edge_is_kept_when_what_was_against_it_gives_way() ->
+    %% b after c was left out because of a after b, which gives way to b after a.
+    Graph = #{a => [{b, #{}, soft}], b => [{c, #{}, soft}, {a, #{}, hard}], c => [{a, #{}, hard}]},
+    ?assertEqual([a, c, b], names([c], Graph)).
 
 modules_that_change_each_others_options_for_ever_are_an_error() ->
     Deps = fun(a, Options) -> [{b, #{x => maps:get(x, Options, 0) + 1}, soft}];

@@ -96,13 +96,13 @@ end_per_group(_Group, _Config) ->
     ok.
 
 init_per_testcase(_Case, Config) ->
-    case ?config(database, Config) of
+    case proplists:get_value(database, Config) of
         yes -> md_database:or_fail(fun() -> [{url, md_database:with_tables(md_database:create())} | Config] end);
         undefined -> Config
     end.
 
 end_per_testcase(_Case, Config) ->
-    case ?config(url, Config) of
+    case proplists:get_value(url, Config) of
         undefined -> ok;
         Url -> md_database:drop(Url)
     end.
