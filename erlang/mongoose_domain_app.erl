@@ -1,4 +1,5 @@
-%% Starts and stops the application: its processes, the services, the modules, and then the door; and the other way round.
+%% Starts and stops the application: its processes, the services, the modules, and then the door; and the other way
+%% round.
 %%
 %% A wrong configuration stops the start with a report that names the key, the value and what was expected; a service or
 %% module that does not start, with one that names it. What had been started is stopped again.

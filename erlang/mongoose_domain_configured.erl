@@ -9,7 +9,7 @@
 %% Options may hold secrets: no error shows them.
 -module(mongoose_domain_configured).
 
--export([services/0, modules/1, host_types/0]).
+-export([services/0, modules/1, host_types/0, is_host_type/1]).
 -export([check/2, check_host_types/1]).
 
 -type options() :: #{module() => map()}.
@@ -46,15 +46,21 @@ checked(Key) ->
 -spec host_types() -> [mongoose_domain_core:host_type()].
 host_types() ->
     [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
-    [HostType || HostType <- unique([HostType || {_Domain, HostType} <- Pairs] ++ HostTypes), is_binary(HostType)].
+    unique([HostType || {_Domain, HostType} <- Pairs, is_binary(HostType)] ++ [T || T <- HostTypes, is_binary(T)]).
 
+%% There may be as many as there are static domains.
 unique(List) ->
-    lists:reverse(lists:foldl(fun(Item, Seen) ->
-        case lists:member(Item, Seen) of
-            true -> Seen;
-            false -> [Item | Seen]
-        end
-    end, [], List)).
+    {Unique, _Seen} = lists:foldl(fun
+        (Item, {Kept, Seen}) when is_map_key(Item, Seen) -> {Kept, Seen};
+        (Item, {Kept, Seen}) -> {[Item | Kept], Seen#{Item => seen}}
+    end, {[], #{}}, List),
+    lists:reverse(Unique).
+
+%% @doc Whether it is one of them.
+-spec is_host_type(mongoose_domain_core:host_type()) -> boolean().
+is_host_type(HostType) ->
+    [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
+    lists:member(HostType, HostTypes) orelse lists:keymember(HostType, 2, Pairs).
 
 %% @private For mongoose_domain_config: the value, or a throw that says what is wrong with it.
 -spec check(services | modules, term()) -> map().

@@ -3,8 +3,8 @@
 %% Whoever starts other people's code with a map of options calls it by call/4. When the code fails, the failure is
 %% logged with the options' keys, and goes on to the caller; in both, '(not shown)' stands for every value of
 %% the options that can be recognised: a text, or what contains it; a list, map or tuple; any value beside its key.
-%% Arguments of the calls in the stacktrace are counted, not shown. A number or an atom that stands alone is let through:
-%% it may be anything.
+%% Arguments of the calls in the stacktrace are counted, not shown. A number or an atom that stands alone is let
+%% through: it may be anything.
 -module(mongoose_domain_discreet).
 
 -export([call/4, ask/4, keys/1, hide/2]).

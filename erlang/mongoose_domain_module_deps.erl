@@ -29,8 +29,8 @@
 -type wish() :: {Options :: map(), Of :: module() | configuration}.
 -type problem() :: {dependency_cycle, [module(), ...]} | {dependencies_do_not_settle, module()}.
 
-%% Around a cycle, wishes can replace each other for ever. So when the options of one module have changed so often, wishes
-%% for it that were heard before are passed over;
+%% Around a cycle, wishes can replace each other for ever. So when the options of one module have changed so often,
+%% wishes for it that were heard before are passed over;
 -define(MANY_CHANGES, 10).
 %% and when they have changed so often, its dependents answer each other with new ones, and nobody can help them.
 -define(MOST_CHANGES, 100).

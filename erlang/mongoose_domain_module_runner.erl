@@ -33,7 +33,7 @@ deps(HostType, Module, Options) ->
 %% @doc Fails where the module cannot be started: before anything is started or stopped.
 -spec check(host_type(), module(), Options :: map()) -> ok.
 check(HostType, Module, Options) ->
-    lists:member(HostType, mongoose_domain_configured:host_types())
+    mongoose_domain_configured:is_host_type(HostType)
         orelse refuse(HostType, Module, #{what => unknown_host_type, text => <<"this node has no such host type">>}),
     code:ensure_loaded(Module) =:= {module, Module}
         orelse refuse(HostType, Module, #{what => module_not_found,

@@ -12,8 +12,8 @@
 %% replace_modules/3 looks at dependencies. Services are checked and never started: a module whose service does not run
 %% does not start. "Loaded" means that it runs, and a module that could not be started again is not loaded.
 %%
-%% A failure is raised: that of the module, or a map with `what', the names and a text. All runs in the caller's process,
-%% one at a time. Modules do not follow mongoose_domain_sup:restart_core/1, which may change the host types.
+%% A failure is raised: that of the module, or a map with `what', the names and a text. All runs in the caller's
+%% process, one at a time. Modules do not follow mongoose_domain_sup:restart_core/1, which may change the host types.
 -module(mongoose_domain_modules).
 
 -export([start/0, stop/0, stop_all/0]).

@@ -4,8 +4,8 @@
 %% no process. What it lists runs: a part is listed when its start has returned, and no more when it was
 %% stopped, when its start fails, or when a new start after its stop fails. A part whose stop fails stays listed.
 %%
-%% Changes are made in the caller's process, one caller at a time: exclusively/1 is a lock of this node. Whoever holds it
-%% may take it again, so a part's start may ask for other parts.
+%% Changes are made in the caller's process, one caller at a time: exclusively/1 is a lock of this node. Whoever holds
+%% it may take it again, so a part's start may ask for other parts.
 %%
 %% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
 -module(mongoose_domain_parts).
@@ -31,7 +31,8 @@
 %% @private The supervisor's: the list lives as long as the application.
 -spec create_table() -> ok.
 create_table() ->
-    ?TABLE = ets:new(?TABLE, [named_table, public, set, {read_concurrency, true}]),
+    %% Ordered, so that a host type's part of it is found without looking at the others.
+    ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),
     ok.
 
 %% @doc What the function returns, which runs while no other caller on this node is here.

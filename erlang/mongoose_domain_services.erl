@@ -9,10 +9,10 @@
 %%
 %% The functions are those of MongooseIM's services, with these differences. A needed service is started by itself only
 %% when it is configured: with the options from the environment, or those it is given in the same call. One that is not
-%% is an error that names both. "Loaded" means that it runs, and a service that could not be started again is not loaded.
+%% is an error that names both. "Loaded" means that it runs: a service that could not be started again is not loaded.
 %%
-%% A failure is raised: that of the service, or a map with `what', the names and a text. It is logged with the keys of the
-%% options and without their values: see mongoose_domain_discreet. All runs in the caller's process, one at a time.
+%% A failure is raised: that of the service, or a map with `what', the names and a text. It is logged with the keys of
+%% the options and without their values: see mongoose_domain_discreet. All runs in the caller's process, one at a time.
 -module(mongoose_domain_services).
 
 -export([start/0, stop/0, stop_all/0]).
@@ -133,13 +133,14 @@ check({Service, Options}) ->
         {module, Service} -> ok;
         {error, Reason} ->
             erlang:error(#{what => service_not_found, service => Service, reason => Reason,
-                     text => <<"no Erlang module of this name can be loaded">>})
+                           text => <<"no Erlang module of this name can be loaded">>})
     end,
     case mongoose_domain_discreet:ask({Service, validate}, [Options], Options, ok) of
         ok -> ok;
         {error, Why} ->
-            erlang:error(#{what => invalid_service_options, service => Service, options => mongoose_domain_discreet:keys(Options),
-                     text => mongoose_domain_discreet:hide(unicode:characters_to_binary(Why), Options)})
+            Text = mongoose_domain_discreet:hide(unicode:characters_to_binary(Why), Options),
+            erlang:error(#{what => invalid_service_options, service => Service, text => Text,
+                           options => mongoose_domain_discreet:keys(Options)})
     end.
 
 part(Service, Options) ->

@@ -63,8 +63,8 @@
     scope :: reference() | undefined
 }).
 
-%% @doc Starts the service's processes, with these options instead of the environment's. Fails, and leaves all as it was,
-%% where they are wrong or it runs.
+%% @doc Starts the service's processes, with these options instead of the environment's. Fails, and leaves all as it
+%% was, where they are wrong or it runs.
 -spec start(map()) -> {ok, pid()}.
 start(Options) ->
     enabled() andalso erlang:error(already_started),

@@ -55,7 +55,8 @@ check_modules({ok, Modules, Notes}, Graph, Wanted, Known, Deps) ->
           lists:all(fun({Module, Options}) ->
               Asked = [Wish || {_, To, _, Wish} <- Present, To =:= Module],
               lists:all(fun({Key, Value}) ->
-                  lists:any(fun(Some) -> maps:find(Key, Some) =:= {ok, Value} end, [maps:get(Module, Known, #{}) | Asked])
+                  lists:any(fun(Some) -> maps:find(Key, Some) =:= {ok, Value} end,
+                            [maps:get(Module, Known, #{}) | Asked])
               end, maps:to_list(Options))
           end, Modules)},
          {they_can_be_stopped_in_reverse, mongoose_domain_module_deps:order(Modules, Deps) =:= Names}]).
@@ -83,7 +84,8 @@ check_services({ok, Services}, Edges, Wanted, Known, Deps) ->
     all([{exactly_what_is_wanted_and_needed_is_there, lists:sort(Names) =:= reachable(maps:keys(Wanted), Edges)},
          {what_is_needed_comes_before, follow(Names, [Edge || {From, _} = Edge <- Edges, lists:member(From, Names)])},
          {options_are_kept, maps:from_list(Services) =:= maps:with(Names, Known)},
-         {a_closure_is_the_same, lists:sort(mongoose_domain_deps:closure(maps:keys(Wanted), Deps)) =:= lists:sort(Names)},
+         {a_closure_is_the_same,
+          lists:sort(mongoose_domain_deps:closure(maps:keys(Wanted), Deps)) =:= lists:sort(Names)},
          {they_can_be_stopped_in_reverse, mongoose_domain_deps:order(Names, Deps) =:= Names}]).
 
 name() -> oneof(?NAMES).

@@ -11,8 +11,8 @@
 -export([done/3]).
 
 -type description() :: {service | module, #{Callback :: atom() => Answer :: term()}}.
-%% Returns this (the default is ok), crashes with this or as if no clause had matched, starts and links a process, answers
-%% `{wait, _}' with a process that ends soon or never, or calls a function of the arguments.
+%% Returns this (the default is ok), crashes with this or as if no clause had matched, starts and links a process,
+%% answers `{wait, _}' with a process that ends soon or never, or calls a function of the arguments.
 -type behaviour() :: {return, term()} | {crash, term()} | no_clause | link | {wait, soon | never | named}
                    | {call, fun(([term()]) -> term())}.
 
@@ -23,7 +23,7 @@ make(Descriptions) ->
 
 make(Name, {Kind, Answers}) ->
     Arities = maps:merge(arities(Kind), maps:with(maps:keys(Answers), optional(Kind))),
-    Exports = lists:join(", ", [io_lib:format("~p/~b", [Callback, Arity]) || {Callback, Arity} <- maps:to_list(Arities)]),
+    Exports = lists:join(", ", [io_lib:format("~p/~b", [F, Arity]) || {F, Arity} <- maps:to_list(Arities)]),
     Head = [io_lib:format("-module(~p).", [Name]), ["-export([", Exports, "])."]],
     Functions = [function(Name, Callback, Arity) || {Callback, Arity} <- maps:to_list(Arities)],
     {ok, Name, Binary} = compile:forms([form(Text) || Text <- Head ++ Functions]),

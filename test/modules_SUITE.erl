@@ -125,7 +125,8 @@ end_per_testcase(_Case, Config) ->
 boot(Dependencies) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
-    Modules = maps:map(fun(_, Deps) -> {module, #{deps => Deps, supported_features => [dynamic_domains]}} end, Dependencies),
+    Modules = maps:map(fun(_, Deps) -> {module, #{deps => Deps, supported_features => [dynamic_domains]}} end,
+                       Dependencies),
     ok = md_node:call(Node, md_parts, make, [Modules#{?SERVICE => {service, #{deps => []}}}]),
     Node.
 
@@ -301,7 +302,8 @@ options_that_are_refused_stop_nothing(_Config) ->
                                                                 validate => {error, "x must be 1"}}}}]),
     [?assertMatch({error, #{what := invalid_module_options, module := ?A, options := [x], text := <<"x must be 1">>}},
                   failure(Node, Function, Arguments))
-     || {Function, Arguments} <- [{ensure_started, [?TYPE, ?A, #{x => 2}]}, {replace_modules, [?TYPE, [], #{?A => #{x => 2}}]}]],
+     || {Function, Arguments} <- [{ensure_started, [?TYPE, ?A, #{x => 2}]},
+                                  {replace_modules, [?TYPE, [], #{?A => #{x => 2}}]}]],
     ?assertEqual([], calls(Node)),
     ?assertEqual(#{?A => #{x => 1}}, loaded(Node, ?TYPE)).
 
@@ -357,7 +359,8 @@ replace_modules_starts_what_the_new_ones_depend_on(_Config) ->
 
 replace_modules_that_cannot_be_resolved_touch_nothing(_Config) ->
     Node = start(#{?A => [], ?B => [hard(?C)], ?C => [hard(?B)]}, #{?TYPE => #{?A => #{}}}),
-    ?assertEqual({error, {dependency_cycle, [?C, ?B, ?C]}}, failure(Node, replace_modules, [?TYPE, [?A], #{?B => #{}}])),
+    ?assertEqual({error, {dependency_cycle, [?C, ?B, ?C]}},
+                 failure(Node, replace_modules, [?TYPE, [?A], #{?B => #{}}])),
     ?assertEqual([], calls(Node)),
     ?assertEqual(#{?A => #{}}, loaded(Node, ?TYPE)).
 
@@ -380,8 +383,8 @@ a_process_that_does_not_end_in_time_is_killed(_Config) ->
         behave(Node, ?A, stop, {wait, Which}),
         ?assertEqual({stopped, #{}}, modules(Node, ensure_stopped, [HostType, ?A]))
      end || {HostType, Which} <- [{?TYPE, never}, {?STATIC, named}]],
-    ?assertMatch([{warning, #{process := Pid, waited := 5000}}, {warning, #{process := md_parts_waiting}}] when is_pid(Pid),
-                 md_node:logged(Node, module_process_killed)),
+    ?assertMatch([{warning, #{process := Pid, waited := 5000}}, {warning, #{process := md_parts_waiting}}]
+                     when is_pid(Pid), md_node:logged(Node, module_process_killed)),
     ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [md_parts_waiting])).
 
 %% What is said
@@ -405,13 +408,15 @@ links_that_a_module_leaves_are_logged(_Config) ->
     Node = start(#{?A => []}, #{}),
     behave(Node, ?A, start, link),
     {started, Pid} = modules(Node, ensure_started, [?TYPE, ?A, #{}]),
-    ?assertMatch([{error, #{module := ?A, host_type := ?TYPE, links := [Pid]}}], md_node:logged(Node, unexpected_links)),
+    ?assertMatch([{error, #{module := ?A, host_type := ?TYPE, links := [Pid]}}],
+                 md_node:logged(Node, unexpected_links)),
     ?assert(modules(Node, is_loaded, [?TYPE, ?A])).
 
 options_that_are_overridden_are_logged_without_values(_Config) ->
     Node = start(#{?A => [{?B, #{password => ?SECRET}, hard}], ?B => []},
                  #{?TYPE => #{?A => #{}, ?B => #{password => ?SECRET ++ "2"}}}),
-    ?assertMatch([{warning, #{module := ?B, keys := [password], host_type := ?TYPE}}], md_node:logged(Node, overriding_options)),
+    ?assertMatch([{warning, #{module := ?B, keys := [password], host_type := ?TYPE}}],
+                 md_node:logged(Node, overriding_options)),
     ?assertNot(md_secret:is_in(?SECRET, md_node:call(Node, md_log, all, []))).
 
 no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
@@ -425,8 +430,8 @@ no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
         {error, Reason} = configure(Node, #{?TYPE => #{?A => Options}}),
         ?assertNot(md_secret:is_in(?SECRET, Reason)),
         behave(Node, ?A, Callback, {return, maps:get(Callback, Answers, ok)})
-     end || {Callback, Behaviour} <- [{start, {call, Echo}}, {start, no_clause}, {validate, no_clause}, {deps, no_clause},
-                                      {validate, {return, {error, "no " ?SECRET}}}]],
+     end || {Callback, Behaviour} <- [{start, {call, Echo}}, {start, no_clause}, {validate, no_clause},
+                                      {deps, no_clause}, {validate, {return, {error, "no " ?SECRET}}}]],
     ok = configure(Node, #{?TYPE => #{?A => Options}}),
     behave(Node, ?A, stop, {crash, {cannot_stop, Options}}),
     {error, {cannot_stop, '(not shown)'}} = failure(Node, ensure_stopped, [?TYPE, ?A]),
@@ -496,4 +501,5 @@ a_module_that_fails_to_remove_stops_the_removal(Config) ->
     ?assertMatch({removal_failed, _}, remove(Node, <<"a.example">>)),
     ?assertEqual([{remove_domain, ?A, ?TYPE}], calls(Node)),
     behave(Node, ?A, remove_domain, {return, ok}),
-    ?assertMatch({ok, #{status := deleted}}, md_node:call(Node, mongoose_domain_api, delete_domain, [<<"a.example">>, ?TYPE])).
+    ?assertMatch({ok, #{status := deleted}},
+                 md_node:call(Node, mongoose_domain_api, delete_domain, [<<"a.example">>, ?TYPE])).

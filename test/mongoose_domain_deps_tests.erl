@@ -63,7 +63,8 @@ a_cycle_of_services_is_named_in_full() ->
     ?assertNotEqual(nomatch, string:find(map_get(text, Problem), "a -> b -> c -> a")).
 
 a_service_that_needs_itself_is_a_cycle() ->
-    ?assertMatch({error, #{service := a, dep_service := a, cycle_path := [a, a]}}, resolve(#{a => #{}}, #{}, #{a => [a]})).
+    ?assertMatch({error, #{service := a, dep_service := a, cycle_path := [a, a]}},
+                 resolve(#{a => #{}}, #{}, #{a => [a]})).
 
 what_leads_into_a_cycle_is_no_part_of_it() ->
     Graph = #{a => [b], b => [c], c => [b]},

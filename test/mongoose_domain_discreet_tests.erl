@@ -33,7 +33,8 @@ what_is_no_value_stays_as_it_is() ->
 
 a_failure_is_logged_and_raised_without_values_and_arguments() ->
     Options = options(),
-    Fail = fun() -> erlang:raise(error, {bad, Options}, [{md, start, [Options], [{error_info, #{cause => Options}}]}]) end,
+    Calls = [{md, start, [Options], [{error_info, #{cause => Options}}]}],
+    Fail = fun() -> erlang:raise(error, {bad, Options}, Calls) end,
     try mongoose_domain_discreet:call(critical, #{what => a_test_failed}, Options, Fail) of
         _ -> ?assert(false)
     catch
@@ -42,7 +43,8 @@ a_failure_is_logged_and_raised_without_values_and_arguments() ->
             ?assertMatch([{md, start, 1, []} | _], Stacktrace)
     end,
     [{critical, Report}] = md_log:named(a_test_failed),
-    ?assertMatch(#{options := [deep, password, port, servers, url], class := error, reason := {bad, '(not shown)'}}, Report),
+    ?assertMatch(#{options := [deep, password, port, servers, url], class := error, reason := {bad, '(not shown)'}},
+                 Report),
     ?assertNot(md_secret:is_in(?SECRET, md_log:all())).
 
 an_optional_callback_that_is_not_there_has_a_default() ->

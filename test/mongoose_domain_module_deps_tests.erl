@@ -181,7 +181,8 @@ modules_that_change_each_others_options_for_ever_are_an_error() ->
     Deps = fun(a, Options) -> [{b, #{x => maps:get(x, Options, 0) + 1}, soft}];
               (b, Options) -> [{a, #{x => maps:get(x, Options, 0) + 1}, soft}]
            end,
-    ?assertMatch({error, {dependencies_do_not_settle, _}, _}, mongoose_domain_module_deps:resolve(#{a => #{}}, #{}, Deps)).
+    ?assertMatch({error, {dependencies_do_not_settle, _}, _},
+                 mongoose_domain_module_deps:resolve(#{a => #{}}, #{}, Deps)).
 
 no_note_shows_a_value() ->
     Secret = "s3cret-pa55word",

@@ -199,7 +199,8 @@ a_stop_that_fails_keeps_no_other_service_from_being_stopped_at_the_end(_Config) 
     _ = calls(Node),
     ok = md_node:stop_application(Node),
     ?assertEqual([{stop, ?C}, {stop, ?B}, {stop, ?A}], calls(Node)),
-    ?assertMatch([{error, #{service := ?B, class := error, reason := busy}}], md_node:logged(Node, service_stop_failed)).
+    ?assertMatch([{error, #{service := ?B, class := error, reason := busy}}],
+                 md_node:logged(Node, service_stop_failed)).
 
 a_stop_of_all_that_fails_leaves_the_rest_running(_Config) ->
     Node = start(#{?A => [], ?B => [], ?C => []}, maps:from_keys([?A, ?B, ?C], #{})),
@@ -283,7 +284,8 @@ options_that_are_refused_stop_nothing(_Config) ->
     _ = calls(Node),
     ?assertMatch({error, #{what := invalid_service_options, service := ?A, options := [x], text := <<"x must be 1">>}},
                  failure(Node, ensure_started, [?A, #{x => 2}])),
-    ?assertMatch({error, #{what := invalid_service_options}}, failure(Node, replace_services, [[], #{?A => #{x => 2}}])),
+    ?assertMatch({error, #{what := invalid_service_options}},
+                 failure(Node, replace_services, [[], #{?A => #{x => 2}}])),
     ?assertEqual([], calls(Node)),
     ?assertEqual(#{?A => #{x => 1}}, loaded(Node)).
 
