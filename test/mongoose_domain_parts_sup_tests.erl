@@ -1,0 +1,88 @@
+%% The supervisor of the processes that services and modules need.
+-module(mongoose_domain_parts_sup_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-export([a_child_lives_on_when_who_started_it_has_ended/0]).
+-export([a_child_that_crashes_is_restarted_and_others_are_left_alone/0]).
+-export([when_too_many_crashes_end_the_supervisor_its_successor_has_the_same_children/0]).
+-export([a_stopped_child_is_gone_for_its_successor_too/0]).
+-export([stopping_what_is_not_there_succeeds/0]).
+-export([a_child_that_does_not_start_is_not_remembered/0]).
+
+-define(SUP, mongoose_domain_parts_sup).
+
+all_test_() ->
+    md_promises:of_module(?MODULE, fun begin_with_a_registry/0, fun end_all/1).
+
+begin_with_a_registry() ->
+    process_flag(trap_exit, true),
+    ok = ?SUP:create_registry(),
+    {ok, _} = ?SUP:start_link(),
+    ok.
+
+end_all(_) ->
+    ok = end_supervisor(whereis(?SUP)),
+    true = ets:delete(?SUP).
+
+%% One that a test has started ends with the test's process.
+end_supervisor(undefined) ->
+    ok;
+end_supervisor(Sup) ->
+    Monitor = monitor(process, Sup),
+    exit(Sup, shutdown),
+    receive {'DOWN', Monitor, process, Sup, _} -> ok end.
+
+a_child_lives_on_when_who_started_it_has_ended() ->
+    {Pid, Monitor} = spawn_monitor(fun() -> {ok, _} = start(one) end),
+    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) end,
+    ?assert(is_pid(whereis(md_part_one))).
+
+a_child_that_crashes_is_restarted_and_others_are_left_alone() ->
+    [{ok, One}, {ok, Two}] = [start(one), start(two)],
+    exit(One, kill),
+    md_wait:until(fun() -> is_pid(whereis(md_part_one)) andalso whereis(md_part_one) =/= One end),
+    ?assertEqual(Two, whereis(md_part_two)).
+
+when_too_many_crashes_end_the_supervisor_its_successor_has_the_same_children() ->
+    _ = [{ok, _} = start(Name) || Name <- [one, two]],
+    Sup = whereis(?SUP),
+    Monitor = monitor(process, Sup),
+    ok = kill_until_ended(Monitor),
+    ?assertEqual([undefined, undefined], [whereis(Name) || Name <- [md_part_one, md_part_two]]),
+    {ok, _} = ?SUP:start_link(),
+    ?assertEqual([one, two], lists:sort([Id || {Id, Pid, _, _} <- supervisor:which_children(?SUP), is_pid(Pid)])).
+
+kill_until_ended(Monitor) ->
+    _ = [exit(Pid, kill) || Pid <- [whereis(md_part_one)], is_pid(Pid)],
+    receive
+        {'DOWN', Monitor, process, _, Reason} -> ?assertEqual(shutdown, Reason)
+    after 1 ->
+        kill_until_ended(Monitor)
+    end.
+
+a_stopped_child_is_gone_for_its_successor_too() ->
+    _ = [{ok, _} = start(Name) || Name <- [one, two]],
+    ok = ?SUP:stop_child(one),
+    ?assertEqual(undefined, whereis(md_part_one)),
+    ok = end_supervisor(whereis(?SUP)),
+    {ok, _} = ?SUP:start_link(),
+    ?assertMatch([{two, _, _, _}], supervisor:which_children(?SUP)),
+    %% Its name is free again.
+    ?assertMatch({ok, _}, start(one)).
+
+stopping_what_is_not_there_succeeds() ->
+    ?assertEqual(ok, ?SUP:stop_child(nobody)).
+
+a_child_that_does_not_start_is_not_remembered() ->
+    {ok, One} = start(one),
+    ?assertEqual({error, {already_started, One}}, start(one)),
+    ?assertMatch({error, _}, ?SUP:start_child(#{id => bad, start => {erlang, error, [on_purpose]}})),
+    ?assertEqual(1, ets:info(?SUP, size)).
+
+%% Any process will do.
+start(Name) ->
+    ?SUP:start_child(#{id => Name, start => {gen_event, start_link, [{local, registered(Name)}]}}).
+
+registered(one) -> md_part_one;
+registered(two) -> md_part_two.
