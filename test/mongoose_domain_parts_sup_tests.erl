@@ -22,16 +22,10 @@ begin_with_a_registry() ->
     ok.
 
 end_all(_) ->
-    ok = end_supervisor(whereis(?SUP)),
+    %% One that a test has started ends with the test's process.
+    _ = [exit(Sup, shutdown) || Sup <- [whereis(?SUP)], is_pid(Sup)],
+    md_wait:until(fun() -> whereis(?SUP) =:= undefined end),
     true = ets:delete(?SUP).
-
-%% One that a test has started ends with the test's process.
-end_supervisor(undefined) ->
-    ok;
-end_supervisor(Sup) ->
-    Monitor = monitor(process, Sup),
-    exit(Sup, shutdown),
-    receive {'DOWN', Monitor, process, Sup, _} -> ok end.
 
 a_child_lives_on_when_who_started_it_has_ended() ->
     {Pid, Monitor} = spawn_monitor(fun() -> {ok, _} = start(one) end),
@@ -65,7 +59,8 @@ a_stopped_child_is_gone_for_its_successor_too() ->
     _ = [{ok, _} = start(Name) || Name <- [one, two]],
     ok = ?SUP:stop_child(one),
     ?assertEqual(undefined, whereis(md_part_one)),
-    ok = end_supervisor(whereis(?SUP)),
+    exit(whereis(?SUP), kill),
+    md_wait:until(fun() -> [whereis(Name) || Name <- [?SUP, md_part_two]] =:= [undefined, undefined] end),
     {ok, _} = ?SUP:start_link(),
     ?assertMatch([{two, _, _, _}], supervisor:which_children(?SUP)),
     %% Its name is free again.
