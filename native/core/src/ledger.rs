@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use crate::change::{
+    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale, StaticPair,
+};
 use crate::contests::Contests;
 use crate::entries::Place;
 use crate::entry::{Head, Origin, Source};
@@ -12,9 +15,6 @@ use crate::host_types::HostTypeId;
 use crate::journal::{Fate, Journal};
 use crate::patterns::{Claim, Kind, Patterns};
 use crate::routes::{Books, Keyed, Open, Routes};
-use crate::table::{
-    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale, StaticPair,
-};
 
 /// What is guarded by the table's mutex.
 pub(crate) struct Ledger {

@@ -17,9 +17,11 @@
 //! | [`patterns`], `contests` | subdomains, which are computed; which claim on a name was first |
 //! | [`journal`] | what became of the domains, for those who are to be told |
 //! | [`page`] | a bounded part of a listing |
+//! | [`change`] | what can be asked of the table, and what becomes of it |
 //! | `ledger` | what the one writer does: the static rules |
 //! | [`table`] | [`Table`]: all that can be asked and changed, and the progress that lives and dies with the routes |
 
+pub mod change;
 mod contests;
 mod entries;
 mod entry;
@@ -38,6 +40,10 @@ pub mod table;
 pub mod versions;
 mod words;
 
+pub use change::{
+    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Stale,
+    StaticPair,
+};
 pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
 pub use journal::{Fate, News, Notice};
@@ -45,7 +51,4 @@ pub use lookups::Lookups;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use patterns::{Claim, Kind, Pattern};
-pub use table::{
-    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Stale,
-    StaticPair, Table,
-};
+pub use table::Table;

@@ -16,8 +16,9 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
-use thiserror::Error;
-
+use crate::change::{
+    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Stale, StaticPair,
+};
 use crate::entry::{Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
 use crate::journal::News;
@@ -31,138 +32,6 @@ use crate::sync::Mutex;
 
 /// How many changes are made between two moments at which others than lookups get in.
 const SECTION: usize = 64;
-
-/// An id of `domain_events`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId(pub i64);
-
-/// Counts how often the table was opened, closed or had its progress reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch(pub(crate) u64);
-
-/// How current the dynamic routes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// The table is closed: there is nothing to be current with.
-    Closed,
-    /// They were never loaded.
-    Unloaded,
-    /// They are to be loaded again, and what that load does not bring is to go.
-    Reset,
-    /// They are from a load and follow the log of events.
-    Following {
-        /// The load that they are from.
-        source: Source,
-    },
-}
-
-/// A domain from configuration and the host type that serves it.
-pub type StaticPair = (DomainName, HostTypeId);
-
-/// What the database says about a domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It is enabled, with this host type.
-    Put(DomainName, HostTypeId),
-    /// It is gone, disabled or in removal.
-    Remove(DomainName),
-}
-
-impl Change {
-    /// The domain that it is about.
-    pub fn domain(&self) -> &DomainName {
-        let (Change::Put(domain, _) | Change::Remove(domain)) = self;
-        domain
-    }
-}
-
-/// What became of a [`Change`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The domain is new.
-    Added,
-    /// It was there with the same host type.
-    Kept,
-    /// It was there with another host type: this one.
-    Moved(HostTypeId),
-    /// It was there and is gone.
-    Removed(HostTypeId),
-    /// It was not there.
-    Absent,
-    /// A static rule stands against it, and nothing was changed.
-    Refused(Refusal),
-}
-
-/// Which static rule stands against a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// The domain is static.
-    Static,
-    /// The host type is not one that dynamic domains may use.
-    UnknownHostType,
-}
-
-/// What [`Table::insert`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inserted {
-    /// The domain was not there before.
-    Added,
-    /// It was there with the same host type; its source is the new one.
-    Kept,
-}
-
-/// Why [`Table::insert`] changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum InsertError {
-    /// The host type is not one that dynamic domains may use.
-    #[error("the host type is not one that dynamic domains may use")]
-    UnknownHostType,
-    /// The domain is static.
-    #[error("the domain is static")]
-    Static,
-    /// The domain is there with another host type: this one.
-    #[error("the domain is there with another host type")]
-    OtherHostType(HostTypeId),
-}
-
-/// Why [`Table::host_type`] found no host type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Miss {
-    /// The table is open, and the domain is not in it.
-    #[error("no such domain")]
-    NotFound,
-    /// The table is closed.
-    #[error("the table is closed")]
-    Closed,
-}
-
-/// A static domain cannot be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the domain is static")]
-pub struct IsStatic;
-
-/// The table was opened, closed or reset since the caller took its [`Epoch`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the table was opened, closed or reset in between")]
-pub struct Stale;
-
-/// How many domains there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// From configuration.
-    pub r#static: usize,
-    /// Inserted.
-    pub dynamic: usize,
-}
-
-impl std::iter::Sum for Counts {
-    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
-        counts.fold(Counts::default(), |sum, more| Counts {
-            r#static: sum.r#static + more.r#static,
-            dynamic: sum.dynamic + more.dynamic,
-        })
-    }
-}
 
 /// Which host type serves which domain.
 ///
@@ -291,7 +160,8 @@ impl Table {
 
     /// All that makes this name a subdomain, the claim that was first at first.
     pub fn claims(&self, name: &[u8]) -> Vec<Claim> {
-        self.ledger.lock().claims(&self.routes, name)
+        // Who observes asks this of each domain that comes, and need not be in the writer's way.
+        if self.patterns.any() { self.ledger.lock().claims(&self.routes, name) } else { Vec::new() }
     }
 
     /// Gives each domain of the host type, now and later, a subdomain, or the host type one of its own. Where a name was
