@@ -76,7 +76,7 @@ pub enum Refusal {
     UnknownHostType,
 }
 
-/// What [`Table::insert`] found.
+/// What [`Table::insert`](crate::Table::insert) found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {
     /// The domain was not there before.
@@ -85,7 +85,7 @@ pub enum Inserted {
     Kept,
 }
 
-/// Why [`Table::insert`] changed nothing.
+/// Why [`Table::insert`](crate::Table::insert) changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InsertError {
     /// The host type is not one that dynamic domains may use.
@@ -99,7 +99,7 @@ pub enum InsertError {
     OtherHostType(HostTypeId),
 }
 
-/// Why [`Table::host_type`] found no host type.
+/// Why [`Table::host_type`](crate::Table::host_type) found no host type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Miss {
     /// The table is open, and the domain is not in it.
