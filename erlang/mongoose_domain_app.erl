@@ -26,7 +26,8 @@ start(_Type, _Args) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    ok.
+    %% The table is closed already; subdomains of their own need none.
+    mongoose_domain_nif:unregister_patterns().
 
 %% @doc Whether the running application has started, as opposed to being about to.
 -spec has_started() -> boolean().

@@ -108,6 +108,8 @@ unregister_handler(Kind, Namespace, Component) ->
 %% @doc Returns when the router knows of all that lookups showed before the call.
 -spec sync() -> ok.
 sync() ->
+    %% One that was started just now observes when it answers.
+    ok = gen_server:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
     gen_server:call(?MODULE, sync, infinity).
 
