@@ -16,8 +16,8 @@
 -type call() :: {atom(), mongoose_domain_router:host()} | {atom(), mongoose_domain_router:host(), term()}
     | {atom(), mongoose_domain_router:host(), term(), term()}
     | {atom(), mongoose_domain_router:host(), term(), term(), term()}.
-%% What a callback does: returns this, crashes, or has a process linked to it that crashes.
--type behaviour() :: ok | {error, term()} | crash | throw | exit | link.
+%% What a callback does: returns this, crashes, or has a process linked to it that ends.
+-type behaviour() :: ok | {error, term()} | crash | throw | exit | link | link_normal.
 
 %% @doc What a callback does for this host from now on; ok, unless told.
 -spec behave(atom(), mongoose_domain_router:host(), behaviour()) -> ok.
@@ -69,7 +69,10 @@ called(Function, [Host | _] = Args) ->
 do(crash) -> erlang:error(told_to_crash);
 do(throw) -> throw(told_to_throw);
 do(exit) -> exit(told_to_exit);
-do(link) ->
-    {_Pid, Monitor} = spawn_opt(fun() -> exit(told_to_exit) end, [link, monitor]),
-    receive {'DOWN', Monitor, process, _, _} -> ok end;
+do(link) -> link_to_one_that_ends(told_to_exit);
+do(link_normal) -> link_to_one_that_ends(normal);
 do(Answer) -> Answer.
+
+link_to_one_that_ends(Reason) ->
+    {_Pid, Monitor} = spawn_opt(fun() -> exit(Reason) end, [link, monitor]),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
