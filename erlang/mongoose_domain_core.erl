@@ -224,6 +224,8 @@ init({How, Pairs, HostTypes}) ->
         false -> open(Args)
     end,
     ok = mongoose_domain_nif:watch(),
+    %% What a watcher is told first; those who are known are told so by new/0.
+    everything = mongoose_domain_nif:news(?NEWS),
     {ok, mongoose_domain_observers:new()}.
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
