@@ -7,8 +7,9 @@
 %%   {ok, <<"type1">>}
 %%
 %% What the process is for: it opens the table when it starts and closes it at an orderly stop, and tells
-%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and its successor takes it over, so no route is lost. A start by
-%% start_link/2, and mongoose_domain_sup:restart_core/1, begin with an empty table.
+%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and
+%% its successor takes it over, so no route is lost. A start by start_link/2, and
+%% mongoose_domain_sup:restart_core/1, begin with an empty table.
 %%
 %% Rules: a static pair never changes and wins over a dynamic one of the same name. A dynamic
 %% domain's host type must be one of the list that the table was opened with. A name is valid when

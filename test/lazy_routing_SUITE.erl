@@ -447,7 +447,8 @@ a_handler_is_registered_once(Config) ->
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type1">>, ?NS, rooms, third])),
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type1">>, <<"another">>, sessions, third])),
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type2">>, ?NS, sessions, third])),
-    ?assertEqual(ok, lazy(Node, register_iq_handler_for_subdomain, [<<"type1">>, {fqdn, ?ROOMS}, ?NS, sessions, third])),
+    Rooms = [<<"type1">>, {fqdn, ?ROOMS}, ?NS, sessions],
+    ?assertEqual(ok, lazy(Node, register_iq_handler_for_subdomain, Rooms ++ [third])),
     ?assertEqual({ok, first}, lazy(Node, unregister_iq_handler_for_domain, Domains)),
     ?assertEqual({ok, first}, lazy(Node, unregister_iq_handler_for_subdomain, Subdomains)),
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, Domains ++ [second])).
@@ -457,7 +458,8 @@ a_missing_handler_cannot_be_unregistered(Config) ->
     ok = lazy(Node, register_iq_handler_for_domain, [<<"type1">>, ?NS, sessions, handler]),
     [?assertEqual({error, not_found}, lazy(Node, unregister_iq_handler_for_domain, Args))
      || Args <- [[<<"type2">>, ?NS, sessions], [<<"type1">>, <<"another">>, sessions], [<<"type1">>, ?NS, rooms]]],
-    ?assertEqual({error, not_found}, lazy(Node, unregister_iq_handler_for_subdomain, [<<"type1">>, ?MUC, ?NS, sessions])),
+    Muc = [<<"type1">>, ?MUC, ?NS, sessions],
+    ?assertEqual({error, not_found}, lazy(Node, unregister_iq_handler_for_subdomain, Muc)),
     Logged = md_node:logged(Node, iq_unregister_missing),
     ?assertMatch([{warning, #{host_type := <<"type2">>, namespace := ?NS, component := sessions}}, _, _,
                   {warning, #{host_type := <<"type1">>, subdomain_pattern := ?MUC}}], Logged),
@@ -492,7 +494,8 @@ a_router_that_crashes_harms_no_other_host(Config) ->
         behave(Node, register_host, ?A, Crash),
         ?assertNot(ask(Node, ?A))
      end || Crash <- Crashes],
-    ?assertEqual([error, throw, exit], [Class || {error, #{class := Class}} <- md_node:logged(Node, lazy_routing_failed)]),
+    Logged = md_node:logged(Node, lazy_routing_failed),
+    ?assertEqual([error, throw, exit], [Class || {error, #{class := Class}} <- Logged]),
     ?assert(ask(Node, ?STATIC)),
     suspended(Node, fun() -> ?assert(ask(Node, ?B)) end),
     behave(Node, register_host, ?A, ok),

@@ -7,8 +7,8 @@
 -include_lib("stdlib/include/assert.hrl").
 -include_lib("common_test/include/ct.hrl").
 
--import(md_subdomains, [core/3, insert/3, delete/2, restart_core/1, subdomains/3, register/3, unregister/3]).
--import(md_subdomains, [conflicts/1, assert_subdomain/3]).
+-import(md_subdomains, [insert/3, delete/2, restart_core/1, subdomains/3, register/3, unregister/3, conflicts/1]).
+-import(md_subdomains, [assert_subdomain/3]).
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_domain_that_comes_goes_before_a_subdomain_of_its_name/1,
