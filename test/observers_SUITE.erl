@@ -310,6 +310,9 @@ sync_waits_for_what_was_changed_before(Config) ->
         ok = insert(Node, <<"type1">>, [Name]),
         ?assertEqual(added(<<"type1">>, [Name]), lists:last(told(Node, Observer)))
      end || Name <- md_names:numbered(<<"d">>, 50)],
+    %% Also for what the core was not called for yet.
+    _ = md_node:call(Node, erlang, apply, [fun change_unheard/0, []]),
+    ?assertEqual(added(<<"type1">>, [<<"unheard.example">>]), lists:last(told(Node, Observer))),
     ok = observer(Node, behave, [Observer, holding]),
     ok = insert(Node, <<"type1">>, [?A]),
     Tester = self(),
@@ -318,6 +321,13 @@ sync_waits_for_what_was_changed_before(Config) ->
     ?assertEqual(waiting, receive synced -> synced after 0 -> waiting end),
     ok = observer(Node, handle, [Observer]),
     receive synced -> ok end.
+
+%% Runs in the node, and there in the core, whose call is taken away.
+change_unheard() ->
+    sys:replace_state(mongoose_domain_core, fun(State) ->
+        ok = mongoose_domain_core:insert(<<"unheard.example">>, <<"type1">>, 1),
+        receive domain_changes -> State end
+    end).
 
 %% The core goes and comes
 
