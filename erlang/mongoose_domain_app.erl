@@ -32,7 +32,8 @@ prep_stop(State) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    ok.
+    %% The table is closed already; subdomains of their own need none.
+    mongoose_domain_nif:unregister_patterns().
 
 start_supervisor() ->
     case mongoose_domain_sup:start_link() of

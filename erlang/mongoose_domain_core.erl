@@ -7,8 +7,9 @@
 %%   {ok, <<"type1">>}
 %%
 %% What the process is for: it opens the table when it starts and closes it at an orderly stop, and tells
-%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and its successor takes it over, so no route is lost. A start by
-%% start_link/2, and mongoose_domain_sup:restart_core/1, begin with an empty table.
+%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and
+%% its successor takes it over, so no route is lost. A start by start_link/2, and
+%% mongoose_domain_sup:restart_core/1, begin with an empty table.
 %%
 %% Rules: a static pair never changes and wins over a dynamic one of the same name. A dynamic
 %% domain's host type must be one of the list that the table was opened with. A name is valid when
@@ -224,6 +225,8 @@ init({How, Pairs, HostTypes}) ->
         false -> open(Args)
     end,
     ok = mongoose_domain_nif:watch(),
+    %% What a watcher is told first; those who are known are told so by new/0.
+    everything = mongoose_domain_nif:news(?NEWS),
     {ok, mongoose_domain_observers:new()}.
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->

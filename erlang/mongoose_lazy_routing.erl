@@ -108,6 +108,8 @@ unregister_handler(Kind, Namespace, Component) ->
 %% @doc Returns when the router knows of all that lookups showed before the call.
 -spec sync() -> ok.
 sync() ->
+    %% One that was started just now observes when it answers.
+    ok = gen_server:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
     gen_server:call(?MODULE, sync, infinity).
 
@@ -168,7 +170,7 @@ handle_cast(Message, Router) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
     {noreply, Router}.
 
--spec handle_info(term(), module()) -> {noreply, module()} | {stop, term(), module()}.
+-spec handle_info(term(), module()) -> {noreply, module()}.
 handle_info({domain_changes, Batch, everything}, Router) ->
     Gone = ets:foldl(fun({Host, Kind, _Parent}, Wrong) -> [Host || kind(Host) =/= {ok, Kind}] ++ Wrong end, [], ?HOSTS),
     lists:foreach(fun(Host) -> remove(Host, Router) end, Gone),
@@ -178,8 +180,8 @@ handle_info({domain_changes, Batch, Changes}, Router) ->
     lists:foreach(fun(Change) -> changed(Change, Router) end, Changes),
     ok = mongoose_domain_observers:handled(Batch),
     {noreply, Router};
-handle_info({'EXIT', _Parent, Reason}, Router) ->
-    {stop, Reason, Router};
+handle_info({'EXIT', _Linked, normal}, Router) ->
+    {noreply, Router}; % a process or a port that the router had for a while
 handle_info(Message, Router) ->
     ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
     {noreply, Router}.
@@ -204,7 +206,7 @@ changed({added, _HostType, Domain}, Router) ->
 
 %% A domain goes before a subdomain of its name.
 route(Name) ->
-    case mongoose_domain_core:get_host_type(Name) of
+    try mongoose_domain_core:get_host_type(Name) of
         {ok, HostType} ->
             {ok, {domain, HostType}};
         {error, not_found} ->
@@ -212,6 +214,8 @@ route(Name) ->
                 {ok, Info} -> {ok, {subdomain, Info}};
                 {error, not_found} -> {error, not_found}
             end
+    catch
+        error:badarg -> {error, not_found} % the table is closed: the core is about to begin anew
     end.
 
 kind(Name) ->
@@ -239,8 +243,9 @@ add(Name, Router) ->
             lists:foreach(fun(Handler) -> add_handler(Router, Name, Handler) end, Handlers),
             case call(Router, register_host, [Name, Route]) of
                 ok ->
-                    true = ets:insert(?CHILDREN, {{parent(Route), Name}}),
-                    ets:insert(?HOSTS, {Name, kind_of(Route), parent(Route)});
+                    Parent = parent(Route),
+                    _ = [ets:insert(?CHILDREN, {{Parent, Name}}) || Parent =/= no_parent_domain],
+                    ets:insert(?HOSTS, {Name, kind_of(Route), Parent});
                 failed ->
                     lists:foreach(fun(Handler) -> remove_handler(Router, Name, Handler) end, Handlers),
                     false

@@ -6,7 +6,7 @@
 %% reported until one of the two is gone, for a thousand names; that there are more is reported, too, once.
 -module(mongoose_subdomain_conflicts).
 
--export([new/0, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2]).
+-export([new/0, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2, forget_ended/1]).
 
 -export_type([t/0]).
 
@@ -62,7 +62,11 @@ report(Conflict, Report, Reported) ->
 forget(_Names, Reported) when Reported =:= #{} ->
     Reported;
 forget(Names, Reported) ->
-    maps:without([too_many | [{Of, Name} || Of <- [domain, pattern], Name <- Names]], Reported).
+    with_room(maps:without([{Of, Name} || Of <- [domain, pattern], Name <- Names], Reported), Reported).
+
+%% As long as nothing is over, it stays said that there are too many.
+with_room(Left, Reported) when map_size(Left) =:= map_size(Reported) -> Reported;
+with_room(Left, _Reported) -> maps:remove(too_many, Left).
 
 %% @doc The pattern is gone, and with it the subdomains that it made.
 -spec forget_pattern(mongoose_subdomain_utils:subdomain_pattern(), t()) -> t().
@@ -71,3 +75,17 @@ forget_pattern({fqdn, Name}, Reported) ->
 forget_pattern({prefix, Prefix}, Reported) ->
     Bytes = byte_size(Prefix),
     forget([Name || {_, <<Begin:Bytes/binary, _/binary>> = Name} <- maps:keys(Reported), Begin =:= Prefix], Reported).
+
+%% @doc Forgets all that are no conflicts any more.
+-spec forget_ended(t()) -> t().
+forget_ended(Reported) ->
+    with_room(maps:filter(fun(Conflict, reported) -> is_there(Conflict) end, Reported), Reported).
+
+is_there({domain, Name}) ->
+    {Domain, Claims} = mongoose_domain_nif:name_use(Name),
+    Domain =:= domain andalso Claims > 0;
+is_there({pattern, Name}) ->
+    {_Domain, Claims} = mongoose_domain_nif:name_use(Name),
+    Claims > 1;
+is_there(too_many) ->
+    true.

@@ -102,7 +102,8 @@ get_subdomain_info(Subdomain) ->
                     {ok, #{host_type => HostType, subdomain => Subdomain, subdomain_pattern => Pattern,
                            parent_domain => Parent, packet_handler => Handler}};
                 [] ->
-                    {error, not_found} % it was unregistered just now
+                    %% It was unregistered just now, so the table does not show it any more; perhaps another one.
+                    get_subdomain_info(Subdomain)
             end;
         not_found ->
             {error, not_found}
@@ -117,7 +118,7 @@ origin({prefix, Bytes}, Subdomain) ->
 %% @doc The subdomains that a domain has, or those that belong to no domain, without those whose names others had first.
 -spec get_all_subdomains_for_domain(domain() | no_parent_domain) -> [subdomain_info()].
 get_all_subdomains_for_domain(no_parent_domain) ->
-    infos([{Name, no_parent_domain} || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_'})]);
+    infos([{Name, no_parent_domain} || Name <- fqdns()]);
 get_all_subdomains_for_domain(Domain) ->
     case mongoose_domain_core:get_host_type(Domain) of
         {ok, HostType} -> infos([{<<Prefix/binary, Domain/binary>>, Domain} || Prefix <- prefixes(HostType)]);
@@ -128,20 +129,27 @@ infos(Names) ->
     [Info || {Name, Parent} <- lists:usort(Names),
              {ok, #{parent_domain := Its} = Info} <- [get_subdomain_info(Name)], Its =:= Parent].
 
+fqdns() ->
+    [Name || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_'})].
+
 prefixes(HostType) ->
     [Prefix || [Prefix] <- ets:match(?REGISTRY, {{HostType, {prefix, '$1'}}, '_'})].
 
 %% @doc Returns when all conflicts are logged that were there before the call.
 -spec sync() -> ok.
 sync() ->
+    %% One that was started just now observes when it answers.
+    ok = gen_server:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
     gen_server:call(?MODULE, sync, infinity).
 
 %% @private The supervisor's: registrations live as long as the application.
 -spec create_registry() -> ok.
 create_registry() ->
+    %% What the table shows is in the registry.
+    ok = mongoose_domain_nif:unregister_patterns(),
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
-    mongoose_domain_nif:unregister_patterns().
+    ok.
 
 %% gen_server
 
@@ -180,10 +188,11 @@ handle_cast(Message, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
-handle_info({domain_changes, Batch, everything}, State) ->
+handle_info({domain_changes, Batch, everything}, #state{conflicts = Conflicts} = State) ->
+    Checked = lists:foldl(fun check_fqdn/2, mongoose_subdomain_conflicts:forget_ended(Conflicts), fqdns()),
     All = [{HostType, Prefix} || [HostType, Prefix] <- ets:match(?REGISTRY, {{'$1', {prefix, '$2'}}, '_'})],
     ok = mongoose_domain_observers:handled(Batch),
-    {noreply, scan(State#state{scans = All, position = 0})};
+    {noreply, scan(State#state{conflicts = Checked, scans = All, position = 0})};
 handle_info({domain_changes, Batch, Changes}, #state{conflicts = Conflicts} = State) ->
     Next = lists:foldl(fun changed/2, Conflicts, Changes),
     ok = mongoose_domain_observers:handled(Batch),
@@ -216,6 +225,10 @@ changed({added, HostType, Domain}, Conflicts) ->
 changed({removed, HostType, Domain}, Conflicts) ->
     Names = [Domain | [<<Prefix/binary, Domain/binary>> || Prefix <- prefixes(HostType)]],
     mongoose_subdomain_conflicts:forget(Names, Conflicts).
+
+%% The domains came after it, or their conflict is known.
+check_fqdn(Name, Conflicts) ->
+    mongoose_subdomain_conflicts:check_subdomain(Name, mongoose_subdomain_conflicts:check_domain(Name, Conflicts)).
 
 %% Looks at the next page, after what came meanwhile.
 scan(#state{scans = [], syncing = Syncing} = State) ->

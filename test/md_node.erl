@@ -13,6 +13,7 @@
 -export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
 -export([start_application/2, stop_application/1]).
 -export([start_bounded/1, bound_files/2]).
+-export([kill/2]).
 -export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1]).
 -export([logged/2, count/2]).
 -export([wait_until_following/1, wait_until_at/2]).
@@ -136,6 +137,17 @@ stop_application(Node) ->
 -spec call(t(), module(), atom(), [term()]) -> term().
 call(Node, Module, Function, Args) ->
     peer:call(Node, Module, Function, Args, ?CALL_TIMEOUT).
+
+%% @doc Kills the process of this name, which is answered, and returns when it has a successor.
+-spec kill(t(), atom()) -> pid().
+kill(Node, Name) ->
+    Pid = call(Node, erlang, whereis, [Name]),
+    true = call(Node, erlang, exit, [Pid, kill]),
+    md_wait:until(fun() ->
+        New = call(Node, erlang, whereis, [Name]),
+        is_pid(New) andalso New =/= Pid
+    end),
+    Pid.
 
 %% @doc What mongoose_domain_api:get_host_type/1 answers there.
 -spec lookup(t(), binary()) -> {ok, binary()} | {error, not_found}.

@@ -1,0 +1,308 @@
+%% Names that are claimed twice, by two patterns or by a pattern and a domain: who serves them, and that each
+%% conflict is logged once, under MongooseIM's names.
+%%
+%% Most tests need no database: they put domains into the table by hand.
+-module(subdomain_conflicts_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+-include_lib("common_test/include/ct.hrl").
+
+-import(md_subdomains, [insert/3, delete/2, restart_core/1, subdomains/3, register/3, unregister/3, conflicts/1]).
+-import(md_subdomains, [assert_subdomain/3]).
+
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([a_domain_that_comes_goes_before_a_subdomain_of_its_name/1,
+         a_domain_that_is_there_goes_before_a_subdomain_of_its_name/1,
+         an_fqdn_does_not_take_a_domains_name/1,
+         of_two_prefixes_the_first_one_has_the_name/1,
+         a_domain_whose_subdomains_name_is_taken_comes_last/1,
+         a_prefix_does_not_take_an_fqdns_name/1,
+         an_fqdn_does_not_take_the_name_that_a_prefix_makes/1,
+         of_two_fqdns_the_first_one_has_the_name/1,
+         a_name_that_is_always_claimed_is_always_known/1,
+         a_conflict_that_was_over_is_logged_again/1,
+         conflicts_are_found_on_every_page_of_domains/1,
+         no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once/1,
+         conflicts_that_ended_unseen_make_room_for_others/1,
+         what_a_load_brings_is_looked_at_for_conflicts/1]).
+
+-define(STATIC, <<"static.example">>).
+-define(A, <<"a.example">>).
+-define(B, <<"b.example">>).
+-define(MUC, {prefix, <<"muc.">>}).
+-define(MUC_A, <<"muc.a.example">>).
+-define(HANDLER, {some_rooms, #{}}).
+
+suite() ->
+    [{timetrap, {minutes, 3}}].
+
+all() ->
+    [a_domain_that_comes_goes_before_a_subdomain_of_its_name,
+     a_domain_that_is_there_goes_before_a_subdomain_of_its_name,
+     an_fqdn_does_not_take_a_domains_name,
+     of_two_prefixes_the_first_one_has_the_name,
+     a_domain_whose_subdomains_name_is_taken_comes_last,
+     a_prefix_does_not_take_an_fqdns_name,
+     an_fqdn_does_not_take_the_name_that_a_prefix_makes,
+     of_two_fqdns_the_first_one_has_the_name,
+     a_name_that_is_always_claimed_is_always_known,
+     a_conflict_that_was_over_is_logged_again,
+     conflicts_are_found_on_every_page_of_domains,
+     no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once,
+     conflicts_that_ended_unseen_make_room_for_others,
+     what_a_load_brings_is_looked_at_for_conflicts].
+
+init_per_testcase(what_a_load_brings_is_looked_at_for_conflicts, Config) ->
+    md_database:or_fail(fun() ->
+        Database = md_database:with_tables(md_database:create()),
+        Node = md_node:start((environment())#{service_domain_db => #{database => Database}}),
+        ok = md_node:wait_until_following(Node),
+        [{database, Database}, {writer, md_client:open(Database)}, {node, Node} | Config]
+    end);
+init_per_testcase(_Case, Config) ->
+    [{node, md_node:start(environment())} | Config].
+
+end_per_testcase(what_a_load_brings_is_looked_at_for_conflicts, Config) ->
+    md_database:drop(?config(database, Config));
+end_per_testcase(_Case, _Config) ->
+    ok.
+
+environment() ->
+    #{hosts => [{?STATIC, <<"static type">>}], host_types => [<<"type1">>, <<"type2">>]}.
+
+a_domain_that_comes_goes_before_a_subdomain_of_its_name(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ok = register(Node, <<"type1">>, {fqdn, <<"rooms.example">>}),
+    ?assertEqual([], conflicts(Node)),
+    Names = [?MUC_A, <<"rooms.example">>],
+    insert(Node, <<"type2">>, Names),
+    %% Both are there, and the domain serves.
+    [begin
+        ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, Name)),
+        assert_subdomain(Node, <<"type1">>, Name)
+     end || Name <- Names],
+    ?assertEqual([{check_domain_name_failed, Name} || Name <- Names], conflicts(Node)),
+    %% What changes nothing is not said again.
+    insert(Node, <<"type2">>, Names),
+    ok = register(Node, <<"type2">>, ?MUC),
+    ?assertEqual(2, length(conflicts(Node))),
+    [delete(Node, Name) || Name <- Names],
+    [?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, Name)) || Name <- Names].
+
+a_domain_that_is_there_goes_before_a_subdomain_of_its_name(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    insert(Node, <<"type2">>, [?MUC_A, <<"muc.b.example">>]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ?assertEqual([{check_subdomain_name_failed, ?MUC_A}], conflicts(Node)),
+    ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, ?MUC_A)),
+    assert_subdomain(Node, <<"type1">>, ?MUC_A),
+    %% A domain whose subdomain would have a domain's name comes later.
+    insert(Node, <<"type1">>, [?B]),
+    ?assertEqual([{check_subdomain_name_failed, Name} || Name <- [?MUC_A, <<"muc.b.example">>]], conflicts(Node)),
+    ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, <<"muc.b.example">>)),
+    delete(Node, ?MUC_A),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, ?MUC_A)).
+
+an_fqdn_does_not_take_a_domains_name(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    ?assertEqual(ok, register(Node, <<"type2">>, {fqdn, ?A})),
+    ?assertEqual(ok, register(Node, <<"type2">>, {fqdn, ?STATIC})),
+    ?assertEqual([{check_subdomain_name_failed, Name} || Name <- [?A, ?STATIC]], conflicts(Node)),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, ?A)),
+    ?assertEqual({ok, <<"static type">>}, md_node:lookup(Node, ?STATIC)),
+    assert_subdomain(Node, <<"type2">>, ?A).
+
+of_two_prefixes_the_first_one_has_the_name(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [<<"x">>]),
+    insert(Node, <<"type2">>, [<<"b.x">>]),
+    ok = register(Node, <<"type2">>, {prefix, <<"a.">>}),
+    ?assertEqual(ok, register(Node, <<"type1">>, {prefix, <<"a.b.">>})),
+    assert_subdomain(Node, <<"type2">>, <<"a.b.x">>),
+    ?assertEqual([{subdomains_collision, <<"a.b.x">>}], conflicts(Node)),
+    delete(Node, <<"b.x">>),
+    assert_subdomain(Node, <<"type1">>, <<"a.b.x">>).
+
+a_domain_whose_subdomains_name_is_taken_comes_last(Config) ->
+    Node = ?config(node, Config),
+    ok = register(Node, <<"type2">>, {prefix, <<"a.">>}),
+    ok = register(Node, <<"type1">>, {prefix, <<"a.b.">>}),
+    insert(Node, <<"type1">>, [<<"x">>]),
+    ?assertEqual([], conflicts(Node)),
+    insert(Node, <<"type2">>, [<<"b.x">>]), % of the older pattern, and younger than the other's domain
+    assert_subdomain(Node, <<"type1">>, <<"a.b.x">>),
+    ?assertEqual([{subdomains_collision, <<"a.b.x">>}], conflicts(Node)),
+    ok = unregister(Node, <<"type1">>, {prefix, <<"a.b.">>}),
+    assert_subdomain(Node, <<"type2">>, <<"a.b.x">>).
+
+a_prefix_does_not_take_an_fqdns_name(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    ok = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
+    ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)),
+    ?assertEqual([{subdomains_collision, ?MUC_A}], conflicts(Node)),
+    assert_subdomain(Node, <<"type2">>, ?MUC_A),
+    ?assertEqual([], subdomains(Node, get_all_subdomains_for_domain, [?A])),
+    ok = unregister(Node, <<"type2">>, {fqdn, ?MUC_A}),
+    assert_subdomain(Node, <<"type1">>, ?MUC_A).
+
+an_fqdn_does_not_take_the_name_that_a_prefix_makes(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ?assertEqual({error, subdomain_already_exists}, register(Node, <<"type2">>, {fqdn, ?MUC_A})),
+    ?assertEqual([{subdomains_collision, ?MUC_A}], conflicts(Node)),
+    assert_subdomain(Node, <<"type1">>, ?MUC_A),
+    delete(Node, ?A),
+    assert_subdomain(Node, <<"type2">>, ?MUC_A),
+    %% Now it was there first.
+    insert(Node, <<"type1">>, [?A]),
+    assert_subdomain(Node, <<"type2">>, ?MUC_A).
+
+of_two_fqdns_the_first_one_has_the_name(Config) ->
+    Node = ?config(node, Config),
+    Rooms = {fqdn, <<"rooms.example">>},
+    ok = register(Node, <<"type1">>, Rooms),
+    {error, subdomain_already_exists} = register(Node, <<"type2">>, Rooms),
+    {error, subdomain_already_exists} = register(Node, <<"type3">>, Rooms),
+    ?assertEqual([{subdomains_collision, <<"rooms.example">>}], conflicts(Node)),
+    assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
+    ok = unregister(Node, <<"type1">>, Rooms),
+    assert_subdomain(Node, <<"type2">>, <<"rooms.example">>),
+    %% Who comes again is last.
+    {error, subdomain_already_exists} = register(Node, <<"type1">>, Rooms),
+    ok = unregister(Node, <<"type2">>, Rooms),
+    assert_subdomain(Node, <<"type3">>, <<"rooms.example">>).
+
+%% The one that is first comes and goes all the time.
+a_name_that_is_always_claimed_is_always_known(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    Unknown = md_node:call(Node, erlang, apply, [fun come_and_go/0, []]),
+    ?assertEqual([], Unknown).
+
+%% Runs in the node. The looker says what it did not find.
+come_and_go() ->
+    Tester = self(),
+    ok = mongoose_subdomain_core:register_subdomain(<<"type1">>, ?MUC, ?HANDLER),
+    Looker = spawn_link(fun() -> look(Tester, 0, []) end),
+    lists:foreach(fun(_) ->
+        {error, subdomain_already_exists} =
+            mongoose_subdomain_core:register_subdomain(<<"type2">>, {fqdn, ?MUC_A}, ?HANDLER),
+        ok = mongoose_subdomain_core:unregister_subdomain(<<"type1">>, ?MUC),
+        ok = mongoose_subdomain_core:register_subdomain(<<"type1">>, ?MUC, ?HANDLER),
+        ok = mongoose_subdomain_core:unregister_subdomain(<<"type2">>, {fqdn, ?MUC_A})
+    end, lists:seq(1, 2000)),
+    Looker ! stop,
+    receive {Looker, Unknown} -> Unknown end.
+
+look(Tester, Number, Unknown) ->
+    New = case mongoose_subdomain_core:get_subdomain_info(?MUC_A) of
+        {ok, _} -> Unknown;
+        {error, not_found} -> [Number | Unknown]
+    end,
+    receive stop -> Tester ! {self(), New} after 0 -> look(Tester, Number + 1, New) end.
+
+a_conflict_that_was_over_is_logged_again(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    insert(Node, <<"type2">>, [?MUC_A]),
+    ?assertEqual([{check_domain_name_failed, ?MUC_A}], conflicts(Node)),
+    %% The domain goes and comes, or the subdomain's parent, or its pattern.
+    delete(Node, ?MUC_A),
+    insert(Node, <<"type2">>, [?MUC_A]),
+    ?assertEqual(2, length(conflicts(Node))),
+    delete(Node, ?A),
+    insert(Node, <<"type1">>, [?A]),
+    ?assertEqual({3, {check_subdomain_name_failed, ?MUC_A}}, last(conflicts(Node))),
+    ok = unregister(Node, <<"type1">>, ?MUC),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ?assertEqual({4, {check_subdomain_name_failed, ?MUC_A}}, last(conflicts(Node))),
+    {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
+    ?assertEqual({5, {subdomains_collision, ?MUC_A}}, last(conflicts(Node))),
+    ok = unregister(Node, <<"type2">>, {fqdn, ?MUC_A}),
+    {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
+    Seven = lists:nthtail(5, conflicts(Node)),
+    ?assertEqual([{check_subdomain_name_failed, ?MUC_A}, {subdomains_collision, ?MUC_A}], lists:sort(Seven)).
+
+last(List) ->
+    {length(List), lists:last(List)}.
+
+conflicts_are_found_on_every_page_of_domains(Config) ->
+    Node = ?config(node, Config),
+    Parents = md_names:numbered(<<"many-">>, 3500),
+    insert(Node, <<"type1">>, Parents),
+    %% A domain has the name of every seventh's subdomain; of some others' names two patterns make one.
+    Domains = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 7 =:= 0],
+    insert(Node, <<"type2">>, Domains),
+    Fqdns = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 100 =:= 1],
+    [ok = register(Node, <<"type2">>, {fqdn, Fqdn}) || Fqdn <- Fqdns],
+    ?assertEqual([], [Conflict || {subdomains_collision, _} = Conflict <- conflicts(Node)]),
+    Before = length(conflicts(Node)), % every seventh of the hundredths is both
+    ?assertEqual(length([Fqdn || Fqdn <- Fqdns, lists:member(Fqdn, Domains)]), Before),
+    ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)),
+    Conflicts = conflicts(Node),
+    ?assertEqual(lists:sort(Domains), lists:sort([Name || {check_subdomain_name_failed, Name} <- Conflicts])),
+    ?assertEqual(lists:sort(Fqdns), lists:sort([Name || {subdomains_collision, Name} <- Conflicts])),
+    ?assertEqual(length(Domains) + length(Fqdns), length(Conflicts)).
+
+no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once(Config) ->
+    Node = ?config(node, Config),
+    Parents = md_names:numbered(<<"many-">>, 1100),
+    insert(Node, <<"type1">>, Parents),
+    insert(Node, <<"type2">>, [<<"muc.", Parent/binary>> || Parent <- Parents]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    Conflicts = conflicts(Node),
+    ?assertEqual(1000, length([Name || {check_subdomain_name_failed, Name} <- Conflicts])),
+    ?assertMatch([{error, #{limit := 1000}}], md_node:logged(Node, subdomain_conflicts_not_reported)),
+    ?assertEqual(1001, length(Conflicts)),
+    %% More are not logged, also after changes that end none of those that were.
+    insert(Node, <<"type2">>, [<<"unrelated.example">>, <<"muc.other.example">>]),
+    delete(Node, <<"unrelated.example">>),
+    insert(Node, <<"type1">>, [<<"other.example">>]),
+    ?assertEqual(1001, length(conflicts(Node))),
+    %% One that ends makes room for another.
+    [{_, Reported} | _] = Conflicts,
+    delete(Node, Reported),
+    {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, Reported}),
+    ?assertEqual({1002, {subdomains_collision, Reported}}, last(conflicts(Node))).
+
+%% The table was emptied, so nobody was told of each that ended.
+conflicts_that_ended_unseen_make_room_for_others(Config) ->
+    Node = ?config(node, Config),
+    Parents = md_names:numbered(<<"many-">>, 1000),
+    insert(Node, <<"type1">>, Parents),
+    insert(Node, <<"type2">>, [<<"muc.", Parent/binary>> || Parent <- Parents]),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ?assertEqual(1000, length(conflicts(Node))),
+    ok = restart_core(Node),
+    ok = subdomains(Node, sync, []),
+    insert(Node, <<"type1">>, [?A]),
+    insert(Node, <<"type2">>, [?MUC_A]),
+    ?assertEqual({1001, {check_domain_name_failed, ?MUC_A}}, last(conflicts(Node))),
+    %% And are logged when they come again.
+    insert(Node, <<"type1">>, [hd(Parents)]),
+    insert(Node, <<"type2">>, [<<"muc.", (hd(Parents))/binary>>]),
+    ?assertEqual({1002, {check_domain_name_failed, <<"muc.", (hd(Parents))/binary>>}}, last(conflicts(Node))).
+
+what_a_load_brings_is_looked_at_for_conflicts(Config) ->
+    Node = ?config(node, Config),
+    ok = register(Node, <<"type1">>, ?MUC),
+    ok = register(Node, <<"type1">>, {fqdn, <<"rooms.example">>}),
+    ok = register(Node, <<"type2">>, {fqdn, <<"muc.b.example">>}),
+    ?assertEqual([], conflicts(Node)),
+    %% Domains of both kinds of subdomains' names, and a domain whose subdomain has another's name.
+    Domains = [{add, <<"type1">>, [?A, ?B]}, {add, <<"type2">>, [?MUC_A, <<"rooms.example">>]}],
+    ok = md_writer:write(?config(writer, Config), Domains),
+    ok = restart_core(Node),
+    md_wait:until(fun() -> map_size(md_node:routes(Node)) end, 4),
+    ok = md_node:wait_until_following(Node),
+    Conflicts = conflicts(Node),
+    ?assertEqual([?MUC_A, <<"rooms.example">>],
+                 lists:sort([Name || {What, Name} <- Conflicts, What =/= subdomains_collision])),
+    ?assertEqual([<<"muc.b.example">>], [Name || {subdomains_collision, Name} <- Conflicts]).
