@@ -208,7 +208,14 @@ has_routes() ->
 %% host types that no domain may have. Fails with badarg for what cannot be one.
 -spec host_type_answer(host_type()) -> mongoose_domain_nif:answer().
 host_type_answer(HostType) when is_binary(HostType) ->
-    case gen_server:call(?MODULE, {host_type_answer, HostType}) of
+    Known = lists:enumerate(tuple_to_list(mongoose_domain_answers:all())),
+    case lists:keyfind({ok, HostType}, 2, Known) of
+        {Answer, _} -> Answer;
+        false -> new_answer(HostType)
+    end.
+
+new_answer(HostType) ->
+    case gen_server:call(?MODULE, {new_answer, HostType}) of
         {ok, Answer} -> Answer;
         {error, _Text} -> error(badarg, [HostType])
     end.
@@ -231,7 +238,7 @@ init({How, Pairs, HostTypes}) ->
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
     {reply, term(), mongoose_domain_observers:t()} | {noreply, mongoose_domain_observers:t()}.
-handle_call({host_type_answer, HostType}, _From, Observers) ->
+handle_call({new_answer, HostType}, _From, Observers) ->
     Answer = mongoose_domain_nif:intern_host_type(HostType),
     ok = set_answers(),
     {reply, Answer, Observers};

@@ -2,12 +2,12 @@
 %%
 %% Before a start: the services that the module needs run (they are never started for it), and for a host type of
 %% dynamic domains it says that it supports those. While it runs, it is a handler of removals if it exports
-%% remove_domain/2. After a stop: the processes that it named have ended, if need be by force.
+%% remove_domain/2, and also while it is started anew, since a removal must not pass its data by. After a stop: the processes that it named have ended, if need be by force.
 %%
 %% A failure is logged with the keys of the options and without their values: see mongoose_domain_discreet.
 -module(mongoose_domain_module_runner).
 
--export([part/3, check/3, stop/2, deps/3]).
+-export([part/3, check/3, stop/2, stop_at_the_end/2, deps/3]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -23,7 +23,7 @@
 part(HostType, Module, Options) ->
     #{key => {HostType, Module}, options => Options, secrets => [],
       start => fun() -> start(HostType, Module, Options) end,
-      stop => fun(Old) -> stop(HostType, Module, Old) end}.
+      stop => fun(Old) -> halt(HostType, Module, Old) end}.
 
 %% @doc What the module depends on with these options; nothing where it does not say.
 -spec deps(host_type(), module(), Options :: map()) -> [mongoose_domain_module:dependency()].
@@ -65,9 +65,14 @@ refuse(HostType, Module, Problem) ->
 start(HostType, Module, Options) ->
     Report = #{what => module_start_failed, module => Module, host_type => HostType},
     Before = links(),
-    Result = mongoose_domain_discreet:call(critical, Report, Options, fun() ->
-        result(Module:start(HostType, Options))
-    end),
+    Result = try
+        mongoose_domain_discreet:call(critical, Report, Options, fun() -> result(Module:start(HostType, Options)) end)
+    catch
+        Class:Reason:Stacktrace ->
+            %% It may have been one until it was started anew.
+            ok = mongoose_domain_removal:unregister_handler(HostType, Module),
+            erlang:raise(Class, Reason, Stacktrace)
+    end,
     ok = report_links(HostType, Module, links() -- Before),
     ok = register_handler(HostType, Module),
     ?LOG_INFO(#{what => module_started, module => Module, host_type => HostType,
@@ -100,20 +105,30 @@ register_handler(HostType, Module) ->
 %% @doc Stops the module where it runs. When that fails, it stays loaded, and a handler of removals.
 -spec stop(host_type(), module()) -> {stopped, Options :: map()} | already_stopped.
 stop(HostType, Module) ->
-    mongoose_domain_parts:ensure_stopped({HostType, Module}, fun(Options) -> stop(HostType, Module, Options) end).
+    mongoose_domain_parts:ensure_stopped({HostType, Module}, fun(Options) ->
+        ok = mongoose_domain_removal:unregister_handler(HostType, Module),
+        try
+            halt(HostType, Module, Options)
+        catch
+            Class:Reason:Stacktrace ->
+                %% Its data may be there still: no removal may pass it by.
+                ok = register_handler(HostType, Module),
+                erlang:raise(Class, Reason, Stacktrace)
+        end
+    end).
 
-stop(HostType, Module, Options) ->
-    ok = mongoose_domain_removal:unregister_handler(HostType, Module),
+%% @doc The same when the application ends. It stays a handler until then, so a removal that comes now fails rather than
+%% passes its data by.
+-spec stop_at_the_end(host_type(), module()) -> {stopped, Options :: map()} | already_stopped.
+stop_at_the_end(HostType, Module) ->
+    mongoose_domain_parts:ensure_stopped({HostType, Module}, fun(Options) -> halt(HostType, Module, Options) end).
+
+halt(HostType, Module, Options) ->
     Report = #{what => module_stopping_failed, module => Module, host_type => HostType},
-    try mongoose_domain_discreet:call(error, Report, Options, fun() -> Module:stop(HostType) end) of
+    case mongoose_domain_discreet:call(error, Report, Options, fun() -> Module:stop(HostType) end) of
         {wait, Processes} when is_list(Processes) -> lists:foreach(fun await_end/1, Processes);
         {wait, Process} -> await_end(Process);
         _Stopped -> ok
-    catch
-        Class:Reason:Stacktrace ->
-            %% Its data may be there still: no removal may pass it by.
-            ok = register_handler(HostType, Module),
-            erlang:raise(Class, Reason, Stacktrace)
     end,
     ?LOG_INFO(#{what => module_stopped, module => Module, host_type => HostType,
                 options => mongoose_domain_discreet:keys(Options)}).

@@ -56,7 +56,9 @@ stop() ->
 -spec stop_all() -> ok.
 stop_all() ->
     mongoose_domain_parts:exclusively(fun() ->
-        lists:foreach(fun(Module) -> catch stop_one(Module) end, all_in_stop_order())
+        lists:foreach(fun({HostType, Module}) ->
+            catch mongoose_domain_module_runner:stop_at_the_end(HostType, Module)
+        end, all_in_stop_order())
     end).
 
 %% The table may be closed, or restart_core/1 may have left modules of host types that are gone.

@@ -14,8 +14,8 @@
 %% Promised: lookups show a change before an observer is told of it. An observer is told of all changes in the order in
 %% which lookups showed them, many at once when they come fast, and gets the next batch when it has handled the one
 %% before. So one that is slow or hangs holds up nobody else, and never has more than one batch in its mailbox. What waits
-%% for it is bounded: more than 10,000 changes, like a load of the whole table, become `everything', and it looks at the
-%% table itself. A domain whose host type changes is removed, then added.
+%% for it is bounded: more than 10,000 changes become `everything', as does what a first load of the table brought, when
+%% that has ended; then it looks at the table itself. A domain whose host type changes is removed, then added.
 %%
 %% Not promised: that the table still shows what a change says. Later changes may have come meanwhile; they are told, too.
 %%

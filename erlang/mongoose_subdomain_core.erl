@@ -25,7 +25,7 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% {{HostType, Pattern}, PacketHandler}
+%% {{HostType, Pattern}, PacketHandler, Answer}
 -define(REGISTRY, ?MODULE).
 %% Domains that are looked at before others have their turn.
 -define(PAGE, 100).
@@ -74,13 +74,7 @@ valid(_, _) -> false.
 %% @doc Takes them away, and out of the router; others that claim these names serve them from now on.
 -spec unregister_subdomain(host_type(), pattern()) -> ok.
 unregister_subdomain(HostType, Pattern) ->
-    case ets:member(?REGISTRY, {HostType, Pattern}) of
-        true ->
-            Answer = mongoose_domain_core:host_type_answer(HostType),
-            gen_server:call(?MODULE, {unregister, HostType, Answer, Pattern});
-        false ->
-            ok
-    end.
+    gen_server:call(?MODULE, {unregister, HostType, Pattern}).
 
 %% @doc The host type that serves this subdomain; a domain of the name is not looked at.
 -spec get_host_type(Subdomain :: binary()) -> {ok, host_type()} | {error, not_found}.
@@ -98,7 +92,7 @@ get_subdomain_info(Subdomain) ->
             {ok, HostType} = mongoose_domain_answers:at(Answer),
             {Pattern, Parent} = origin(Kind, Subdomain),
             case ets:lookup(?REGISTRY, {HostType, Pattern}) of
-                [{_, Handler}] ->
+                [{_, Handler, _Answer}] ->
                     {ok, #{host_type => HostType, subdomain => Subdomain, subdomain_pattern => Pattern,
                            parent_domain => Parent, packet_handler => Handler}};
                 [] ->
@@ -130,10 +124,10 @@ infos(Names) ->
              {ok, #{parent_domain := Its} = Info} <- [get_subdomain_info(Name)], Its =:= Parent].
 
 fqdns() ->
-    [Name || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_'})].
+    [Name || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_', '_'})].
 
 prefixes(HostType) ->
-    [Prefix || [Prefix] <- ets:match(?REGISTRY, {{HostType, {prefix, '$1'}}, '_'})].
+    [Prefix || [Prefix] <- ets:match(?REGISTRY, {{HostType, {prefix, '$1'}}, '_', '_'})].
 
 %% @doc Returns when all conflicts are logged that were there before the call.
 -spec sync() -> ok.
@@ -155,27 +149,33 @@ create_registry() ->
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
+    %% One that was killed may have been about to.
+    lists:foreach(fun({{_HostType, Pattern}, _Handler, Answer}) ->
+        ok = mongoose_domain_nif:register_pattern(Answer, Pattern)
+    end, ets:tab2list(?REGISTRY)),
     ok = mongoose_domain_observers:observe(),
     {ok, #state{}}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({register, HostType, Answer, Pattern, Handler}, _From, State) ->
     %% Who finds the subdomain finds its handler.
-    case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler}) of
+    case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler, Answer}) of
         true ->
             ok = mongoose_domain_nif:register_pattern(Answer, Pattern),
             registered(HostType, Pattern, State);
         false ->
             {reply, {error, already_registered}, State}
     end;
-handle_call({unregister, HostType, Answer, Pattern}, _From, #state{conflicts = Conflicts, scans = Scans} = State) ->
-    ok = mongoose_domain_nif:unregister_pattern(Answer, Pattern),
-    true = ets:delete(?REGISTRY, {HostType, Pattern}),
-    ok = mongoose_lazy_routing:maybe_remove_subdomains(HostType, Pattern),
-    Forgotten = mongoose_subdomain_conflicts:forget_pattern(Pattern, Conflicts),
-    %% The one that is looked at may be this one, so what is left is begun anew.
-    Left = [Scan || {Of, Prefix} = Scan <- Scans, {Of, {prefix, Prefix}} =/= {HostType, Pattern}],
-    {reply, ok, State#state{conflicts = Forgotten, scans = Left, position = 0}};
+handle_call({unregister, HostType, Pattern}, _From, State) ->
+    case ets:lookup(?REGISTRY, {HostType, Pattern}) of
+        [{_, _Handler, Answer}] ->
+            ok = mongoose_domain_nif:unregister_pattern(Answer, Pattern),
+            true = ets:delete(?REGISTRY, {HostType, Pattern}),
+            ok = mongoose_lazy_routing:maybe_remove_subdomains(HostType, Pattern),
+            {reply, ok, unregistered(HostType, Pattern, State)};
+        [] ->
+            {reply, ok, State}
+    end;
 handle_call(sync, From, #state{syncing = Syncing} = State) ->
     {noreply, scan(State#state{syncing = [From | Syncing]})};
 handle_call(Request, _From, State) ->
@@ -190,7 +190,7 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({domain_changes, Batch, everything}, #state{conflicts = Conflicts} = State) ->
     Checked = lists:foldl(fun check_fqdn/2, mongoose_subdomain_conflicts:forget_ended(Conflicts), fqdns()),
-    All = [{HostType, Prefix} || [HostType, Prefix] <- ets:match(?REGISTRY, {{'$1', {prefix, '$2'}}, '_'})],
+    All = [{HostType, Prefix} || [HostType, Prefix] <- ets:match(?REGISTRY, {{'$1', {prefix, '$2'}}, '_', '_'})],
     ok = mongoose_domain_observers:handled(Batch),
     {noreply, scan(State#state{conflicts = Checked, scans = All, position = 0})};
 handle_info({domain_changes, Batch, Changes}, #state{conflicts = Conflicts} = State) ->
@@ -215,6 +215,11 @@ registered(_HostType, {fqdn, Name}, #state{conflicts = Conflicts} = State) ->
     end;
 registered(HostType, {prefix, Prefix}, #state{scans = Scans} = State) ->
     {reply, ok, scan(State#state{scans = Scans ++ [{HostType, Prefix}]})}.
+
+%% The one that is looked at may be this one, so what is left is begun anew.
+unregistered(HostType, Pattern, #state{conflicts = Conflicts, scans = Scans} = State) ->
+    Left = [Scan || {Of, Prefix} = Scan <- Scans, {Of, {prefix, Prefix}} =/= {HostType, Pattern}],
+    State#state{conflicts = mongoose_subdomain_conflicts:forget_pattern(Pattern, Conflicts), scans = Left, position = 0}.
 
 changed({added, HostType, Domain}, Conflicts) ->
     Checked = mongoose_subdomain_conflicts:check_domain(Domain, Conflicts),

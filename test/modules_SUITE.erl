@@ -481,14 +481,21 @@ a_module_is_a_handler_after_its_start_and_until_its_stop(Config) ->
     ?assertEqual([?A, ?B], handlers(Node)),
     Handlers = fun([HostType | _]) -> mongoose_domain_removal:handlers(HostType) end,
     behave(Node, ?A, start, {call, Handlers}),
-    ?assertEqual({restarted, #{}, [?B]}, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
-    ?assertEqual([?B, ?A], handlers(Node)),
+    %% While it is started anew no removal may pass it by.
+    ?assertEqual({restarted, #{}, [?A, ?B]}, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
+    ?assertEqual([?A, ?B], handlers(Node)),
     behave(Node, ?A, stop, {call, fun(Given) -> erlang:error(Handlers(Given)) end}),
     ?assertEqual({error, [?B]}, failure(Node, ensure_stopped, [?TYPE, ?A])),
     %% It did not stop, so no removal may pass it by.
     ?assertEqual([?B, ?A], handlers(Node)),
     behave(Node, ?A, stop, {return, ok}),
     {stopped, _} = modules(Node, ensure_stopped, [?TYPE, ?A]),
+    ?assertEqual([?B], handlers(Node)),
+    ?assertEqual({started, [?B]}, modules(Node, ensure_started, [?TYPE, ?A, #{}])),
+    ?assertEqual([?B, ?A], handlers(Node)),
+    %% One that could not be started again is none.
+    behave(Node, ?A, start, {crash, full}),
+    ?assertEqual({error, full}, failure(Node, ensure_started, [?TYPE, ?A, #{x => 2}])),
     ?assertEqual([?B], handlers(Node)),
     %% Among others, it comes at 50.
     ok = md_node:call(Node, md_handlers, register, [?TYPE, first, 49]),

@@ -224,15 +224,14 @@ a_pattern_adds_nothing_for_each_domain(Config) ->
     Registered = md_node:call(Node, md_tracer, received, [Processes, {mongoose_subdomain_core, register_subdomain, [
         <<"type1">>, ?MUC, ?HANDLER
     ]}]),
-    %% The core is asked for the number of the host type.
-    ?assertEqual({ok, #{mongoose_domain_core => 1, mongoose_lazy_routing => 0}}, Registered),
+    ?assertEqual({ok, #{mongoose_domain_core => 0, mongoose_lazy_routing => 0}}, Registered),
     assert_subdomain(Node, <<"type1">>, <<"muc.many-5000.example">>),
     ?assertEqual(Count, core(Node, domains_count, [])),
     ?assertEqual(5000, length(core(Node, get_all_dynamic, []))),
     Unregistered = md_node:call(Node, md_tracer, received, [Processes, {mongoose_subdomain_core, unregister_subdomain, [
         <<"type1">>, ?MUC
     ]}]),
-    ?assertEqual({ok, #{mongoose_domain_core => 1, mongoose_lazy_routing => 1}}, Unregistered),
+    ?assertEqual({ok, #{mongoose_domain_core => 0, mongoose_lazy_routing => 1}}, Unregistered),
     assert_no_subdomain(Node, <<"muc.many-5000.example">>).
 
 %% What is known of a subdomain

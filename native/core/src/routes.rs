@@ -96,9 +96,15 @@ impl Routes {
     fn look(&self, name: Keyed) -> Found {
         match self.entry(name) {
             Some((_, head)) => Found::Route(head),
-            None if self.open.load(Ordering::Relaxed) => Found::Nothing,
+            None if self.is_open() => Found::Nothing,
             None => Found::Closed,
         }
+    }
+
+    /// Whether lookups find anything but that the table is closed.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     #[inline]

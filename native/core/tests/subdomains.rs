@@ -142,6 +142,7 @@ proptest! {
                 let seen = |claim: Claim| (claim.host_type, claim.kind);
                 let claims: Vec<_> = table.claims(name.as_bytes()).into_iter().map(seen).collect();
                 prop_assert_eq!(&claims, &expected, "{}", name);
+                prop_assert_eq!(table.count_claims(name.as_bytes()), expected.len());
                 prop_assert_eq!(table.subdomain(name.as_bytes()).map(seen), expected.first().copied());
                 let at = DOMAINS.iter().position(|domain| domain == name);
                 let own = at.and_then(|at| model.domains.get(&at)).map(|&host_type| ids[host_type]);
@@ -166,11 +167,12 @@ fn a_closed_table_has_no_subdomains_and_one_that_is_opened_again_has_those_of_it
     let (table, host_type, source) = open();
     let muc = Pattern::Prefix((*b"muc.").into());
     table.register(host_type, &muc);
+    table.register(host_type, &Pattern::Fqdn((*b"one.example").into()));
     table.insert(&domain("example"), host_type, source).unwrap();
     assert_eq!(table.host_type(b"muc.example"), Ok(host_type));
     table.close();
     assert_eq!(table.host_type(b"muc.example"), Err(Miss::Closed));
-    assert_eq!(table.subdomain(b"muc.example"), None);
+    assert_eq!((table.subdomain(b"muc.example"), table.subdomain(b"one.example")), (None, None));
     table.open(&[(domain("static.example"), host_type)], []);
     assert_eq!(table.host_type(b"muc.example"), Err(Miss::NotFound));
     assert_eq!(table.host_type(b"muc.static.example"), Ok(host_type));

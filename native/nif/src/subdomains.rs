@@ -56,5 +56,5 @@ fn subdomain<'a>(env: Env<'a>, name: Binary) -> Term<'a> {
 #[rustler::nif]
 fn name_use(name: Binary) -> (Atom, usize) {
     let domain = if table().has_domain(&name) { atoms::domain() } else { atoms::no_domain() };
-    (domain, table().claims(&name).len())
+    (domain, table().count_claims(&name))
 }
