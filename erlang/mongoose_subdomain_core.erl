@@ -27,8 +27,8 @@
 
 %% {{HostType, Pattern}, PacketHandler, Answer}
 -define(REGISTRY, ?MODULE).
-%% Domains that are looked at before others have their turn.
--define(PAGE, 100).
+%% Domains that are looked at before others have their turn: few, since a registration is to take no longer for them.
+-define(PAGE, 20).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
@@ -198,7 +198,10 @@ handle_info({domain_changes, Batch, Changes}, #state{conflicts = Conflicts} = St
     ok = mongoose_domain_observers:handled(Batch),
     {noreply, State#state{conflicts = Next}};
 handle_info(scan, State) ->
-    {noreply, scan_page(State#state{next = none})};
+    Scanned = scan_page(State#state{next = none}),
+    %% Who waits for this scheduler need not wait for the rest of a time slice.
+    true = erlang:yield(),
+    {noreply, Scanned};
 handle_info(Message, State) ->
     ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
     {noreply, State}.
