@@ -42,6 +42,7 @@
 %% Removals.
 -export([a_removal_calls_the_modules_that_run_and_no_others/1,
          a_module_is_a_handler_after_its_start_and_until_its_stop/1,
+         at_the_end_no_removal_passes_a_stopped_module_by/1,
          a_module_that_fails_to_remove_stops_the_removal/1]).
 
 -define(SECRET, "s3cret-pa55word").
@@ -62,6 +63,7 @@ all() ->
 groups() ->
     Removals = [a_removal_calls_the_modules_that_run_and_no_others,
                 a_module_is_a_handler_after_its_start_and_until_its_stop,
+                at_the_end_no_removal_passes_a_stopped_module_by,
                 a_module_that_fails_to_remove_stops_the_removal],
     [{application, [modules_start_for_static_host_types_first_and_stop_in_reverse_for_the_same_host_types,
                     an_entry_of_a_host_type_replaces_that_of_all,
@@ -501,6 +503,14 @@ a_module_is_a_handler_after_its_start_and_until_its_stop(Config) ->
     ok = md_node:call(Node, md_handlers, register, [?TYPE, first, 49]),
     ok = md_node:call(Node, md_handlers, register, [?TYPE, second, 51]),
     ?assertEqual([md_handler_first, ?B, md_handler_second], handlers(Node)).
+
+at_the_end_no_removal_passes_a_stopped_module_by(Config) ->
+    Node = start_with_database(Config),
+    Note = fun([HostType | _]) -> persistent_term:put(?MODULE, mongoose_domain_removal:handlers(HostType)) end,
+    %% The first that was started is the last to be stopped.
+    behave(Node, ?A, stop, {call, Note}),
+    ok = md_node:stop_application(Node),
+    ?assertEqual([?A, ?B], md_node:call(Node, persistent_term, get, [?MODULE])).
 
 a_module_that_fails_to_remove_stops_the_removal(Config) ->
     Node = start_with_database(Config),
