@@ -37,7 +37,7 @@ start_child(#{id := Id} = Specification) ->
     end.
 
 %% @doc Ends it; one that is not there has ended already.
--spec stop_child(supervisor:child_id()) -> ok.
+-spec stop_child(Id :: term()) -> ok.
 stop_child(Id) ->
     true = ets:match_delete(?REGISTRY, {'_', Id, '_'}),
     _ = supervisor:terminate_child(?MODULE, Id),

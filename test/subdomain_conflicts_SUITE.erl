@@ -7,7 +7,7 @@
 -include_lib("stdlib/include/assert.hrl").
 -include_lib("common_test/include/ct.hrl").
 
--import(md_subdomains, [insert/3, delete/2, restart_core/1, subdomains/3, register/3, unregister/3, conflicts/1]).
+-import(md_subdomains, [restart_core/1, subdomains/3, register/3, unregister/3, conflicts/1]).
 -import(md_subdomains, [assert_subdomain/3]).
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
@@ -229,6 +229,15 @@ a_conflict_that_was_over_is_logged_again(Config) ->
     {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
     Seven = lists:nthtail(5, conflicts(Node)),
     ?assertEqual([{check_subdomain_name_failed, ?MUC_A}, {subdomains_collision, ?MUC_A}], lists:sort(Seven)).
+
+%% What a change brings is looked at before the next one is made: of a domain and a subdomain, the later one is named.
+insert(Node, HostType, Domains) ->
+    ok = md_subdomains:insert(Node, HostType, Domains),
+    ok = subdomains(Node, sync, []).
+
+delete(Node, Domain) ->
+    ok = md_subdomains:delete(Node, Domain),
+    ok = subdomains(Node, sync, []).
 
 last(List) ->
     {length(List), lists:last(List)}.
