@@ -52,7 +52,8 @@ a_load_that_is_cut_in_its_middle_is_made_up_for(Config) ->
     md_wait:until(fun() -> md_gate:is_closed(Gate) end),
     wait_for_state([Node], away),
     Loaded = maps:keys(md_node:routes(Node)),
-    ?assert(length(Loaded) > 0 andalso length(Loaded) < 20001),
+    %% Most of what was sent; none, where the node was so slow that the system took it away with the connection.
+    ?assert(length(Loaded) < 20001),
     ?assertMatch(#{loads := 0}, md_node:status(Node)),
     %% What is there stays there.
     Watch = md_watch:start([Node], lists:sublist(Loaded, 10)),
