@@ -1,0 +1,145 @@
+%% The events of the log: those that docs/events.md lists, and those that the code can log.
+%%
+%% The code is read as it is written. An event is the value of `what' in a map of an Erlang source, be it an atom or what a
+%% function's callers give it; the name of a report in native/sync/src/log.rs; or one of mongoose_domain_admin:events/0,
+%% which another test compares with the program's sources. Maps that are raised as an error have a `what', too, and are
+%% read later in the `reason' of a report, so they are listed as well.
+-module(md_events).
+
+-export([documented/0, in_code/0]).
+
+-export_type([event/0, logged/0]).
+
+%% What the list says: the levels, the fields that each report of the event has, and those that some have.
+-type event() :: #{levels := [atom()], always := [atom()], sometimes := [atom()]}.
+%% A place in the code. `fields' are those that are written there: all that the report has, or some of them. `unclear' is a
+%% name that cannot be read from the code.
+-type logged() :: #{event := atom() | unclear, file := file:filename(), line := pos_integer(),
+                    level := atom(), fields := {all | some, [atom()]}}.
+
+-define(EVENTS, "docs/events.md").
+-define(REPORTS, "native/sync/src/log.rs").
+
+%% @doc What docs/events.md lists.
+-spec documented() -> #{atom() => event()}.
+documented() ->
+    {ok, Text} = file:read_file(path(?EVENTS)),
+    Rows = [row([string:trim(Cell) || Cell <- string:split(string:trim(Line, both, "|"), "|", all)])
+            || <<"| `", _/binary>> = Line <- binary:split(Text, <<"\n">>, [global])],
+    Events = maps:from_list(lists:append(Rows)),
+    maps:map(fun
+        (_Event, {as, Other, Levels}) -> (map_get(Other, Events))#{levels := Levels};
+        (_Event, Listed) -> Listed
+    end, Events).
+
+row([Names, Levels, Fields, _Means, _Do]) ->
+    row(Names, [binary_to_atom(Level) || Level <- words(Levels, "\\b(?:critical|error|warning|notice|info)\\b")], Fields);
+row([Names, Fields, _Means]) ->
+    row(Names, [], <<Fields/binary, " `text`">>).
+
+row(Names, Levels, <<"as ", Other/binary>>) ->
+    [{Name, {as, hd(names(Other)), Levels}} || Name <- names(Names)];
+row(Names, Levels, Fields) ->
+    Sometimes = names(iolist_to_binary(lists:join(" ", words(Fields, "\\*`[a-z_]+`\\*")))),
+    Listed = #{levels => Levels, always => names(Fields) -- Sometimes, sometimes => Sometimes},
+    [{Name, Listed} || Name <- names(Names)].
+
+names(Text) ->
+    [binary_to_atom(binary:replace(Name, <<"`">>, <<>>, [global])) || Name <- words(Text, "`[a-z_]+`")].
+
+words(Text, Pattern) ->
+    case re:run(Text, Pattern, [global, {capture, first, binary}]) of
+        {match, Found} -> [Word || [Word] <- Found];
+        nomatch -> []
+    end.
+
+%% @doc What the code can log.
+-spec in_code() -> [logged()].
+in_code() ->
+    Sources = filelib:wildcard(path("erlang/*.erl")),
+    lists:flatmap(fun in_erlang/1, Sources) ++ in_rust() ++
+        [#{event => Event, file => "native/admin/src", line => 1, level => unknown, fields => {some, []}}
+         || Event <- mongoose_domain_admin:events()].
+
+%% The name is what follows the level, or the first of a pair whose second may be absent.
+in_rust() ->
+    {ok, Text} = file:read_file(path(?REPORTS)),
+    Pattern = "(?:Level::[A-Z][a-z]+,\\s*|\\((?=\"[a-z_]+\",\\s*(?:None|Some)))\"([a-z_]+)\"",
+    {match, Found} = re:run(Text, Pattern, [global, {capture, all_but_first, binary}]),
+    [#{event => binary_to_atom(Name), file => ?REPORTS, line => 1, level => unknown, fields => {some, []}}
+     || [Name] <- Found].
+
+%% Erlang
+
+in_erlang(Source) ->
+    {ok, Forms} = epp:parse_file(Source, [{includes, [filename:dirname(Source)]}]),
+    Functions = [Form || {function, _, _, _, _} = Form <- Forms],
+    lists:append([in_clause(Clause, Name, Arity, Functions, "erlang/" ++ filename:basename(Source))
+                  || {function, _, Name, Arity, Clauses} <- Functions, Clause <- Clauses]).
+
+in_clause({clause, _, Head, _Guards, Body}, Function, Arity, Functions, File) ->
+    Leveled = [{Level, Map} || {Level, Map} <- find(fun leveled/1, Body)],
+    [#{event => Event, file => File, line => erl_anno:line(Anno), level => Level,
+       fields => {Whole, [Key || {map_field_assoc, _, {atom, _, Key}, _} <- Fields, Key =/= what]}}
+     || {Anno, Base, Fields, Map} <- find(fun map/1, Body),
+        {map_field_assoc, _, {atom, _, what}, Value} <- Fields,
+        {Level, Whole} <- [whole(Base, [Level || {Level, Report} <- Leveled, Report =:= Map])],
+        Event <- events(Value, Head, {Function, Arity}, Functions)].
+
+%% More may be added to a map that is not logged where it stands.
+whole(no_base, [Level]) -> {Level, all};
+whole(base, [Level]) -> {Level, some};
+whole(_Base, []) -> {unknown, some}.
+
+%% A report that is logged where it stands.
+leveled({call, _, {remote, _, {atom, _, erlang}, {atom, _, apply}},
+         [{atom, _, logger}, {atom, _, macro_log}, {cons, _, _Location, {cons, _, {atom, _, Level}, {cons, _, Map, _}}}]}) ->
+    [{Level, Map}];
+leveled(_Other) ->
+    [].
+
+map({map, Anno, Fields} = Map) -> [{Anno, no_base, Fields, Map}];
+map({map, Anno, _Base, Fields} = Map) -> [{Anno, base, Fields, Map}];
+map(_Other) -> [].
+
+find(Is, Forms) when is_list(Forms) -> lists:flatmap(fun(Form) -> find(Is, Form) end, Forms);
+find(Is, Form) when is_tuple(Form) -> Is(Form) ++ find(Is, tuple_to_list(Form));
+find(_Is, _Else) -> [].
+
+%% The program's, which are read elsewhere.
+events({call, _, {atom, _, event}, [_]}, _Head, {handle_frame, 2}, _Functions) ->
+    [];
+events({atom, _, Event}, _Head, _In, _Functions) ->
+    [Event];
+events({call, _, {atom, _, Called}, Arguments}, _Head, _In, Functions) ->
+    [Event || {function, _, Name, Arity, Clauses} <- Functions, Name =:= Called, Arity =:= length(Arguments),
+              {clause, _, Head, _, Body} <- Clauses,
+              Event <- events(lists:last(Body), Head, {Name, Arity}, Functions)];
+events({var, _, Variable}, Head, {Function, Arity}, Functions) ->
+    case [Place || {Place, {var, _, Name}} <- lists:zip(lists:seq(1, Arity), Head), Name =:= Variable] of
+        [Place] ->
+            [Event || {function, _, Name, Its, Clauses} <- Functions, {clause, _, Outer, _, Body} <- Clauses,
+                      Value <- find(fun(Form) -> argument(Place, Function, Arity, Form) end, Body),
+                      Event <- events(Value, Outer, {Name, Its}, Functions)];
+        _ ->
+            [unclear]
+    end;
+events(_Other, _Head, _In, _Functions) ->
+    [unclear].
+
+argument(Place, Function, Arity, {call, _, {atom, _, Function}, Arguments}) when length(Arguments) =:= Arity ->
+    [lists:nth(Place, Arguments)];
+argument(_Place, _Function, _Arity, _Other) ->
+    [].
+
+%% The tests run in the project's directory, or below its _build.
+path(File) ->
+    path(filename:dirname(filename:absname(code:which(?MODULE))), File).
+
+path("/", File) ->
+    erlang:error({not_found, File});
+path(Directory, File) ->
+    case filelib:is_regular(filename:join(Directory, ?EVENTS)) of
+        true -> filename:join(Directory, File);
+        false -> path(filename:dirname(Directory), File)
+    end.

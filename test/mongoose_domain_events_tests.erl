@@ -1,0 +1,35 @@
+%% docs/events.md lists what the code can log, no more and no less.
+-module(mongoose_domain_events_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+every_event_that_the_code_can_log_is_listed_test() ->
+    Listed = md_events:documented(),
+    ?assertEqual([], [text("event ~p is logged in file ~s (line ~b) and not in docs/events.md: add a line", [Event, File, Line])
+                      || #{event := Event, file := File, line := Line} <- md_events:in_code(), not is_map_key(Event, Listed)]).
+
+every_event_that_is_listed_can_be_logged_test() ->
+    Logged = [Event || #{event := Event} <- md_events:in_code()],
+    ?assertEqual([], [text("event ~p is in docs/events.md and logged nowhere: remove its line, or correct its name", [Event])
+                      || Event <- maps:keys(md_events:documented()), not lists:member(Event, Logged)]).
+
+the_fields_of_an_event_are_those_that_are_listed_test() ->
+    Listed = md_events:documented(),
+    ?assertEqual([], [text("event ~p, logged in file ~s (line ~b), has the fields ~0p; docs/events.md lists ~0p, and sometimes ~0p",
+                           [Event, File, Line, Fields, Always, Sometimes])
+                      || #{event := Event, file := File, line := Line, fields := {Whole, Fields}} <- md_events:in_code(),
+                         #{always := Always, sometimes := Sometimes} <- [maps:get(Event, Listed, #{})],
+                         not fits(Whole, Fields, Always, Sometimes)]).
+
+fits(some, Fields, Always, Sometimes) -> Fields -- (Always ++ Sometimes) =:= [];
+fits(all, Fields, Always, Sometimes) -> fits(some, Fields, Always, Sometimes) andalso Always -- Fields =:= [].
+
+the_level_of_an_event_is_one_that_is_listed_test() ->
+    Listed = md_events:documented(),
+    ?assertEqual([], [text("event ~p is logged in file ~s (line ~b) with the level ~p; docs/events.md says ~0p",
+                           [Event, File, Line, Level, Levels])
+                      || #{event := Event, file := File, line := Line, level := Level} <- md_events:in_code(), Level =/= unknown,
+                         #{levels := Levels} <- [maps:get(Event, Listed, #{})], not lists:member(Level, Levels)]).
+
+text(Format, Values) ->
+    lists:flatten(io_lib:format(Format, Values)).
