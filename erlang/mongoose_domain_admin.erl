@@ -19,7 +19,7 @@
 
 -export([start_link/0, url/0]).
 -export([events/0, answer_and_end/2, write_frames/1]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -117,13 +117,13 @@ handle_info(Message, State) ->
 terminate(_Reason, #state{port = Port}) ->
     %% First, since a port with a full pipe waits for its reader.
     _ = [kill(Port) || is_port(Port)],
-    _ = [catch port_close(Port) || is_port(Port)],
+    _ = [close(Port) || is_port(Port)],
     ok.
 
-%% @private A frame that was just handled may hold a password.
--spec format_status(normal | terminate, [term()]) -> term().
-format_status(_How, [_Dictionary, State]) ->
-    State.
+%% @private The frame in a message may hold a password, and a crash report would print the last message.
+-spec format_status(gen_server:format_status()) -> gen_server:format_status().
+format_status(Status) ->
+    maps:map(fun(message, _Message) -> not_shown; (log, _Messages) -> []; (_Key, Value) -> Value end, Status).
 
 %% The program
 
@@ -190,6 +190,14 @@ kill(Port) ->
             ok;
         undefined ->
             ok
+    end.
+
+%% It may be closed already.
+close(Port) ->
+    try
+        port_close(Port)
+    catch
+        error:badarg -> true
     end.
 
 frame(Term) ->

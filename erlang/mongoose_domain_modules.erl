@@ -57,7 +57,11 @@ stop() ->
 stop_all() ->
     mongoose_domain_parts:exclusively(fun() ->
         lists:foreach(fun({HostType, Module}) ->
-            catch mongoose_domain_module_runner:stop_at_the_end(HostType, Module)
+            try
+                mongoose_domain_module_runner:stop_at_the_end(HostType, Module)
+            catch
+                _:_ -> it_is_logged
+            end
         end, all_in_stop_order())
     end).
 

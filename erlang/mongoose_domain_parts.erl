@@ -81,9 +81,16 @@ ensure_all_started([#{key := Key} = Part | Parts], Started, Outcomes) ->
         Outcome -> ensure_all_started(Parts, Started, [Outcome | Outcomes])
     catch
         Class:Reason:Stacktrace ->
-            %% Whose stop fails has logged it, and is listed.
-            _ = [catch ensure_stopped(StartedKey, Stop) || #{key := StartedKey, stop := Stop} <- Started],
+            lists:foreach(fun stop_again/1, Started),
             {failed, {Key, Class, Reason, Stacktrace}}
+    end.
+
+%% A part whose stop fails has logged it, and is listed.
+stop_again(#{key := Key, stop := Stop}) ->
+    try
+        ensure_stopped(Key, Stop)
+    catch
+        _:_ -> it_is_logged
     end.
 
 %% @doc Stops a part that runs. Fails as its stop does. Only where exclusively/1 called.

@@ -48,7 +48,13 @@ stop() ->
 -spec stop_all() -> ok.
 stop_all() ->
     mongoose_domain_parts:exclusively(fun() ->
-        lists:foreach(fun(Service) -> catch stop_one(Service) end, stop_order())
+        lists:foreach(fun(Service) ->
+            try
+                stop_one(Service)
+            catch
+                _:_ -> it_is_logged
+            end
+        end, stop_order())
     end).
 
 %% @doc Starts a service, or starts it anew when it runs with other options. Services that it needs and that do not run

@@ -15,6 +15,7 @@
          a_worker_that_crashes_is_an_error_without_words/1,
          a_request_that_crashes_is_logged_without_its_secrets/1,
          what_makes_no_sense_ends_it_and_is_not_shown/1,
+         a_crash_of_its_owner_is_logged_without_the_last_message/1,
          a_program_that_is_missing_stops_nothing_and_is_tried_again/1]).
 
 -define(STATIC, <<"static.example">>).
@@ -200,6 +201,20 @@ what_makes_no_sense_ends_it_and_is_not_shown(Config) ->
     wait_until_replaced(Config, Before),
     ?assertEqual(1, md_node:count(Node, domain_admin_frame_not_understood)),
     nothing_is_shown(Node).
+
+%% By an answer to no question. The port that the program listens at is another one then.
+a_crash_of_its_owner_is_logged_without_the_last_message(Config) ->
+    Node = ?config(node, Config),
+    Owner = md_node:call(Node, erlang, whereis, [?ADMIN]),
+    Answer = {'DOWN', make_ref(), process, self(), {answered, <<"geheim">>}},
+    Answer = md_node:call(Node, erlang, send, [?ADMIN, Answer]),
+    md_wait:until(fun() -> lists:member(md_node:call(Node, erlang, whereis, [?ADMIN]), [Owner, undefined]) end, false),
+    _ = md_http:door(Node),
+    ?assert(lists:any(fun is_crash/1, md_node:call(Node, md_log, all, []))),
+    nothing_is_shown(Node).
+
+is_crash(#{msg := {report, #{label := {gen_server, terminate}, name := ?ADMIN}}}) -> true;
+is_crash(_Event) -> false.
 
 nothing_is_shown(Node) ->
     Printed = md_node:call(Node, md_looker, everything_printed, []),

@@ -226,5 +226,5 @@ process_of(File) ->
 %% @doc Ends it and takes it away; any process may do that.
 -spec stop(t()) -> ok.
 stop(#cluster{guard = Guard, directory = Directory}) ->
-    _ = catch port_close(Guard),
+    _ = [port_close(Guard) || erlang:port_info(Guard) =/= undefined],
     md_wait:until(fun() -> filelib:is_dir(Directory) end, false).

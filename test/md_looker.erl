@@ -22,13 +22,20 @@ stop(Looker) ->
 
 %% At least once.
 look(Domains, Pause, LookupsBefore, FailuresBefore) ->
-    Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [catch mongoose_domain_api:get_host_type(Domain)],
+    Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [look_up(Domain)],
                                   element(1, Answer) =/= ok],
     {Lookups, Failures} = {LookupsBefore + length(Domains), lists:sublist(Failed ++ FailuresBefore, 10)},
     receive
         {stop, From} -> From ! {self(), Lookups, Failures}
     after Pause ->
         look(Domains, Pause, Lookups, Failures)
+    end.
+
+look_up(Domain) ->
+    try
+        mongoose_domain_api:get_host_type(Domain)
+    catch
+        Class:Reason -> {Class, Reason}
     end.
 
 %% @doc What anyone who looks into this node is shown: the log, the status, the supervisor's

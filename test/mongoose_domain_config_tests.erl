@@ -366,13 +366,18 @@ no_problem_shows_a_password() ->
     Services = [#{database => Database} || Database <- Databases]
         ++ [?URL, <<?URL>>, [{database, ?URL}], {database, ?URL}, #{url => ?URL}, #{database => ?URL, url => ?URL},
             #{database => ?URL, password => ?SECRET}, #{database => ?URL, poll_interval => 0}],
-    Shown = [Service || Service <- Services, shows_secret(catch problem_of(#{service_domain_db => Service}))],
+    Shown = [Service || Service <- Services, shows_secret(#{service_domain_db => Service})],
     true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
     ok = file:delete(File),
     ?assertEqual([], Shown).
 
-shows_secret({ok, _}) -> false;
-shows_secret(Problem) -> md_secret:is_in(?SECRET, Problem).
+shows_secret(Environment) ->
+    try problem_of(Environment) of
+        {ok, _} -> false;
+        Problem -> md_secret:is_in(?SECRET, Problem)
+    catch
+        Class:Reason:Stacktrace -> md_secret:is_in(?SECRET, {Class, Reason, Stacktrace})
+    end.
 
 %% Files
 

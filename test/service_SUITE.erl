@@ -397,7 +397,14 @@ who_waits_for_an_answer_when_the_service_stops_gets_one(Config) ->
 %% Asks in a process of its own; answers with what waits for the answer.
 ask(Node, Function, Args) ->
     Self = self(),
-    Pid = spawn_link(fun() -> Self ! {self(), catch md_node:call(Node, service_domain_db, Function, Args)} end),
+    Pid = spawn_link(fun() ->
+        Answer = try
+                     md_node:call(Node, service_domain_db, Function, Args)
+                 catch
+                     Class:Reason -> {Class, Reason}
+                 end,
+        Self ! {self(), Answer}
+    end),
     fun() -> receive {Pid, Answer} -> Answer end end.
 
 %% Secrets are rotated; all that needs this one is restarted while it is not there.
@@ -692,7 +699,7 @@ a_wrong_configuration_stops_the_start_and_names_the_key(Config) ->
      end || {Key, Wrong} <- [
         {hosts, #{hosts => one_host}},
         {host_types, #{host_types => <<"type1">>}},
-        {repeated_operations, #{repeated_operations => maybe}},
+        {repeated_operations, #{repeated_operations => 'maybe'}},
         {[service_domain_db, poll_interval], environment(Config, #{poll_interval => 0})},
         {[service_domain_db, pol_interval], environment(Config, #{pol_interval => 1})}]],
     %% Once it is right, it starts.

@@ -109,7 +109,7 @@ connect(#state{variable = Variable}) ->
     end.
 
 disconnect(#state{connection = Connection} = State) ->
-    catch odbc:disconnect(Connection),
+    _ = try odbc:disconnect(Connection) catch _:_ -> it_has_ended end,
     State#state{connection = none}.
 
 failed(Reason) ->
