@@ -49,7 +49,7 @@
 -type status() :: mongoose_domain_nif:status().
 -type error() ::
     {static | unknown_host_type | duplicate | not_found | wrong_host_type | deleted, binary()}
-    | {invalid_domain | invalid_password | removal_failed, binary()}
+    | {invalid_domain | invalid_password | removal_failed | removal_ended, binary()}
     | mongoose_domain_operations:failure().
 %% Which keys it has is said with each function.
 -type details() :: #{domain := domain(), host_type => host_type(), status => status() | deleted}.
@@ -200,7 +200,9 @@ inserted(_Pair, {_HostType, _Status}) ->
 delete_domain(Domain, HostType) ->
     case begin_removal(Domain, HostType) of
         {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
-        {ok, _Where} -> await_removal(Domain, HostType);
+        {ok, {here, Handlers}} ->
+            removed_or_not(mongoose_domain_remover:remove_and_await(Domain, HostType, Handlers), Domain, HostType);
+        {ok, elsewhere} -> await_removal(Domain, HostType);
         Error -> Error
     end.
 
@@ -209,7 +211,10 @@ delete_domain(Domain, HostType) ->
 request_delete_domain(Domain, HostType) ->
     case begin_removal(Domain, HostType) of
         {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
-        {ok, _Where} -> {ok, removed(Domain, HostType, deleting)};
+        {ok, {here, Handlers}} ->
+            ok = mongoose_domain_remover:remove(Domain, HostType, Handlers),
+            {ok, removed(Domain, HostType, deleting)};
+        {ok, elsewhere} -> {ok, removed(Domain, HostType, deleting)};
         Error -> Error
     end.
 
@@ -395,14 +400,13 @@ set_status(Domain, Wanted) ->
         (deleted) -> {deleted, <<"Domain has been deleted">>}
     end).
 
-%% The handlers begin when this node's route is gone.
+%% The handlers begin when this node's route is gone. `here': this node has the job, which the caller hands to the remover.
 begin_removal(Domain, HostType) ->
     Handlers = length(mongoose_domain_removal:handlers(HostType)),
     ask(rules(HostType), Domain, {begin_removal, Domain, HostType, Handlers}, fun
         (claimed) ->
             ok = wait_until_visible(),
-            ok = mongoose_domain_remover:remove(Domain, HostType, Handlers),
-            {ok, here};
+            {ok, {here, Handlers}};
         (elsewhere) ->
             ok = wait_until_visible(),
             {ok, elsewhere};
@@ -414,15 +418,21 @@ begin_removal(Domain, HostType) ->
     end).
 
 await_removal(Domain, HostType) ->
-    case mongoose_domain_remover:await(Domain) of
-        {failed, _Why} -> removal_failed();
-        _Ended -> watch_removal(Domain, HostType)
-    end.
+    removed_or_not(mongoose_domain_remover:await(Domain), Domain, HostType).
 
-%% The database knows whether that was this removal, or one before it, or whether somebody else goes on.
+removed_or_not(ok, Domain, HostType) -> {ok, removed(Domain, HostType, deleted)};
+removed_or_not({failed, _Why}, _Domain, _HostType) -> removal_failed();
+removed_or_not({ended, Row}, _Domain, _HostType) -> removal_ended(Row);
+removed_or_not(_LostOrNotHere, Domain, HostType) -> watch_removal(Domain, HostType).
+
+%% Somebody else goes on with the removal, or has ended it: then the row says how.
 watch_removal(Domain, HostType) ->
     ask({removal, Domain}, fun
-        ([]) -> {ok, removed(Domain, HostType, deleted)};
+        ([]) ->
+            ask({details, Domain}, fun
+                (not_found) -> {ok, removed(Domain, HostType, deleted)};
+                (Row) -> removal_ended(Row)
+            end);
         ([{_, _, {failed, _Why}, _, _, _}]) -> removal_failed();
         ([_AtWork]) ->
             timer:sleep(?REST),
@@ -466,6 +476,11 @@ removed(Domain, HostType, Status) ->
 not_found() -> {not_found, <<"Given domain does not exist">>}.
 
 unknown_host_type() -> {unknown_host_type, <<"Unknown host type">>}.
+
+removal_ended(not_found) ->
+    {removal_ended, <<"Another program deleted the domain before its removal was done: its data may be there still">>};
+removal_ended({_HostType, _Status}) ->
+    {removal_ended, <<"The domain was enabled or added again: its removal ended">>}.
 
 removal_failed() -> {removal_failed, <<"A removal handler failed: the domain stays in removal">>}.
 

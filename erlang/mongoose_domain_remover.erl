@@ -6,13 +6,21 @@
 %% What this process forgets by a crash, it finds in the database again. While the configuration does not
 %% tell it for how long a lease is, it runs no job.
 %%
+%% Whether a domain is to be removed is decided by its row in `domain_settings', which other programs change, too. A
+%% job is void when the row is gone, is not in removal, or has another host type. The statement that prolongs the
+%% lease before each handler looks at the row, and a job that is void ends there: no further handler is called, the
+%% row is left alone, and the log says `domain_removal_ended'. A handler at work for such a job is killed when the
+%% leases are prolonged next, which happens four times in each lease (`domain_removal_stopped').
+%%
 %% Each job runs in a process of its own, a few at the same time. A failed one is logged, kept in the
 %% database with its reason, and not tried again until someone asks for it.
 -module(mongoose_domain_remover).
 -behaviour(gen_server).
 
--export([start_link/0, remove/3, await/1]).
+-export([start_link/0, remove/3, remove_and_await/3, await/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-export_type([result/0]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -30,7 +38,11 @@
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
 -type job() :: {domain(), host_type(), Handlers :: non_neg_integer()}.
--type result() :: ok | {failed, binary()} | lost.
+%% A job that is void: what the row of its domain says.
+-type void() :: {job(), row()}.
+-type row() :: not_found | mongoose_domain_nif:settings().
+%% `ended': the job was void. `lost': this node has it no more, and the database knows what became of it.
+-type result() :: ok | {failed, binary()} | {ended, row()} | lost.
 
 -record(state, {
     %% Unknown while the configuration is wrong.
@@ -42,7 +54,7 @@
     prolonger = none :: pid() | none,
     %% Jobs that wait for their turn, oldest first.
     queue = [] :: [job()],
-    running = #{} :: #{pid() => {domain(), Since :: integer()}},
+    running = #{} :: #{pid() => {job(), Since :: integer()}},
     waiting = #{} :: #{domain() => [gen_server:from()]}
 }).
 
@@ -56,10 +68,23 @@ start_link() ->
 remove(Domain, HostType, Handlers) ->
     gen_server:cast(?MODULE, {remove, {Domain, HostType, Handlers}}).
 
+%% @doc The same, and waits for the end of the job.
+-spec remove_and_await(domain(), host_type(), Handlers :: non_neg_integer()) -> result().
+remove_and_await(Domain, HostType, Handlers) ->
+    call({remove, {Domain, HostType, Handlers}}).
+
 %% @doc Waits for the end of a job that this node has claimed.
 -spec await(domain()) -> result() | not_here.
 await(Domain) ->
-    gen_server:call(?MODULE, {await, Domain}, infinity).
+    call({await, Domain}).
+
+%% Where this process ends meanwhile, its successor or another node has the job.
+call(Request) ->
+    try
+        gen_server:call(?MODULE, Request, infinity)
+    catch
+        exit:_Ended -> lost
+    end.
 
 %% gen_server
 
@@ -80,9 +105,11 @@ begin_work(#state{retry = Retry} = State) ->
     end.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
-handle_call({await, Domain}, From, #state{waiting = Waiting} = State) ->
+handle_call({remove, {Domain, _, _} = Job}, From, State) ->
+    {noreply, start(enqueue([Job], wait(Domain, From, State)))};
+handle_call({await, Domain}, From, State) ->
     case is_here(Domain, State) of
-        true -> {noreply, State#state{waiting = Waiting#{Domain => [From | maps:get(Domain, Waiting, [])]}}};
+        true -> {noreply, wait(Domain, From, State)};
         false -> {reply, not_here, State}
     end;
 handle_call(Request, _From, State) ->
@@ -91,7 +118,7 @@ handle_call(Request, _From, State) ->
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast({remove, Job}, State) ->
-    {noreply, add([Job], State)};
+    {noreply, start(enqueue([Job], State))};
 handle_cast(Message, State) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
     {noreply, State}.
@@ -104,9 +131,9 @@ handle_info(prolong, State) ->
     {Self, Asked} = {self(), now_ms()},
     Pid = spawn_link(fun() -> Self ! {prolonged, Asked, prolong_and_take_over()} end),
     {noreply, State#state{prolonger = Pid}};
-handle_info({prolonged, Asked, {ok, Mine}}, State) ->
-    ok = kill_lost(Asked, Mine, State),
-    {noreply, add(Mine, State#state{prolonged = Asked})};
+handle_info({prolonged, Asked, {ok, Held, Void}}, State) ->
+    Stopped = stop_lost(Asked, Held, Void, State),
+    {noreply, add(Held, enqueue(Stopped, State#state{prolonged = Asked}))};
 handle_info({prolonged, _Asked, _Failure}, State) ->
     {noreply, State};
 handle_info({'EXIT', Pid, _Reason}, #state{prolonger = Pid, lease = Lease} = State) ->
@@ -130,31 +157,49 @@ terminate(_Reason, #state{running = Running}) ->
 
 %% Jobs
 
-is_here(Domain, #state{queue = Queue, running = Running}) ->
-    lists:keymember(Domain, 1, Queue) orelse lists:keymember(Domain, 1, maps:values(Running)).
+is_here(Domain, #state{queue = Queue} = State) ->
+    lists:keymember(Domain, 1, Queue) orelse runs(Domain, State).
+
+runs(Domain, #state{running = Running}) ->
+    lists:any(fun({{Its, _, _}, _Since}) -> Its =:= Domain end, maps:values(Running)).
+
+wait(Domain, From, #state{waiting = Waiting} = State) ->
+    State#state{waiting = Waiting#{Domain => [From | maps:get(Domain, Waiting, [])]}}.
 
 add(Jobs, State) ->
-    New = [Job || {Domain, _, _} = Job <- Jobs, not is_here(Domain, State)],
-    start(State#state{queue = State#state.queue ++ New}).
+    start(enqueue([Job || {Domain, _, _} = Job <- Jobs, not runs(Domain, State)], State)).
 
-start(#state{queue = [{Domain, _, _} = Job | Queue], running = Running, lease = Lease} = State)
+%% What runs for such a domain was stopped just now, or ends: the job begins when that has ended.
+enqueue(Jobs, #state{queue = Queue} = State) ->
+    State#state{queue = Queue ++ [Job || {Domain, _, _} = Job <- Jobs, not lists:keymember(Domain, 1, Queue)]}.
+
+start(#state{queue = Queue, running = Running, lease = Lease} = State)
         when map_size(Running) < ?AT_ONCE, Lease =/= undefined ->
-    Self = self(),
-    Pid = spawn_link(fun() -> Self ! {removed, self(), run(Job)} end),
-    start(State#state{queue = Queue, running = Running#{Pid => {Domain, now_ms()}}});
+    %% One whose domain has a process still was stopped just now.
+    case lists:splitwith(fun({Domain, _, _}) -> runs(Domain, State) end, Queue) of
+        {Stopped, [Job | Others]} ->
+            Self = self(),
+            Pid = spawn_link(fun() -> Self ! {removed, self(), run(Job)} end),
+            start(State#state{queue = Stopped ++ Others, running = Running#{Pid => {Job, now_ms()}}});
+        {_Stopped, []} -> State
+    end;
 start(State) ->
     State.
 
 %% A job's process that ends without a word was killed; one that gave it has ended already.
 ended(Pid, Result, #state{running = Running} = State) ->
     case maps:take(Pid, Running) of
-        {{Domain, _Since}, Others} -> start(answer(Domain, Result, State#state{running = Others}));
+        {{{Domain, _, _}, _Since}, Others} -> start(answer(Domain, Result, State#state{running = Others}));
         error -> State
     end.
 
-answer(Domain, Result, #state{waiting = Waiting} = State) ->
-    lists:foreach(fun(From) -> gen_server:reply(From, Result) end, maps:get(Domain, Waiting, [])),
-    State#state{waiting = maps:remove(Domain, Waiting)}.
+answer(Domain, Result, #state{waiting = Waiting, queue = Queue} = State) ->
+    case lists:keymember(Domain, 1, Queue) of
+        true -> State; % there is another job to wait for
+        false ->
+            lists:foreach(fun(From) -> gen_server:reply(From, Result) end, maps:get(Domain, Waiting, [])),
+            State#state{waiting = maps:remove(Domain, Waiting)}
+    end.
 
 %% The lease is counted from before it was asked for, so it ends here before it ends in the database.
 check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queue = Queue} = State) ->
@@ -167,11 +212,20 @@ check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queu
             State
     end.
 
-%% What ran before the database was asked, and is not this node's by its answer, somebody else may run now.
-kill_lost(Asked, Mine, #state{running = Running}) ->
-    Lost = [Pid || {Pid, {Domain, Since}} <- maps:to_list(Running),
-                   Since < Asked, not lists:keymember(Domain, 1, Mine)],
-    lists:foreach(fun kill/1, Lost).
+%% What ran before the database was asked, and is not this node's by its answer, somebody else may run now; what is void
+%% deletes data that nobody wants deleted. Answers the jobs that are void.
+stop_lost(Asked, Held, Void, #state{running = Running}) ->
+    Lost = [{Pid, Job} || {Pid, {{Domain, _, _} = Job, Since}} <- maps:to_list(Running),
+                          Since < Asked, not lists:keymember(Domain, 1, Held)],
+    lists:foreach(fun({Pid, {Domain, HostType, _}}) ->
+        Why = case [Row || {{Its, _, _}, Row} <- Void, Its =:= Domain] of
+            [Row] -> #{reason => not_in_removal, row => Row};
+            [] -> #{reason => not_this_nodes}
+        end,
+        ?LOG_WARNING(Why#{what => domain_removal_stopped, domain => Domain, host_type => HostType}),
+        kill(Pid)
+    end, Lost),
+    [Job || {Job, _Row} <- Void].
 
 kill_all(Running) ->
     lists:foreach(fun kill/1, maps:keys(Running)).
@@ -192,7 +246,7 @@ run({Domain, HostType, Wanted}) ->
     case await_handlers(HostType, Wanted, ?HANDLERS_TIMEOUT) of
         {ok, Handlers} -> run(Handlers, 0, length(Handlers), Domain, HostType);
         {missing, Count} ->
-            fail(Domain, #{host_type => HostType, handler => none, class => missing_handlers, stacktrace => [],
+            fail(Domain, HostType, #{handler => none, class => missing_handlers, stacktrace => [],
                            reason => #{registered => Count, were => Wanted}})
     end.
 
@@ -209,13 +263,13 @@ await_handlers(HostType, Wanted, Left) ->
 
 run(Handlers, Done, Of, Domain, HostType) ->
     case persist({note_removal, Domain, Done, Of}) of
-        lost -> lost;
-        held when Handlers =:= [] -> finish(Domain);
+        held when Handlers =:= [] -> finish(Domain, HostType);
         held ->
             case call(hd(Handlers), HostType, Domain) of
                 ok -> run(tl(Handlers), Done + 1, Of, Domain, HostType);
-                {failed, Report} -> fail(Domain, Report#{host_type => HostType, handler => hd(Handlers)})
-            end
+                {failed, Report} -> fail(Domain, HostType, Report#{handler => hd(Handlers)})
+            end;
+        Other -> given_up(Other, Domain, HostType)
     end.
 
 call(Handler, HostType, Domain) ->
@@ -226,22 +280,31 @@ call(Handler, HostType, Domain) ->
         Class:Reason:Stacktrace -> {failed, #{class => Class, reason => Reason, stacktrace => Stacktrace}}
     end.
 
-finish(Domain) ->
+finish(Domain, HostType) ->
     case persist({finish_removal, Domain}) of
         held ->
             ok = service_domain_db:force_check_for_updates(),
             ok;
-        lost -> lost
+        Other -> given_up(Other, Domain, HostType)
     end.
 
-fail(Domain, #{handler := Handler, class := Class, reason := Reason} = Report) ->
-    ?LOG_ERROR(Report#{what => domain_deletion_failed, domain => Domain}),
+fail(Domain, HostType, #{handler := Handler, class := Class, reason := Reason} = Report) ->
+    ?LOG_ERROR(Report#{what => domain_deletion_failed, domain => Domain, host_type => HostType}),
     Shown = io_lib:format("~p: ~p: ~0tp", [Handler, Class, Reason]),
     Text = unicode:characters_to_binary(string:slice(Shown, 0, ?LONGEST_REASON)),
     case persist({fail_removal, Domain, binary:replace(Text, <<0>>, <<"?">>, [global])}) of
         held -> {failed, Text};
-        lost -> lost
+        Other -> given_up(Other, Domain, HostType)
     end.
+
+given_up(lost, _Domain, _HostType) ->
+    lost;
+given_up({ended, Row}, Domain, HostType) ->
+    ok = log_ended({{Domain, HostType, unknown}, Row}),
+    {ended, Row}.
+
+log_ended({{Domain, HostType, _Handlers}, Row}) ->
+    ?LOG_WARNING(#{what => domain_removal_ended, domain => Domain, host_type => HostType, row => Row}).
 
 %% A database that fails is asked again, until it has said something or the lease is over and this
 %% process killed.
@@ -255,20 +318,22 @@ persist(Request) ->
 
 %% What runs in the prolonging process
 
-%% The jobs that are this node's, among them those that it has just taken over.
+%% The jobs that are this node's, among them those that it has just taken over, and those of them that are void.
 prolong_and_take_over() ->
     case mongoose_domain_operations:run(renew_removals) of
-        {ok, Mine} -> take_over(Mine);
+        {ok, {Held, Void}} -> take_over(Held, Void);
         Failure -> Failure
     end.
 
-take_over(Mine) ->
+-spec take_over([job()], [void()]) -> {ok, Held :: [job()], [void()]}.
+take_over(Held, Void) ->
     case mongoose_domain_operations:run({take_over_removals, ?TAKE}) of
-        {ok, Taken} ->
+        {ok, {Taken, Ended}} ->
+            lists:foreach(fun log_ended/1, Ended),
             lists:foreach(fun({Domain, HostType, _Handlers}) ->
                 ?LOG_NOTICE(#{what => domain_removal_taken_over, domain => Domain, host_type => HostType})
             end, Taken),
-            {ok, Mine ++ Taken};
-        Failure ->
-            Failure
+            {ok, Held ++ Taken, Void};
+        _Failure ->
+            {ok, Held, Void}
     end.

@@ -11,6 +11,7 @@
 -export([init_per_testcase/2, end_per_testcase/2]).
 -export([a_killed_node_loses_no_addition_that_it_confirmed/1,
          another_node_finishes_the_removals_of_a_killed_one/1,
+         a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing/1,
          a_hung_database_slows_neither_lookups_nor_files/1,
          a_lost_connection_is_replaced/1,
          a_change_while_the_database_is_away_is_refused_in_words/1,
@@ -30,6 +31,7 @@ suite() ->
 all() ->
     [a_killed_node_loses_no_addition_that_it_confirmed,
      another_node_finishes_the_removals_of_a_killed_one,
+     a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing,
      a_hung_database_slows_neither_lookups_nor_files,
      a_lost_connection_is_replaced,
      a_change_while_the_database_is_away_is_refused_in_words,
@@ -152,6 +154,28 @@ another_node_finishes_the_removals_of_a_killed_one(Config) ->
     ?assertEqual(lists:sort(Domains), lists:usort([Domain || {first, ?TYPE, Domain} <- handlers(Other, calls, [])])),
     ?assertEqual(lists:sort([[?A, <<"1">>] | [[Domain, <<"3">>] || Domain <- Domains]]),
                  lists:sort(query(Config, "SELECT domain, count(*) FROM domain_events GROUP BY domain"))),
+    wait_until_shown(Other, Config).
+
+%% Another program deletes the one and adds it again, and enables the other.
+a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing(Config) ->
+    Environment = environment(?config(database, Config), #{removal_lease => 1500}),
+    [Removing, Other] = Nodes = md_node:start_many([Environment, Environment]),
+    [begin
+        md_node:wait_until_following(Node),
+        ok = handlers(Node, register, [?TYPE, first, 10]),
+        ok = handlers(Node, behave, [first, wait])
+     end || Node <- Nodes],
+    [begin
+        {ok, _} = insert(Removing, Domain),
+        {ok, _} = md_node:call(Removing, mongoose_domain_api, request_delete_domain, [Domain, ?TYPE])
+     end || Domain <- [?A, ?B]],
+    md_wait:until(fun() -> length(handlers(Removing, calls, [])) end, 2),
+    ok = kill(Removing),
+    ok = md_writer:write_and_notify(?config(client, Config), [{delete, [?A]}, {add, ?TYPE, [?A]}, {enable, [?B]}]),
+    md_wait:until(fun() -> md_node:count(Other, domain_removal_ended) end, 2),
+    ?assertEqual([], query(Config, "SELECT domain FROM domain_removals")),
+    ?assertEqual([], handlers(Other, calls, [])),
+    ?assertEqual([?A, ?B], lists:sort(domains(Config))),
     wait_until_shown(Other, Config).
 
 %% A database that hangs

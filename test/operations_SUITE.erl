@@ -37,7 +37,12 @@
          a_removal_survives_the_processes_that_run_it/1,
          a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were/1,
          a_removal_waits_while_nobody_can_tell_how_long_a_lease_is/1,
-         a_removal_deletes_the_admin_too/1]).
+         a_removal_deletes_the_admin_too/1,
+         a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal/1,
+         a_removal_ends_before_the_next_handler_when_the_domain_is_served_again/1,
+         a_handler_at_work_is_stopped_when_the_domain_is_served_again/1,
+         a_removal_whose_row_was_deleted_is_not_called_done/1,
+         a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler/1]).
 -export([a_declaration_is_fresh_until_it_expires/1,
          a_declaration_for_0_seconds_is_for_ever/1,
          a_declaration_replaces_the_one_before/1,
@@ -94,6 +99,11 @@ groups() ->
              a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were,
              a_removal_waits_while_nobody_can_tell_how_long_a_lease_is,
              a_removal_deletes_the_admin_too,
+             a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal,
+             a_removal_ends_before_the_next_handler_when_the_domain_is_served_again,
+             a_handler_at_work_is_stopped_when_the_domain_is_served_again,
+             a_removal_whose_row_was_deleted_is_not_called_done,
+             a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler,
              a_declaration_is_fresh_until_it_expires,
              a_declaration_for_0_seconds_is_for_ever,
              a_declaration_replaces_the_one_before,
@@ -147,6 +157,9 @@ environment(Database, Lease) ->
 %% Short where a lease has to end. Elsewhere none does, however slow the machine is.
 lease(a_removal_survives_the_processes_that_run_it) -> 2000;
 lease(a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were) -> 2000;
+lease(a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal) -> 2000;
+lease(a_handler_at_work_is_stopped_when_the_domain_is_served_again) -> 2000;
+lease(a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler) -> 2000;
 lease(_Case) -> ?HOUR.
 
 api(Config, Function, Args) ->
@@ -558,6 +571,117 @@ a_removal_deletes_the_admin_too(Config) ->
     {ok, _} = api(Config, delete_domain, [?A, <<"type1">>]),
     ?assertEqual({error, not_found}, api(Config, check_domain_password, [?A, <<"secret">>])),
     ?assertEqual([], query(Config, "SELECT domain FROM domain_admins")).
+
+%% Removals and other programs: the row of a domain decides
+
+both_handlers(Config) ->
+    [begin
+        ok = handlers(Config, register, [HostType, first, 10]),
+        ok = handlers(Config, register, [HostType, second, 20])
+     end || HostType <- ?TYPES],
+    ok.
+
+called(Config) ->
+    [{Name, Domain} || {Name, _HostType, Domain} <- handlers(Config, calls, [])].
+
+begin_deletion(Config, Domain) ->
+    {Self, Tag} = {self(), make_ref()},
+    _ = spawn_link(fun() -> Self ! {Tag, api(Config, delete_domain, [Domain, <<"type1">>])} end),
+    Tag.
+
+end_deletion(Tag) ->
+    receive {Tag, Answer} -> Answer end.
+
+%% The handlers of ?A wait, and the first one was called.
+begin_deletion_and_wait(Config) ->
+    ok = both_handlers(Config),
+    ok = handlers(Config, behave, [first, wait]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    Deletion = begin_deletion(Config, ?A),
+    md_wait:until(fun() -> called(Config) end, [{first, ?A}]),
+    Deletion.
+
+served_again(Config) ->
+    md_writer:write(?config(client, Config), [{delete, [?A]}, {add, <<"type1">>, [?A]}]).
+
+jobs(Config) ->
+    query(Config, "SELECT domain FROM domain_removals ORDER BY domain").
+
+%% As a node leaves it that dies in a removal, while another program deletes the domain and adds it again.
+a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal(Config) ->
+    Node = ?config(node, Config),
+    ok = both_handlers(Config),
+    [] = api(Config, get_removals, []), % which makes the table
+    Enabled = md_names:numbered(<<"enabled-">>, 3),
+    ok = md_writer:write(?config(client, Config), [
+        {add, <<"type1">>, Enabled ++ [<<"disabled.example">>, <<"deleting.example">>]},
+        {add, <<"type2">>, [<<"other-type.example">>, <<"moved.example">>]},
+        {disable, [<<"disabled.example">>]}, {status, 2, [<<"deleting.example">>, <<"moved.example">>]}]),
+    Rows = query(Config, "SELECT domain, host_type, status FROM domain_settings ORDER BY domain"),
+    Void = Enabled ++ [<<"disabled.example">>, <<"other-type.example">>, <<"moved.example">>, <<"gone.example">>],
+    [] = query(Config, ["INSERT INTO domain_removals (domain, host_type, owner, lease_until, handlers, handlers_done) VALUES ",
+                        lists:join(", ", [["(", md_writer:literal(Domain), ", 'type1', 'dead@node/1/AA', 0, 2, 1)"]
+                                          || Domain <- [<<"deleting.example">> | Void]])]),
+    md_wait:until(fun() -> {jobs(Config), md_node:count(Node, domain_removal_ended)} end, {[], length(Void)}),
+    ?assertEqual([{first, <<"deleting.example">>}, {second, <<"deleting.example">>}], called(Config)),
+    ?assertEqual([Row || [Domain | _] = Row <- Rows, Domain =/= <<"deleting.example">>],
+                 query(Config, "SELECT domain, host_type, status FROM domain_settings ORDER BY domain")),
+    Logged = maps:from_list([{Domain, Row} || {warning, #{domain := Domain, host_type := <<"type1">>, row := Row}}
+                                              <- md_node:logged(Node, domain_removal_ended)]),
+    ?assertEqual(lists:sort(Void), lists:sort(maps:keys(Logged))),
+    ?assertMatch(#{<<"disabled.example">> := {<<"type1">>, disabled}, <<"gone.example">> := not_found,
+                   <<"moved.example">> := {<<"type2">>, deleting}}, Logged).
+
+%% Nobody prolongs a lease here but the one who looks before the second handler.
+a_removal_ends_before_the_next_handler_when_the_domain_is_served_again(Config) ->
+    Deletion = begin_deletion_and_wait(Config),
+    ok = served_again(Config),
+    ok = handlers(Config, behave, [first, ok]),
+    ?assertEqual({removal_ended, <<"The domain was enabled or added again: its removal ended">>}, end_deletion(Deletion)),
+    ?assertEqual([{first, ?A}], called(Config)),
+    ?assertMatch([{warning, #{domain := ?A, row := {<<"type1">>, enabled}}}],
+                 md_node:logged(?config(node, Config), domain_removal_ended)),
+    ?assertEqual([[<<"type1">>, <<"1">>]], row(Config, ?A)),
+    ?assertEqual(?NOT_FOUND, api(Config, removal_status, [?A])),
+    ok = md_node:sync(?config(node, Config)),
+    ?assertEqual({ok, <<"type1">>}, lookup(Config, ?A)).
+
+a_handler_at_work_is_stopped_when_the_domain_is_served_again(Config) ->
+    Node = ?config(node, Config),
+    Deletion = begin_deletion_and_wait(Config),
+    ok = served_again(Config),
+    ?assertMatch({removal_ended, _}, end_deletion(Deletion)),
+    ?assertMatch([{warning, #{domain := ?A, reason := not_in_removal, row := {<<"type1">>, enabled}}}],
+                 md_node:logged(Node, domain_removal_stopped)),
+    ?assertMatch([{warning, #{domain := ?A}}], md_node:logged(Node, domain_removal_ended)),
+    ?assertEqual([], jobs(Config)),
+    ok = handlers(Config, behave, [first, ok]),
+    ?assertEqual([{first, ?A}], called(Config)),
+    ?assertEqual([[<<"type1">>, <<"1">>]], row(Config, ?A)).
+
+a_removal_whose_row_was_deleted_is_not_called_done(Config) ->
+    Deletion = begin_deletion_and_wait(Config),
+    ok = md_writer:write(?config(client, Config), [{delete, [?A]}]),
+    ok = handlers(Config, behave, [first, ok]),
+    ?assertEqual({removal_ended, <<"Another program deleted the domain before its removal was done: its data may be there still">>},
+                 end_deletion(Deletion)),
+    ?assertEqual([{first, ?A}], called(Config)),
+    ?assertMatch([{warning, #{domain := ?A, row := not_found}}],
+                 md_node:logged(?config(node, Config), domain_removal_ended)).
+
+%% What the handler at work has deleted is of the life before.
+a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler(Config) ->
+    Deletion = begin_deletion_and_wait(Config),
+    ok = served_again(Config),
+    Again = begin_deletion(Config, ?A),
+    %% The second request has the domain in removal again, and the handler of the first one never returns.
+    md_wait:until(fun() -> md_node:count(?config(node, Config), domain_removal_stopped) end, 1),
+    ok = handlers(Config, behave, [first, ok]),
+    ?assertMatch({ok, #{status := deleted}}, end_deletion(Again)),
+    %% Its job ended, or was begun anew, whichever this node saw first.
+    ?assertMatch({Tag, _} when Tag =:= ok; Tag =:= removal_ended, end_deletion(Deletion)),
+    ?assertEqual([{first, ?A}, {first, ?A}, {second, ?A}], called(Config)),
+    ?assertEqual([], row(Config, ?A)).
 
 %% Freshness
 

@@ -146,7 +146,7 @@ impl From<Refusal> for Failure {
                 Failure::Forbidden(text)
             }
             Tag::NotFound => Failure::NotFound(text),
-            Tag::Duplicate => Failure::Conflict(text),
+            Tag::Duplicate | Tag::RemovalEnded => Failure::Conflict(text),
             Tag::InvalidDomain => Failure::BadRequest("Invalid domain name".to_owned()),
             Tag::InvalidPassword | Tag::InvalidRequest => Failure::BadRequest(text),
             Tag::Overloaded => Failure::Overloaded,

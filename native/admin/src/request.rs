@@ -239,6 +239,7 @@ pub enum Tag {
     InvalidPassword,
     InvalidRequest,
     RemovalFailed,
+    RemovalEnded,
     ServiceDisabled,
     DbError,
     Timeout,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, LeaseState, Listed, Removal,
-    RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl,
+    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed,
+    Removal, RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl, Void,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -223,11 +223,10 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Switched(Switched::NotFound)
         | Answer::Begun(RemovalBegun::NotFound)
         | Answer::Checked(PasswordCheck::NotFound)
-        | Answer::Deleted(Found::No)
-        | Answer::Details(None) => word(atoms::not_found()),
+        | Answer::Deleted(Found::No) => word(atoms::not_found()),
         Answer::Switched(Switched::UnknownHostType) => word(atoms::unknown_host_type()),
         Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
-        Answer::Details(Some(settings)) => settings_term(env, settings),
+        Answer::Details(row) => row_term(env, row.as_ref()),
         Answer::Listed(rows) => rows.iter().map(|row| listed_term(env, row)).collect::<Vec<_>>().encode(env),
         Answer::Stored | Answer::Deleted(Found::Yes) | Answer::Declared => word(atoms::ok()),
         Answer::Refused => word(atoms::invalid_password()),
@@ -237,11 +236,10 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Begun(RemovalBegun::Claimed(_event)) => word(atoms::claimed()),
         Answer::Begun(RemovalBegun::Elsewhere(_event)) => word(atoms::elsewhere()),
         Answer::Begun(RemovalBegun::WrongHostType) => word(atoms::wrong_host_type()),
-        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => {
-            jobs.iter().map(|job| job_term(env, job)).collect::<Vec<_>>().encode(env)
-        }
+        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => jobs_term(env, jobs),
         Answer::Noted(Held::Yes) => word(atoms::held()),
         Answer::Noted(Held::No) => word(atoms::lost()),
+        Answer::Noted(Held::Ended(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
         Answer::Removals(removals) => {
             removals.iter().map(|removal| removal_term(env, removal)).collect::<Vec<_>>().encode(env)
         }
@@ -261,6 +259,18 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
 /// `{Domain, HostType, Handlers}`.
 fn job_term<'a>(env: Env<'a>, Job { domain, host_type, handlers }: &Job) -> Term<'a> {
     (binary(env, domain.as_bytes()), binary(env, host_type.as_bytes()), *handlers).encode(env)
+}
+
+/// `{Jobs, [{VoidJob, Row}]}`.
+fn jobs_term<'a>(env: Env<'a>, Jobs { held, void }: &Jobs) -> Term<'a> {
+    let held = held.iter().map(|job| job_term(env, job));
+    let void = void.iter().map(|Void { job, row }| (job_term(env, job), row_term(env, row.as_ref())));
+    (held.collect::<Vec<_>>(), void.collect::<Vec<_>>()).encode(env)
+}
+
+/// `{HostType, Status} | not_found`.
+fn row_term<'a>(env: Env<'a>, row: Option<&Settings>) -> Term<'a> {
+    row.map_or_else(|| atoms::not_found().encode(env), |settings| settings_term(env, settings))
 }
 
 /// `{HostType, Status}`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
-    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Listed, Removal, RemovalBegun, Settings,
+    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Removal, RemovalBegun, Settings,
     StoreError, Survey, Switch, Switched, Ttl,
 };
 use thiserror::Error;
@@ -80,11 +80,11 @@ pub enum Answer {
     /// Of [`Request::BeginRemoval`].
     Begun(RemovalBegun),
     /// Of [`Request::RenewRemovals`].
-    Renewed(Vec<Job>),
+    Renewed(Jobs),
     /// Of [`Request::NoteRemoval`], [`Request::FailRemoval`] and [`Request::FinishRemoval`].
     Noted(Held),
     /// Of [`Request::TakeOverRemovals`].
-    TakenOver(Vec<Job>),
+    TakenOver(Jobs),
     /// Of [`Request::Removals`].
     Removals(Vec<Removal>),
     /// Of [`Request::UpsertFreshness`].

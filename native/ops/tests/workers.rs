@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, EventId, HostTypeId, Table};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
 use domain_store::{
-    Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, LeaseState, Listed, RemovalBegun, Settings, Signal,
-    Status, StoreError, Switch, Switched, Timeouts, Ttl,
+    Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, RemovalBegun, Settings,
+    Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -233,8 +233,8 @@ fn every_request_is_answered(bench: &mut Bench) {
     assert_eq!(ask(&workers, begin("type2")), Answer::Begun(RemovalBegun::WrongHostType));
     let begun = ask(&workers, begin("type1"));
     assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
-    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(vec![job()]));
-    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Answer::TakenOver(vec![]));
+    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(Jobs { held: vec![job()], void: vec![] }));
+    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Answer::TakenOver(Jobs::default()));
     let handlers = Handlers { done: 1, of: 2 };
     assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Answer::Noted(Held::Yes));
     for which in [None, Some(a())] {

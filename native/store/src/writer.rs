@@ -49,7 +49,9 @@ pub trait Writer: Send {
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError>;
 
     /// Marks a domain as in removal, with an event, deletes its admin, and takes the job of removing it for `lease`,
-    /// unless somebody, the owner of `lease` among them, has it. So many handlers are to run.
+    /// unless somebody, the owner of `lease` among them, has it. So many handlers are to run. A job that was begun
+    /// for an earlier life of the domain is its owner's no longer: it begins anew, for whoever takes it over when
+    /// the lease that its owner had has ended.
     fn begin_removal(
         &mut self,
         domain: &DomainName,
@@ -59,10 +61,10 @@ pub trait Writer: Send {
         until: Instant,
     ) -> Result<RemovalBegun, StoreError>;
 
-    /// Prolongs the jobs that the owner of `lease` has, and says which they are.
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError>;
+    /// Prolongs the jobs that the owner of `lease` has, and says which they are; those that are void are not prolonged.
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError>;
 
-    /// Writes down that so many of so many handlers are done, and prolongs the job.
+    /// Writes down that so many of so many handlers are done, and prolongs the job, unless it is void: then it ends.
     fn note_removal(
         &mut self,
         domain: &DomainName,
@@ -71,7 +73,7 @@ pub trait Writer: Send {
         until: Instant,
     ) -> Result<Held, StoreError>;
 
-    /// Gives the job up and writes down why. The domain stays in removal.
+    /// Gives the job up and writes down why. The domain stays in removal. A job that is void ends.
     fn fail_removal(
         &mut self,
         domain: &DomainName,
@@ -80,20 +82,21 @@ pub trait Writer: Send {
         until: Instant,
     ) -> Result<Held, StoreError>;
 
-    /// Deletes the domain's row, with an event, its admin and the job; the job alone when somebody has had
-    /// the domain served again.
+    /// Deletes the domain's row, with an event, its admin and the job. A job that is void ends, and nothing else is
+    /// deleted.
     fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError>;
 
-    /// Takes up to `limit` jobs whose owners let their leases end, of these host types only.
+    /// Takes up to `limit` jobs whose owners let their leases end, of these host types only; ends up to `limit` void
+    /// jobs that failed or whose leases ended, of whatever host type.
     fn take_over_removals(
         &mut self,
         lease: Lease<'_>,
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Vec<Job>, StoreError>;
+    ) -> Result<Jobs, StoreError>;
 
-    /// The jobs of one domain or of all, in the database's order of their domains.
+    /// The jobs of one domain or of all, in the database's order of their domains, without those that failed and are void.
     fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError>;
 
     /// Declares a freshness domain fresh from now on, by the database's clock, in place of what was declared
@@ -204,6 +207,13 @@ pub enum Status {
     Unknown(i64),
 }
 
+impl Settings {
+    /// Whether these are a domain's that is to be removed by a job with this host type.
+    pub(crate) fn are_in_removal(&self, host_type: &str) -> bool {
+        self.status == Status::Deleting && self.host_type == host_type
+    }
+}
+
 impl Status {
     /// The status of a number in the database.
     pub(crate) fn new(number: i64) -> Status {
@@ -279,12 +289,14 @@ pub struct Handlers {
 }
 
 /// Whether a job was still the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
     /// It was.
     Yes,
     /// Somebody else has it, or it is gone: nothing was changed.
     No,
+    /// It was, and was void, so it is deleted: what the domain's row says, if there is one.
+    Ended(Option<Settings>),
 }
 
 /// A domain that somebody is to remove.
@@ -296,6 +308,25 @@ pub struct Job {
     pub host_type: String,
     /// How many handlers there were when it began, or when the last one was done.
     pub handlers: u32,
+}
+
+/// A job whose domain is not in removal with the job's host type: other programs change rows, too. Nothing of such a
+/// domain may be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Void {
+    /// The job.
+    pub job: Job,
+    /// What the domain's row says, if there is one.
+    pub row: Option<Settings>,
+}
+
+/// Jobs that were asked for, told apart by the rows of their domains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Jobs {
+    /// Those that are to be worked on.
+    pub held: Vec<Job>,
+    /// Those that are void.
+    pub void: Vec<Void>,
 }
 
 /// Which jobs.
@@ -314,7 +345,7 @@ pub struct Removal {
     pub domain: String,
     /// Its host type.
     pub host_type: String,
-    /// Who works on it; nobody once it failed.
+    /// Who works on it, or worked on it before the domain's present life; nobody once it failed.
     pub owner: Option<String>,
     /// Whether the owner's lease has not ended.
     pub lease: LeaseState,

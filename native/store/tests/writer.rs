@@ -15,9 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Lease, LeaseState, Listed,
-    NewPair, Removal, RemovalBegun, Rules, Settings, Status, StoreError, Survey, Switch, Switched, Timeouts, Ttl,
-    Which, Writer,
+    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState,
+    Listed, NewPair, Removal, RemovalBegun, Rules, Settings, Status, StoreError, Survey, Switch, Switched, Timeouts,
+    Ttl, Void, Which, Writer,
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
@@ -53,7 +53,14 @@ promises! {
     a_job_is_given_up_by_its_owner_alone
     a_removal_is_finished_by_its_owner_alone
     a_finished_removal_leaves_nothing_but_one_event
-    a_domain_that_was_enabled_again_survives_its_removal
+    a_job_ends_without_another_handler_when_its_row_is_not_in_removal
+    a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal
+    a_job_whose_row_is_not_in_removal_is_not_prolonged_and_named
+    a_job_whose_row_is_not_in_removal_is_not_taken_over_and_ends
+    a_job_whose_row_is_in_removal_is_ended_by_nobody
+    a_failed_job_of_a_domain_that_is_served_again_is_not_listed
+    a_removal_that_is_begun_for_a_new_life_of_the_domain_is_the_old_owners_no_longer
+    a_job_that_is_claimed_while_void_jobs_end_stays
     only_jobs_whose_leases_ended_are_taken_over
     only_jobs_of_allowed_host_types_are_taken_over
     no_more_jobs_are_taken_over_than_asked_for
@@ -106,10 +113,23 @@ fn type1_job(domain: &str) -> Job {
 }
 
 fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<Job> {
+    let Jobs { mut held, void } = take_over_all(writer, lease, allowed, limit);
+    assert_eq!(void, []);
+    held.sort_by(|a, b| a.domain.cmp(&b.domain));
+    held
+}
+
+fn take_over_all(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Jobs {
     let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
-    let mut taken = writer.take_over_removals(lease, Rules { allowed: &allowed }, limit, until()).unwrap();
-    taken.sort_by(|a, b| a.domain.cmp(&b.domain));
-    taken
+    writer.take_over_removals(lease, Rules { allowed: &allowed }, limit, until()).unwrap()
+}
+
+/// Those that the owner of `lease` has, none of which is void.
+fn renew(writer: &mut dyn Writer, lease: Lease<'_>) -> Vec<Job> {
+    let Jobs { mut held, void } = writer.renew_removals(lease, until()).unwrap();
+    assert_eq!(void, []);
+    held.sort_by(|a, b| a.domain.cmp(&b.domain));
+    held
 }
 
 fn removals(writer: &mut dyn Writer) -> Vec<Removal> {
@@ -611,7 +631,7 @@ fn progress_is_noted_by_the_owner_alone_and_prolongs_the_job(fixture: &mut Fixtu
 
 fn an_owner_prolongs_all_its_jobs_and_no_other(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    assert_eq!(writer.renew_removals(ONE, until()).unwrap(), []);
+    assert_eq!(renew(&mut *writer, ONE), []);
     for domain in ["a.example", "b.example", "c.example", "d.example"] {
         put_row(fixture, domain, "type1", 1);
     }
@@ -621,9 +641,7 @@ fn an_owner_prolongs_all_its_jobs_and_no_other(fixture: &mut Fixture) {
     claimed(&begin(&mut *writer, "d.example", BRIEF));
     assert_eq!(writer.fail_removal(&name("d.example"), ONE.owner, "on purpose", until()).unwrap(), Held::Yes);
     all_leases_end(&mut *writer);
-    let mut renewed = writer.renew_removals(ONE, until()).unwrap();
-    renewed.sort_by(|a, b| a.domain.cmp(&b.domain));
-    assert_eq!(renewed, ["a.example", "b.example"].map(type1_job));
+    assert_eq!(renew(&mut *writer, ONE), ["a.example", "b.example"].map(type1_job));
     let leases: Vec<_> = removals(&mut *writer).into_iter().map(|job| job.lease).collect();
     assert_eq!(leases, [LeaseState::Running, LeaseState::Running, LeaseState::Ended, LeaseState::Ended]);
 }
@@ -682,17 +700,189 @@ fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
     added(&insert(&mut *writer, &[("a.example", "type2")]).unwrap()[0]);
 }
 
-fn a_domain_that_was_enabled_again_survives_its_removal(fixture: &mut Fixture) {
-    let mut writer = fixture.writer();
+/// What another program may do to a domain in removal: the change, and what the row says then.
+fn interferences() -> [(&'static str, Option<Settings>); 5] {
+    [
+        ("UPDATE domain_settings SET status = 1 WHERE domain = 'a.example'", Some(settings("type1", Status::Enabled))),
+        ("UPDATE domain_settings SET status = 0 WHERE domain = 'a.example'", Some(settings("type1", Status::Disabled))),
+        (
+            "UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'a.example'",
+            Some(settings("type2", Status::Deleting)),
+        ),
+        ("DELETE FROM domain_settings WHERE domain = 'a.example'", None),
+        (
+            "DELETE FROM domain_settings WHERE domain = 'a.example';
+             INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')",
+            Some(settings("type1", Status::Enabled)),
+        ),
+    ]
+}
+
+/// `a.example`, which `lease` has in removal, and what another program did to it.
+fn interfere(fixture: &mut Fixture, writer: &mut dyn Writer, lease: Lease<'_>, change: &str) {
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
     put_row(fixture, "a.example", "type1", 1);
-    claimed(&begin(&mut *writer, "a.example", ONE));
-    writer.put_password(&name("a.example"), "stored", until()).unwrap();
+    claimed(&begin(writer, "a.example", lease));
+    fixture.write(change);
+}
+
+fn void(row: Option<Settings>) -> Void {
+    Void { job: type1_job("a.example"), row }
+}
+
+fn a_job_ends_without_another_handler_when_its_row_is_not_in_removal(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    let progress = Handlers { done: 1, of: 2 };
+    for (change, row) in interferences() {
+        interfere(fixture, &mut *writer, ONE, change);
+        let before = (rows(fixture), events(fixture));
+        assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), Held::No, "{change}");
+        assert_eq!(removals(&mut *writer).len(), 1, "{change}");
+        assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::Ended(row.clone()), "{change}");
+        assert_eq!((removals(&mut *writer), rows(fixture), events(fixture)), (Vec::new(), before.0, before.1));
+        assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No, "{change}");
+        interfere(fixture, &mut *writer, ONE, change);
+        assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::Ended(row), "{change}");
+        assert_eq!(removals(&mut *writer), []);
+    }
+}
+
+fn a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    for (change, row) in interferences() {
+        interfere(fixture, &mut *writer, ONE, change);
+        writer.put_password(domain, "stored", until()).unwrap();
+        let before = (rows(fixture), events(fixture));
+        assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::No, "{change}");
+        assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::Ended(row), "{change}");
+        assert_eq!((rows(fixture), events(fixture)), before, "{change}");
+        assert_eq!(removals(&mut *writer), []);
+        assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some("stored"), "{change}");
+    }
+}
+
+fn a_job_whose_row_is_not_in_removal_is_not_prolonged_and_named(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "b.example", "type1", 1);
+    claimed(&begin(&mut *writer, "b.example", ONE));
+    for (change, row) in interferences() {
+        interfere(fixture, &mut *writer, BRIEF, change);
+        eventually(|| removal(&mut *writer, "a.example").lease == LeaseState::Ended);
+        let renewed = writer.renew_removals(ONE, until()).unwrap();
+        assert_eq!(renewed, Jobs { held: vec![type1_job("b.example")], void: vec![void(row)] }, "{change}");
+        assert_eq!(removal(&mut *writer, "a.example").lease, LeaseState::Ended, "{change}");
+        assert_eq!(writer.renew_removals(TWO, until()).unwrap(), Jobs::default(), "{change}");
+        fixture.write("DELETE FROM domain_removals WHERE domain = 'a.example'");
+    }
+}
+
+fn a_job_whose_row_is_not_in_removal_is_not_taken_over_and_ends(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for (change, row) in interferences() {
+        // One at work, one that was left, one that failed.
+        interfere(fixture, &mut *writer, ONE, change);
+        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 10), Jobs::default(), "{change}");
+        assert_eq!(removal(&mut *writer, "a.example").lease, LeaseState::Running, "{change}");
+        fixture.write("DELETE FROM domain_removals");
+        interfere(fixture, &mut *writer, BRIEF, change);
+        all_leases_end(&mut *writer);
+        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 0), Jobs::default(), "{change}");
+        // This node need not serve the host type.
+        let ended = Jobs { held: Vec::new(), void: vec![void(row)] };
+        assert_eq!(take_over_all(&mut *writer, TWO, &[], 10), ended, "{change}");
+        assert_eq!(removals(&mut *writer), [], "{change}");
+        interfere(fixture, &mut *writer, BRIEF, "SELECT 1");
+        assert_eq!(writer.fail_removal(&name("a.example"), BRIEF.owner, "why", until()).unwrap(), Held::Yes);
+        fixture.write(change);
+        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 10), ended, "{change}");
+        assert_eq!(fixture.read("SELECT domain FROM domain_removals"), [""; 0], "{change}");
+    }
+}
+
+fn a_job_whose_row_is_in_removal_is_ended_by_nobody(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for domain in ["failed.example", "running.example", "left.example"] {
+        put_row(fixture, domain, "type1", 1);
+    }
+    claimed(&begin(&mut *writer, "failed.example", ONE));
+    assert_eq!(writer.fail_removal(&name("failed.example"), ONE.owner, "why", until()).unwrap(), Held::Yes);
+    claimed(&begin(&mut *writer, "running.example", ONE));
+    claimed(&begin(&mut *writer, "left.example", BRIEF));
+    eventually(|| removal(&mut *writer, "left.example").lease == LeaseState::Ended);
+    let before = removals(&mut *writer);
+    assert_eq!(take_over_all(&mut *writer, TWO, &["type2"], 10), Jobs::default());
+    assert_eq!(removals(&mut *writer), before);
+}
+
+fn a_failed_job_of_a_domain_that_is_served_again_is_not_listed(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    for (change, _row) in interferences() {
+        interfere(fixture, &mut *writer, ONE, "SELECT 1");
+        assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "why", until()).unwrap(), Held::Yes);
+        assert_eq!(removals(&mut *writer).len(), 1, "{change}");
+        fixture.write(change);
+        assert_eq!(removals(&mut *writer), [], "{change}");
+        assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap(), [], "{change}");
+    }
+}
+
+/// What the old owner has at work belongs to the life before. Nobody else begins before it has ended.
+fn a_removal_that_is_begun_for_a_new_life_of_the_domain_is_the_old_owners_no_longer(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    for (change, row) in interferences() {
+        let Some(Settings { host_type, .. }) = row else { continue };
+        for lease in [ONE, TWO] {
+            interfere(fixture, &mut *writer, Lease { milliseconds: 400, ..ONE }, change);
+            let progress = Handlers { done: 1, of: 2 };
+            let begun = writer.begin_removal(domain, &host_type, 3, lease, until()).unwrap();
+            assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
+            assert!(rows(fixture)[0].ends_with(&format!("a.example {host_type} 2")), "{change}");
+            let job = removal(&mut *writer, "a.example");
+            assert_eq!((job.host_type.as_str(), job.handlers), (host_type.as_str(), Handlers { done: 0, of: 3 }));
+            assert_eq!(job.owner.as_deref(), Some("former one@host"));
+            assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No, "{change}");
+            assert_eq!(renew(&mut *writer, ONE), [], "{change}");
+            // And again, for the same life.
+            let begun = writer.begin_removal(domain, &host_type, 3, lease, until()).unwrap();
+            assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
+            assert_eq!(removal(&mut *writer, "a.example").owner.as_deref(), Some("former one@host"));
+            all_leases_end(&mut *writer);
+            let taken = Job { domain: "a.example".to_owned(), host_type: host_type.clone(), handlers: 3 };
+            assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken], "{change}");
+            assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::Yes, "{change}");
+            assert_eq!(rows(fixture), [""; 0], "{change}");
+        }
+    }
+}
+
+/// Whoever ends void jobs looks at rows and jobs, which are claimed at the same time.
+fn a_job_that_is_claimed_while_void_jobs_end_stays(fixture: &mut Fixture) {
+    const ROUNDS: usize = 100;
+    let mut writers = [fixture.writer(), fixture.writer()];
+    fixture.fill(ROUNDS);
+    for n in 1..=ROUNDS {
+        let domain = format!("tenant-{n}.example");
+        claimed(&begin(&mut *writers[0], &domain, BRIEF));
+        assert_eq!(writers[0].fail_removal(&name(&domain), BRIEF.owner, "why", until()).unwrap(), Held::Yes);
+    }
     fixture.write("UPDATE domain_settings SET status = 1");
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
-    assert_eq!(rows(fixture), ["1 a.example type1 1"]);
-    assert_eq!(removals(&mut *writer), []);
-    assert_eq!(writer.password(&name("a.example"), until()).unwrap().as_deref(), Some("stored"));
-    assert_eq!(events(fixture).len(), 1);
+    let begun = AtomicBool::new(false);
+    let [one, two] = writers.each_mut();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (1..=ROUNDS).rev() {
+                claimed(&begin(&mut **one, &format!("tenant-{n}.example"), ONE));
+            }
+            begun.store(true, Ordering::Release);
+        });
+        while !begun.load(Ordering::Acquire) {
+            take_over_all(&mut **two, TWO, ALLOWED, 3);
+        }
+    });
+    assert_eq!(renew(&mut *writers[0], ONE).len(), ROUNDS);
 }
 
 fn only_jobs_whose_leases_ended_are_taken_over(fixture: &mut Fixture) {
@@ -756,7 +946,7 @@ fn a_job_that_was_taken_over_is_the_old_owners_no_longer(fixture: &mut Fixture) 
     let domain = &name("tenant-1.example");
     assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 1).len(), 1);
     let before = removals(&mut *writer);
-    assert_eq!(writer.renew_removals(ONE, until()).unwrap(), []);
+    assert_eq!(renew(&mut *writer, ONE), []);
     assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
     assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
     assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);

@@ -58,6 +58,7 @@ pub enum Code {
     NotFound,
     WrongHostType,
     Deleted,
+    RemovalEnded,
     InvalidPassword,
     InvalidLimit,
     ResolverCrash,
@@ -157,6 +158,7 @@ impl Fault {
             Tag::NotFound => Code::NotFound,
             Tag::WrongHostType => Code::WrongHostType,
             Tag::Deleted => Code::Deleted,
+            Tag::RemovalEnded => Code::RemovalEnded,
             Tag::InvalidPassword => Code::InvalidPassword,
             Tag::ServiceDisabled => return Fault::not_loaded(),
             Tag::WrongPassword

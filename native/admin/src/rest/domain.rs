@@ -148,6 +148,7 @@ pub(super) async fn patch(doors: &Doors, domain: &DomainName, fields: Map<String
     (status = 202, description = "It is in removal"),
     (status = 204, description = "It is gone"),
     (status = 404, description = "There is no such domain (where `repeated_operations` is `error`)", body = String, content_type = "application/json"),
+    (status = 409, description = "Another program changed its row: it deleted it, or had it served again", body = String, content_type = "application/json"),
     Refused,
 ))]
 pub(super) async fn delete(

@@ -34,6 +34,29 @@ macro_rules! notified {
     };
 }
 
+/// The row of the domain $1, which nobody else changes meanwhile, and the end of the job that the owner $2 has of it, if
+/// that is void. Jobs are locked after rows, everywhere.
+macro_rules! judged {
+    ($lock:literal) => {
+        concat!(
+            "WITH present AS (SELECT host_type, status FROM domain_settings WHERE domain = $1 ",
+            $lock,
+            "), ended AS (DELETE FROM domain_removals r
+                           WHERE domain = $1 AND owner = $2
+                             AND NOT EXISTS (SELECT FROM present p WHERE p.status = 2 AND p.host_type = r.host_type)
+                          RETURNING 1), "
+        )
+    };
+}
+
+/// Whether there was such a job and was not void, whether it ended, and the row: see [`held`].
+macro_rules! verdict {
+    () => {
+        " SELECT EXISTS (SELECT FROM mine), EXISTS (SELECT FROM ended),
+                 (SELECT host_type FROM present), (SELECT status FROM present)"
+    };
+}
+
 pub(crate) struct PostgresWriter {
     session: Session,
     removals: OwnTable,
@@ -258,7 +281,7 @@ impl Writer for PostgresWriter {
         let rows = self.query_removals(
             DOING,
             concat!(
-                "WITH found AS (SELECT host_type FROM domain_settings WHERE domain = $1 FOR UPDATE),
+                "WITH found AS (SELECT host_type, status FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
                    admin AS (DELETE FROM domain_admins a USING marked WHERE a.domain = marked.domain),
@@ -267,15 +290,19 @@ impl Writer for PostgresWriter {
                 now!(),
                 " + $4 FROM marked
                                ON CONFLICT (domain) DO UPDATE
-                                  SET host_type = excluded.host_type, owner = excluded.owner,
-                                      lease_until = excluded.lease_until, handlers = excluded.handlers,
-                                      handlers_done = 0,
-                                      failure = NULL
+                                  SET (host_type, handlers, handlers_done, failure, owner, lease_until) =
+                                      (SELECT excluded.host_type, excluded.handlers, 0, NULL,
+                                              CASE WHEN free THEN excluded.owner ELSE left('former ' || r.owner, 250) END,
+                                              CASE WHEN free THEN excluded.lease_until ELSE r.lease_until END
+                                         FROM (SELECT r.owner IS NULL OR r.lease_until < ",
+                now!(),
+                " AS free) AS job)
                                 WHERE r.owner IS NULL OR r.lease_until < ",
                 now!(),
-                " RETURNING 1), ",
+                " OR r.host_type <> excluded.host_type OR (SELECT status FROM found) <> 2
+                               RETURNING owner), ",
                 logged!("marked"),
-                " SELECT (SELECT id FROM logged), EXISTS (SELECT FROM claimed), ",
+                " SELECT (SELECT id FROM logged), EXISTS (SELECT FROM claimed WHERE owner = $3), ",
                 notified!(),
                 " FROM found"
             ),
@@ -296,12 +323,19 @@ impl Writer for PostgresWriter {
         })
     }
 
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError> {
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError> {
         const DOING: &str = "prolonging removals";
         let sql = concat!(
-            "UPDATE domain_removals SET lease_until = ",
+            "WITH mine AS (UPDATE domain_removals r SET lease_until = ",
             now!(),
-            " + $2 WHERE owner = $1 RETURNING domain, host_type, handlers"
+            " + $2 FROM domain_settings s
+                WHERE r.owner = $1 AND s.domain = r.domain AND s.status = 2 AND s.host_type = r.host_type
+               RETURNING r.domain, r.host_type, r.handlers)
+             SELECT true, domain, host_type, handlers, NULL::varchar, NULL::int2 FROM mine
+              UNION ALL
+             SELECT false, r.domain, r.host_type, r.handlers, s.host_type, s.status
+               FROM domain_removals r LEFT JOIN domain_settings s ON s.domain = r.domain
+              WHERE r.owner = $1 AND (s.status = 2 AND s.host_type = r.host_type) IS NOT TRUE"
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&lease.owner, Type::VARCHAR), (&lease.milliseconds, Type::INT8)];
@@ -316,15 +350,18 @@ impl Writer for PostgresWriter {
         lease: Lease<'_>,
         until: Instant,
     ) -> Result<Held, StoreError> {
-        let sql = concat!(
-            "UPDATE domain_removals SET handlers_done = $3, handlers = $4, lease_until = ",
-            now!(),
-            " + $5 WHERE domain = $1 AND owner = $2 RETURNING 1"
-        );
+        const DOING: &str = "noting how far a removal is";
         let (done, of) = (i64::from(progress.done), i64::from(progress.of));
         let rows = self.query_removals(
-            "noting how far a removal is",
-            sql,
+            DOING,
+            concat!(
+                judged!("FOR SHARE"),
+                "mine AS (UPDATE domain_removals r SET handlers_done = $3, handlers = $4, lease_until = ",
+                now!(),
+                " + $5 FROM present p
+                   WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type RETURNING 1)",
+                verdict!()
+            ),
             &[
                 (&domain.as_str(), Type::VARCHAR),
                 (&lease.owner, Type::VARCHAR),
@@ -334,7 +371,7 @@ impl Writer for PostgresWriter {
             ],
             until,
         )?;
-        Ok(held(&rows))
+        held(&rows, DOING)
     }
 
     fn fail_removal(
@@ -344,35 +381,41 @@ impl Writer for PostgresWriter {
         failure: &str,
         until: Instant,
     ) -> Result<Held, StoreError> {
+        const DOING: &str = "noting why a removal failed";
         let rows = self.query_removals(
-            "noting why a removal failed",
-            "UPDATE domain_removals SET owner = NULL, failure = $3 WHERE domain = $1 AND owner = $2 RETURNING 1",
+            DOING,
+            concat!(
+                judged!("FOR SHARE"),
+                "mine AS (UPDATE domain_removals r SET owner = NULL, failure = $3 FROM present p
+                   WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type RETURNING 1)",
+                verdict!()
+            ),
             &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR), (&failure, Type::TEXT)],
             until,
         )?;
-        Ok(held(&rows))
+        held(&rows, DOING)
     }
 
     fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
+        const DOING: &str = "finishing a removal";
         let rows = self.query_removals(
-            "finishing a removal",
+            DOING,
             concat!(
-                "WITH mine AS (DELETE FROM domain_removals r WHERE domain = $1 AND owner = $2 RETURNING r.domain),
-                   gone AS (DELETE FROM domain_settings s USING mine
-                             WHERE s.domain = mine.domain AND s.status = 2 RETURNING s.domain),
-                   admin AS (DELETE FROM domain_admins a USING mine
-                              WHERE a.domain = mine.domain
-                                AND NOT EXISTS (SELECT FROM domain_settings s
-                                                 WHERE s.domain = mine.domain AND s.status <> 2)), ",
+                judged!("FOR UPDATE"),
+                "mine AS (DELETE FROM domain_removals r USING present p
+                           WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type
+                          RETURNING r.domain),
+                   gone AS (DELETE FROM domain_settings s USING mine WHERE s.domain = mine.domain RETURNING s.domain),
+                   admin AS (DELETE FROM domain_admins a USING gone WHERE a.domain = gone.domain), ",
                 logged!("gone"),
-                " SELECT ",
-                notified!(),
-                " FROM mine"
+                verdict!(),
+                ", ",
+                notified!()
             ),
             &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR)],
             until,
         )?;
-        Ok(held(&rows))
+        held(&rows, DOING)
     }
 
     fn take_over_removals(
@@ -381,19 +424,30 @@ impl Writer for PostgresWriter {
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Vec<Job>, StoreError> {
+    ) -> Result<Jobs, StoreError> {
         const DOING: &str = "taking over removals";
         let rows = self.query_removals(
             DOING,
             concat!(
-                "UPDATE domain_removals SET owner = $1, lease_until = ",
+                "WITH abandoned AS (SELECT r.domain FROM domain_removals r JOIN domain_settings s ON s.domain = r.domain
+                                     WHERE r.owner IS NOT NULL AND r.host_type = ANY($3) AND r.lease_until < ",
                 now!(),
-                " + $2, handlers_done = 0
-                  WHERE domain IN (SELECT domain FROM domain_removals
-                                    WHERE owner IS NOT NULL AND host_type = ANY($3) AND lease_until < ",
+                " AND s.status = 2 AND s.host_type = r.host_type
+                                     ORDER BY r.lease_until LIMIT $4 FOR UPDATE OF r SKIP LOCKED),
+                   taken AS (UPDATE domain_removals r SET owner = $1, lease_until = ",
                 now!(),
-                " ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED)
-                 RETURNING domain, host_type, handlers"
+                " + $2, handlers_done = 0 FROM abandoned a WHERE r.domain = a.domain
+                             RETURNING r.domain, r.host_type, r.handlers),
+                   void AS (SELECT r.domain, s.host_type, s.status
+                              FROM domain_removals r LEFT JOIN domain_settings s ON s.domain = r.domain
+                             WHERE (r.owner IS NULL OR r.lease_until < ",
+                now!(),
+                ") AND (s.status = 2 AND s.host_type = r.host_type) IS NOT TRUE
+                             ORDER BY r.domain LIMIT $4 FOR UPDATE OF r SKIP LOCKED),
+                   ended AS (DELETE FROM domain_removals r USING void v WHERE r.domain = v.domain
+                             RETURNING r.domain, r.host_type, r.handlers, v.host_type, v.status)
+                 SELECT true, domain, host_type, handlers, NULL::varchar, NULL::int2 FROM taken
+                  UNION ALL SELECT false, * FROM ended"
             ),
             &[
                 (&lease.owner, Type::VARCHAR),
@@ -417,8 +471,12 @@ impl Writer for PostgresWriter {
             concat!(
                 "SELECT domain, host_type, owner, lease_until < ",
                 now!(),
-                ", handlers_done, handlers, failure FROM domain_removals
-                  WHERE $1::text IS NULL OR domain = $1 ORDER BY domain"
+                ", handlers_done, handlers, failure FROM domain_removals r
+                  WHERE ($1::text IS NULL OR domain = $1)
+                    AND (owner IS NOT NULL OR EXISTS (SELECT FROM domain_settings s
+                                                       WHERE s.domain = r.domain AND s.status = 2
+                                                         AND s.host_type = r.host_type))
+                  ORDER BY domain"
             ),
             &[(&domain, Type::TEXT)],
             until,
@@ -498,17 +556,29 @@ impl Writer for PostgresWriter {
     }
 }
 
-fn held(rows: &[Row]) -> Held {
-    if rows.is_empty() { Held::No } else { Held::Yes }
+/// What [`verdict`] selected.
+fn held(rows: &[Row], doing: &'static str) -> Result<Held, StoreError> {
+    let row = rows.first().ok_or_else(|| unreadable(doing))?;
+    Ok(match (get(row, 0, doing)?, get(row, 1, doing)?) {
+        (true, _) => Held::Yes,
+        (false, true) => Held::Ended(settings(row, 2, doing)?),
+        (false, false) => Held::No,
+    })
 }
 
-fn jobs(rows: &[Row], doing: &'static str) -> Result<Vec<Job>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let handlers = count(get(row, 2, doing)?);
-            Ok(Job { domain: get(row, 0, doing)?, host_type: get(row, 1, doing)?, handlers })
-        })
-        .collect()
+/// Rows of: whether the job is not void, its domain, its host type, its handlers, and the domain's row.
+fn jobs(rows: &[Row], doing: &'static str) -> Result<Jobs, StoreError> {
+    let mut jobs = Jobs::default();
+    for row in rows {
+        let handlers = count(get(row, 3, doing)?);
+        let job = Job { domain: get(row, 1, doing)?, host_type: get(row, 2, doing)?, handlers };
+        if get(row, 0, doing)? {
+            jobs.held.push(job);
+        } else {
+            jobs.void.push(Void { job, row: settings(row, 4, doing)? });
+        }
+    }
+    Ok(jobs)
 }
 
 fn count(number: i64) -> u32 {

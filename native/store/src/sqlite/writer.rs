@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params_from_iter};
 
 use super::{NOW, NOW_NS, open};
 use crate::freshness::NEVER;
@@ -160,11 +160,11 @@ impl Writer for SqliteWriter {
         until: Instant,
     ) -> Result<RemovalBegun, StoreError> {
         self.transact("marking a domain as in removal", until, |transaction| {
-            match read_settings(transaction, domain)? {
+            let before = match read_settings(transaction, domain)? {
                 None => return Ok(RemovalBegun::NotFound),
                 Some(settings) if settings.host_type != host_type => return Ok(RemovalBegun::WrongHostType),
-                Some(_) => (),
-            }
+                Some(settings) => settings,
+            };
             update_status(transaction, domain, 2)?;
             transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
             let event = add_event(transaction, domain)?;
@@ -179,17 +179,28 @@ impl Writer for SqliteWriter {
                 ),
                 (domain.as_str(), host_type, lease.owner, lease.milliseconds, handlers),
             )?;
-            Ok(if claimed == 0 { RemovalBegun::Elsewhere(event) } else { RemovalBegun::Claimed(event) })
+            if claimed > 0 {
+                return Ok(RemovalBegun::Claimed(event));
+            }
+            // Begun for an earlier life of the domain: see the trait.
+            let anew = "UPDATE domain_removals
+                           SET host_type = ?2, owner = substr('former ' || owner, 1, 250), handlers = ?3, handlers_done = 0
+                         WHERE domain = ?1 AND (?4 OR host_type <> ?2)";
+            let was_served = before.status != Status::Deleting;
+            transaction.execute(anew, (domain.as_str(), host_type, handlers, was_served))?;
+            Ok(RemovalBegun::Elsewhere(event))
         })
     }
 
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Vec<Job>, StoreError> {
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError> {
         self.transact("prolonging removals", until, |transaction| {
-            let sql = format!(
-                "UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE owner = ?1 RETURNING domain, host_type, handlers"
-            );
+            let found = select_jobs(transaction, "owner = ?1", [lease.owner])?;
+            let sql = format!("UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE domain = ?1");
             let mut update = transaction.prepare(&sql)?;
-            update.query_map((lease.owner, lease.milliseconds), job)?.collect()
+            for job in &found.held {
+                update.execute((&job.domain, lease.milliseconds))?;
+            }
+            Ok(found)
         })
     }
 
@@ -201,12 +212,13 @@ impl Writer for SqliteWriter {
         until: Instant,
     ) -> Result<Held, StoreError> {
         self.transact("noting how far a removal is", until, |transaction| {
-            let sql = format!(
-                "UPDATE domain_removals SET handlers_done = ?3, handlers = ?4, lease_until = {NOW} + ?5
-                  WHERE domain = ?1 AND owner = ?2"
-            );
-            let parameters = (domain.as_str(), lease.owner, progress.done, progress.of, lease.milliseconds);
-            transaction.execute(&sql, parameters).map(held)
+            if_held(transaction, domain, lease.owner, || {
+                let sql = format!(
+                    "UPDATE domain_removals SET handlers_done = ?2, handlers = ?3, lease_until = {NOW} + ?4 WHERE domain = ?1"
+                );
+                let parameters = (domain.as_str(), progress.done, progress.of, lease.milliseconds);
+                transaction.execute(&sql, parameters).map(|_| ())
+            })
         })
     }
 
@@ -218,26 +230,21 @@ impl Writer for SqliteWriter {
         until: Instant,
     ) -> Result<Held, StoreError> {
         self.transact("noting why a removal failed", until, |transaction| {
-            let sql = "UPDATE domain_removals SET owner = NULL, failure = ?3 WHERE domain = ?1 AND owner = ?2";
-            transaction.execute(sql, (domain.as_str(), owner, failure)).map(held)
+            if_held(transaction, domain, owner, || {
+                let sql = "UPDATE domain_removals SET owner = NULL, failure = ?2 WHERE domain = ?1";
+                transaction.execute(sql, (domain.as_str(), failure)).map(|_| ())
+            })
         })
     }
 
     fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
         self.transact("finishing a removal", until, |transaction| {
-            let mine = "DELETE FROM domain_removals WHERE domain = ?1 AND owner = ?2";
-            if transaction.execute(mine, (domain.as_str(), owner))? == 0 {
-                return Ok(Held::No);
-            }
-            let gone = "DELETE FROM domain_settings WHERE domain = ?1 AND status = 2";
-            if transaction.execute(gone, [domain.as_str()])? > 0 {
-                add_event(transaction, domain)?;
-            }
-            // There is still a row if somebody else has had it served again.
-            if read_settings(transaction, domain)?.is_none() {
-                transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
-            }
-            Ok(Held::Yes)
+            if_held(transaction, domain, owner, || {
+                for table in ["domain_removals", "domain_settings", "domain_admins"] {
+                    transaction.execute(&format!("DELETE FROM {table} WHERE domain = ?1"), [domain.as_str()])?;
+                }
+                add_event(transaction, domain).map(|_| ())
+            })
         })
     }
 
@@ -247,21 +254,29 @@ impl Writer for SqliteWriter {
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Vec<Job>, StoreError> {
+    ) -> Result<Jobs, StoreError> {
         self.transact("taking over removals", until, |transaction| {
             let marks = vec!["?"; rules.allowed.len()].join(", ");
-            let sql = format!(
-                "UPDATE domain_removals SET owner = ?, lease_until = {NOW} + ?, handlers_done = 0
-                  WHERE domain IN (SELECT domain FROM domain_removals
-                                    WHERE owner IS NOT NULL AND lease_until < {NOW} AND host_type IN ({marks})
-                                    ORDER BY lease_until LIMIT ?)
-                 RETURNING domain, host_type, handlers"
-            );
-            let first = [Value::from(lease.owner.to_owned()), Value::from(lease.milliseconds)];
             let host_types = rules.allowed.iter().map(|host_type| Value::from(host_type.clone()));
-            let parameters = first.into_iter().chain(host_types).chain([Value::from(i64::from(limit))]);
-            let mut update = transaction.prepare(&sql)?;
-            update.query_map(params_from_iter(parameters), job)?.collect()
+            let abandoned = format!(
+                "owner IS NOT NULL AND lease_until < {NOW} AND r.host_type IN ({marks}) AND {IN_REMOVAL}
+                 ORDER BY lease_until LIMIT ?"
+            );
+            let parameters = host_types.chain([Value::from(i64::from(limit))]);
+            let Jobs { held, .. } = select_jobs(transaction, &abandoned, params_from_iter(parameters))?;
+            let sql = format!(
+                "UPDATE domain_removals SET owner = ?2, lease_until = {NOW} + ?3, handlers_done = 0 WHERE domain = ?1"
+            );
+            let mut take = transaction.prepare(&sql)?;
+            for job in &held {
+                take.execute((&job.domain, lease.owner, lease.milliseconds))?;
+            }
+            let ended = format!("(owner IS NULL OR lease_until < {NOW}) AND {IN_REMOVAL} IS NOT TRUE LIMIT ?1");
+            let Jobs { void, .. } = select_jobs(transaction, &ended, [limit])?;
+            for Void { job, .. } in &void {
+                transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [&job.domain])?;
+            }
+            Ok(Jobs { held, void })
         })
     }
 
@@ -272,8 +287,9 @@ impl Writer for SqliteWriter {
         };
         self.read("reading removals", |connection| {
             let sql = format!(
-                "SELECT domain, host_type, owner, lease_until < {NOW}, handlers_done, handlers, failure
-                   FROM domain_removals WHERE ?1 IS NULL OR domain = ?1 ORDER BY domain"
+                "SELECT domain, r.host_type, owner, lease_until < {NOW}, handlers_done, handlers, failure
+                   FROM domain_removals r LEFT JOIN domain_settings s USING (domain)
+                  WHERE (?1 IS NULL OR domain = ?1) AND (owner IS NOT NULL OR {IN_REMOVAL}) ORDER BY domain"
             );
             let mut select = connection.prepare_cached(&sql)?;
             let removal = |row: &Row<'_>| {
@@ -341,12 +357,43 @@ impl Writer for SqliteWriter {
     }
 }
 
-fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
-    Ok(Job { domain: row.get(0)?, host_type: row.get(1)?, handlers: row.get(2)? })
+/// Whether the domain of the job `r` is in removal with the job's host type, by its row `s`: null where there is none.
+const IN_REMOVAL: &str = "(s.status = 2 AND s.host_type = r.host_type)";
+
+/// The jobs for which this holds of `r` and `s`.
+fn select_jobs(transaction: &Transaction<'_>, condition: &str, parameters: impl Params) -> rusqlite::Result<Jobs> {
+    let mut select = transaction.prepare(&format!(
+        "SELECT domain, r.host_type, r.handlers, s.host_type, s.status
+           FROM domain_removals r LEFT JOIN domain_settings s USING (domain) WHERE {condition}"
+    ))?;
+    let mut rows = select.query(parameters)?;
+    let mut jobs = Jobs::default();
+    while let Some(row) = rows.next()? {
+        let job = Job { domain: row.get(0)?, host_type: row.get(1)?, handlers: row.get(2)? };
+        match row.get::<_, Option<String>>(3)?.map(|_| settings(row, 3)).transpose()? {
+            Some(settings) if settings.are_in_removal(&job.host_type) => jobs.held.push(job),
+            row => jobs.void.push(Void { job, row }),
+        }
+    }
+    Ok(jobs)
 }
 
-fn held(rows: usize) -> Held {
-    if rows == 0 { Held::No } else { Held::Yes }
+/// Makes this change to the job that the owner has of the domain; deletes the job when it is void.
+fn if_held(
+    transaction: &Transaction<'_>,
+    domain: &DomainName,
+    owner: &str,
+    change: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<Held> {
+    let Jobs { held, void } = select_jobs(transaction, "r.domain = ?1 AND owner = ?2", (domain.as_str(), owner))?;
+    if let Some(Void { row, .. }) = void.into_iter().next() {
+        transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [domain.as_str()])?;
+        return Ok(Held::Ended(row));
+    }
+    if held.is_empty() {
+        return Ok(Held::No);
+    }
+    change().map(|()| Held::Yes)
 }
 
 fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Result<Option<Settings>> {
