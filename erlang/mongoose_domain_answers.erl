@@ -8,8 +8,11 @@
 
 -export([at/1, all/0]).
 
-%% @doc The answer at this place, counted from 1. Fails with badarg where there is none.
+%% @doc The answer at this place, counted from 1. At 0, which is the answer of a closed table, fails with
+%% `{not_running, mongoose_domain}'.
 -spec at(non_neg_integer()) -> {ok, binary()} | {error, not_found}.
+at(0) ->
+    mongoose_domain_running:fail();
 at(Place) ->
     element(Place, all()).
 

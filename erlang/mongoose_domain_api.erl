@@ -5,6 +5,9 @@
 %% other thing: no process is asked, no database. The table shows a change some milliseconds after the
 %% node that made it told the others, and at the latest after the poll interval.
 %%
+%% Where mongoose_domain does not run, every function but remove_domain_wrapper/3 fails with
+%% `{not_running, mongoose_domain}': see mongoose_domain_running.
+%%
 %% Changing goes to the database, in one transaction per call, and returns when this node's table shows
 %% it. Its errors are pairs of a tag and a text for people. These can come from every change, besides
 %% those that are named with it:
@@ -23,17 +26,18 @@
 -module(mongoose_domain_api).
 
 -export([get_host_type/1, get_domain_host_type/1]).
--export([get_all_static/0, get_all_dynamic/0, get_domains_by_host_type/1]).
+-export([get_host_types/0, get_all_static/0, get_all_dynamic/0, get_domains_by_host_type/1]).
 -export([get_domains/2, get_domains/3]).
 -export([register_subdomain/3, unregister_subdomain/2]).
 -export([get_subdomain_host_type/1, get_subdomain_info/1, get_all_subdomains_for_domain/1]).
--export([insert_domain/2, insert_domains/1, delete_domain/2, request_delete_domain/2]).
+-export([insert_domain/2, insert_domains/1, delete_domain/1, remove_domain/1, delete_domain/2, request_delete_domain/2]).
+-export([remove_domain_wrapper/3]).
 -export([enable_domain/1, disable_domain/1]).
 -export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1]).
 -export([removal_status/1, get_removals/0, get_changes/2]).
 -export([set_domain_password/2, check_domain_password/2, delete_domain_password/1]).
 
--export_type([continuation/0, error/0, details/0, listing/0, removal/0, change/0]).
+-export_type([continuation/0, error/0, status/0, details/0, listing/0, removal/0, remove_domain_acc/0, change/0]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -51,6 +55,8 @@
     {static | unknown_host_type | duplicate | not_found | wrong_host_type | deleted, binary()}
     | {invalid_domain | invalid_password | removal_failed | removal_ended, binary()}
     | mongoose_domain_operations:failure().
+%% What handlers of MongooseIM's hook `remove_domain' pass on: those that failed.
+-type remove_domain_acc() :: #{failed := [module()]}.
 %% Which keys it has is said with each function.
 -type details() :: #{domain := domain(), host_type => host_type(), status => status() | deleted}.
 -type listing() :: #{
@@ -84,6 +90,13 @@ get_host_type(Domain) ->
 get_domain_host_type(Domain) ->
     mongoose_domain_core:get_host_type(Domain).
 
+%% @doc The host types of the configuration's `host_types', which dynamic domains may have. Those that only static
+%% domains have are not among them.
+-spec get_host_types() -> [host_type()].
+get_host_types() ->
+    [_Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
+    [HostType || HostType <- HostTypes, is_binary(HostType), mongoose_domain_core:is_host_type_allowed(HostType)].
+
 %% @doc The domains from configuration.
 -spec get_all_static() -> [pair()].
 get_all_static() ->
@@ -101,19 +114,21 @@ get_domains_by_host_type(HostType) ->
 
 %% @doc The first part of a listing: up to Limit pairs (1 to 1000, in no order), and what brings the
 %% next part, or `done'. A part may hold fewer pairs than Limit, or none, and not be the last one. A
-%% domain that is there from the first part to the last is listed exactly once.
+%% domain that is there from the first part to the last is listed exactly once. Fails with badarg for any other selection or
+%% limit.
 %%
 %%   {Pairs, More} = mongoose_domain_api:get_domains({host_type, <<"type1">>}, 1000),
 %%   {MorePairs, EvenMore} = mongoose_domain_api:get_domains({host_type, <<"type1">>}, More, 1000).
 -spec get_domains(all | static | dynamic | {host_type, host_type()}, 1..1000) ->
     {[pair()], continuation() | done}.
 get_domains(Select, Limit) ->
-    mongoose_domain_core:page(Select, 0, Limit).
+    get_domains(Select, 0, Limit).
 
 %% @doc The next part of the listing that the continuation is from.
 -spec get_domains(all | static | dynamic | {host_type, host_type()}, continuation(), 1..1000) ->
     {[pair()], continuation() | done}.
 get_domains(Select, Continuation, Limit) ->
+    _ = is_limit(Limit) orelse error(badarg, [Select, Continuation, Limit]),
     mongoose_domain_core:page(Select, Continuation, Limit).
 
 %% Subdomains: see mongoose_subdomain_core
@@ -206,6 +221,28 @@ delete_domain(Domain, HostType) ->
         Error -> Error
     end.
 
+%% @doc The same for a domain whose host type is the one that the database has. A domain that the database does not have
+%% is deleted already: its answer has no host type.
+-spec delete_domain(domain()) -> {ok, details()} | error().
+delete_domain(Domain) ->
+    case get_domain_details(Domain) of
+        {ok, #{host_type := HostType}} -> deleted_as(HostType, Domain);
+        {not_found, _Text} = NotFound -> repeated(#{domain => Domain, status => deleted}, NotFound);
+        Error -> Error
+    end.
+
+%% Another program may have given it another host type meanwhile.
+deleted_as(HostType, Domain) ->
+    case delete_domain(Domain, HostType) of
+        {wrong_host_type, _Text} -> delete_domain(Domain);
+        Answer -> Answer
+    end.
+
+%% @doc Another name of delete_domain/1.
+-spec remove_domain(domain()) -> {ok, details()} | error().
+remove_domain(Domain) ->
+    delete_domain(Domain).
+
 %% @doc The same, but returns as soon as the domain is marked; removal_status/1 tells the rest.
 -spec request_delete_domain(domain(), host_type()) -> {ok, details()} | error().
 request_delete_domain(Domain, HostType) ->
@@ -216,6 +253,21 @@ request_delete_domain(Domain, HostType) ->
             {ok, removed(Domain, HostType, deleting)};
         {ok, elsewhere} -> {ok, removed(Domain, HostType, deleting)};
         Error -> Error
+    end.
+
+%% @doc For handlers of MongooseIM's hook `remove_domain': calls F, which deletes the module's data and returns Acc. When
+%% it fails, or returns another value, that is logged, and the hook's chain ends with the module among those that failed,
+%% so that the domain stays in removal.
+-spec remove_domain_wrapper(Acc, F :: fun(() -> Acc), module()) -> {ok | stop, Acc} when Acc :: remove_domain_acc().
+remove_domain_wrapper(#{failed := Failed} = Acc, F, Module) ->
+    try
+        Acc = F(),
+        {ok, Acc}
+    catch
+        Class:Reason:Stacktrace ->
+            ?LOG_ERROR(#{what => hook_failed, module => Module, class => Class, reason => Reason,
+                         stacktrace => Stacktrace}),
+            {stop, Acc#{failed := [Module | Failed]}}
     end.
 
 %% @doc Has a domain served. `not_found', `unknown_host_type' (this node's lists lack it), or `deleted' for
@@ -261,13 +313,12 @@ get_all_domains_after(Listing, Parts) ->
 
 %% @doc A part of it: up to `limit' domains (1000 unless told) behind the domain `after', of this host
 %% type, with this status, whose names begin with `prefix'. The next part is the one after its last domain;
-%% a part that is shorter than the limit is the last one.
+%% a part that is shorter than the limit is the last one. Fails with badarg for any other key or value.
 -spec get_all_domains(listing()) -> [details()] | error().
 get_all_domains(Listing) ->
-    Keys = ['after', limit, host_type, status, prefix],
-    [] = maps:keys(maps:without(Keys, Listing)),
     Limit = maps:get(limit, Listing, ?BATCH),
-    true = is_integer(Limit) andalso Limit >= 1 andalso Limit =< ?BATCH,
+    Known = ['after', limit, host_type, status, prefix],
+    _ = (maps:without(Known, Listing) =:= #{} andalso is_limit(Limit)) orelse error(badarg, [Listing]),
     Choice = maps:from_list([{Key, maps:get(Key, Listing, undefined)} || Key <- ['after', host_type, prefix]]),
     Status = status_number(maps:get(status, Listing, undefined)),
     ask({list, Choice#{status => Status}, Limit}, fun(Rows) ->
@@ -292,8 +343,12 @@ get_removals() ->
 %% rows say now; behind `undefined', the newest change alone. A transaction that commits late shows ids
 %% below those that were told already: who wants them all asks for them again.
 -spec get_changes(After :: integer() | undefined, Limit :: 1..1000) -> [change()] | error().
-get_changes(After, Limit) when Limit >= 1, Limit =< ?BATCH ->
+get_changes(After, Limit) ->
+    _ = is_limit(Limit) orelse error(badarg, [After, Limit]),
     ask({changes, After, Limit}, fun(Changes) -> [change(Change) || Change <- Changes] end).
+
+is_limit(Limit) ->
+    is_integer(Limit) andalso Limit >= 1 andalso Limit =< ?BATCH.
 
 change({Id, Domain, undefined}) -> #{id => Id, domain => Domain};
 change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_type => HostType, status => Status}.
@@ -301,13 +356,24 @@ change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_t
 %% Domain admins
 
 %% @doc Stores the password of a domain's admin, hashed (see mongoose_domain_operations), in place of the
-%% one before. The domain must be served by this node: static, or enabled.
+%% one before. The domain must be served by this node: static, or enabled. `invalid_password' for what is no UTF-8, or
+%% has characters that no password may have.
 -spec set_domain_password(domain(), Password :: binary()) -> {ok, binary()} | error().
 set_domain_password(Domain, Password) ->
+    case is_utf8(Password) of
+        true -> set_utf8_password(Domain, Password);
+        false -> check([fun valid/1, fun served/1, fun(_) -> invalid_password() end], Domain)
+    end.
+
+set_utf8_password(Domain, Password) ->
     ask([fun valid/1, fun served/1], Domain, {put_password, Domain, Password}, fun
         (ok) -> {ok, <<"Domain password set successfully">>};
-        (invalid_password) -> {invalid_password, <<"The password has characters that none may have">>}
+        (invalid_password) -> invalid_password()
     end).
+
+%% A failure shows no password.
+is_utf8(Password) when is_binary(Password) -> unicode:characters_to_binary(Password) =:= Password;
+is_utf8(_Other) -> error(badarg).
 
 %% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
 %% password, and logged.
@@ -320,8 +386,13 @@ check_domain_password(Domain, Password) ->
             {invalid_domain, _Text} -> {error, not_found}
         end
     end,
-    ask([Known], Domain, {check_password, Domain, Password}, fun
-        (right) -> ok;
+    %% What is no UTF-8 is no one's password. The database is asked all the same, whether there is one.
+    {Comparable, Right} = case is_utf8(Password) of
+        true -> {Password, ok};
+        false -> {<<"no UTF-8">>, {error, wrong_password}}
+    end,
+    ask([Known], Domain, {check_password, Domain, Comparable}, fun
+        (right) -> Right;
         (wrong) -> {error, wrong_password};
         (not_found) -> {error, not_found};
         (corrupt) ->
@@ -443,7 +514,11 @@ watch_removal(Domain, HostType) ->
 %% show it in time is worth a warning and no error.
 wait_until_visible() ->
     Timeout = mongoose_domain_config:visibility_timeout(),
-    ok = service_domain_db:force_check_for_updates(),
+    try
+        ok = service_domain_db:force_check_for_updates()
+    catch
+        error:{not_running, mongoose_domain} -> ok % which is reported below
+    end,
     wait_until_visible(Timeout, erlang:monotonic_time(millisecond) + Timeout).
 
 wait_until_visible(Timeout, End) ->
@@ -455,7 +530,8 @@ wait_until_visible(Timeout, End) ->
             wait_until_visible(Timeout, End);
         {error, Reason} -> not_visible(Timeout, Reason)
     catch
-        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>)
+        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>);
+        error:{not_running, mongoose_domain} -> not_visible(Timeout, <<"mongoose_domain was stopped">>)
     end.
 
 not_visible(Timeout, Reason) ->
@@ -475,6 +551,8 @@ removed(Domain, HostType, Status) ->
 
 not_found() -> {not_found, <<"Given domain does not exist">>}.
 
+invalid_password() -> {invalid_password, <<"The password has characters that none may have">>}.
+
 unknown_host_type() -> {unknown_host_type, <<"Unknown host type">>}.
 
 removal_ended(not_found) ->
@@ -487,7 +565,8 @@ removal_failed() -> {removal_failed, <<"A removal handler failed: the domain sta
 status_number(undefined) -> undefined;
 status_number(disabled) -> 0;
 status_number(enabled) -> 1;
-status_number(deleting) -> 2.
+status_number(deleting) -> 2;
+status_number(_Other) -> error(badarg).
 
 removal({Domain, HostType, State, Owner, Done, Of}) ->
     Removal = #{domain => Domain, host_type => HostType, handlers => {Done, Of}},

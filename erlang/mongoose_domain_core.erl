@@ -17,6 +17,9 @@
 %%
 %% What is wrong in the arguments (a pair given twice, a name or host type that cannot be one) is
 %% logged once and left out; the rest is served.
+%%
+%% While the table is closed, all of these functions fail with `{not_running, mongoose_domain}' (mongoose_domain_running),
+%% but for nameprep/1, lookups/0 and memory/0, which need no open table.
 -module(mongoose_domain_core).
 -behaviour(gen_server).
 
@@ -25,7 +28,7 @@
 -export([insert/3, delete/1, nameprep/1]).
 -export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_all_kept/0, get_domains_by_host_type/1]).
 -export([page/3, for_each_domain/2, domains_count/0, counts_by_host_type/0]).
--export([lookups/0, has_routes/0]).
+-export([lookups/0, memory/0, has_routes/0]).
 -export([host_type_answer/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
@@ -43,9 +46,11 @@
 -type domain() :: binary().
 -type host_type() :: binary().
 -type pair() :: {domain(), host_type()}.
-%% What brought a dynamic domain; every load of the database is one. 1 to 4294967295.
--type source() :: pos_integer().
--type select() :: mongoose_domain_nif:select().
+%% What brought a dynamic domain: whatever term the caller names. Each load of the database is another source than every
+%% term. A thousand terms are told apart; beyond that, the one that was not used for the longest time is forgotten, and
+%% what it brought counts as brought by another source.
+-type source() :: term().
+-type select() :: all | static | dynamic | kept | {host_type, host_type()} | {outdated, source()}.
 -type position() :: non_neg_integer().
 
 %% @doc Starts with an empty table, whatever was there before.
@@ -58,13 +63,15 @@ start_link(Pairs, HostTypes) ->
 resume_link(Pairs, HostTypes) ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, {resume, Pairs, HostTypes}, []).
 
-%% @doc The two arguments that the table was opened with; fails with badarg while it is closed.
+%% @doc The two arguments that the table was opened with.
 -spec get_start_args() -> [[pair()] | [host_type()]].
 get_start_args() ->
-    persistent_term:get(?START_ARGS).
+    case persistent_term:get(?START_ARGS, closed) of
+        closed -> mongoose_domain_running:fail();
+        Args -> Args
+    end.
 
-%% @doc The host type that serves this domain. Fails with badarg when Domain is no binary, or while
-%% the table is closed.
+%% @doc The host type that serves this domain. Fails with badarg when Domain is no binary.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
     mongoose_domain_answers:at(mongoose_domain_nif:lookup_domain(Domain)).
@@ -84,7 +91,7 @@ is_host_type_allowed(HostType) ->
 -spec insert(domain(), host_type(), source()) ->
     ok | {error, unknown_host_type | static | bad_insert | invalid_domain}.
 insert(Domain, HostType, Source) ->
-    case mongoose_domain_nif:insert(Domain, HostType, Source) of
+    case mongoose_domain_nif:insert(Domain, HostType, source_name(Source)) of
         added -> ok;
         kept -> ok;
         invalid_domain -> {error, invalid_domain};
@@ -94,6 +101,10 @@ insert(Domain, HostType, Source) ->
 insert_event(unknown_host_type) -> ignore_domain_from_db_with_unknown_host_type;
 insert_event(static) -> domain_static_but_in_db;
 insert_event(bad_insert) -> ignore_domain_from_db_with_different_host_type.
+
+%% Terms that are equal (=:=) have the same name, and no others.
+source_name(Source) ->
+    term_to_binary(Source, [deterministic]).
 
 %% @doc Removes a dynamic domain from this node's table; one that is not there is removed already.
 -spec delete(domain()) -> ok | {error, static | invalid_domain}.
@@ -141,12 +152,20 @@ get_domains_by_host_type(HostType) ->
 
 %% @doc A bounded part of a listing, from position 0 on: up to Limit (at most 1000) pairs, and the
 %% position of the next part. A part may be empty and not be the last one. A domain that is there
-%% from the first part to the last is listed exactly once; others may be or not.
+%% from the first part to the last is listed exactly once; others may be or not. Fails with badarg for a selection, a
+%% position or a limit that makes no sense.
 -spec page(select(), position(), pos_integer()) -> {[pair()], position() | done}.
 page(Select, From, Limit) ->
-    {Next, Page} = mongoose_domain_nif:page(Select, From, Limit),
+    Selected = selected(Select),
+    is_integer(Limit) andalso Limit >= 1 orelse error(badarg, [Select, From, Limit]),
+    {Next, Page} = mongoose_domain_nif:page(Selected, From, min(Limit, ?PAGE)),
     Answers = mongoose_domain_answers:all(),
     {[{Domain, element(2, element(Answer, Answers))} || {Domain, Answer} <- Page], Next}.
+
+selected({outdated, Source}) -> {outdated, source_name(Source)};
+selected({host_type, HostType} = Select) when is_binary(HostType) -> Select;
+selected(Select) when Select =:= all; Select =:= static; Select =:= dynamic; Select =:= kept -> Select;
+selected(Select) -> error(badarg, [Select]).
 
 list(Select) ->
     list(Select, 0, []).
@@ -198,11 +217,21 @@ lookups() ->
     {Hits, Misses} = mongoose_domain_nif:lookups(),
     #{hits => Hits, misses => Misses}.
 
+%% @doc How many bytes of memory the table uses: for its domains, their index, and the changes that observers were not told
+%% of yet. They are no part of erlang:memory/0.
+-spec memory() -> #{entries | index | journal := non_neg_integer()}.
+memory() ->
+    {Entries, Index, Journal} = mongoose_domain_nif:memory(),
+    #{entries => Entries, index => Index, journal => Journal}.
+
 %% @doc Whether dynamic domains are served: they were loaded, or read from the file of a warm start, since the
 %% table was opened.
 -spec has_routes() -> boolean().
 has_routes() ->
-    lists:member(mongoose_domain_nif:progress(), [following, reset]).
+    case mongoose_domain_nif:progress() of
+        closed -> mongoose_domain_running:fail();
+        Progress -> lists:member(Progress, [following, reset])
+    end.
 
 %% @private The place of `{ok, HostType}' among the ready-made answers, where it is put if it is not there: also for
 %% host types that no domain may have. Fails with badarg for what cannot be one.
@@ -215,7 +244,7 @@ host_type_answer(HostType) when is_binary(HostType) ->
     end.
 
 new_answer(HostType) ->
-    case gen_server:call(?MODULE, {new_answer, HostType}) of
+    case mongoose_domain_running:call(?MODULE, {new_answer, HostType}) of
         {ok, Answer} -> Answer;
         {error, _Text} -> error(badarg, [HostType])
     end.
@@ -312,7 +341,7 @@ set_answers() ->
     Answers = list_to_tuple([{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]]),
     case mongoose_domain_answers:all() of
         Answers -> ok;
-        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, Answers)
+        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, Answers, {not_running, mongoose_domain})
     end.
 
 static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->

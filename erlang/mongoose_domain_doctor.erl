@@ -19,6 +19,7 @@
 %% @doc All checks, those of the database last; without a configured database, that is the only one.
 -spec examine() -> [check(), ...].
 examine() ->
+    ok = mongoose_domain_running:check(),
     case service_domain_db:enabled() of
         false ->
             [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];

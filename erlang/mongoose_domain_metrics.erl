@@ -20,6 +20,7 @@
     enabled := boolean(),
     ready := boolean(),
     domains := [#{host_type := binary(), static | dynamic := non_neg_integer()}],
+    table_bytes := #{entries | index | journal := non_neg_integer()},
     lookups := #{hits | misses := non_neg_integer()},
     %% What service_domain_db:last_status/0 says; undefined where there is no database.
     follower := map() | undefined,
@@ -40,11 +41,20 @@ collect() ->
     #{enabled => Enabled,
       ready => readiness() =:= ready,
       domains => [#{host_type => HostType, static => Static, dynamic => Dynamic}
-                  || {HostType, Static, Dynamic} <- mongoose_domain_core:counts_by_host_type()],
+                  || {HostType, Static, Dynamic} <- counts_by_host_type()],
+      table_bytes => mongoose_domain_core:memory(),
       lookups => mongoose_domain_core:lookups(),
       follower => case Enabled of true -> service_domain_db:last_status(); false -> undefined end,
       failed_operations => mongoose_domain_operations:failures(),
       database => database(Enabled)}.
+
+%% A closed table has no domains.
+counts_by_host_type() ->
+    try
+        mongoose_domain_core:counts_by_host_type()
+    catch
+        error:{not_running, mongoose_domain} -> []
+    end.
 
 %% @doc Whether the dynamic domains are served: loaded, or read from the file of a warm start; where there is no
 %% database there are none to wait for. Once they are served they are, whether the database is there or not.
@@ -54,11 +64,8 @@ readiness() ->
     case {service_domain_db:enabled(), mongoose_domain_nif:progress()} of
         {_, closed} -> closed;
         {false, _} -> ready;
-        {true, _} ->
-            case mongoose_domain_core:has_routes() of
-                true -> ready;
-                false -> map_get(state, service_domain_db:last_status())
-            end
+        {true, Progress} when Progress =:= following; Progress =:= reset -> ready;
+        {true, unloaded} -> map_get(state, service_domain_db:last_status())
     end.
 
 %% The database

@@ -67,7 +67,7 @@ stop_all() ->
 
 %% The table may be closed, or restart_core/1 may have left modules of host types that are gone.
 all_in_stop_order() ->
-    Now = try mongoose_domain_configured:host_types() catch error:badarg -> [] end,
+    Now = try mongoose_domain_configured:host_types() catch error:{not_running, mongoose_domain} -> [] end,
     Gone = mongoose_domain_parts:host_types() -- Now,
     [{HostType, Module} || HostType <- Now ++ lists:sort(Gone), Module <- stop_order(HostType)].
 
@@ -142,8 +142,10 @@ loaded_modules_with_opts(HostType) ->
 get_module_opts(HostType, Module) ->
     case mongoose_domain_parts:find_options({HostType, Module}) of
         {ok, Options} -> Options;
-        none -> erlang:error(#{what => module_not_loaded, module => Module, host_type => HostType,
-                               text => <<"the module does not run for this host type">>})
+        none ->
+            ok = mongoose_domain_parts:check(),
+            erlang:error(#{what => module_not_loaded, module => Module, host_type => HostType,
+                           text => <<"the module does not run for this host type">>})
     end.
 
 %% @doc What a module that runs depends on, with the options that it runs with. Fails as get_module_opts/2 does.

@@ -4,13 +4,14 @@
 %% VM, so what may need an upgrade lives elsewhere. Call mongoose_domain_core and service_domain_db
 %% instead; what these functions promise is said there.
 %%
-%% The table that they work on is the VM's only one. It outlives every process.
+%% The table that they work on is the VM's only one. It outlives every process. While it is closed, what needs it fails
+%% with `{not_running, mongoose_domain}'.
 -module(mongoose_domain_nif).
 
 -export([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -export([check_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--export([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
+-export([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -export([watch/0, news/1]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
@@ -22,7 +23,7 @@
 -nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -nifs([check_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--nifs([counts_by_host_type/0, lookups/0, progress/0, newest_follower_status/0]).
+-nifs([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -nifs([watch/0, news/1]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
@@ -35,7 +36,7 @@
 -type answer() :: non_neg_integer().
 %% The begin of a name, with the dot before the domain; or a whole name.
 -type pattern() :: {prefix | fqdn, binary()}.
--type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, pos_integer()}.
+-type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, Source :: binary()}.
 -opaque follower() :: reference().
 %% Milliseconds, but for the three that are seconds. More keys do no harm.
 -type follower_options() :: #{
@@ -139,7 +140,7 @@ open(_Pairs, _Allowed) -> ?STUB.
 -spec close() -> ok.
 close() -> ?STUB.
 
--spec insert(binary(), binary(), pos_integer()) ->
+-spec insert(binary(), binary(), Source :: binary()) ->
     added | kept | static | unknown_host_type | bad_insert | invalid_domain.
 insert(_Domain, _HostType, _Source) -> ?STUB.
 
@@ -154,6 +155,13 @@ counts() -> ?STUB.
 
 -spec counts_by_host_type() -> [{HostType :: binary(), Static :: non_neg_integer(), Dynamic :: non_neg_integer()}].
 counts_by_host_type() -> ?STUB.
+
+%% Bytes.
+-spec memory() -> {Entries :: non_neg_integer(), Index :: non_neg_integer(), Journal :: non_neg_integer()}.
+memory() -> ?STUB.
+
+-spec is_open() -> boolean().
+is_open() -> ?STUB.
 
 -spec lookups() -> {Hits :: non_neg_integer(), Misses :: non_neg_integer()}.
 lookups() -> ?STUB.

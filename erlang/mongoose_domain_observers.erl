@@ -52,10 +52,11 @@
 %% @doc Has the calling process told of all changes from now on, until it ends.
 -spec observe() -> ok.
 observe() ->
-    true = ets:insert(?REGISTRY, {self()}),
+    true = ets:insert(mongoose_domain_running:registry(?REGISTRY), {self()}),
     gen_server:cast(mongoose_domain_core, {observe, self()}).
 
-%% @doc The calling process has handled this batch, and is ready for the next one.
+%% @doc The calling process has handled this batch, and is ready for the next one. Always succeeds: an observer whose batch
+%% was the last one before mongoose_domain stopped need not know that.
 -spec handled(Batch :: reference()) -> ok.
 handled(Batch) ->
     gen_server:cast(mongoose_domain_core, {handled, self(), Batch}).
@@ -63,7 +64,7 @@ handled(Batch) ->
 %% @doc Returns when this observer has handled all changes that lookups showed before the call.
 -spec sync(pid()) -> ok.
 sync(Pid) ->
-    gen_server:call(mongoose_domain_core, {sync_observer, Pid}, infinity).
+    mongoose_domain_running:call(mongoose_domain_core, {sync_observer, Pid}, infinity).
 
 %% @private The supervisor's: observers are known as long as the application runs.
 -spec create_registry() -> ok.

@@ -57,6 +57,7 @@ run(Request, Most) ->
         Result -> Result
     catch
         exit:{noproc, _} ->
+            ok = mongoose_domain_running:check(),
             {service_disabled, <<"Dynamic domains service is disabled">>};
         exit:{_Died, _} ->
             {db_error, <<"The service stopped: the change may have been made all the same">>}

@@ -10,7 +10,7 @@
 %% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
 -module(mongoose_domain_parts).
 
--export([create_table/0, exclusively/1]).
+-export([create_table/0, check/0, exclusively/1]).
 -export([ensure_started/1, ensure_all_started/1, ensure_stopped/2]).
 -export([is_running/1, runs_with/2, find_options/1, list/1, host_types/0]).
 
@@ -35,9 +35,16 @@ create_table() ->
     ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),
     ok.
 
+%% @doc Fails where mongoose_domain does not run, and nothing can be started.
+-spec check() -> ok.
+check() ->
+    _ = mongoose_domain_running:registry(?TABLE),
+    ok.
+
 %% @doc What the function returns, which runs while no other caller on this node is here.
 -spec exclusively(fun(() -> Result)) -> Result.
 exclusively(Fun) ->
+    ok = check(),
     %% Failures pass through, too: the lock is given back after them.
     global:trans({?LOCK, self()}, Fun, [node()]).
 

@@ -28,6 +28,7 @@ start_link() ->
 %% @doc Starts a process that lives on when the caller, who starts a service or a module, has ended.
 -spec start_child(supervisor:child_spec()) -> supervisor:startchild_ret().
 start_child(#{id := Id} = Specification) ->
+    _ = mongoose_domain_running:registry(?REGISTRY),
     case supervisor:start_child(?MODULE, Specification) of
         {error, Reason} ->
             {error, Reason};
@@ -39,7 +40,7 @@ start_child(#{id := Id} = Specification) ->
 %% @doc Ends it; one that is not there has ended already.
 -spec stop_child(Id :: term()) -> ok.
 stop_child(Id) ->
-    true = ets:match_delete(?REGISTRY, {'_', Id, '_'}),
+    true = ets:match_delete(mongoose_domain_running:registry(?REGISTRY), {'_', Id, '_'}),
     _ = supervisor:terminate_child(?MODULE, Id),
     _ = supervisor:delete_child(?MODULE, Id),
     ok.

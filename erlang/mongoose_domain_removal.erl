@@ -22,12 +22,12 @@
 -define(REGISTRY, ?MODULE).
 
 %% @doc Has the module called for domains of this host type, from the return on, by removals that have not
-%% called their first handler. Registrations end with the application; without it, this is a badarg.
+%% called their first handler. Registrations end with the application.
 -spec register_handler(mongoose_domain_core:host_type(), module(), Priority :: integer()) ->
     ok | {error, already_registered}.
 register_handler(HostType, Module, Priority) when is_binary(HostType), is_atom(Module), is_integer(Priority) ->
     Handler = {{HostType, Module}, Priority, erlang:unique_integer([monotonic])},
-    case ets:insert_new(?REGISTRY, Handler) of
+    case ets:insert_new(mongoose_domain_running:registry(?REGISTRY), Handler) of
         true -> ok;
         false -> {error, already_registered}
     end.
@@ -35,13 +35,13 @@ register_handler(HostType, Module, Priority) when is_binary(HostType), is_atom(M
 %% @doc Has it called no more. A removal that has called its first handler calls it all the same.
 -spec unregister_handler(mongoose_domain_core:host_type(), module()) -> ok.
 unregister_handler(HostType, Module) ->
-    true = ets:delete(?REGISTRY, {HostType, Module}),
+    true = ets:delete(mongoose_domain_running:registry(?REGISTRY), {HostType, Module}),
     ok.
 
 %% @doc The modules that are called for domains of this host type, in order.
 -spec handlers(mongoose_domain_core:host_type()) -> [module()].
 handlers(HostType) ->
-    Handlers = ets:select(?REGISTRY, [{{{HostType, '$1'}, '$2', '$3'}, [], [{{'$2', '$3', '$1'}}]}]),
+    Handlers = ets:select(mongoose_domain_running:registry(?REGISTRY), [{{{HostType, '$1'}, '$2', '$3'}, [], [{{'$2', '$3', '$1'}}]}]),
     [Module || {_Priority, _Registered, Module} <- lists:sort(Handlers)].
 
 %% @private The supervisor's: registrations live as long as the application.

@@ -8,7 +8,8 @@
 %%   -behaviour(mongoose_domain_router).
 %%   register_host(Host, {domain, HostType}) -> …;                          requests to Host are for this node
 %%   register_host(Host, {subdomain, #{packet_handler := {Module, Extra}}}) -> ….
-%%   unregister_host(Host) -> ….                                            it is gone: tell who is connected to it
+%%   unregister_host(Host, {domain, HostType}) -> …;                        it is gone: close its connections
+%%   unregister_host(Host, {subdomain, HostType, Pattern}) -> ….
 %%
 %% The callbacks are called by one process, one at a time, so they should not take long: hosts that are used for the first
 %% time wait for them. A host's handlers are registered before it and unregistered after it. What fails or crashes is
@@ -17,34 +18,38 @@
 
 -export([with_host_type/2]).
 
--export_type([host/0, route/0, packet_handler/0, namespace/0, component/0, handler/0]).
+-export_type([host/0, route/0, kind/0, packet_handler/0, namespace/0, component/0, handler/0]).
 
 -type host() :: binary().
 -type host_type() :: mongoose_domain_core:host_type().
 -type route() :: {domain, host_type()} | {subdomain, mongoose_subdomain_core:subdomain_info()}.
+%% What hosts have in common that have the same handlers.
+-type kind() :: {domain, host_type()} | {subdomain, host_type(), mongoose_subdomain_core:pattern()}.
 %% What handles the requests to a subdomain. Routers that have handlers of another shape export add_extra/2.
 -type packet_handler() :: {module(), Extra :: #{atom() => term()}} | term().
 -type namespace() :: binary().
 %% Which part of a host a handler belongs to; its meaning is the router's.
 -type component() :: atom().
--type handler() :: term().
+%% What handles the requests of a namespace: of the same shapes as a packet handler.
+-type handler() :: {module(), Extra :: #{atom() => term()}} | term().
 
 -callback register_host(host(), route()) -> ok | {error, term()}.
--callback unregister_host(host()) -> ok.
+%% The kind is that of the route with which the host was registered.
+-callback unregister_host(host(), kind()) -> ok.
 -callback register_handler(host(), namespace(), component(), handler()) -> ok | {error, term()}.
 -callback unregister_handler(host(), namespace(), component()) -> ok.
-%% The same handler with these keys in its extra.
--callback add_extra(packet_handler(), #{atom() => term()}) -> packet_handler().
+%% The same handler, of packets or of a namespace, with these keys in its extra.
+-callback add_extra(packet_handler() | handler(), #{atom() => term()}) -> packet_handler() | handler().
 -optional_callbacks([add_extra/2]).
 
 %% @doc The handler with `host_type' in its extra. A router's own kind of handler is as its add_extra/2 makes it, and
 %% stays as it is where there is none.
--spec with_host_type(packet_handler(), host_type()) -> packet_handler().
-with_host_type(PacketHandler, HostType) ->
+-spec with_host_type(packet_handler() | handler(), host_type()) -> packet_handler() | handler().
+with_host_type(Handler, HostType) ->
     Router = mongoose_domain_config:router(),
     Extra = #{host_type => HostType},
-    case {erlang:function_exported(Router, add_extra, 2), PacketHandler} of
-        {true, _} -> Router:add_extra(PacketHandler, Extra);
+    case {erlang:function_exported(Router, add_extra, 2), Handler} of
+        {true, _} -> Router:add_extra(Handler, Extra);
         {false, {Module, #{} = Own}} when is_atom(Module) -> {Module, maps:merge(Own, Extra)};
         {false, Opaque} -> Opaque
     end.

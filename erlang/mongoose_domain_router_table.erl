@@ -9,7 +9,7 @@
 
 -export([route/1, hosts/0, handlers/1]).
 -export([create_table/0]).
--export([register_host/2, unregister_host/1, register_handler/4, unregister_handler/3]).
+-export([register_host/2, unregister_host/2, register_handler/4, unregister_handler/3]).
 
 %% {{host, Host}, Route} and {{handler, Host, Namespace, Component}, Handler}
 -define(TABLE, ?MODULE).
@@ -17,7 +17,7 @@
 %% @doc Where this host's requests go.
 -spec route(mongoose_domain_router:host()) -> {ok, mongoose_domain_router:route()} | {error, not_found}.
 route(Host) ->
-    case ets:lookup(?TABLE, {host, Host}) of
+    case ets:lookup(mongoose_domain_running:registry(?TABLE), {host, Host}) of
         [{_, Route}] -> {ok, Route};
         [] -> {error, not_found}
     end.
@@ -25,13 +25,14 @@ route(Host) ->
 %% @doc All hosts that are registered.
 -spec hosts() -> [mongoose_domain_router:host()].
 hosts() ->
-    [Host || [Host] <- ets:match(?TABLE, {{host, '$1'}, '_'})].
+    [Host || [Host] <- ets:match(mongoose_domain_running:registry(?TABLE), {{host, '$1'}, '_'})].
 
 %% @doc The handlers of a host.
 -spec handlers(mongoose_domain_router:host()) ->
     [{mongoose_domain_router:namespace(), mongoose_domain_router:component(), mongoose_domain_router:handler()}].
 handlers(Host) ->
-    [list_to_tuple(Handler) || Handler <- ets:match(?TABLE, {{handler, Host, '$1', '$2'}, '$3'})].
+    Table = mongoose_domain_running:registry(?TABLE),
+    [list_to_tuple(Handler) || Handler <- ets:match(Table, {{handler, Host, '$1', '$2'}, '$3'})].
 
 %% @private The supervisor's.
 -spec create_table() -> ok.
@@ -43,8 +44,8 @@ create_table() ->
 register_host(Host, Route) ->
     insert({host, Host}, Route).
 
--spec unregister_host(mongoose_domain_router:host()) -> ok.
-unregister_host(Host) ->
+-spec unregister_host(mongoose_domain_router:host(), mongoose_domain_router:kind()) -> ok.
+unregister_host(Host, _Kind) ->
     delete({host, Host}).
 
 -spec register_handler(mongoose_domain_router:host(), mongoose_domain_router:namespace(),
@@ -58,9 +59,9 @@ unregister_handler(Host, Namespace, Component) ->
     delete({handler, Host, Namespace, Component}).
 
 insert(Key, Value) ->
-    true = ets:insert(?TABLE, {Key, Value}),
+    true = ets:insert(mongoose_domain_running:registry(?TABLE), {Key, Value}),
     ok.
 
 delete(Key) ->
-    true = ets:delete(?TABLE, Key),
+    true = ets:delete(mongoose_domain_running:registry(?TABLE), Key),
     ok.

@@ -70,9 +70,19 @@ remove(Ids) ->
     end, Ids).
 
 %% @doc Begins with an empty table and these arguments ([StaticPairs, HostTypes], as
-%% mongoose_domain_core:get_start_args/0 answers them). The service loads the dynamic domains again.
--spec restart_core([[mongoose_domain_core:pair()] | [mongoose_domain_core:host_type()]]) -> {ok, pid()}.
+%% mongoose_domain_core:get_start_args/0 answers them); without any, with those of the configuration. The service loads
+%% the dynamic domains again. A wrong configuration changes nothing. Fails with `{not_running, mongoose_domain}' without the
+%% supervisor.
+-spec restart_core([[mongoose_domain_core:pair()] | [mongoose_domain_core:host_type()]]) ->
+    {ok, pid()} | {error, {wrong_configuration, mongoose_domain_config:problem()}}.
+restart_core([]) ->
+    _ = mongoose_domain_running:process(?MODULE),
+    case mongoose_domain_config:read() of
+        {ok, #{hosts := Hosts, host_types := HostTypes}} -> restart_core([Hosts, HostTypes]);
+        {error, Problem} -> {error, {wrong_configuration, Problem}}
+    end;
 restart_core([Pairs, HostTypes]) ->
+    _ = mongoose_domain_running:process(?MODULE),
     ok = supervisor:terminate_child(?MODULE, mongoose_domain_core),
     ok = supervisor:delete_child(?MODULE, mongoose_domain_core),
     {ok, _Pid} = supervisor:start_child(?MODULE, core(Pairs, HostTypes)).

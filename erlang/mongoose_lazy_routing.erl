@@ -11,7 +11,8 @@
 %% came, which goes before it. A host that was never used was never registered, so nothing is unregistered for it.
 %%
 %% Handlers of IQs (requests of a namespace) are registered for the domains of a host type, or for the subdomains of a
-%% pattern; each host has those of its kind, whichever of the two comes first.
+%% pattern; each host has those of its kind, whichever of the two comes first. A handler's extra gets `host_type' when it
+%% is registered, as that of a packet handler does (mongoose_domain_router:with_host_type/2).
 %%
 %% The functions are those of MongooseIM's module of this name. Hosts and handlers are known as long as the application
 %% runs: a crash of this process loses none. An orderly stop unregisters all hosts.
@@ -40,8 +41,7 @@
 -type namespace() :: mongoose_domain_router:namespace().
 -type component() :: mongoose_domain_router:component().
 -type handler() :: mongoose_domain_router:handler().
-%% What hosts have in common that have the same handlers.
--type kind() :: {domain, host_type()} | {subdomain, host_type(), pattern()}.
+-type kind() :: mongoose_domain_router:kind().
 
 -spec start_link() -> gen_server:start_ret().
 start_link() ->
@@ -51,44 +51,52 @@ start_link() ->
 %% a subdomain of one name, the domain does.
 -spec maybe_add_domain_or_subdomain(Name :: binary()) -> boolean().
 maybe_add_domain_or_subdomain(Name) ->
-    case ets:member(?HOSTS, Name) of
+    case is_host(Name) of
         true -> true;
         false ->
             case mongoose_domain_api:get_host_type(Name) of
-                {ok, _HostType} -> gen_server:call(?MODULE, {add, Name}, infinity);
+                {ok, _HostType} -> mongoose_domain_running:call(?MODULE, {add, Name}, infinity);
                 {error, not_found} -> false
             end
+    end.
+
+is_host(Name) ->
+    try
+        ets:member(?HOSTS, Name)
+    catch
+        error:badarg -> mongoose_domain_running:fail()
     end.
 
 %% @doc Unregisters the domain, and the subdomains that are named after it, if they are hosts of this host type. The table
 %% calls for that by itself.
 -spec maybe_remove_domain(host_type(), domain()) -> ok.
 maybe_remove_domain(HostType, Domain) ->
-    gen_server:cast(?MODULE, {remove_domain, HostType, Domain}).
+    mongoose_domain_running:cast(?MODULE, {remove_domain, HostType, Domain}).
 
 %% @doc Unregisters a subdomain, if it is a host of this host type and pattern.
 -spec maybe_remove_subdomain(mongoose_subdomain_core:subdomain_info()) -> ok.
 maybe_remove_subdomain(#{subdomain := Name, host_type := HostType, subdomain_pattern := Pattern}) ->
-    gen_server:cast(?MODULE, {remove_host, Name, {subdomain, HostType, Pattern}}).
+    mongoose_domain_running:cast(?MODULE, {remove_host, Name, {subdomain, HostType, Pattern}}).
 
 %% @doc Unregisters all subdomains that are hosts of this host type and pattern.
 -spec maybe_remove_subdomains(host_type(), pattern()) -> ok.
 maybe_remove_subdomains(HostType, Pattern) ->
-    gen_server:cast(?MODULE, {remove_kind, {subdomain, HostType, Pattern}}).
+    mongoose_domain_running:cast(?MODULE, {remove_kind, {subdomain, HostType, Pattern}}).
 
 %% @doc Has the domains of this host type, those that are hosts and those that will be, handle IQs of this namespace.
 -spec register_iq_handler_for_domain(host_type(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_domain(HostType, Namespace, Component, Handler) ->
-    register_handler({domain, HostType}, Namespace, Component, Handler).
+    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_router:with_host_type(Handler, HostType)).
 
 %% @doc The same for the subdomains of a pattern.
 -spec register_iq_handler_for_subdomain(host_type(), pattern(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_subdomain(HostType, Pattern, Namespace, Component, Handler) ->
-    register_handler({subdomain, HostType, Pattern}, Namespace, Component, Handler).
+    Extended = mongoose_domain_router:with_host_type(Handler, HostType),
+    register_handler({subdomain, HostType, Pattern}, Namespace, Component, Extended).
 
-%% @doc Takes the handler away again, and answers it.
+%% @doc Takes the handler away again, and answers it as it was registered, with `host_type' in its extra.
 -spec unregister_iq_handler_for_domain(host_type(), namespace(), component()) -> {ok, handler()} | {error, not_found}.
 unregister_iq_handler_for_domain(HostType, Namespace, Component) ->
     unregister_handler({domain, HostType}, Namespace, Component).
@@ -100,18 +108,18 @@ unregister_iq_handler_for_subdomain(HostType, Pattern, Namespace, Component) ->
     unregister_handler({subdomain, HostType, Pattern}, Namespace, Component).
 
 register_handler(Kind, Namespace, Component, Handler) ->
-    gen_server:call(?MODULE, {register_handler, {Kind, Namespace, Component}, Handler}, infinity).
+    mongoose_domain_running:call(?MODULE, {register_handler, {Kind, Namespace, Component}, Handler}, infinity).
 
 unregister_handler(Kind, Namespace, Component) ->
-    gen_server:call(?MODULE, {unregister_handler, {Kind, Namespace, Component}}, infinity).
+    mongoose_domain_running:call(?MODULE, {unregister_handler, {Kind, Namespace, Component}}, infinity).
 
 %% @doc Returns when the router knows of all that lookups showed before the call.
 -spec sync() -> ok.
 sync() ->
     %% One that was started just now observes when it answers.
-    ok = gen_server:call(?MODULE, sync, infinity),
+    ok = mongoose_domain_running:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
-    gen_server:call(?MODULE, sync, infinity).
+    mongoose_domain_running:call(?MODULE, sync, infinity).
 
 %% @private The supervisor's: what is registered with the router is known as long as the application runs.
 -spec create_registry() -> ok.
@@ -206,16 +214,19 @@ changed({added, _HostType, Domain}, Router) ->
 
 %% A domain goes before a subdomain of its name.
 route(Name) ->
-    try mongoose_domain_core:get_host_type(Name) of
-        {ok, HostType} ->
-            {ok, {domain, HostType}};
-        {error, not_found} ->
-            case mongoose_subdomain_core:get_subdomain_info(Name) of
-                {ok, Info} -> {ok, {subdomain, Info}};
-                {error, not_found} -> {error, not_found}
-            end
+    try
+        case mongoose_domain_core:get_host_type(Name) of
+            {ok, HostType} -> {ok, {domain, HostType}};
+            {error, not_found} -> subdomain_route(Name)
+        end
     catch
-        error:badarg -> {error, not_found} % the table is closed: the core is about to begin anew
+        error:{not_running, mongoose_domain} -> {error, not_found} % the core is about to begin anew
+    end.
+
+subdomain_route(Name) ->
+    case mongoose_subdomain_core:get_subdomain_info(Name) of
+        {ok, Info} -> {ok, {subdomain, Info}};
+        {error, not_found} -> {error, not_found}
     end.
 
 kind(Name) ->
@@ -267,7 +278,7 @@ remove(Host, Condition, Router) ->
 
 remove(Host, Router) ->
     [{_, Kind, Parent}] = ets:lookup(?HOSTS, Host),
-    _ = call(Router, unregister_host, [Host]),
+    _ = call(Router, unregister_host, [Host, Kind]),
     lists:foreach(fun(Handler) -> remove_handler(Router, Host, Handler) end, handlers(Kind)),
     true = ets:delete(?CHILDREN, {Parent, Host}),
     true = ets:delete(?HOSTS, Host),

@@ -65,7 +65,7 @@ register_subdomain(HostType, {Type, Text} = Pattern, PacketHandler) when is_bina
     true = valid(Type, Text) orelse error(badarg, [HostType, Pattern, PacketHandler]),
     Answer = mongoose_domain_core:host_type_answer(HostType),
     Handler = mongoose_domain_router:with_host_type(PacketHandler, HostType),
-    gen_server:call(?MODULE, {register, HostType, Answer, Pattern, Handler}).
+    mongoose_domain_running:call(?MODULE, {register, HostType, Answer, Pattern, Handler}).
 
 valid(prefix, Text) -> Text =/= <<>> andalso binary:last(Text) =:= $.;
 valid(fqdn, Text) -> Text =/= <<>>;
@@ -74,7 +74,7 @@ valid(_, _) -> false.
 %% @doc Takes them away, and out of the router; others that claim these names serve them from now on.
 -spec unregister_subdomain(host_type(), pattern()) -> ok.
 unregister_subdomain(HostType, Pattern) ->
-    gen_server:call(?MODULE, {unregister, HostType, Pattern}).
+    mongoose_domain_running:call(?MODULE, {unregister, HostType, Pattern}).
 
 %% @doc The host type that serves this subdomain; a domain of the name is not looked at.
 -spec get_host_type(Subdomain :: binary()) -> {ok, host_type()} | {error, not_found}.
@@ -91,7 +91,7 @@ get_subdomain_info(Subdomain) ->
         {Answer, Kind} ->
             {ok, HostType} = mongoose_domain_answers:at(Answer),
             {Pattern, Parent} = origin(Kind, Subdomain),
-            case ets:lookup(?REGISTRY, {HostType, Pattern}) of
+            case ets:lookup(mongoose_domain_running:registry(?REGISTRY), {HostType, Pattern}) of
                 [{_, Handler, _Answer}] ->
                     {ok, #{host_type => HostType, subdomain => Subdomain, subdomain_pattern => Pattern,
                            parent_domain => Parent, packet_handler => Handler}};
@@ -112,6 +112,7 @@ origin({prefix, Bytes}, Subdomain) ->
 %% @doc The subdomains that a domain has, or those that belong to no domain, without those whose names others had first.
 -spec get_all_subdomains_for_domain(domain() | no_parent_domain) -> [subdomain_info()].
 get_all_subdomains_for_domain(no_parent_domain) ->
+    ok = mongoose_domain_running:check(),
     infos([{Name, no_parent_domain} || Name <- fqdns()]);
 get_all_subdomains_for_domain(Domain) ->
     case mongoose_domain_core:get_host_type(Domain) of
@@ -124,18 +125,18 @@ infos(Names) ->
              {ok, #{parent_domain := Its} = Info} <- [get_subdomain_info(Name)], Its =:= Parent].
 
 fqdns() ->
-    [Name || [Name] <- ets:match(?REGISTRY, {{'_', {fqdn, '$1'}}, '_', '_'})].
+    [Name || [Name] <- ets:match(mongoose_domain_running:registry(?REGISTRY), {{'_', {fqdn, '$1'}}, '_', '_'})].
 
 prefixes(HostType) ->
-    [Prefix || [Prefix] <- ets:match(?REGISTRY, {{HostType, {prefix, '$1'}}, '_', '_'})].
+    [Prefix || [Prefix] <- ets:match(mongoose_domain_running:registry(?REGISTRY), {{HostType, {prefix, '$1'}}, '_', '_'})].
 
 %% @doc Returns when all conflicts are logged that were there before the call.
 -spec sync() -> ok.
 sync() ->
     %% One that was started just now observes when it answers.
-    ok = gen_server:call(?MODULE, sync, infinity),
+    ok = mongoose_domain_running:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
-    gen_server:call(?MODULE, sync, infinity).
+    mongoose_domain_running:call(?MODULE, sync, infinity).
 
 %% @private The supervisor's: registrations live as long as the application.
 -spec create_registry() -> ok.
@@ -251,7 +252,7 @@ scan(State) ->
 scan_page(#state{scans = []} = State) ->
     scan(State);
 scan_page(#state{scans = [{HostType, Prefix} | Scans], position = From, conflicts = Conflicts} = State) ->
-    {Pairs, Next} = mongoose_domain_core:page({host_type, HostType}, From, ?PAGE),
+    {Pairs, Next} = page(HostType, From),
     Check = fun({Domain, _HostType}, Before) ->
         mongoose_subdomain_conflicts:check_subdomain(<<Prefix/binary, Domain/binary>>, Before)
     end,
@@ -259,4 +260,12 @@ scan_page(#state{scans = [{HostType, Prefix} | Scans], position = From, conflict
     case Next of
         done -> scan(Checked#state{scans = Scans, position = 0});
         _ -> scan(Checked#state{position = Next})
+    end.
+
+%% A closed table has no domains; when it is opened again, everything is looked at.
+page(HostType, From) ->
+    try
+        mongoose_domain_core:page({host_type, HostType}, From, ?PAGE)
+    catch
+        error:{not_running, mongoose_domain} -> {[], done}
     end.

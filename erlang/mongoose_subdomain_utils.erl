@@ -7,7 +7,7 @@
 %%
 %% A template that ends with `.@HOST@' gives every domain a subdomain. Any other is the whole name of one subdomain, which
 %% belongs to no domain; `@HOST@' elsewhere in it has no meaning. The functions are those of MongooseIM's module of this
-%% name; they ask nobody.
+%% name; they call no process.
 -module(mongoose_subdomain_utils).
 
 -export([make_subdomain_pattern/1, get_fqdn/2, subdomain_type/1, is_subdomain/3]).
@@ -18,9 +18,16 @@
 
 -define(HOST, <<"@HOST@">>).
 
-%% @doc The pattern of a template, as configuration gives it.
--spec make_subdomain_pattern(Template :: binary()) -> subdomain_pattern().
-make_subdomain_pattern(Template) when is_binary(Template), Template =/= <<>> ->
+%% @doc The pattern of a template, as configuration gives it: a binary, a string or an atom (see mongoose_domain_text).
+%% Fails with badarg for what is no text, or an empty one.
+-spec make_subdomain_pattern(Template :: unicode:chardata() | atom()) -> subdomain_pattern().
+make_subdomain_pattern(Template) ->
+    case mongoose_domain_text:read(Template) of
+        {ok, Text} -> pattern(Text);
+        error -> error(badarg, [Template])
+    end.
+
+pattern(Template) ->
     Length = byte_size(Template) - byte_size(?HOST),
     case Template of
         <<Prefix:Length/binary, "@HOST@">> when Length > 0 -> prefix(Prefix, Template);
@@ -38,9 +45,9 @@ prefix(Prefix, Template) ->
 get_fqdn({prefix, Prefix}, Domain) -> <<Prefix/binary, Domain/binary>>;
 get_fqdn({fqdn, Name}, _Domain) -> Name.
 
-%% @doc Whether the pattern is for each domain, or one name.
--spec subdomain_type(subdomain_pattern()) -> prefix | fqdn.
-subdomain_type({prefix, _}) -> prefix;
+%% @doc Whether the pattern makes a subdomain of each domain, or is one whole name.
+-spec subdomain_type(subdomain_pattern()) -> subdomain | fqdn.
+subdomain_type({prefix, _}) -> subdomain;
 subdomain_type({fqdn, _}) -> fqdn.
 
 %% @doc Whether this name is the subdomain that the domain has by this pattern.

@@ -52,6 +52,7 @@
 -type repairs() :: #{added | changed | removed | kept := non_neg_integer()}.
 -export_type([repairs/0]).
 
+-define(NOT_RUNNING, {error, <<"the service is not running">>}).
 -define(HAS_ENDED, {error, <<"the follower has ended and will be started again">>}).
 
 -record(state, {
@@ -67,6 +68,7 @@
 %% was, where they are wrong or it runs.
 -spec start(map()) -> {ok, pid()}.
 start(Options) ->
+    _ = mongoose_domain_running:process(mongoose_domain_sup),
     enabled() andalso erlang:error(already_started),
     New = case mongoose_domain_config:override_service(Options) of
         {ok, Overridden} -> Overridden;
@@ -86,6 +88,7 @@ start(Options) ->
 %% @doc Stops them: changes answer `service_disabled', and lookups from the table as it is.
 -spec stop() -> ok.
 stop() ->
+    _ = mongoose_domain_running:process(mongoose_domain_sup),
     _ = persistent_term:erase(?ENABLED),
     mongoose_domain_sup:stop_service().
 
@@ -114,10 +117,15 @@ enabled() ->
     persistent_term:get(?ENABLED, never) =:= whereis(mongoose_domain_sup).
 
 %% @doc Ends this process; its successor compares everything, and what the database lacks is removed
-%% from the table, as far as `convergence_gate' lets it.
--spec restart() -> ok.
+%% from the table, as far as `convergence_gate' lets it. An error where the service is not running.
+-spec restart() -> ok | {error, binary()}.
 restart() ->
-    gen_server:cast(?MODULE, restart).
+    case whereis(?MODULE) of
+        undefined ->
+            ok = mongoose_domain_running:check(),
+            ?NOT_RUNNING;
+        Pid -> gen_server:cast(Pid, restart)
+    end.
 
 %% @doc What the service is doing. `state' is connecting, loading, converging, following, away (the
 %% database does not answer), ended (the thread panicked, or the configuration has turned wrong, and it will be
@@ -128,7 +136,7 @@ restart() ->
 %% stay that the database does not have, `stale' whether all is from a file and the database did not
 %% answer yet. `kept_by_host_type' is a map of those that are kept. `repairs_added', `repairs_changed' and
 %% `repairs_removed' are how many domains comparisons repaired, and `failures' how often the database failed,
-%% since the VM was started. `since', `current_at' (when the table was last found current) and `last_error_at' are
+%% since the VM was started. `table_bytes' is the memory that the table uses (mongoose_domain_core:memory/0). `since', `current_at' (when the table was last found current) and `last_error_at' are
 %% milliseconds since 1970; what is not known is undefined.
 -spec status() -> #{state := atom(), atom() => term()}.
 status() ->
@@ -151,6 +159,7 @@ last_status() ->
 %% @doc Tells every node's service to look at the database now.
 -spec force_check_for_updates() -> ok.
 force_check_for_updates() ->
+    ok = mongoose_domain_running:check(),
     lists:foreach(fun(Pid) -> Pid ! check_for_updates end, pg:get_members(?SCOPE, ?GROUP)).
 
 %% @doc Tells this node's service, if there is one, to look at the database now.
@@ -188,7 +197,9 @@ call(Request, Timeout) ->
     try
         gen_server:call(?MODULE, Request, Timeout)
     catch
-        exit:{noproc, _} -> {error, <<"the service is not running">>};
+        exit:{noproc, _} ->
+            ok = mongoose_domain_running:check(),
+            ?NOT_RUNNING;
         exit:{Died, _} when Died =/= timeout -> {error, <<"the service stopped before it answered">>}
     end.
 
@@ -198,11 +209,16 @@ call(Request, Timeout) ->
 kept() ->
     mongoose_domain_core:get_all_kept().
 
-%% @doc Whether the service of a node answers.
--spec ping(node()) -> pong | {error, term()}.
-ping(Node) ->
+%% @doc Whether the service of a node, or this member of its group, answers. Members may be processes of MongooseIM's own.
+-spec ping(node() | pid()) -> pong | {error, term()}.
+ping(Node) when is_atom(Node) ->
+    ping_process({?MODULE, Node});
+ping(Member) when is_pid(Member) ->
+    ping_process(Member).
+
+ping_process(Process) ->
     try
-        gen_server:call({?MODULE, Node}, ping)
+        gen_server:call(Process, ping)
     catch
         exit:{Reason, _} -> {error, Reason}
     end.
@@ -247,7 +263,8 @@ handle_call(ping, _From, State) ->
 handle_call(status, _From, #state{follower = undefined} = State) ->
     {reply, #{state => ended}, State};
 handle_call(status, _From, #state{follower = Follower} = State) ->
-    {reply, mongoose_domain_nif:follower_status(Follower), State};
+    Bytes = lists:sum(maps:values(mongoose_domain_core:memory())),
+    {reply, (mongoose_domain_nif:follower_status(Follower))#{table_bytes => Bytes}, State};
 handle_call(sync, From, State) ->
     ask(fun(Ticket) -> {sync, Ticket} end, From, State);
 handle_call({converge, How}, From, State) ->

@@ -31,6 +31,8 @@
          a_host_that_was_never_used_is_never_unregistered/1,
          a_host_is_removed_by_hand_only_as_what_it_is/1]).
 %% Handlers.
+-export([handlers_of_namespaces_know_their_host_type/1,
+         an_unregistration_says_which_kind_of_host_it_was/1]).
 -export([handlers_come_before_their_host_and_go_after_it/1,
          a_handler_is_for_hosts_that_are_there_too/1,
          a_handler_is_for_the_hosts_of_its_kind_alone/1,
@@ -84,7 +86,9 @@ groups() ->
               a_subdomain_whose_winner_goes_becomes_a_host_of_the_next,
               a_host_that_was_never_used_is_never_unregistered,
               a_host_is_removed_by_hand_only_as_what_it_is]},
-     {handlers, [handlers_come_before_their_host_and_go_after_it,
+     {handlers, [handlers_of_namespaces_know_their_host_type,
+                 an_unregistration_says_which_kind_of_host_it_was,
+                 handlers_come_before_their_host_and_go_after_it,
                  a_handler_is_for_hosts_that_are_there_too,
                  a_handler_is_for_the_hosts_of_its_kind_alone,
                  a_handler_is_registered_once,
@@ -139,8 +143,12 @@ end_per_testcase(_Case, Config) ->
 environment() ->
     #{hosts => [{?STATIC, <<"static type">>}], host_types => [<<"type1">>, <<"type2">>], router => md_router}.
 
+%% A handler that comes back is shown as the test gave it.
 lazy(Node, Function, Args) ->
-    md_node:call(Node, mongoose_lazy_routing, Function, Args).
+    case md_node:call(Node, mongoose_lazy_routing, Function, Args) of
+        {ok, Handler} -> {ok, plain(Handler)};
+        Answer -> Answer
+    end.
 
 %% Whether it is a host, now or already.
 ask(Node, Name) ->
@@ -149,10 +157,21 @@ ask(Node, Name) ->
 behave(Node, Function, Host, Behaviour) ->
     ok = md_node:call(Node, md_router, behave, [Function, Host, Behaviour]).
 
-%% What the router was told since it was last asked here.
+%% What the router was told since it was last asked here, without what mongoose_lazy_routing adds to each call.
 told(Node) ->
+    [without_additions(Call) || Call <- told_in_full(Node)].
+
+told_in_full(Node) ->
     ok = lazy(Node, sync, []),
     md_node:call(Node, md_router, take_calls, []).
+
+without_additions({unregister_host, Host, _Kind}) -> {unregister_host, Host};
+without_additions({register_handler, Host, Namespace, Component, Handler}) ->
+    {register_handler, Host, Namespace, Component, plain(Handler)};
+without_additions(Call) -> Call.
+
+plain({extended, Handler, #{host_type := _}}) -> Handler;
+plain(Handler) -> Handler.
 
 %% While Fun runs, nobody who calls the process gets an answer.
 suspended(Node, Fun) ->
@@ -239,7 +258,7 @@ the_router_that_only_keeps_a_table_can_be_asked(Config) ->
     suspended(Node, fun() ->
         ?assertEqual([?A, ?STATIC], lists:sort(Table(hosts, []))),
         ?assertEqual({ok, domain(<<"type1">>)}, Table(route, [?A])),
-        ?assertEqual([{?NS, sessions, {ping, #{}}}], Table(handlers, [?A])),
+        ?assertEqual([{?NS, sessions, {ping, #{host_type => <<"type1">>}}}], Table(handlers, [?A])),
         ?assertEqual([], Table(handlers, [?STATIC]))
     end),
     ok = delete(Node, ?A),
@@ -382,6 +401,32 @@ a_host_is_removed_by_hand_only_as_what_it_is(Config) ->
     ?assertEqual([{unregister_host, ?MUC_A}], told(Node)).
 
 %% Handlers
+
+handlers_of_namespaces_know_their_host_type(Config) ->
+    Node = ?config(node, Config),
+    Lazy = fun(Function, Args) -> md_node:call(Node, mongoose_lazy_routing, Function, Args) end,
+    Extended = fun(Handler) -> {extended, Handler, #{host_type => <<"type1">>}} end,
+    ok = register(Node, <<"type1">>, ?MUC),
+    ok = Lazy(register_iq_handler_for_domain, [<<"type1">>, ?NS, sessions, one]),
+    ok = Lazy(register_iq_handler_for_subdomain, [<<"type1">>, ?MUC, ?NS, rooms, two]),
+    [?assert(ask(Node, Name)) || Name <- [?A, ?MUC_A]],
+    ?assertEqual([{register_handler, ?A, ?NS, sessions, Extended(one)},
+                  {register_handler, ?MUC_A, ?NS, rooms, Extended(two)}],
+                 [Call || Call <- told_in_full(Node), element(1, Call) =:= register_handler]),
+    ?assertEqual({ok, Extended(one)}, Lazy(unregister_iq_handler_for_domain, [<<"type1">>, ?NS, sessions])),
+    ?assertEqual({ok, Extended(two)},
+                 Lazy(unregister_iq_handler_for_subdomain, [<<"type1">>, ?MUC, ?NS, rooms])).
+
+an_unregistration_says_which_kind_of_host_it_was(Config) ->
+    Node = ?config(node, Config),
+    [ok = register(Node, <<"type1">>, Pattern) || Pattern <- [?MUC, {fqdn, ?ROOMS}]],
+    [?assert(ask(Node, Name)) || Name <- [?A, ?MUC_A, ?ROOMS]],
+    _ = told(Node),
+    ok = delete(Node, ?A),
+    ?assertEqual([{unregister_host, ?A, {domain, <<"type1">>}},
+                  {unregister_host, ?MUC_A, {subdomain, <<"type1">>, ?MUC}}], lists:sort(told_in_full(Node))),
+    ok = unregister(Node, <<"type1">>, {fqdn, ?ROOMS}),
+    ?assertEqual([{unregister_host, ?ROOMS, {subdomain, <<"type1">>, {fqdn, ?ROOMS}}}], told_in_full(Node)).
 
 handlers_come_before_their_host_and_go_after_it(Config) ->
     Node = ?config(node, Config),
@@ -597,7 +642,7 @@ an_orderly_stop_unregisters_all(Config) ->
     _ = told(Node),
     ok = md_node:stop_application(Node),
     Handler = {unregister_handler, ?STATIC, ?NS, sessions},
-    Calls = md_node:call(Node, md_router, take_calls, []),
+    Calls = [without_additions(Call) || Call <- md_node:call(Node, md_router, take_calls, [])],
     ?assertEqual([{unregister_host, Name} || Name <- Names], lists:sort(Calls -- [Handler])),
     ?assertNotEqual(Handler, hd(Calls)),
     %% Nothing is known of them when it starts again.

@@ -8,7 +8,7 @@
 -behaviour(mongoose_domain_router).
 
 -export([behave/3, calls/0, take_calls/0]).
--export([register_host/2, unregister_host/1, register_handler/4, unregister_handler/3, add_extra/2]).
+-export([register_host/2, unregister_host/2, register_handler/4, unregister_handler/3, add_extra/2]).
 
 -export_type([call/0]).
 
@@ -40,9 +40,9 @@ take_calls() ->
 register_host(Host, Route) ->
     called(register_host, [Host, Route]).
 
--spec unregister_host(mongoose_domain_router:host()) -> ok.
-unregister_host(Host) ->
-    called(unregister_host, [Host]).
+-spec unregister_host(mongoose_domain_router:host(), mongoose_domain_router:kind()) -> ok.
+unregister_host(Host, Kind) ->
+    called(unregister_host, [Host, Kind]).
 
 -spec register_handler(mongoose_domain_router:host(), mongoose_domain_router:namespace(),
                        mongoose_domain_router:component(), mongoose_domain_router:handler()) -> ok | {error, term()}.

@@ -21,7 +21,7 @@ forget() ->
 values_replace_those_before() ->
     Tuples = [{}, {{error, not_found}, {ok, <<"type1">>}}, {#{key => [1, 2.0, "text", <<0:3>>]}}],
     lists:foreach(fun(Values) ->
-        ok = mongoose_domain_constant:set(?MODULE_OF_MINE, Values),
+        ok = mongoose_domain_constant:set(?MODULE_OF_MINE, Values, badarg),
         ?assertEqual(Values, ?MODULE_OF_MINE:all()),
         ?assertEqual(Values, list_to_tuple([?MODULE_OF_MINE:at(Place) || Place <- lists:seq(1, tuple_size(Values))])),
         [?assertError(badarg, ?MODULE_OF_MINE:at(Place)) || Place <- [-1, 0, tuple_size(Values) + 1, 1.0, none]],
@@ -29,18 +29,18 @@ values_replace_those_before() ->
     end, Tuples).
 
 a_value_is_no_copy() ->
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {{ok, <<"type1">>}}),
+    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {{ok, <<"type1">>}}, badarg),
     ?assert(erts_debug:same(?MODULE_OF_MINE:at(1), ?MODULE_OF_MINE:at(1))),
     ?assert(erts_debug:same(?MODULE_OF_MINE:all(), ?MODULE_OF_MINE:all())).
 
 %% A process may be put off, for as long as others have work, in the very moment of its call. The module
 %% that it is in must not be purged before it had its turn.
 who_is_put_off_in_the_call_survives() ->
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {1}),
+    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {1}, badarg),
     {Caller, Called} = spawn_monitor(fun read/0),
     suspend_in_the_call(Caller),
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {2}),
-    {_Setter, Set} = spawn_monitor(fun() -> ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {3}) end),
+    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {2}, badarg),
+    {_Setter, Set} = spawn_monitor(fun() -> ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {3}, badarg) end),
     receive
         {'DOWN', Called, process, Caller, Killed} -> error({killed, Killed});
         {'DOWN', Set, process, _, TooEarly} -> error({set_while_the_module_was_in_use, TooEarly})

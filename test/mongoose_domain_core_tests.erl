@@ -19,7 +19,8 @@
 -export([a_static_host_type_is_not_allowed_for_dynamic_domains/0]).
 -export([an_invalid_name_is_refused_by_insert_and_delete/0]).
 -export([a_name_of_1_to_250_bytes_is_accepted/0]).
--export([a_source_is_a_positive_integer_of_32_bits/0]).
+-export([any_term_is_a_source_and_no_two_are_the_same/0]).
+-export([what_makes_no_sense_is_a_badarg/0]).
 -export([a_deleted_domain_is_not_found/0]).
 -export([deleting_what_is_not_there_succeeds/0]).
 -export([a_static_domain_cannot_be_deleted/0]).
@@ -157,10 +158,23 @@ a_name_of_1_to_250_bytes_is_accepted() ->
         ?assertEqual({ok, <<"type1">>}, ?CORE:get_host_type(Name))
      end || Name <- [<<"a">>, binary:copy(<<"a">>, 250), <<"пример.рф"/utf8>>, binary:copy(<<"é"/utf8>>, 125)]].
 
-a_source_is_a_positive_integer_of_32_bits() ->
-    [?assertError(badarg, ?CORE:insert(<<"a.example">>, <<"type1">>, Source)) || Source <- [0, -1, 1 bsl 32, self(), x]],
-    ?assertEqual(ok, ?CORE:insert(<<"a.example">>, <<"type1">>, 1)),
-    ?assertEqual(ok, ?CORE:insert(<<"a.example">>, <<"type1">>, (1 bsl 32) - 1)).
+any_term_is_a_source_and_no_two_are_the_same() ->
+    Sources = [0, -1, 1, 1.0, 1 bsl 32, self(), make_ref(), x, "x", <<"x">>, #{}, fun ?MODULE:all_test_/0, {x, [y]}],
+    [begin
+        ?assertEqual(ok, ?CORE:insert(<<"a.example">>, <<"type1">>, Source)),
+        ?assertEqual([Source], [Other || Other <- Sources, ?CORE:get_all_outdated(Other) =:= []]),
+        ?assertMatch({[_], done}, ?CORE:page({outdated, never_named}, 0, 10))
+     end || Source <- Sources ++ lists:reverse(Sources)].
+
+what_makes_no_sense_is_a_badarg() ->
+    [?assertError(badarg, apply(?CORE, page, Args))
+     || Args <- [[bogus, 0, 10], [{host_type, type1}, 0, 10], [{bogus, 1}, 0, 10], [all, -1, 10], [all, more, 10],
+                 [all, 1 bsl 32, 10], [all, 0, 0], [all, 0, -1], [all, 0, 1.0], [all, 0, infinity]]],
+    [?assertError(badarg, apply(mongoose_domain_api, Function, Args))
+     || {Function, Args} <- [{get_domains, [bogus, 10]}, {get_domains, [all, 0]}, {get_domains, [all, 1001]},
+                             {get_domains, [all, done, 10]}, {get_all_domains, [#{limit => 0}]},
+                             {get_all_domains, [#{bogus => 1}]}, {get_all_domains, [#{status => bogus}]},
+                             {get_changes, [0, 0]}, {get_changes, [0, bogus]}]].
 
 a_deleted_domain_is_not_found() ->
     ok = ?CORE:insert(<<"a.example">>, <<"type1">>, 1),
@@ -287,7 +301,7 @@ domains_count_counts_static_ones_too() ->
 get_start_args_answers_what_the_table_was_opened_with() ->
     ?assertEqual([?STATIC, ?HOST_TYPES], ?CORE:get_start_args()),
     stop(),
-    ?assertError(badarg, ?CORE:get_start_args()).
+    ?assertError({not_running, mongoose_domain}, ?CORE:get_start_args()).
 
 start_link_begins_with_an_empty_table() ->
     ok = ?CORE:insert(<<"a.example">>, <<"type1">>, 1),
@@ -320,9 +334,9 @@ a_successor_with_other_arguments_begins_with_an_empty_table() ->
 an_orderly_stop_closes_the_table() ->
     ok = ?CORE:insert(<<"a.example">>, <<"type1">>, 1),
     stop(),
-    ?assertError(badarg, ?CORE:get_host_type(<<"a.example">>)),
-    ?assertError(badarg, ?CORE:get_start_args()),
-    ?assertEqual(0, ?CORE:domains_count()),
+    ?assertError({not_running, mongoose_domain}, ?CORE:get_host_type(<<"a.example">>)),
+    ?assertError({not_running, mongoose_domain}, ?CORE:get_start_args()),
+    ?assertError({not_running, mongoose_domain}, ?CORE:domains_count()),
     {ok, _} = ?CORE:resume_link(?STATIC, ?HOST_TYPES),
     ?assertEqual({error, not_found}, ?CORE:get_host_type(<<"a.example">>)).
 

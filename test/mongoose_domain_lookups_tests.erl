@@ -52,7 +52,7 @@ look_up_a_thousand_times() ->
 a_lookup_that_fails_is_not_counted() ->
     ok = gen_server:stop(?CORE),
     ?assertEqual({0, 0}, counted(fun() ->
-        ?assertError(badarg, ?CORE:get_host_type(?KNOWN)),
+        ?assertError({not_running, mongoose_domain}, ?CORE:get_host_type(?KNOWN)),
         ?assertError(badarg, ?CORE:get_host_type(no_binary))
     end)).
 
@@ -76,4 +76,4 @@ routes_are_there_once_they_were_loaded() ->
     ok = mongoose_domain_nif:reset_progress(),
     ?assert(?CORE:has_routes()),
     ok = gen_server:stop(?CORE),
-    ?assertNot(?CORE:has_routes()).
+    ?assertError({not_running, mongoose_domain}, ?CORE:has_routes()).

@@ -6,7 +6,8 @@
 -export([a_template_that_ends_with_the_host_after_a_dot_is_a_prefix/0]).
 -export([any_other_template_is_an_fqdn/0]).
 -export([the_host_elsewhere_in_a_template_is_not_special/0]).
--export([a_template_is_a_binary_with_something_in_it/0]).
+-export([a_template_may_be_a_binary_a_string_or_an_atom/0]).
+-export([a_template_that_is_no_text_or_an_empty_one_is_a_badarg/0]).
 -export([a_prefix_makes_a_name_of_each_domain/0]).
 -export([an_fqdn_is_the_same_name_for_every_domain/0]).
 -export([a_pattern_tells_its_kind/0]).
@@ -31,9 +32,14 @@ the_host_elsewhere_in_a_template_is_not_special() ->
      || Template <- [<<"@HOST@">>, <<"muc@HOST@">>, <<"@HOST@.muc">>, <<"muc.@HOST@.example">>, <<"muc.@HOST@.">>]],
     ?assertEqual({prefix, <<"@HOST@.">>}, ?UTILS:make_subdomain_pattern(<<"@HOST@.@HOST@">>)).
 
-a_template_is_a_binary_with_something_in_it() ->
-    [?assertError(function_clause, ?UTILS:make_subdomain_pattern(Value))
-     || Value <- [<<>>, "muc.@HOST@", 'muc.@HOST@', <<1:3>>]].
+a_template_may_be_a_binary_a_string_or_an_atom() ->
+    [?assertEqual({prefix, <<"muc.">>}, ?UTILS:make_subdomain_pattern(Template))
+     || Template <- [<<"muc.@HOST@">>, "muc.@HOST@", 'muc.@HOST@', ["muc", $., <<"@HOST@">>]]],
+    ?assertEqual({prefix, <<"комната."/utf8>>}, ?UTILS:make_subdomain_pattern("комната.@HOST@")).
+
+a_template_that_is_no_text_or_an_empty_one_is_a_badarg() ->
+    [?assertError(badarg, ?UTILS:make_subdomain_pattern(Value))
+     || Value <- [<<>>, "", undefined, nil, true, 1, {}, [-1], [a], <<1:3>>, <<16#FF>>]].
 
 a_prefix_makes_a_name_of_each_domain() ->
     ?assertEqual(<<"muc.example.com">>, ?UTILS:get_fqdn({prefix, <<"muc.">>}, <<"example.com">>)),
@@ -44,7 +50,7 @@ an_fqdn_is_the_same_name_for_every_domain() ->
      || Domain <- [<<"example.com">>, <<"example.org">>, no_parent_domain]].
 
 a_pattern_tells_its_kind() ->
-    ?assertEqual(prefix, ?UTILS:subdomain_type({prefix, <<"muc.">>})),
+    ?assertEqual(subdomain, ?UTILS:subdomain_type({prefix, <<"muc.">>})),
     ?assertEqual(fqdn, ?UTILS:subdomain_type({fqdn, <<"muc.example.com">>})),
     ?assertError(function_clause, ?UTILS:subdomain_type({suffix, <<".example.com">>})).
 

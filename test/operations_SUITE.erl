@@ -16,6 +16,7 @@
          a_deleted_domain_is_gone_when_the_call_returns/1,
          a_repeated_deletion_succeeds_or_is_an_error_as_configured/1,
          only_the_right_host_type_deletes_a_domain/1,
+         a_domain_is_deleted_without_naming_its_host_type/1,
          a_disabled_domain_is_not_served_until_it_is_enabled/1,
          a_status_that_is_so_already_writes_nothing/1,
          a_domain_of_an_unknown_host_type_is_left_alone/1,
@@ -28,6 +29,7 @@
 -export([a_password_is_stored_in_the_peers_format/1,
          a_password_that_the_peer_stored_is_checked/1,
          a_password_needs_a_domain_that_is_served/1,
+         a_password_that_is_no_utf8_is_invalid_and_nobodys/1,
          a_corrupt_password_is_nobodys/1,
          an_admins_password_is_shown_nowhere/1]).
 -export([handlers_run_in_the_order_of_their_priorities/1,
@@ -77,6 +79,7 @@ groups() ->
              a_deleted_domain_is_gone_when_the_call_returns,
              a_repeated_deletion_succeeds_or_is_an_error_as_configured,
              only_the_right_host_type_deletes_a_domain,
+             a_domain_is_deleted_without_naming_its_host_type,
              a_disabled_domain_is_not_served_until_it_is_enabled,
              a_status_that_is_so_already_writes_nothing,
              a_domain_of_an_unknown_host_type_is_left_alone,
@@ -89,6 +92,7 @@ groups() ->
              a_password_is_stored_in_the_peers_format,
              a_password_that_the_peer_stored_is_checked,
              a_password_needs_a_domain_that_is_served,
+             a_password_that_is_no_utf8_is_invalid_and_nobodys,
              a_corrupt_password_is_nobodys,
              an_admins_password_is_shown_nowhere,
              handlers_run_in_the_order_of_their_priorities,
@@ -258,6 +262,17 @@ only_the_right_host_type_deletes_a_domain(Config) ->
     ?assertEqual({ok, <<"type1">>}, lookup(Config, ?A)),
     ?assertEqual([?A], events(Config)).
 
+a_domain_is_deleted_without_naming_its_host_type(Config) ->
+    [begin
+        {ok, _} = api(Config, insert_domain, [?A, HostType]),
+        ?assertEqual({ok, #{domain => ?A, host_type => HostType, status => deleted}}, api(Config, Function, [?A])),
+        ?assertEqual({error, not_found}, md_node:lookup(?config(node, Config), ?A)),
+        ?assertEqual({ok, #{domain => ?A, status => deleted}}, api(Config, Function, [?A]))
+     end || HostType <- ?TYPES, Function <- [delete_domain, remove_domain]],
+    ?assertEqual(?IS_STATIC, api(Config, delete_domain, [?STATIC])),
+    ok = md_node:call(?config(node, Config), application, set_env, [mongoose_domain, repeated_operations, error]),
+    ?assertEqual(?NOT_FOUND, api(Config, delete_domain, [?A])).
+
 a_disabled_domain_is_not_served_until_it_is_enabled(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     [begin
@@ -415,6 +430,19 @@ a_password_needs_a_domain_that_is_served(Config) ->
     {ok, _} = api(Config, enable_domain, [?A]),
     ?assertMatch({ok, _}, api(Config, set_domain_password, [?A, <<"secret">>])),
     ?assertMatch({invalid_password, _}, api(Config, set_domain_password, [?A, <<"bell", 7>>])).
+
+a_password_that_is_no_utf8_is_invalid_and_nobodys(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, set_domain_password, [?A, <<"no UTF-8">>]),
+    [begin
+        ?assertMatch({invalid_password, _}, api(Config, set_domain_password, [?A, Password])),
+        ?assertMatch({not_found, _}, api(Config, set_domain_password, [<<"b.example">>, Password])),
+        ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, Password])),
+        ?assertEqual({error, not_found}, api(Config, check_domain_password, [<<"b.example">>, Password]))
+     end || Password <- [<<16#FF>>, <<"secret", 16#C3>>, <<16#ED, 16#A0, 16#80>>]],
+    ?assertEqual(ok, api(Config, check_domain_password, [?A, <<"no UTF-8">>])),
+    [?assertError(badarg, api(Config, Function, [?A, secret]))
+     || Function <- [set_domain_password, check_domain_password]].
 
 a_corrupt_password_is_nobodys(Config) ->
     put_stored(Config, ?A, <<"==MULTI_SCRAM==,7,==SHA512==rubbish">>),

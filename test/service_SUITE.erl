@@ -34,6 +34,7 @@
          a_crash_of_the_core_loses_no_route/1,
          restart_core_begins_with_an_empty_table_and_the_service_loads_again/1,
          restart_core_may_change_the_lists/1,
+         restart_core_without_arguments_begins_with_the_configuration/1,
          an_application_that_stops_and_starts_again_loads_again/1,
          static_domains_need_no_service/1]).
 %% What it says of itself.
@@ -41,6 +42,8 @@
          status_answers_whatever_becomes_of_the_service/1,
          what_waits_for_a_service_that_dies_is_told_in_words/1,
          ping_tells_whether_a_nodes_service_answers/1,
+         ping_takes_a_member_of_the_group_too/1,
+         restart_says_when_there_is_nothing_to_restart/1,
          unknown_messages_are_logged_and_survived/1]).
 %% Secrets and mistakes.
 -export([a_password_is_shown_nowhere/1,
@@ -82,12 +85,15 @@ groups() ->
                   a_crash_of_the_core_loses_no_route,
                   restart_core_begins_with_an_empty_table_and_the_service_loads_again,
                   restart_core_may_change_the_lists,
+                  restart_core_without_arguments_begins_with_the_configuration,
                   an_application_that_stops_and_starts_again_loads_again,
                   static_domains_need_no_service]},
      {words, [status_tells_what_the_service_is_doing,
               status_answers_whatever_becomes_of_the_service,
               what_waits_for_a_service_that_dies_is_told_in_words,
               ping_tells_whether_a_nodes_service_answers,
+              ping_takes_a_member_of_the_group_too,
+              restart_says_when_there_is_nothing_to_restart,
               unknown_messages_are_logged_and_survived]},
      {secrets, [a_password_is_shown_nowhere,
                 a_password_is_shown_nowhere_while_the_database_is_away,
@@ -535,13 +541,31 @@ restart_core_may_change_the_lists(Config) ->
     %% The rules are other ones, so other rows are bad now.
     ?assertEqual(1 + length(?NAMES), md_node:count(Node, ignore_domain_from_db_with_unknown_host_type)).
 
+restart_core_without_arguments_begins_with_the_configuration(Config) ->
+    Node = start(Config),
+    Restart = fun(Args) -> md_node:call(Node, mongoose_domain_sup, restart_core, [Args]) end,
+    Before = md_node:call(Node, mongoose_domain_core, get_start_args, []),
+    {ok, _} = Restart([[], [<<"type2">>]]),
+    ?assertEqual([[], [<<"type2">>]], md_node:call(Node, mongoose_domain_core, get_start_args, [])),
+    {ok, _} = Restart([]),
+    ?assertEqual(Before, md_node:call(Node, mongoose_domain_core, get_start_args, [])),
+    ok = md_node:sync(Node),
+    assert_loaded(Node),
+    %% What was changed meanwhile in the configuration counts; what is wrong there changes nothing.
+    ok = md_node:call(Node, application, set_env, [mongoose_domain, host_types, no_list]),
+    ?assertMatch({error, {wrong_configuration, #{key := host_types}}}, Restart([])),
+    assert_loaded(Node),
+    ok = md_node:call(Node, application, set_env, [mongoose_domain, host_types, [<<"type1">>, <<"type3">>]]),
+    {ok, _} = Restart([]),
+    ?assertEqual([<<"type1">>, <<"type3">>], md_node:call(Node, mongoose_domain_api, get_host_types, [])).
+
 an_application_that_stops_and_starts_again_loads_again(Config) ->
     Node = start(Config),
     [begin
         ok = md_node:stop_application(Node),
         ?assertEqual(0, case md_node:threads(Node) of unknown -> 0; Count -> Count end),
         ?assertEqual(#{state => not_running}, md_node:status(Node)),
-        ?assertError(badarg, md_node:lookup(Node, ?STATIC)),
+        ?assertError({not_running, mongoose_domain}, md_node:lookup(Node, ?STATIC)),
         Name = <<"again-", (integer_to_binary(Time))/binary, ".example">>,
         ok = write(Config, [{add, <<"type1">>, [Name]}]),
         ok = md_node:start_application(Node, unchanged),
@@ -615,7 +639,7 @@ what_waits_for_a_service_that_dies_is_told_in_words(Config) ->
     Questions = [{converge, []}, {converge, [force]}, {sync_local, []}],
     Died = {error, <<"the service stopped before it answered">>},
     ?assertEqual([Died || _ <- Questions], dies_while_asked(Node, Questions)),
-    ok = md_node:stop_application(Node),
+    {stopped, _} = md_node:call(Node, mongoose_domain_services, ensure_stopped, [service_domain_db]),
     [?assertEqual({error, <<"the service is not running">>}, md_node:call(Node, service_domain_db, Function, Args))
      || {Function, Args} <- Questions].
 
@@ -638,6 +662,26 @@ ping_tells_whether_a_nodes_service_answers(Config) ->
     ?assertMatch({error, _}, md_node:call(Node, service_domain_db, ping, ['nobody@127.0.0.1'])),
     ok = md_node:stop_application(Node),
     ?assertMatch({error, noproc}, md_node:call(Node, service_domain_db, ping, [Self])).
+
+%% Members may be processes of MongooseIM's own, which answer a ping as ours do.
+ping_takes_a_member_of_the_group_too(Config) ->
+    Node = start(Config),
+    Ping = fun(Member) -> md_node:call(Node, service_domain_db, ping, [Member]) end,
+    [Member] = md_node:call(Node, pg, get_members, [mim_scope, service_domain_db_group]),
+    ?assertEqual(pong, Ping(Member)),
+    Core = md_node:call(Node, erlang, whereis, [mongoose_domain_core]),
+    ?assertEqual({error, unknown_call}, Ping(Core)),
+    _ = md_node:kill(Node, service_domain_db),
+    ?assertEqual({error, noproc}, Ping(Member)).
+
+restart_says_when_there_is_nothing_to_restart(Config) ->
+    Node = start(Config),
+    Restart = fun() -> md_node:call(Node, service_domain_db, restart, []) end,
+    Service = md_node:service(Node),
+    ?assertEqual(ok, Restart()),
+    md_wait:until(fun() -> is_pid(md_node:service(Node)) andalso md_node:service(Node) =/= Service end),
+    {stopped, _} = md_node:call(Node, mongoose_domain_services, ensure_stopped, [service_domain_db]),
+    ?assertEqual({error, <<"the service is not running">>}, Restart()).
 
 unknown_messages_are_logged_and_survived(Config) ->
     Node = start(Config),

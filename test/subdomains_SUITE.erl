@@ -385,7 +385,7 @@ registrations_end_with_the_application(Config) ->
     ok = register(Node, <<"static type">>, ?MUC),
     ok = register(Node, <<"type1">>, {fqdn, <<"rooms.example">>}),
     ok = md_node:stop_application(Node),
-    ?assertEqual({error, not_found}, subdomains(Node, get_host_type, [<<"rooms.example">>])),
+    ?assertError({not_running, mongoose_domain}, subdomains(Node, get_host_type, [<<"rooms.example">>])),
     ok = md_node:start_application(Node, unchanged),
     [assert_no_subdomain(Node, Name) || Name <- [<<"muc.static.example">>, <<"rooms.example">>]],
     ?assertEqual({error, not_found}, md_node:lookup(Node, <<"muc.static.example">>)),

@@ -7,7 +7,7 @@
 -behaviour(mongoose_domain_router).
 
 -export([scope/0, join/1, leave/1]).
--export([register_host/2, unregister_host/1, register_handler/4, unregister_handler/3]).
+-export([register_host/2, unregister_host/2, register_handler/4, unregister_handler/3]).
 
 %% @doc The scope of the groups.
 -spec scope() -> atom().
@@ -37,9 +37,9 @@ leave(Host) ->
 register_host(Host, Route) ->
     mongoose_domain_router_table:register_host(Host, Route).
 
--spec unregister_host(mongoose_domain_router:host()) -> ok.
-unregister_host(Host) ->
-    ok = mongoose_domain_router_table:unregister_host(Host),
+-spec unregister_host(mongoose_domain_router:host(), mongoose_domain_router:kind()) -> ok.
+unregister_host(Host, Kind) ->
+    ok = mongoose_domain_router_table:unregister_host(Host, Kind),
     lists:foreach(fun(Connection) -> Connection ! {host_gone, Host} end, members(Host)).
 
 %% When the node stops, the connections go first, and their groups with them.

@@ -35,6 +35,8 @@ struct Measured {
     enabled: bool,
     ready: bool,
     domains: Vec<Domains>,
+    /// By part.
+    table_bytes: BTreeMap<String, u64>,
     lookups: Lookups,
     follower: Option<Follower>,
     failed_operations: u64,
@@ -156,6 +158,11 @@ fn table(out: &mut Exposition, measured: &Measured) {
             domains.sample(&[("host_type", host_type), ("source", source)], count);
         }
     }
+    let help = "Memory that this node's table uses beside the VM's own, by part.";
+    let mut bytes = out.family("table_bytes", Kind::Gauge, help);
+    for (part, count) in &measured.table_bytes {
+        bytes.sample(&[("part", part)], *count);
+    }
     out.family("lookups_total", Kind::Counter, "Lookups of domains, by what they found.")
         .sample(&[("result", "hit")], measured.lookups.hits)
         .sample(&[("result", "miss")], measured.lookups.misses);
@@ -269,6 +276,7 @@ mod tests {
         json!({
             "enabled": true, "ready": true,
             "domains": [{"host_type": "type\"1\"", "static": 1, "dynamic": 2}],
+            "table_bytes": {"entries": 11, "index": 12, "journal": 0},
             "lookups": {"hits": 3, "misses": 4},
             "follower": {
                 "state": "following", "lag": null, "lag_seconds": 5, "open_holes": 6, "kept": 9,
@@ -291,6 +299,7 @@ mod tests {
         for line in [
             r#"domains{host_type="type\"1\"",source="static"} 1"#,
             r#"domains{host_type="type\"1\"",source="dynamic"} 2"#,
+            r#"table_bytes{part="entries"} 11"#,
             r#"lookups_total{result="miss"} 4"#,
             r#"follower_state{state="following"} 1"#,
             r#"follower_state{state="away"} 0"#,

@@ -110,6 +110,11 @@ pub enum Miss {
     Closed,
 }
 
+/// The table is closed, so there is nothing to be said of its domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the table is closed")]
+pub struct Closed;
+
 /// A static domain cannot be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the domain is static")]
@@ -127,6 +132,17 @@ pub struct Counts {
     pub r#static: usize,
     /// Inserted.
     pub dynamic: usize,
+}
+
+/// How many bytes of memory the table uses. The VM does not count them: they are not allocated through it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The domains and where they lead.
+    pub entries: usize,
+    /// What they are found by.
+    pub index: usize,
+    /// The changes that nobody was told of yet.
+    pub journal: usize,
 }
 
 impl std::iter::Sum for Counts {

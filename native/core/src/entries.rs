@@ -108,6 +108,12 @@ impl Entries {
         })
     }
 
+    /// How many bytes the pages take, with what is known of them.
+    pub(crate) fn bytes(&self, room: &Room) -> usize {
+        let vacant: usize = room.vacant.iter().map(Vec::capacity).sum();
+        room.end() as usize * UNIT * size_of::<AtomicU64>() + room.sizes.capacity() + vacant * size_of::<Place>()
+    }
+
     /// Nobody is in `room` any more: gives the memory of what is not used back.
     pub(crate) fn give_back(&self, room: &Room) {
         self.0.give_back(room.end() as usize * UNIT);

@@ -227,6 +227,11 @@ impl Index {
         self.size.store(Size::new(STRIPES).0, Ordering::Relaxed);
     }
 
+    /// How many bytes its lines take.
+    pub(crate) fn bytes(&self, shelf: &Shelf) -> usize {
+        (self.size().count() + shelf.next as usize) * size_of::<Line>()
+    }
+
     /// Gives the memory of what is not used back.
     pub(crate) fn give_back(&self, shelf: &Shelf) {
         self.buckets.give_back(self.size().count() * (1 + SLOTS));

@@ -107,6 +107,17 @@ impl Journal {
         }
     }
 
+    /// How many bytes the notes take.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.notes {
+            Notes::Changes(changes) => {
+                let names: usize = changes.iter().map(|notice| notice.domain.len()).sum();
+                changes.capacity() * size_of::<Notice>() + names
+            }
+            Notes::Off | Notes::Everything => 0,
+        }
+    }
+
     /// Whether the watcher is to be called now, and will be.
     pub(crate) fn rings(&mut self) -> bool {
         let news = match &self.notes {

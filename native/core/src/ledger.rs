@@ -3,6 +3,7 @@
 //! The static rules are kept here. A change that is made is made everywhere: in the routes, the counts, the order of
 //! claims on subdomains, and the notes for those who watch.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::change::{
@@ -15,6 +16,7 @@ use crate::host_types::HostTypeId;
 use crate::journal::{Fate, Journal};
 use crate::patterns::{Claim, Kind, Patterns};
 use crate::routes::{Books, Keyed, Open, Routes};
+use crate::sources::Sources;
 
 /// What is guarded by the table's mutex.
 pub(crate) struct Ledger {
@@ -26,6 +28,8 @@ pub(crate) struct Ledger {
     pub(crate) counts: Vec<Counts>,
     pub(crate) progress: Progress,
     pub(crate) last_source: u32,
+    /// Those that callers named.
+    pub(crate) sources: Sources,
     /// As lookups read them.
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) contests: Contests,
@@ -42,6 +46,7 @@ impl Ledger {
             counts: Vec::new(),
             progress: Progress::Closed,
             last_source: 0,
+            sources: Sources::default(),
             patterns: Arc::default(),
             contests: Contests::default(),
             journal: Journal::new(),
@@ -56,6 +61,7 @@ impl Ledger {
             self.count(host_type).r#static += 1;
         }
         self.contests.clear();
+        self.sources.clear();
         self.journal.note_everything();
     }
 
@@ -69,6 +75,20 @@ impl Ledger {
 
     pub(crate) fn check(&self, epoch: Epoch) -> Result<(), Stale> {
         if self.epoch == epoch { Ok(()) } else { Err(Stale) }
+    }
+
+    /// A source that no route is from yet.
+    pub(crate) fn new_source(&mut self) -> Source {
+        self.last_source = self.last_source.checked_add(1).unwrap_or(1);
+        Source(NonZeroU32::new(self.last_source).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// The source of this name, which is a new one where the name is new.
+    pub(crate) fn named_source(&mut self, name: &[u8]) -> Source {
+        let mut sources = std::mem::take(&mut self.sources);
+        let source = sources.number(name, || self.new_source());
+        self.sources = sources;
+        source
     }
 
     /// The count of this host type.

@@ -18,6 +18,7 @@
 //! | [`journal`] | what became of the domains, for those who are to be told |
 //! | [`page`] | a bounded part of a listing |
 //! | [`change`] | what can be asked of the table, and what becomes of it |
+//! | `sources` | what callers call the source of a route, as numbers |
 //! | `ledger` | what the one writer does: the static rules |
 //! | [`table`] | [`Table`]: all that can be asked and changed, and the progress that lives and dies with the routes |
 
@@ -35,14 +36,15 @@ pub mod name;
 pub mod page;
 pub mod patterns;
 mod routes;
+mod sources;
 mod sync;
 pub mod table;
 pub mod versions;
 mod words;
 
 pub use change::{
-    Change, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Refusal, Stale,
-    StaticPair,
+    Change, Closed, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Refusal,
+    Stale, StaticPair,
 };
 pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};

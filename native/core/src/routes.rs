@@ -185,6 +185,11 @@ impl Routes {
         self.entries.range(&books.room, from, to)
     }
 
+    /// How many bytes the entries take, and the index.
+    pub(crate) fn bytes(&self, books: &Books) -> (usize, usize) {
+        (self.entries.bytes(&books.room), self.index.bytes(&books.shelf))
+    }
+
     /// Where the places end.
     pub(crate) fn end(&self, books: &Books) -> Place {
         books.room.end()

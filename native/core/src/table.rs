@@ -13,11 +13,10 @@
 //! table was emptied that its batches are not wanted, and whoever remembers more about these routes,
 //! such as the event up to which they are current, whether it is still about them.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use crate::change::{
-    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Miss, Outcome, Progress, Stale, StaticPair,
+    Change, Closed, Counts, Epoch, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Stale, StaticPair,
 };
 use crate::entry::{Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
@@ -28,7 +27,7 @@ use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
 use crate::patterns::{Claim, Pattern, Published};
 use crate::routes::{Found, Open, Routes};
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// How many changes are made between two moments at which others than lookups get in.
 const SECTION: usize = 64;
@@ -42,6 +41,8 @@ pub struct Table {
     patterns: Published,
     ledger: Mutex<Ledger>,
     lookups: Counter,
+    /// Odd while the table is open; another number each time that it is opened or closed.
+    life: AtomicU64,
     /// Calls who watches the domains.
     bell: OnceLock<Bell>,
 }
@@ -57,6 +58,7 @@ impl Table {
             patterns: Published::default(),
             ledger: Mutex::new(Ledger::new()),
             lookups: Counter::new(threads),
+            life: AtomicU64::new(0),
             bell: OnceLock::new(),
         }
     }
@@ -85,8 +87,35 @@ impl Table {
                 Open::Yes => Progress::Unloaded,
                 Open::No => Progress::Closed,
             };
+            let life = self.life.load(Ordering::Relaxed);
+            if open == Open::No {
+                self.life.store((life + 2) & !1, Ordering::Release);
+            }
             ledger.begin(&self.routes, open, pairs);
+            if open == Open::Yes {
+                self.life.store((life + 2) | 1, Ordering::Release);
+            }
         });
+    }
+
+    /// Whether the table is open.
+    pub fn is_open(&self) -> bool {
+        !self.life.load(Ordering::Acquire).is_multiple_of(2)
+    }
+
+    /// What `ask` answers while the table is open. It is asked again where the table was closed or opened meanwhile, so
+    /// an answer is never about a closed table.
+    pub fn while_open<R>(&self, mut ask: impl FnMut() -> R) -> Result<R, Closed> {
+        loop {
+            let life = self.life.load(Ordering::Acquire);
+            if life.is_multiple_of(2) {
+                return Err(Closed);
+            }
+            let answer = ask();
+            if self.life.load(Ordering::Acquire) == life {
+                return Ok(answer);
+            }
+        }
     }
 
     /// Changes what is guarded, and calls who watches if there is something for him.
@@ -251,6 +280,20 @@ impl Table {
         self.change(|ledger| ledger.insert(&self.routes, self.routes.keyed(domain.as_bytes()), host_type, source))
     }
 
+    /// As [`Table::insert`]; the source is the one of this name. Names are told apart exactly, as long as no more than a
+    /// thousand of them are in use.
+    pub fn insert_from(
+        &self,
+        domain: &DomainName,
+        host_type: HostTypeId,
+        name: &[u8],
+    ) -> Result<Inserted, InsertError> {
+        self.change(|ledger| {
+            let source = ledger.named_source(name);
+            ledger.insert(&self.routes, self.routes.keyed(domain.as_bytes()), host_type, source)
+        })
+    }
+
     /// Removes one dynamic domain: its host type, or nothing when it was not there.
     pub fn delete(&self, domain: &DomainName) -> Result<Option<HostTypeId>, IsStatic> {
         self.change(|ledger| ledger.take(&self.routes, self.routes.keyed(domain.as_bytes())))
@@ -263,9 +306,13 @@ impl Table {
 
     /// A source that no route is from yet.
     pub fn new_source(&self) -> Source {
-        let mut ledger = self.ledger.lock();
-        ledger.last_source = ledger.last_source.checked_add(1).unwrap_or(1);
-        Source(NonZeroU32::new(ledger.last_source).unwrap_or(NonZeroU32::MIN))
+        self.ledger.lock().new_source()
+    }
+
+    /// The source of this name, if a route was inserted with it since the table was opened: see
+    /// [`Table::insert_from`].
+    pub fn source(&self, name: &[u8]) -> Option<Source> {
+        self.ledger.lock().sources.get(name)
     }
 
     /// Makes the table say what the database says: one outcome per change, in order. Lookups see each change
@@ -344,6 +391,13 @@ impl Table {
     /// How many domains there are.
     pub fn counts(&self) -> Counts {
         self.ledger.lock().counts.iter().copied().sum()
+    }
+
+    /// How many bytes the table uses.
+    pub fn memory(&self) -> Memory {
+        let ledger = self.ledger.lock();
+        let (entries, index) = self.routes.bytes(&ledger.books);
+        Memory { entries, index, journal: ledger.journal.bytes() }
     }
 
     /// How many domains each host type has: those that have any, and those that dynamic domains may use.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use domain_core::{
-    Change, Counts, DomainName, Fate, Lookups, Miss, News, Notice, Position, Progress, Select, Source, Stale, Table,
+    Change, Closed, Counts, DomainName, Fate, Lookups, Miss, News, Notice, Position, Progress, Select, Source, Stale,
+    Table,
 };
 
 fn name(number: usize) -> DomainName {
@@ -216,6 +217,66 @@ fn a_closed_table_knows_nobody() {
     assert_eq!(table.host_type(name(1).as_bytes()), Err(Miss::Closed));
     assert!(!table.is_allowed(host_type));
     assert_eq!(table.progress().1, Progress::Closed);
+}
+
+#[test]
+fn an_answer_is_never_about_a_closed_table() {
+    let table = Table::new(4);
+    let host_type = table.host_types().intern(b"type1").unwrap();
+    assert_eq!((table.is_open(), table.while_open(|| ())), (false, Err(Closed)));
+    table.open(&[], [host_type]);
+    assert_eq!((table.is_open(), table.while_open(|| table.is_allowed(host_type))), (true, Ok(true)));
+    // Closed meanwhile; then closed and opened again, so that the question is asked again.
+    assert_eq!(table.while_open(|| table.close()), Err(Closed));
+    table.open(&[], [host_type]);
+    let mut asked = 0;
+    let answer = table.while_open(|| {
+        asked += 1;
+        if asked == 1 {
+            table.close();
+        }
+        let answer = table.is_allowed(host_type);
+        if asked == 1 {
+            table.open(&[], [host_type]);
+        }
+        answer
+    });
+    assert_eq!((answer, asked), (Ok(true), 2));
+}
+
+#[test]
+fn a_source_that_a_caller_names_is_no_load_and_no_other_name() {
+    let (table, host_type) = open();
+    let load = table.new_source();
+    table.apply(table.epoch(), load, &[Change::Put(name(0), host_type)]).unwrap();
+    table.insert_from(&name(1), host_type, b"one").unwrap();
+    table.insert_from(&name(2), host_type, b"two").unwrap();
+    table.insert_from(&name(3), host_type, b"one").unwrap();
+    let outdated = |source| list(&table, Select::Outdated(source)).len();
+    let (one, two) = (table.source(b"one").unwrap(), table.source(b"two").unwrap());
+    assert_eq!((outdated(one), outdated(two), outdated(load)), (2, 3, 3));
+    assert_eq!(table.source(b"three"), None);
+    table.open(&[], [host_type]);
+    assert_eq!(table.source(b"one"), None);
+}
+
+#[test]
+fn memory_is_what_the_domains_take_and_is_given_back() {
+    let (table, host_type) = open();
+    let empty = table.memory();
+    let changes: Vec<_> = (0..100_000).map(|n| Change::Put(name(n), host_type)).collect();
+    table.apply(table.epoch(), table.new_source(), &changes).unwrap();
+    let full = table.memory();
+    // 32 bytes for a name of 26, and a line of 64 for four and a half of them.
+    assert!((3_200_000..4_800_000).contains(&full.entries), "{full:?}");
+    assert!((1_300_000..2_600_000).contains(&full.index), "{full:?}");
+    assert_eq!(full.journal, 0);
+    table.watch(|| ());
+    table.news(1);
+    table.delete(&name(1)).unwrap();
+    assert!(table.memory().journal > name(1).as_bytes().len());
+    table.close();
+    assert!(table.memory().entries < full.entries / 10 && table.memory().index <= empty.index + 1024, "{empty:?}");
 }
 
 #[test]

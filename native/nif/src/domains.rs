@@ -1,25 +1,23 @@
 //! Domains: the questions and changes that touch nothing but the table.
 
-use std::num::NonZeroU32;
-
 use domain_core::{
-    Counts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Lookups, Position, Progress,
-    Select as Selection, Source, StaticPair,
+    Counts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Lookups, Memory, Position, Progress,
+    Select as Selection, StaticPair,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
 use crate::lookup::{answer, host_type_at};
 use crate::table;
-use crate::terms::{atoms, binary, error_term};
+use crate::terms::{atoms, binary, error_term, while_open};
 
 #[rustler::nif]
-fn is_static(domain: Binary) -> bool {
-    table().is_static(&domain)
+fn is_static(domain: Binary) -> NifResult<bool> {
+    while_open(|| table().is_static(&domain))
 }
 
 #[rustler::nif]
-fn is_host_type_allowed(host_type: Binary) -> bool {
-    host_type_of(&host_type).is_some_and(|id| table().is_allowed(id))
+fn is_host_type_allowed(host_type: Binary) -> NifResult<bool> {
+    while_open(|| host_type_of(&host_type).is_some_and(|id| table().is_allowed(id)))
 }
 
 /// The host types in the order of their answers.
@@ -77,27 +75,29 @@ fn close() -> Atom {
 }
 
 #[rustler::nif]
-fn insert(domain: Binary, host_type: Binary, source: u32) -> NifResult<Atom> {
-    let source = Source(NonZeroU32::new(source).ok_or(Error::BadArg)?);
-    let Ok(name) = DomainName::from_bytes(&domain) else { return Ok(atoms::invalid_domain()) };
-    let Some(host_type) = host_type_of(&host_type) else { return Ok(atoms::unknown_host_type()) };
-    Ok(match table().insert(&name, host_type, source) {
-        Ok(Inserted::Added) => atoms::added(),
-        Ok(Inserted::Kept) => atoms::kept(),
-        Err(InsertError::UnknownHostType) => atoms::unknown_host_type(),
-        Err(InsertError::Static) => atoms::r#static(),
-        Err(InsertError::OtherHostType(_)) => atoms::bad_insert(),
+fn insert(domain: Binary, host_type: Binary, source: Binary) -> NifResult<Atom> {
+    let name = DomainName::from_bytes(&domain);
+    while_open(|| {
+        let Ok(name) = &name else { return atoms::invalid_domain() };
+        let Some(host_type) = host_type_of(&host_type) else { return atoms::unknown_host_type() };
+        match table().insert_from(name, host_type, &source) {
+            Ok(Inserted::Added) => atoms::added(),
+            Ok(Inserted::Kept) => atoms::kept(),
+            Err(InsertError::UnknownHostType) => atoms::unknown_host_type(),
+            Err(InsertError::Static) => atoms::r#static(),
+            Err(InsertError::OtherHostType(_)) => atoms::bad_insert(),
+        }
     })
 }
 
 #[rustler::nif]
-fn delete(domain: Binary) -> Atom {
-    match DomainName::from_bytes(&domain).map(|name| table().delete(&name)) {
+fn delete(domain: Binary) -> NifResult<Atom> {
+    while_open(|| match DomainName::from_bytes(&domain).map(|name| table().delete(&name)) {
         Ok(Ok(Some(_))) => atoms::removed(),
         Ok(Ok(None)) => atoms::absent(),
         Ok(Err(IsStatic)) => atoms::r#static(),
         Err(_) => atoms::invalid_domain(),
-    }
+    })
 }
 
 #[derive(NifTaggedEnum)]
@@ -106,7 +106,8 @@ enum Select<'a> {
     Static,
     Dynamic,
     HostType(Binary<'a>),
-    Outdated(u32),
+    /// The source that a caller named.
+    Outdated(Binary<'a>),
     /// What the database did not have when everything was compared last.
     Kept,
 }
@@ -114,45 +115,60 @@ enum Select<'a> {
 /// `{Next, [{Domain, Answer}]}`; `Next` is where to go on, or `done`.
 #[rustler::nif]
 fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<Term<'a>> {
-    let select = match select {
-        Select::All => Selection::All,
-        Select::Static => Selection::Static,
-        Select::Dynamic => Selection::Dynamic,
-        Select::HostType(name) => match host_type_of(&name) {
-            Some(id) => Selection::HostType(id),
-            None => return Ok(no_page(env)),
-        },
-        Select::Kept => match table().progress().1 {
-            Progress::Following { source } => Selection::Older(source),
-            Progress::Closed | Progress::Unloaded | Progress::Reset => return Ok(no_page(env)),
-        },
-        Select::Outdated(source) => Selection::Outdated(Source(NonZeroU32::new(source).ok_or(Error::BadArg)?)),
-    };
-    let page = table().page(select, Position::from_number(from), limit.clamp(1, 1000));
+    let page = while_open(|| {
+        let select = selection(&select)?;
+        Some(table().page(select, Position::from_number(from), limit.clamp(1, 1000)))
+    })?;
+    let Some(page) = page else { return Ok((atoms::done(), Vec::<Term>::new()).encode(env)) };
     let domains: Vec<_> = page.iter().map(|(name, host_type)| (binary(env, name), answer(host_type))).collect();
     let next = page.next.map_or(atoms::done().encode(env), |next| next.to_number().encode(env));
     Ok((next, domains).encode(env))
 }
 
-fn no_page(env: Env) -> Term {
-    (atoms::done(), Vec::<Term>::new()).encode(env)
+/// Nothing where no domain can be selected.
+fn selection(select: &Select) -> Option<Selection> {
+    Some(match select {
+        Select::All => Selection::All,
+        Select::Static => Selection::Static,
+        Select::Dynamic => Selection::Dynamic,
+        Select::HostType(name) => Selection::HostType(host_type_of(name)?),
+        Select::Kept => match table().progress().1 {
+            Progress::Following { source } => Selection::Older(source),
+            Progress::Closed | Progress::Unloaded | Progress::Reset => return None,
+        },
+        // What no source of this name brought, all others brought.
+        Select::Outdated(name) => table().source(name).map_or(Selection::Dynamic, Selection::Outdated),
+    })
 }
 
 /// How many domains are static, and how many dynamic.
 #[rustler::nif]
-fn counts() -> (usize, usize) {
-    let counts = table().counts();
-    (counts.r#static, counts.dynamic)
+fn counts() -> NifResult<(usize, usize)> {
+    let counts = while_open(|| table().counts())?;
+    Ok((counts.r#static, counts.dynamic))
 }
 
 /// `[{HostType, Static, Dynamic}]`.
 #[rustler::nif]
-fn counts_by_host_type(env: Env) -> Vec<(Term, usize, usize)> {
+fn counts_by_host_type(env: Env) -> NifResult<Vec<(Term, usize, usize)>> {
     let names = table().host_types();
-    let counts = table().counts_by_host_type();
+    let counts = while_open(|| table().counts_by_host_type())?;
     let row =
         |(id, counts): (HostTypeId, Counts)| (binary(env, names.name(id).as_bytes()), counts.r#static, counts.dynamic);
-    counts.into_iter().map(row).collect()
+    Ok(counts.into_iter().map(row).collect())
+}
+
+/// `{Entries, Index, Journal}`: the bytes that they take.
+#[rustler::nif]
+fn memory() -> (usize, usize, usize) {
+    let Memory { entries, index, journal } = table().memory();
+    (entries, index, journal)
+}
+
+/// Whether the table is open.
+#[rustler::nif]
+fn is_open() -> bool {
+    table().is_open()
 }
 
 /// How many lookups found a domain, and how many did not.

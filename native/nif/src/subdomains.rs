@@ -5,7 +5,7 @@ use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term}
 
 use crate::lookup::{answer, host_type_at};
 use crate::table;
-use crate::terms::atoms;
+use crate::terms::{atoms, while_open};
 
 #[derive(NifTaggedEnum)]
 #[rustler(decode)]
@@ -43,13 +43,15 @@ fn unregister_patterns() -> Atom {
 
 /// `{Answer, fqdn | {prefix, Bytes}}`, or `not_found`.
 #[rustler::nif]
-fn subdomain<'a>(env: Env<'a>, name: Binary) -> Term<'a> {
-    let Some(Claim { host_type, kind, .. }) = table().subdomain(&name) else { return atoms::not_found().encode(env) };
+fn subdomain<'a>(env: Env<'a>, name: Binary) -> NifResult<Term<'a>> {
+    let Some(Claim { host_type, kind, .. }) = while_open(|| table().subdomain(&name))? else {
+        return Ok(atoms::not_found().encode(env));
+    };
     let kind = match kind {
         Kind::Prefix(bytes) => (atoms::prefix(), bytes).encode(env),
         Kind::Fqdn => atoms::fqdn().encode(env),
     };
-    (answer(host_type), kind).encode(env)
+    Ok((answer(host_type), kind).encode(env))
 }
 
 /// `{domain | no_domain, Claims}`: whether there is a domain of this name, and how many patterns make it a subdomain.

@@ -1,7 +1,10 @@
 //! What the other crates' types look like in Erlang.
 
+use domain_core::Closed;
 use domain_sync::{Fields, Report, Value};
-use rustler::{Atom, Decoder, Encoder, Env, NewBinary, NifResult, Term};
+use rustler::{Atom, Decoder, Encoder, Env, Error, NewBinary, NifResult, Term};
+
+use crate::table;
 
 pub(crate) mod atoms {
     rustler::atoms! {
@@ -9,7 +12,7 @@ pub(crate) mod atoms {
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
         domain_operation, overloaded, failed, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
-        lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following, r#in = "in", past,
+        lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following, not_running, mongoose_domain, r#in = "in", past,
         domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, ask, reports, answer, ended, stopped, panicked,
     }
 }
@@ -29,6 +32,12 @@ impl<'a, T: Decoder<'a>> Decoder<'a> for Maybe<T> {
 
 pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     NewBinary::from_slice(env, bytes).into()
+}
+
+/// What `ask` answers while the table is open; otherwise the Erlang error `{not_running, mongoose_domain}`.
+pub(crate) fn while_open<R>(ask: impl FnMut() -> R) -> NifResult<R> {
+    let answer = table().while_open(ask);
+    answer.map_err(|Closed| Error::RaiseTerm(Box::new((atoms::not_running(), atoms::mongoose_domain()))))
 }
 
 /// `{error, Text}`.
