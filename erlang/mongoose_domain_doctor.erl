@@ -25,7 +25,7 @@ examine() ->
             [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];
         true ->
             Status = service_domain_db:status(),
-            [follower(Status), freshness(Status), holes(Status), kept(Status) | database()]
+            [follower(Status), freshness(Status), holes(Status), kept(Status), table() | database()]
     end.
 
 follower(#{state := following} = Status) ->
@@ -60,6 +60,12 @@ kept(#{kept := Kept}) when is_integer(Kept), Kept > 0 ->
           "(domainctl fresh HOST_TYPE TTL), or have service_domain_db:converge(force) called.");
 kept(_None) ->
     check(<<"gate">>, ok, "keeps no route that the database does not have", "").
+
+%% Nothing else on the node shows this memory.
+table() ->
+    Bytes = lists:sum(maps:values(mongoose_domain_core:memory())),
+    check(<<"table">>, ok, io_lib:format("~b domains in ~.1f MiB beside the VM's own memory",
+                                         [mongoose_domain_core:domains_count(), Bytes / (1 bsl 20)]), "").
 
 %% What only the database can tell.
 database() ->

@@ -14,11 +14,11 @@
 -export([start_application/2, stop_application/1]).
 -export([start_bounded/1, bound_files/2]).
 -export([kill/2]).
--export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1]).
+-export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1, threads_of_the_library/1]).
 -export([logged/2, count/2]).
 -export([wait_until_following/1, wait_until_at/2]).
 %% Runs in the node.
--export([configure_and_start/1, look_up/1, follower_threads/0]).
+-export([configure_and_start/1, look_up/1, follower_threads/0, library_threads/0]).
 
 -export_type([t/0]).
 
@@ -195,6 +195,20 @@ follower_threads() ->
     case filelib:wildcard("/proc/self/task/*/comm") of
         [] -> unknown;
         Files -> length([File || File <- Files, {ok, <<"domain_follower\n">>} <- [file:read_file(File)]])
+    end.
+
+%% @doc The names of the threads that the native library has there, but for the one that lives as long as the VM.
+-spec threads_of_the_library(t()) -> [binary()] | unknown.
+threads_of_the_library(Node) ->
+    call(Node, ?MODULE, library_threads, []).
+
+%% @private Linux tells; elsewhere nobody is asked.
+-spec library_threads() -> [binary()] | unknown.
+library_threads() ->
+    case [Name || File <- filelib:wildcard("/proc/self/task/*/comm"), {ok, Name} <- [file:read_file(File)]] of
+        [] -> unknown;
+        Names -> [Name || Name <- Names, Name =/= <<"domain_herald\n">>,
+                          re:run(Name, "^(domain_|r2d2)") =/= nomatch]
     end.
 
 %% @doc The reports with this `what' that the node logged, each with its level.

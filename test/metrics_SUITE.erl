@@ -8,6 +8,7 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([every_family_is_there/1,
          domains_are_counted_by_host_type_and_source/1,
+         the_memory_of_the_table_is_told_everywhere/1,
          lookups_are_counted_by_what_they_found/1,
          the_follower_tells_what_it_does/1,
          a_silent_change_is_a_repair/1,
@@ -33,7 +34,7 @@
     <<"follower_events_total">>, <<"follower_lag_events">>, <<"follower_lag_seconds">>, <<"follower_loads_total">>,
     <<"follower_open_holes">>, <<"follower_stale">>, <<"follower_state">>, <<"freshness_expires_in_seconds">>,
     <<"kept_routes">>, <<"lookups_total">>, <<"ready">>, <<"removals">>, <<"request_duration_seconds">>,
-    <<"service_enabled">>]]).
+    <<"service_enabled">>, <<"table_bytes">>]]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -93,6 +94,25 @@ domains(Config, HostType) ->
     Metrics = scrape(Config),
     Of = fun(Source) -> value(Metrics, "domains", #{<<"host_type">> => HostType, <<"source">> => Source}) end,
     {Of(<<"static">>), Of(<<"dynamic">>)}.
+
+%% A hundred thousand domains take some megabytes that erlang:memory/0 knows nothing of.
+the_memory_of_the_table_is_told_everywhere(Config) ->
+    Node = ?config(node, Config),
+    Empty = table_bytes(Config),
+    ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, md_names:numbered(<<"n">>, 100000)}]),
+    ok = md_node:sync(Node),
+    Full = table_bytes(Config),
+    [?assert(map_get(Part, Full) - map_get(Part, Empty) > Least)
+     || {Part, Least} <- [{<<"entries">>, 100000 * 24}, {<<"index">>, 100000 * 8}]],
+    Sum = round(lists:sum(maps:values(Full))),
+    ?assertMatch(#{table_bytes := Bytes} when abs(Bytes - Sum) < 1000000, md_node:status(Node)),
+    Checks = md_node:call(Node, mongoose_domain_doctor, examine, []),
+    ?assertMatch([#{state := ok, found := <<"100001 domains in ", _/binary>>}],
+                 [Check || #{name := <<"table">>} = Check <- Checks]).
+
+table_bytes(Config) ->
+    Samples = md_prometheus:samples(scrape(Config), "mongoose_domain_table_bytes"),
+    maps:from_list([{Part, Value} || {#{<<"part">> := Part}, Value} <- Samples]).
 
 lookups_are_counted_by_what_they_found(Config) ->
     Before = scrape(Config),

@@ -36,6 +36,7 @@
          restart_core_may_change_the_lists/1,
          restart_core_without_arguments_begins_with_the_configuration/1,
          an_application_that_stops_and_starts_again_loads_again/1,
+         a_stop_ends_every_thread/1,
          static_domains_need_no_service/1]).
 %% What it says of itself.
 -export([status_tells_what_the_service_is_doing/1,
@@ -87,6 +88,7 @@ groups() ->
                   restart_core_may_change_the_lists,
                   restart_core_without_arguments_begins_with_the_configuration,
                   an_application_that_stops_and_starts_again_loads_again,
+                  a_stop_ends_every_thread,
                   static_domains_need_no_service]},
      {words, [status_tells_what_the_service_is_doing,
               status_answers_whatever_becomes_of_the_service,
@@ -577,6 +579,21 @@ an_application_that_stops_and_starts_again_loads_again(Config) ->
         ?assertMatch(#{loads := 1}, md_node:status(Node)),
         assert_one_thread(Node)
      end || Time <- [1, 2, 3]].
+
+%% At once: threads that end when their next timer is due would be there for half a minute.
+a_stop_ends_every_thread(Config) ->
+    Node = start(Config),
+    {ok, _} = md_node:call(Node, mongoose_domain_api, insert_domain, [<<"d.example">>, <<"type1">>]),
+    case md_node:threads_of_the_library(Node) of
+        unknown -> {skip, "this system does not tell a process's threads"};
+        Threads ->
+            ?assertEqual([], [<<"domain_follower\n">>, <<"domain_worker\n">>] -- Threads),
+            {Microseconds, ok} = timer:tc(fun() ->
+                ok = md_node:stop_application(Node),
+                md_wait:until(fun() -> md_node:threads_of_the_library(Node) end, [])
+            end),
+            ?assert(Microseconds < 15000000)
+    end.
 
 static_domains_need_no_service(Config) ->
     Node = md_node:start(maps:remove(service_domain_db, environment(Config))),

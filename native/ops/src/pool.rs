@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use domain_store::{Database, Signal, StoreError, Writer};
 use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection, PooledConnection};
+use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
 
 use crate::Failure;
 
@@ -17,6 +18,8 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// The longest rest between two attempts to connect.
 const REST: Duration = Duration::from_millis(500);
+/// Threads that connect, and close idle connections.
+const THREADS: usize = 3;
 /// How often a wait for a connection looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -57,7 +60,14 @@ pub(crate) enum Condition {
 impl Pool {
     pub(crate) fn new(database: Database, signal: Arc<Signal>, size: u32) -> Pool {
         let complaint = Complaint::default();
+        // r2d2's own threads would end only after the next look for idle connections, half a minute later.
+        let threads = ScheduledThreadPool::builder()
+            .num_threads(THREADS)
+            .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
+            .thread_name_pattern("domain_pool")
+            .build();
         let connections = r2d2::Pool::builder()
+            .thread_pool(Arc::new(threads))
             .max_size(size)
             .min_idle(Some(0))
             .idle_timeout(Some(IDLE))
