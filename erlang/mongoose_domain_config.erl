@@ -5,12 +5,15 @@
 %% `host_types' that cannot be a name is no error: mongoose_domain_core reports it and leaves it out,
 %% so that one bad tenant does not keep a thousand others offline.
 %%
+%% A text may be a binary, a string or an atom (mongoose_domain_text); what read/0 answers has binaries. A value that is
+%% `undefined' or `nil' is none.
+%%
 %% Defaults are filled in here; what read/0 answers has every key. The database's URL may hold a
 %% password: it is not part of an error, and database_url/1 is the only place that reads it.
 -module(mongoose_domain_config).
 
 -export([read/0, service/0, override_service/1, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
--export([repeated_operations/0, visibility_timeout/0, router/0]).
+-export([repeated_operations/0, visibility_timeout/0, router/0, given/2]).
 
 -export_type([t/0, service/0, admin/0, problem/0]).
 
@@ -56,7 +59,8 @@
              allowed_names := [binary()] | undefined} | undefined,
     allowed_origins := [binary()]
 }.
--type secret() :: unicode:chardata() | {env, string()} | {file, file:filename_all()}.
+-type secret() :: unicode:chardata() | {env, text()} | {file, file:filename_all() | atom()}.
+-type text() :: unicode:chardata() | atom().
 -type database() :: secret().
 -type problem() :: #{key := atom() | [atom() | binary()], value := term(), expected := unicode:chardata()}.
 
@@ -77,7 +81,7 @@ read() ->
 %% @doc The checked options of the service alone: an error where there is none. Touches no file.
 -spec service() -> {ok, service()} | {error, problem()}.
 service() ->
-    try check(service_domain_db, application:get_env(mongoose_domain, service_domain_db, disabled)) of
+    try check(service_domain_db, given(service_domain_db, disabled)) of
         disabled -> {error, #{key => service_domain_db, value => disabled, expected => <<"a map">>}};
         Service -> {ok, Service}
     catch
@@ -87,8 +91,8 @@ service() ->
 %% @doc The environment's options of the service with these instead, as far as they are known; checked.
 -spec override_service(map()) -> {ok, map()} | {error, problem()}.
 override_service(Options) ->
-    Known = maps:with([database | maps:keys(service_defaults())], Options),
-    Merged = case application:get_env(mongoose_domain, service_domain_db, disabled) of
+    Known = without_absent(maps:with([database | maps:keys(service_defaults())], Options)),
+    Merged = case given(service_domain_db, disabled) of
         #{} = Environment -> maps:merge(Environment, Known);
         _Disabled -> Known
     end,
@@ -101,7 +105,7 @@ override_service(Options) ->
 %% @doc What the admin program is told. An error where there is to be none.
 -spec admin() -> {ok, admin()} | {error, problem()}.
 admin() ->
-    try check(admin, application:get_env(mongoose_domain, admin, closed)) of
+    try check(admin, given(admin, closed)) of
         closed -> {error, #{key => admin, value => closed, expected => <<"a map">>}};
         Admin -> {ok, Admin}
     catch
@@ -111,20 +115,20 @@ admin() ->
 %% @doc What a repeated change answers; may be changed at run time.
 -spec repeated_operations() -> ok | error.
 repeated_operations() ->
-    application:get_env(mongoose_domain, repeated_operations, ok).
+    given(repeated_operations, ok).
 
 %% @doc How long a change waits until the table shows it, in milliseconds; may be changed at run time.
 -spec visibility_timeout() -> pos_integer().
 visibility_timeout() ->
     case application:get_env(mongoose_domain, service_domain_db, disabled) of
-        #{visibility_timeout := Timeout} -> Timeout;
+        #{visibility_timeout := Timeout} when is_integer(Timeout) -> Timeout;
         _ -> map_get(visibility_timeout, service_defaults())
     end.
 
 %% @doc The router that is told of hosts, loaded if it can be.
 -spec router() -> module().
 router() ->
-    Router = application:get_env(mongoose_domain, router, mongoose_domain_router_table),
+    Router = given(router, mongoose_domain_router_table),
     _ = code:ensure_loaded(Router),
     Router.
 
@@ -133,8 +137,20 @@ router() ->
 unknown_keys() ->
     maps:keys(environment()) -- proplists:get_keys(defaults()).
 
+%% @private What the environment has under this key.
+-spec given(atom(), Default) -> term() | Default.
+given(Key, Default) ->
+    Value = application:get_env(mongoose_domain, Key, Default),
+    case mongoose_domain_text:is_absent(Value) of
+        true -> Default;
+        false -> Value
+    end.
+
 environment() ->
-    maps:remove(included_applications, maps:from_list(application:get_all_env(mongoose_domain))).
+    without_absent(maps:remove(included_applications, maps:from_list(application:get_all_env(mongoose_domain)))).
+
+without_absent(Options) ->
+    maps:filter(fun(_Key, Value) -> not mongoose_domain_text:is_absent(Value) end, Options).
 
 %% @doc The URL, from wherever the configuration keeps it.
 -spec database_url(database()) -> {ok, binary()} | {error, problem()}.
@@ -167,17 +183,36 @@ encoded(Name) ->
 
 %% A text that is nobody's business, from wherever the configuration keeps it.
 secret(Key, {env, Name}, What) ->
-    case os:getenv(Name) of
+    case os:getenv(variable(Key, Name)) of
         false -> wrong(Key, {env, Name}, "an environment variable that is set");
         Value -> secret_text(Key, Value, {env, Name}, What)
     end;
 secret(Key, {file, Path}, What) ->
-    case file:read_file(Path) of
+    case file:read_file(filename(Key, Path)) of
         {ok, Text} -> secret_text(Key, string:trim(Text), {file, Path}, What);
         {error, Reason} -> wrong(Key, {file, Path}, ["a file that can be read: ", file:format_error(Reason)])
     end;
 secret(Key, Text, What) ->
     secret_text(Key, Text, ?NOT_SHOWN, What).
+
+%% What makes no sense as a name may be the secret itself.
+variable(Key, Name) ->
+    case mongoose_domain_text:read(Name) of
+        {ok, Text} ->
+            binary:match(Text, [<<"=">>, <<0>>]) =:= nomatch orelse wrong_variable(Key),
+            unicode:characters_to_list(Text);
+        error -> wrong_variable(Key)
+    end.
+
+-spec wrong_variable(atom() | [atom()]) -> no_return().
+wrong_variable(Key) ->
+    wrong(Key, {env, ?NOT_SHOWN}, "the name of an environment variable").
+
+filename(Key, Path) ->
+    case mongoose_domain_text:filename(Path) of
+        {ok, Name} -> Name;
+        error -> wrong(Key, {file, ?NOT_SHOWN}, "the name of a file")
+    end.
 
 secret_text(Key, Text, Shown, What) ->
     try unicode:characters_to_binary(Text) of
@@ -199,17 +234,19 @@ service_defaults() ->
       operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
       removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
 
-check(hosts, Hosts) when is_list(Hosts), length(Hosts) >= 0 ->
-    [host(Host) || Host <- Hosts];
-check(hosts, Value) ->
-    wrong(hosts, Value, "a list of {Domain, HostType}, or of Domain for one that is its own host type");
-check(host_types, HostTypes) when is_list(HostTypes), length(HostTypes) >= 0 ->
-    HostTypes;
-check(host_types, Value) ->
-    wrong(host_types, Value, "a list of binaries");
+check(hosts, Hosts) ->
+    Expected = "a list of {Domain, HostType}, or of Domain for one that is its own host type",
+    [host(Host) || Host <- list_of_texts(hosts, Hosts, Hosts, Expected)];
+check(host_types, HostTypes) ->
+    Texts = list_of_texts(host_types, HostTypes, HostTypes, "a list of host types"),
+    [text_or_same(HostType) || HostType <- Texts];
 check(data_dir, undefined) ->
     undefined;
-check(data_dir, Dir) ->
+check(data_dir, Given) ->
+    Dir = case mongoose_domain_text:filename(Given) of
+        {ok, Name} -> Name;
+        error -> Given
+    end,
     case is_filename(Dir) andalso encoded(Dir) =/= error andalso filelib:ensure_path(Dir) of
         ok -> Dir;
         false ->
@@ -229,13 +266,8 @@ check(router, Router) ->
     end;
 check(service_domain_db, disabled) ->
     disabled;
-check(service_domain_db, #{database := Database} = Options) ->
-    check_database(Database),
-    Defaults = service_defaults(),
-    maps:foreach(fun check_option/2, maps:remove(database, Options)),
-    float_share(maps:merge(Defaults, Options));
 check(service_domain_db, Options) when is_map(Options) ->
-    wrong([service_domain_db, database], undefined, "the database to follow: this key must be there");
+    check_service(without_absent(Options));
 check(service_domain_db, Value) ->
     wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database");
 check(Key, Value) when Key =:= services; Key =:= modules ->
@@ -243,9 +275,17 @@ check(Key, Value) when Key =:= services; Key =:= modules ->
 check(admin, closed) ->
     closed;
 check(admin, #{} = Options) ->
-    check_admin(Options);
+    check_admin(without_absent(Options));
 check(admin, Value) ->
     wrong(admin, shown(Value), "a map, or no such key where there is to be no door").
+
+check_service(#{database := Database} = Options) ->
+    check_database(Database),
+    Defaults = service_defaults(),
+    maps:foreach(fun check_option/2, maps:remove(database, Options)),
+    float_share(maps:merge(Defaults, Options));
+check_service(#{}) ->
+    wrong([service_domain_db, database], undefined, "the database to follow: this key must be there").
 
 check_admin(Options) ->
     Known = [ip, port, username, password, tls, allowed_origins, unprotected],
@@ -264,10 +304,24 @@ known_keys(Key, Options, Known) ->
      || Other <- maps:keys(Options) -- Known].
 
 check_ip(Ip) ->
-    Text = try unicode:characters_to_list(Ip) catch error:badarg -> Ip end,
-    case is_list(Text) andalso inet:parse_strict_address(Text) of
-        {ok, Address} -> list_to_binary(inet:ntoa(Address));
-        _ -> wrong([admin, ip], shown(Ip), "an address as text, such as \"127.0.0.1\" or \"::1\"")
+    case ip_text(Ip) of
+        {ok, Text} -> list_to_binary(Text);
+        error -> wrong([admin, ip], shown(Ip), "an address, such as \"127.0.0.1\", \"::1\" or {127, 0, 0, 1}")
+    end.
+
+ip_text(Address) when is_tuple(Address) ->
+    case inet:ntoa(Address) of
+        {error, einval} -> error;
+        Text -> {ok, Text}
+    end;
+ip_text(Ip) ->
+    case mongoose_domain_text:read(Ip) of
+        {ok, Text} ->
+            case inet:parse_strict_address(unicode:characters_to_list(Text)) of
+                {ok, Address} -> ip_text(Address);
+                {error, einval} -> error
+            end;
+        error -> error
     end.
 
 check_port(Port) when is_integer(Port), Port >= 0, Port =< 65535 -> Port;
@@ -290,13 +344,18 @@ check_username(Username) ->
 
 check_tls(undefined) ->
     undefined;
-check_tls(#{certificate := Certificate, key := Key} = Tls) ->
+check_tls(#{} = Tls) ->
+    check_tls_files(without_absent(Tls));
+check_tls(Other) ->
+    check_tls_files(Other).
+
+check_tls_files(#{certificate := Certificate, key := Key} = Tls) ->
     known_keys([admin, tls], Tls, [certificate, key, client_ca, allowed_names]),
     #{certificate => check_file(certificate, Certificate),
       key => check_file(key, Key),
       client_ca => optional(fun(File) -> check_file(client_ca, File) end, client_ca, Tls),
       allowed_names => optional(fun(Names) -> check_texts([admin, tls, allowed_names], Names) end, allowed_names, Tls)};
-check_tls(_Other) ->
+check_tls_files(_Other) ->
     wrong([admin, tls], ?NOT_SHOWN, "a map with certificate and key, the names of PEM files").
 
 optional(Check, Key, Options) ->
@@ -306,22 +365,40 @@ optional(Check, Key, Options) ->
     end.
 
 check_file(Key, File) ->
-    Named = is_filename(File) andalso encoded(File),
-    is_tuple(Named) orelse wrong([admin, tls, Key], shown(File), "the name of a PEM file"),
-    {ok, Bytes} = Named,
-    Bytes.
+    Named = case mongoose_domain_text:filename(File) of
+        {ok, Name} -> encoded(Name);
+        error -> error
+    end,
+    case Named of
+        {ok, Bytes} -> Bytes;
+        error -> wrong([admin, tls, Key], shown(File), "the name of a PEM file")
+    end.
 
-check_texts(Key, Texts) when is_list(Texts), length(Texts) >= 0 ->
-    [text(Key, Text) || Text <- Texts];
-check_texts(Key, Value) ->
-    wrong(Key, shown(Value), "a list of texts").
+check_texts(Key, Texts) ->
+    [text(Key, Text) || Text <- list_of_texts(Key, Texts, shown(Texts), "a list of texts")].
+
+%% A string is a list, too, but none of texts.
+list_of_texts(_Key, [], _Shown, _Expected) ->
+    [];
+list_of_texts(Key, Value, Shown, Expected) when length(Value) > 0 ->
+    case io_lib:char_list(Value) of
+        true -> wrong(Key, Shown, Expected);
+        false -> Value
+    end;
+list_of_texts(Key, _NoList, Shown, Expected) ->
+    wrong(Key, Shown, Expected).
 
 text(Key, Text) ->
-    try unicode:characters_to_binary(Text) of
-        Binary when is_binary(Binary), Binary =/= <<>> -> Binary;
-        _ -> wrong(Key, shown(Text), "a text")
-    catch
-        error:badarg -> wrong(Key, shown(Text), "a text")
+    case mongoose_domain_text:read(Text) of
+        {ok, Binary} -> Binary;
+        error -> wrong(Key, shown(Text), "a text")
+    end.
+
+%% What cannot be a name is reported, and left out, by mongoose_domain_core.
+text_or_same(Value) ->
+    case mongoose_domain_text:read(Value) of
+        {ok, Text} -> Text;
+        error -> Value
     end.
 
 %% Beyond this machine, a door without a lock must be asked for by a word that says what it means.
@@ -346,18 +423,22 @@ is_loopback(Ip) ->
 %% A share may be written as 0 or 1.
 float_share(#{max_removal_share := Share} = Options) -> Options#{max_removal_share := float(Share)}.
 
-host({_Domain, _HostType} = Pair) -> Pair;
-host(Domain) when is_binary(Domain) -> {Domain, Domain};
-host(Other) -> wrong(hosts, Other, "{Domain, HostType}, or Domain for one that is its own host type").
+host({Domain, HostType}) ->
+    {text_or_same(Domain), text_or_same(HostType)};
+host(Domain) when is_binary(Domain); is_list(Domain); is_atom(Domain) ->
+    Name = text_or_same(Domain),
+    {Name, Name};
+host(Other) ->
+    wrong(hosts, Other, "{Domain, HostType}, or Domain for one that is its own host type").
 
-check_database({env, Name}) when is_list(Name), Name =/= [] ->
-    ok;
+check_database({env, Name}) ->
+    variable([service_domain_db, database], Name);
 check_database({file, Path}) ->
-    is_filename(Path) orelse wrong([service_domain_db, database], {file, Path}, "the name of a file");
+    filename([service_domain_db, database], Path);
 check_database(Url) when is_binary(Url); is_list(Url) ->
     ok;
 check_database(_Other) ->
-    Expected = "\"postgres://...\", \"sqlite:FILE\", {env, \"NAME\"} or {file, \"PATH\"}",
+    Expected = "a URL as text (postgres://... or sqlite:FILE), {env, \"NAME\"} or {file, \"PATH\"}",
     wrong([service_domain_db, database], ?NOT_SHOWN, Expected).
 
 check_option(convergence_gate, Value) ->

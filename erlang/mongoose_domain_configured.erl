@@ -37,7 +37,7 @@ modules(HostType) ->
 
 checked(Key) ->
     try
-        check(Key, application:get_env(mongoose_domain, Key, #{}))
+        check(Key, mongoose_domain_config:given(Key, #{}))
     catch
         throw:{wrong, Problem} -> erlang:error({wrong_configuration, Problem})
     end.
@@ -71,16 +71,26 @@ check(services, #{} = Services) ->
 check(services, _Other) ->
     wrong(services, ?NOT_SHOWN, "a map of services: #{Service => Options}");
 check(modules, #{} = Modules) ->
-    maps:map(fun(HostType, Options) -> check_modules(HostType, Options) end, Modules);
+    Named = [{host_type(HostType), Options} || {HostType, Options} <- maps:to_list(Modules)],
+    maps:size(maps:from_list(Named)) =:= length(Named)
+        orelse wrong(modules, maps:keys(Modules), "each host type once"),
+    maps:from_list([{HostType, check_modules(HostType, Options)} || {HostType, Options} <- Named]);
 check(modules, _Other) ->
     wrong(modules, ?NOT_SHOWN, "a map: #{all => #{Module => Options}, HostType => #{Module => Options}}").
 
-check_modules(HostType, #{} = Options) when HostType =:= all; is_binary(HostType) ->
+%% A text may be a binary, a string or an atom.
+host_type(all) ->
+    all;
+host_type(HostType) ->
+    case mongoose_domain_text:read(HostType) of
+        {ok, Text} -> Text;
+        error -> wrong(modules, HostType, "the key all, or a host type")
+    end.
+
+check_modules(HostType, #{} = Options) ->
     check_options([modules, HostType], Options);
-check_modules(HostType, _Other) when HostType =:= all; is_binary(HostType) ->
-    wrong([modules, HostType], ?NOT_SHOWN, "a map of modules: #{Module => Options}");
-check_modules(HostType, _Options) ->
-    wrong(modules, HostType, "the key all, or a host type as a binary").
+check_modules(HostType, _Other) ->
+    wrong([modules, HostType], ?NOT_SHOWN, "a map of modules: #{Module => Options}").
 
 check_options(Key, Options) ->
     maps:map(fun

@@ -14,7 +14,11 @@
 -export([a_data_directory_that_cannot_be_made_is_named/0]).
 -export([a_data_directory_whose_name_cannot_be_encoded_is_named/0]).
 -export([repeated_operations_are_ok_or_error/0]).
--export([a_door_has_every_default/0, what_is_wrong_with_a_door_is_named/0, a_password_is_in_no_report/0,
+-export([a_door_has_every_default/0, every_text_may_be_a_binary_a_string_or_an_atom/0,
+         what_is_nil_or_undefined_is_not_given/0,
+         an_address_may_be_a_tuple/0,
+         a_place_of_a_password_that_makes_no_sense_is_named/0,
+         what_is_wrong_with_a_door_is_named/0, a_password_is_in_no_report/0,
          a_door_beyond_this_machine_has_a_lock_or_a_word_that_says_so/0]).
 -export([a_service_has_every_default/0]).
 -export([the_gate_is_one_of_three_words_and_a_share/0]).
@@ -85,17 +89,17 @@ a_router_is_a_module_that_can_be_loaded() ->
     [?assertWrong(router, Value, #{router => Value}) || Value <- [no_such_module, <<"lists">>, [], 1]].
 
 wrong_hosts_are_named() ->
-    [?assertWrong(hosts, Value, #{hosts => Value}) || Value <- [<<"a.example">>, #{}, [<<"a">> | <<"b">>], undefined]],
-    [?assertWrong(hosts, Value, #{hosts => [<<"a.example">>, Value]}) || Value <- ["a.example", a, {a}, {a, b, c}]].
+    [?assertWrong(hosts, Value, #{hosts => Value}) || Value <- [<<"a.example">>, "a.example", #{}, [<<"a">> | <<"b">>], all]],
+    [?assertWrong(hosts, Value, #{hosts => [<<"a.example">>, Value]}) || Value <- [7, {a}, {a, b, c}]].
 
 an_entry_that_cannot_be_a_name_is_left_to_the_core() ->
-    Hosts = [{<<"UPPER">>, <<>>}, {<<>>, atom}],
-    HostTypes = [<<>>, atom],
+    Hosts = [{<<"UPPER">>, <<>>}, {<<>>, 7}, {nil, undefined}],
+    HostTypes = [<<>>, 7, <<16#FF>>, true],
     ?assertMatch({ok, #{hosts := Hosts, host_types := HostTypes}}, read(#{hosts => Hosts, host_types => HostTypes})).
 
 wrong_host_types_are_named() ->
     ?assertMatch({ok, #{host_types := [<<"a">>]}}, read(#{host_types => [<<"a">>]})),
-    [?assertWrong(host_types, Value, #{host_types => Value}) || Value <- [<<"a">>, #{}, [<<"a">> | b], undefined]].
+    [?assertWrong(host_types, Value, #{host_types => Value}) || Value <- [<<"a">>, "a", #{}, [<<"a">> | b], all]].
 
 a_data_directory_is_made() ->
     Directory = filename:join([temporary(), "data", "below"]),
@@ -108,7 +112,7 @@ a_data_directory_is_made() ->
 a_data_directory_that_cannot_be_made_is_named() ->
     File = temporary_file("a file, no directory"),
     Below = filename:join(File, "below"),
-    [?assertWrong(data_dir, Value, #{data_dir => Value}) || Value <- [File, Below, "", <<>>, 7, an_atom, [1, a]]],
+    [?assertWrong(data_dir, Value, #{data_dir => Value}) || Value <- [File, Below, "", <<>>, 7, true, [1, a]]],
     ok = file:delete(File).
 
 %% Where files are named in Latin-1, in a VM of its own.
@@ -149,6 +153,57 @@ a_door_has_every_default() ->
                                    tls := #{certificate := <<"c.pem">>, key := <<"k.pem">>, client_ca := <<"ca.pem">>,
                                             allowed_names := [<<"diego">>]},
                                    allowed_origins := [<<"https://admin.example">>]}}}, read(#{admin => Given})).
+
+%% As Erlang's configuration has it, and as Elixir's has it.
+every_text_may_be_a_binary_a_string_or_an_atom() ->
+    Spellings = [fun unicode:characters_to_list/1, fun(Text) -> Text end, fun(Text) -> [Text] end,
+                 fun(Text) -> binary_to_atom(Text) end],
+    true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", "geheim"),
+    Configurations = [read(#{
+        hosts => [{S(<<"a.example">>), S(<<"type1">>)}, S(<<"b.example">>)],
+        host_types => [S(<<"type1">>), S(<<"type2">>)],
+        modules => #{S(<<"type1">>) => #{}},
+        admin => #{ip => S(<<"127.0.0.1">>), username => S(<<"admin">>),
+                   password => {env, S(<<"MONGOOSE_DOMAIN_TEST_URL">>)},
+                   tls => #{certificate => S(<<"c.pem">>), key => S(<<"k.pem">>), client_ca => S(<<"ca.pem">>),
+                            allowed_names => [S(<<"diego">>)]},
+                   allowed_origins => [S(<<"https://admin.example">>)]}
+    }) || S <- Spellings],
+    true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
+    ?assertMatch([{ok, #{
+        hosts := [{<<"a.example">>, <<"type1">>}, {<<"b.example">>, <<"b.example">>}],
+        host_types := [<<"type1">>, <<"type2">>],
+        modules := #{<<"type1">> := #{}},
+        admin := #{ip := <<"127.0.0.1">>, credentials := #{username := <<"admin">>, password := <<"geheim">>},
+                   tls := #{certificate := <<"c.pem">>, allowed_names := [<<"diego">>]},
+                   allowed_origins := [<<"https://admin.example">>]}
+    }}], lists:usort(Configurations)).
+
+what_is_nil_or_undefined_is_not_given() ->
+    Defaults = read(#{admin => #{}, service_domain_db => #{database => "sqlite:x.db"}}),
+    [?assertEqual(Defaults, read(#{
+        hosts => Absent, host_types => Absent, data_dir => Absent, repeated_operations => Absent, router => Absent,
+        services => Absent, modules => Absent,
+        admin => #{ip => Absent, port => Absent, username => Absent, password => Absent, tls => Absent,
+                   allowed_origins => Absent, unprotected => Absent},
+        service_domain_db => #{database => "sqlite:x.db", poll_interval => Absent, warm_start => Absent}
+    })) || Absent <- [nil, undefined]],
+    [begin
+        ?assertEqual(read(#{}), read(#{admin => Absent, service_domain_db => Absent})),
+        %% What must be there is missed.
+        ?assertWrong([service_domain_db, database], undefined, #{service_domain_db => #{database => Absent}}),
+        ?assertWrong([admin, password], undefined, #{admin => #{username => "admin", password => Absent}})
+     end || Absent <- [nil, undefined]].
+
+an_address_may_be_a_tuple() ->
+    [?assertMatch({ok, #{admin := #{ip := Text}}}, read(#{admin => #{ip => Ip}}))
+     || {Ip, Text} <- [{{127, 0, 0, 1}, <<"127.0.0.1">>}, {{0, 0, 0, 0, 0, 0, 0, 1}, <<"::1">>}]],
+    [?assertMatch({error, #{key := [admin, ip]}}, read(#{admin => #{ip => Ip}})) || Ip <- [{127, 0, 0}, {a, b, c, d}, {}]].
+
+a_place_of_a_password_that_makes_no_sense_is_named() ->
+    [?assertMatch({error, #{key := [admin, password], expected := _}},
+                  read(#{admin => #{username => "admin", password => Place}}))
+     || Place <- [{env, 7}, {env, ""}, {env, nil}, {env, "A=B"}, {file, 7}, {file, ""}, {file, {}}]].
 
 what_is_wrong_with_a_door_is_named() ->
     ?assertWrong(admin, open, #{admin => open}),
@@ -234,7 +289,7 @@ most(_Times) -> 16#FFFFFFFF.
 
 each_wrong_option_is_named() ->
     [?assertWrong([service_domain_db, Option], Value, service(#{Option => Value}))
-     || Option <- options(), Value <- [0, -1, most(Option) + 1, 1.5, <<"1">>, infinity, undefined]].
+     || Option <- options(), Value <- [0, -1, most(Option) + 1, 1.5, <<"1">>, infinity]].
 
 an_unknown_option_is_named_and_the_known_ones_are_listed() ->
     {error, #{key := [service_domain_db, pol_interval], expected := Expected}} = read(service(#{pol_interval => 1})),
@@ -266,13 +321,15 @@ a_visibility_timeout_is_there_whatever_the_service_is() ->
 
 a_database_has_one_of_four_shapes() ->
     [?assertMatch({ok, #{service_domain_db := #{database := Database}}}, read(#{service_domain_db => #{database => Database}}))
-     || Database <- [?URL, <<?URL>>, "sqlite:x.db", {env, "NAME"}, {file, "path"}, {file, <<"path">>}]].
+     || Database <- [?URL, <<?URL>>, "sqlite:x.db", {env, "NAME"}, {env, <<"NAME">>}, {env, 'NAME'}, {file, "path"},
+                      {file, <<"path">>}, {file, path}]].
 
 a_wrong_database_is_named_and_not_shown() ->
     [begin
         {error, Problem} = read(#{service_domain_db => #{database => Database}}),
         ?assertMatch(#{key := [service_domain_db, database], expected := _}, Problem)
-     end || Database <- [atom, 7, {env, ""}, {env, <<"NAME">>}, {file, ""}, {file, 7}, {url, ?URL}, #{}]].
+     end || Database <- [atom, 7, {env, ""}, {env, 7}, {env, "A=B"}, {env, <<"A", 0>>}, {env, nil}, {file, ""}, {file, 7},
+                     {url, ?URL}, #{}]].
 
 services_are_maps_of_options() ->
     Services = #{a => #{}, b => #{x => 1}},
@@ -305,6 +362,7 @@ wrong_modules_are_named_and_not_shown() ->
         ?assertEqual({Modules, Key}, {Modules, Named}),
         ?assertNot(md_secret:is_in(?SECRET, Shown))
      end || {Modules, Key} <- [{?SECRET, modules}, {#{all => ?SECRET}, [modules, all]}, {#{other => #{}}, modules},
+                               {#{7 => #{}}, modules}, {#{<<"t">> => #{}, "t" => #{}}, modules},
                                {#{<<"t">> => [{a, ?SECRET}]}, [modules, <<"t">>]},
                                {#{<<"t">> => #{a => ?SECRET}}, [modules, <<"t">>, a]},
                                {#{all => #{"a" => #{}}}, [modules, all]}]].
@@ -332,7 +390,9 @@ the_url_comes_from_the_environment_a_file_or_the_configuration() ->
     true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", ?URL),
     File = temporary_file(["  ", ?URL, "\n"]),
     [?assertEqual({ok, <<?URL>>}, mongoose_domain_config:database_url(Database))
-     || Database <- [{env, "MONGOOSE_DOMAIN_TEST_URL"}, {file, File}, ?URL, <<?URL>>]],
+     || Database <- [{env, "MONGOOSE_DOMAIN_TEST_URL"}, {env, <<"MONGOOSE_DOMAIN_TEST_URL">>},
+                     {env, 'MONGOOSE_DOMAIN_TEST_URL'}, {file, File}, {file, list_to_binary(File)},
+                     {file, list_to_atom(File)}, ?URL, <<?URL>>]],
     ?assertEqual({ok, <<"sqlite:d\x{e4}ta.db"/utf8>>}, mongoose_domain_config:database_url("sqlite:d\x{e4}ta.db")),
     true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
     ok = file:delete(File).
