@@ -1,5 +1,8 @@
 # What there is to do here. The work is done by scripts/ and rebar3; `make` alone lists the targets.
 
+# Where scripts/require puts a rebar3.
+export PATH := $(PATH):$(CURDIR)/_build/tools
+
 .PHONY: help run build test bench bench-full release format clean
 
 help:

@@ -118,13 +118,15 @@ scripts_of_a_configured_origin_may_read_answers(Config) ->
          ?assertEqual(undefined, md_http:header(<<"access-control-allow-origin">>, Answer)),
          ?assertEqual(<<"Origin">>, md_http:header(<<"vary">>, Answer))
      end || Origin <- ["http://page.example", "https://page.example.evil", "null", "*"]],
-    Put = ?TYPE1#{headers => [{"origin", "https://page.example"}]},
+    Put = maps:put(headers, [{"origin", "https://page.example"}], ?TYPE1),
     ?assertMatch({204, _, _}, md_http:request(Door, put, ?PATH, Put)).
 
 %% A browser that knows the credentials sends them with whatever any page has it send.
 pages_of_other_origins_change_nothing(Config) ->
     #{port := Port} = Door = ?config(door, Config),
-    Put = fun(Origin) -> element(1, md_http:request(Door, put, ?PATH, ?TYPE1#{headers => [{"origin", Origin}]})) end,
+    Put = fun(Origin) ->
+        element(1, md_http:request(Door, put, ?PATH, maps:put(headers, [{"origin", Origin}], ?TYPE1)))
+    end,
     [?assertEqual(403, Put(Origin))
      || Origin <- ["https://page.example", "null", "", "http://localhost:1", ["http://", $x, 16#FF]]],
     [?assertMatch({403, _, _}, md_http:request(Door, post, Path, #{headers => [{"origin", "null"}], body => <<>>}))

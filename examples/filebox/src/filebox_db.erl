@@ -15,6 +15,9 @@
 
 -include_lib("kernel/include/logger.hrl").
 
+%% OTP 29 says that odbc is to go with OTP 30.
+-compile({nowarn_deprecated_function, [{odbc, connect, 2}, {odbc, disconnect, 1}, {odbc, param_query, 4}]}).
+
 -define(CONNECT_TIMEOUT, 5000).
 -define(QUERY_TIMEOUT, 5000).
 

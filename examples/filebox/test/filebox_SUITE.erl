@@ -16,6 +16,9 @@
 -export([a_removal_waits_for_a_database_that_refuses_to_delete/1]).
 -export([the_node_stops_in_order/1]).
 
+%% OTP 29 says that odbc is to go with OTP 30.
+-compile({nowarn_deprecated_function, [{odbc, connect, 2}, {odbc, disconnect, 1}, {odbc, sql_query, 2}]}).
+
 -define(RELEASE, "_build/default/rel/filebox/bin/filebox").
 
 %% A wait for something that comes has no other end than this one.
