@@ -30,7 +30,9 @@ call(removals) -> mongoose_domain_api:get_removals();
 call(statics) -> {ok, mongoose_domain_api:get_all_static()};
 call({host_type, Domain}) -> mongoose_domain_api:get_domain_host_type(Domain);
 call({subdomains, Domain}) ->
-    {ok, [Name || #{subdomain := Name} <- mongoose_domain_api:get_all_subdomains_for_domain(Domain)]};
+    %% A name that is a domain, too, is not for the admin of its parent.
+    {ok, [Name || #{subdomain := Name} <- mongoose_domain_api:get_all_subdomains_for_domain(Domain),
+                  {no_domain, _} <- [mongoose_domain_nif:name_use(Name)]]};
 call({domains_by_host_type, HostType}) -> mongoose_domain_api:check_host_type_and_get_domains(HostType);
 call({set_password, Domain, Password}) -> mongoose_domain_api:set_domain_password(Domain, Password);
 call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Domain);

@@ -356,8 +356,9 @@ change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_t
 %% Domain admins
 
 %% @doc Stores the password of a domain's admin, hashed (see mongoose_domain_operations), in place of the
-%% one before. The domain must be served by this node: static, or enabled. `invalid_password' for what is no UTF-8, or
-%% has characters that no password may have.
+%% one before. The domain or subdomain must be served by this node: static, or enabled. The password ends with it:
+%% with the removal of the domain, or of the domain that a subdomain belongs to. `invalid_password' for what is no UTF-8,
+%% or has characters that no password may have.
 -spec set_domain_password(domain(), Password :: binary()) -> {ok, binary()} | error().
 set_domain_password(Domain, Password) ->
     case is_utf8(Password) of
@@ -368,6 +369,7 @@ set_domain_password(Domain, Password) ->
 set_utf8_password(Domain, Password) ->
     ask([fun valid/1, fun served/1], Domain, {put_password, Domain, Password}, fun
         (ok) -> {ok, <<"Domain password set successfully">>};
+        (not_found) -> not_served();
         (invalid_password) -> invalid_password()
     end).
 
@@ -376,7 +378,7 @@ is_utf8(Password) when is_binary(Password) -> unicode:characters_to_binary(Passw
 is_utf8(_Other) -> error(badarg).
 
 %% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
-%% password, and logged.
+%% password, and logged. `not_found' when there is none, or the domain has no row any more or is in removal.
 -spec check_domain_password(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check_domain_password(Domain, Password) ->
@@ -452,7 +454,7 @@ allowed(HostType) ->
 served(Domain) ->
     case get_host_type(Domain) of
         {ok, _HostType} -> ok;
-        {error, not_found} -> {not_found, <<"Given domain does not exist or is disabled">>}
+        {error, not_found} -> not_served()
     end.
 
 %% What stands against a domain with this host type.
@@ -552,6 +554,8 @@ removed(Domain, HostType, Status) ->
 not_found() -> {not_found, <<"Given domain does not exist">>}.
 
 invalid_password() -> {invalid_password, <<"The password has characters that none may have">>}.
+
+not_served() -> {not_found, <<"Given domain does not exist or is disabled">>}.
 
 unknown_host_type() -> {unknown_host_type, <<"Unknown host type">>}.
 

@@ -181,6 +181,19 @@ encoded(Name) ->
         _ -> error
     end.
 
+%% The directory, made for this user alone when it is not there: the database with the passwords may lie in it.
+own_directory(Dir) ->
+    case filelib:is_dir(Dir) orelse filelib:ensure_dir(Dir) of
+        true -> ok;
+        ok ->
+            case file:make_dir(Dir) of
+                ok -> file:change_mode(Dir, 8#700);
+                {error, eexist} -> filelib:ensure_path(Dir);
+                Error -> Error
+            end;
+        Error -> Error
+    end.
+
 %% A text that is nobody's business, from wherever the configuration keeps it.
 secret(Key, {env, Name}, What) ->
     case os:getenv(variable(Key, Name)) of
@@ -247,7 +260,7 @@ check(data_dir, Given) ->
         {ok, Name} -> Name;
         error -> Given
     end,
-    case is_filename(Dir) andalso encoded(Dir) =/= error andalso filelib:ensure_path(Dir) of
+    case is_filename(Dir) andalso encoded(Dir) =/= error andalso own_directory(Dir) of
         ok -> Dir;
         false ->
             Encoding = file:native_name_encoding(),

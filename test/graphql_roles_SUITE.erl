@@ -19,6 +19,7 @@
          the_admin_of_a_domain_may_call_no_global_field/1,
          the_admin_of_a_domain_may_touch_no_other/1,
          the_admin_of_a_domain_may_set_the_passwords_of_its_subdomains/1,
+         the_admin_of_a_domain_may_not_set_the_password_of_a_domain_that_is_named_as_its_subdomain/1,
          one_forbidden_field_aborts_the_whole_document/1,
          variables_fragments_and_aliases_hide_nothing/1,
          the_operations_name_is_told/1,
@@ -121,6 +122,11 @@ the_admin_of_a_domain_may_set_the_passwords_of_its_subdomains(Config) ->
     ?assertMatch({401, #{<<"errors">> := [_]}}, as(Config, ?ADMIN, set("muc.b.example"))),
     ok = api(Config, unregister_subdomain, [<<"type1">>, {prefix, <<"muc.">>}]),
     ?assertEqual(Foreign, Set()).
+
+the_admin_of_a_domain_may_not_set_the_password_of_a_domain_that_is_named_as_its_subdomain(Config) ->
+    ok = api(Config, register_subdomain, [<<"type1">>, {prefix, <<"muc.">>}, {?MODULE, #{}}]),
+    {ok, _} = api(Config, insert_domain, [<<"muc.a.example">>, <<"type1">>]),
+    ?assertMatch({401, #{<<"errors">> := [_]}}, as(Config, ?ADMIN, set("muc.a.example"))).
 
 a_changed_or_deleted_password_admits_nobody(Config) ->
     {ok, _} = api(Config, set_domain_password, [?A, <<"other">>]),

@@ -3,6 +3,7 @@
 -module(mongoose_domain_config_tests).
 
 -include_lib("eunit/include/eunit.hrl").
+-include_lib("kernel/include/file.hrl").
 
 -export([without_any_key_every_default_is_there/0]).
 -export([hosts_are_pairs_or_domains_that_are_their_own_host_type/0]).
@@ -105,9 +106,17 @@ a_data_directory_is_made() ->
     Directory = filename:join([temporary(), "data", "below"]),
     ?assertMatch({ok, #{data_dir := Directory}}, read(#{data_dir => Directory})),
     ?assert(filelib:is_dir(Directory)),
+    %% For this user alone, since passwords may lie there; one that is there is left as it is.
+    ?assertEqual(8#700, rights(Directory)),
+    ok = file:change_mode(Directory, 8#750),
     AsBinary = unicode:characters_to_binary(Directory),
     ?assertMatch({ok, #{data_dir := AsBinary}}, read(#{data_dir => AsBinary})),
+    ?assertEqual(8#750, rights(Directory)),
     ok = file:del_dir_r(filename:dirname(filename:dirname(Directory))).
+
+rights(File) ->
+    {ok, #file_info{mode = Mode}} = file:read_file_info(File),
+    Mode band 8#777.
 
 a_data_directory_that_cannot_be_made_is_named() ->
     File = temporary_file("a file, no directory"),

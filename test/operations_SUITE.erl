@@ -30,6 +30,8 @@
          a_password_that_the_peer_stored_is_checked/1,
          a_password_needs_a_domain_that_is_served/1,
          a_password_that_is_no_utf8_is_invalid_and_nobodys/1,
+         a_password_ends_with_the_row_of_its_domain/1,
+         a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains/1,
          a_corrupt_password_is_nobodys/1,
          an_admins_password_is_shown_nowhere/1]).
 -export([handlers_run_in_the_order_of_their_priorities/1,
@@ -93,6 +95,8 @@ groups() ->
              a_password_that_the_peer_stored_is_checked,
              a_password_needs_a_domain_that_is_served,
              a_password_that_is_no_utf8_is_invalid_and_nobodys,
+             a_password_ends_with_the_row_of_its_domain,
+             a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains,
              a_corrupt_password_is_nobodys,
              an_admins_password_is_shown_nowhere,
              handlers_run_in_the_order_of_their_priorities,
@@ -410,6 +414,7 @@ a_password_is_stored_in_the_peers_format(Config) ->
 
 a_password_that_the_peer_stored_is_checked(Config) ->
     Stored = stored(<<"from the peer">>, <<"0123456789abcdef">>, 10000),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     put_stored(Config, ?A, Stored),
     ?assertEqual(ok, api(Config, check_domain_password, [?A, <<"from the peer">>])),
     ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"from nobody">>])),
@@ -444,7 +449,37 @@ a_password_that_is_no_utf8_is_invalid_and_nobodys(Config) ->
     [?assertError(badarg, api(Config, Function, [?A, secret]))
      || Function <- [set_domain_password, check_domain_password]].
 
+%% Also where another program deletes the row and leaves the password.
+a_password_ends_with_the_row_of_its_domain(Config) ->
+    Check = fun() -> api(Config, check_domain_password, [?A, <<"secret">>]) end,
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = api(Config, set_domain_password, [?A, <<"secret">>]),
+    ?assertEqual(ok, Check()),
+    [] = query(Config, "DELETE FROM domain_settings"),
+    ?assertEqual({error, not_found}, Check()),
+    ?assertMatch({not_found, _}, api(Config, set_domain_password, [?A, <<"secret">>])),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type2">>]),
+    ?assertEqual({error, not_found}, Check()).
+
+a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(Config) ->
+    Sub = <<"muc.", ?A/binary>>,
+    Set = fun() -> api(Config, set_domain_password, [Sub, <<"secret">>]) end,
+    Check = fun() -> api(Config, check_domain_password, [Sub, <<"secret">>]) end,
+    ok = api(Config, register_subdomain, [<<"type1">>, {prefix, <<"muc.">>}, {?MODULE, #{}}]),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    {ok, _} = Set(),
+    ?assertEqual(ok, Check()),
+    {ok, _} = api(Config, delete_domain, [?A, <<"type1">>]),
+    ?assertEqual({error, not_found}, Check()),
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
+    ?assertEqual({error, not_found}, Check()),
+    {ok, _} = Set(),
+    {ok, _} = api(Config, insert_domain, [Sub, <<"type2">>]),
+    ?assertEqual({error, not_found}, Check()),
+    ok = api(Config, unregister_subdomain, [<<"type1">>, {prefix, <<"muc.">>}]).
+
 a_corrupt_password_is_nobodys(Config) ->
+    {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     put_stored(Config, ?A, <<"==MULTI_SCRAM==,7,==SHA512==rubbish">>),
     ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"rubbish">>])),
     ?assertMatch([{warning, #{domain := ?A}}], md_node:logged(?config(node, Config), scram_serialisation_corrupted)).

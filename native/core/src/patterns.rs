@@ -101,6 +101,11 @@ impl Patterns {
         self.prefixes.iter().filter(move |(_, registered)| has(registered)).map(|(prefix, _)| &**prefix)
     }
 
+    /// Whether this name was registered as a whole.
+    pub(crate) fn has_fqdn(&self, name: &[u8]) -> bool {
+        self.fqdns.contains_key(name)
+    }
+
     /// The same with one more pattern; one that is registered keeps its age.
     pub(crate) fn with(&self, host_type: HostTypeId, pattern: &Pattern) -> Patterns {
         let mut patterns = self.clone();

@@ -13,6 +13,7 @@
 //! table was emptied that its batches are not wanted, and whoever remembers more about these routes,
 //! such as the event up to which they are current, whether it is still about them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use crate::change::{
@@ -198,6 +199,18 @@ impl Table {
     /// How many claims there are on this name. Takes no lock: who observes asks this of each domain that comes.
     pub fn count_claims(&self, name: &[u8]) -> usize {
         self.patterns.load().claims(name, |parent| self.look(parent).host_type()).count()
+    }
+
+    /// The names that the prefixes of these host types make of a domain, whether it is there or not. A name that is a
+    /// static domain, or that was registered as a whole, is left out: it is not the domain's.
+    pub fn subdomain_names(&self, domain: &DomainName, host_types: &[HostTypeId]) -> Vec<Vec<u8>> {
+        if !self.patterns.any() {
+            return Vec::new();
+        }
+        let patterns = self.patterns.load();
+        let prefixes: BTreeSet<&[u8]> = host_types.iter().flat_map(|one| patterns.prefixes_of(*one)).collect();
+        let names = prefixes.into_iter().map(|prefix| [prefix, domain.as_bytes()].concat());
+        names.filter(|name| !self.is_static(name) && !patterns.has_fqdn(name)).collect()
     }
 
     /// Gives each domain of the host type, now and later, a subdomain, or the host type one of its own. Where a name was

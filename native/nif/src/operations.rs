@@ -223,7 +223,8 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Switched(Switched::NotFound)
         | Answer::Begun(RemovalBegun::NotFound)
         | Answer::Checked(PasswordCheck::NotFound)
-        | Answer::Deleted(Found::No) => word(atoms::not_found()),
+        | Answer::Deleted(Found::No)
+        | Answer::NotServed => word(atoms::not_found()),
         Answer::Switched(Switched::UnknownHostType) => word(atoms::unknown_host_type()),
         Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
         Answer::Details(row) => row_term(env, row.as_ref()),

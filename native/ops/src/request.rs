@@ -73,6 +73,8 @@ pub enum Answer {
     Stored,
     /// Of [`Request::PutPassword`], when resourceprep refuses the password.
     Refused,
+    /// Of [`Request::PutPassword`], when the name is no domain, no subdomain, or none that is enabled.
+    NotServed,
     /// Of [`Request::CheckPassword`].
     Checked(PasswordCheck),
     /// Of [`Request::DeletePassword`].
@@ -106,7 +108,7 @@ pub enum PasswordCheck {
     Wrong,
     /// Nobody could tell: what is stored makes no sense.
     Corrupt,
-    /// None is stored.
+    /// None is stored, or what it rests on is gone or in removal.
     NotFound,
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_core::{DomainName, HostTypeId, HostTypes, Table};
-use domain_store::{Lease, NewPair, Rules, StoreError, Which, Writer};
+use domain_core::{DomainName, HostTypeId, HostTypes, Kind, Table};
+use domain_store::{Basis, Found, Lease, NewPair, Rules, StoreError, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{Condition, Pool};
@@ -49,11 +49,12 @@ impl Work {
             Request::DeletePassword(domain) => {
                 self.write(until, |writer| writer.delete_password(domain, until).map(Answer::Deleted))
             }
-            Request::BeginRemoval(domain, host_type, handlers) => {
-                let host_type = self.name(*host_type);
-                let lease = self.lease();
+            Request::BeginRemoval(domain, id, handlers) => {
+                let host_type = self.name(*id);
+                let (lease, subdomains) = (self.lease(), self.subdomains(domain, &[*id]));
                 self.write(until, |writer| {
-                    writer.begin_removal(domain, &host_type, *handlers, lease, until).map(Answer::Begun)
+                    let begun = writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until);
+                    begun.map(Answer::Begun)
                 })
             }
             Request::RenewRemovals => {
@@ -69,7 +70,8 @@ impl Work {
             }
             Request::FinishRemoval(domain) => {
                 let owner = &self.options.owner;
-                self.write(until, |writer| writer.finish_removal(domain, owner, until).map(Answer::Noted))
+                let subdomains = self.subdomains(domain, &self.table.allowed());
+                self.write(until, |writer| writer.finish_removal(domain, owner, &subdomains, until).map(Answer::Noted))
             }
             Request::TakeOverRemovals(limit) => {
                 let allowed = self.allowed();
@@ -94,8 +96,10 @@ impl Work {
     }
 
     fn insert(&self, pairs: &[(DomainName, HostTypeId)], until: Instant) -> Result<Answer, Failure> {
-        let named: Vec<_> = pairs.iter().map(|(domain, id)| (domain, self.name(*id))).collect();
-        let pairs: Vec<_> = named.iter().map(|(domain, host_type)| NewPair { domain, host_type }).collect();
+        let named: Vec<_> =
+            pairs.iter().map(|(domain, id)| (domain, self.name(*id), self.subdomains(domain, &[*id]))).collect();
+        let pairs: Vec<_> =
+            named.iter().map(|(domain, host_type, subdomains)| NewPair { domain, host_type, subdomains }).collect();
         self.write(until, |writer| writer.insert(&pairs, until).map(Answer::Inserted))
     }
 
@@ -105,13 +109,20 @@ impl Work {
             Err(PasswordError::Refused) => return Ok(Answer::Refused),
             Err(PasswordError::NoRandom(error)) => return Err(Failure::NoRandom(error.to_string())),
         };
-        self.write(until, |writer| writer.put_password(domain, &stored, until).map(|()| Answer::Stored))
+        let basis = self.basis(domain);
+        self.write(until, |writer| {
+            Ok(match writer.put_password(domain, basis, &stored, until)? {
+                Found::Yes => Answer::Stored,
+                Found::No => Answer::NotServed,
+            })
+        })
     }
 
     fn check_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
+        let basis = self.basis(domain);
         let mut stored = None;
         self.write(until, |writer| {
-            stored = writer.password(domain, until)?;
+            stored = writer.password(domain, basis, until)?;
             Ok(Answer::Stored)
         })?;
         Ok(Answer::Checked(match stored.map(|stored| password::verify(secret, &stored)) {
@@ -144,6 +155,28 @@ impl Work {
             }
         }
         Err(Failure::Crowded(TRIES))
+    }
+
+    /// The names that this node gives the subdomains of a domain.
+    fn subdomains(&self, domain: &DomainName, host_types: &[HostTypeId]) -> Vec<String> {
+        let names = self.table.subdomain_names(domain, host_types);
+        names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()
+    }
+
+    /// What an admin's password of this name rests on, as this node's table has it.
+    fn basis<'a>(&self, name: &'a DomainName) -> Basis<'a> {
+        if self.table.is_static(name.as_bytes()) {
+            return Basis::Static;
+        }
+        let claim = self.table.subdomain(name.as_bytes()).filter(|_| !self.table.has_domain(name.as_bytes()));
+        match claim.map(|claim| claim.kind) {
+            None => Basis::Row,
+            Some(Kind::Fqdn) => Basis::Subdomain,
+            Some(Kind::Prefix(bytes)) => {
+                let parent = &name.as_str()[bytes..];
+                if self.table.is_static(parent.as_bytes()) { Basis::Subdomain } else { Basis::Parent(parent) }
+            }
+        }
     }
 
     fn lease(&self) -> Lease<'_> {

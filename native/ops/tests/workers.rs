@@ -13,11 +13,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_core::{DomainName, EventId, HostTypeId, Table};
+use domain_core::{DomainName, EventId, HostTypeId, Pattern, Table};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
 use domain_store::{
-    Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, RemovalBegun, Settings,
-    Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
+    Basis, Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, RemovalBegun,
+    Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -32,6 +32,7 @@ macro_rules! promises {
 promises! {
     every_request_is_answered
     a_password_is_right_or_wrong_or_not_there
+    a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains
     a_password_that_resourceprep_refuses_is_not_stored
     a_corrupt_stored_password_is_told_apart_from_a_wrong_one
     a_request_without_time_is_answered_too_late
@@ -273,6 +274,8 @@ fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
     let check = |text| ask(&workers, Request::CheckPassword(a(), secret(text)));
     assert_eq!(check("secret"), Answer::Checked(PasswordCheck::NotFound));
     assert_eq!(ask(&workers, Request::DeletePassword(a())), Answer::Deleted(Found::No));
+    assert_eq!(ask(&workers, Request::PutPassword(a(), secret("secret"))), Answer::NotServed);
+    ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     for (put, wrong) in [("secret", "Secret"), ("пароль", "secret")] {
         assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Answer::Stored);
         assert_eq!(check(put), Answer::Checked(PasswordCheck::Right));
@@ -282,9 +285,50 @@ fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
     assert_eq!(check("пароль"), Answer::Checked(PasswordCheck::NotFound));
 }
 
+fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: &mut Bench) {
+    let workers = bench.workers(2, 10);
+    let type1 = bench.host_type("type1");
+    bench.table.register(type1, &Pattern::Prefix((*b"muc.").into()));
+    let (parent, sub) = (name("mine.example"), name("muc.mine.example"));
+    let put = || ask(&workers, Request::PutPassword(sub.clone(), secret("secret")));
+    let right = || ask(&workers, Request::CheckPassword(sub.clone(), secret("secret")));
+    let add = |domain: &str| {
+        let added = ask(&workers, Request::Insert(vec![bench.pair(domain)]));
+        assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Inserted::Added(_)])), "{added:?}");
+    };
+    // What the follower does.
+    let source = bench.table.new_source();
+    let show = |domain: &DomainName| bench.table.insert(domain, type1, source).map(|_| ()).unwrap();
+    let remove = |domain: &DomainName| {
+        ask(&workers, Request::BeginRemoval(domain.clone(), type1, 0));
+        bench.table.delete(domain).unwrap();
+        assert_eq!(ask(&workers, Request::FinishRemoval(domain.clone())), Answer::Noted(Held::Yes));
+    };
+
+    add("mine.example");
+    show(&parent);
+    assert_eq!((put(), right()), (Answer::Stored, Answer::Checked(PasswordCheck::Right)));
+    remove(&parent);
+    assert_eq!((put(), right()), (Answer::NotServed, Answer::Checked(PasswordCheck::NotFound)));
+    add("mine.example");
+    show(&parent);
+    assert_eq!(right(), Answer::Checked(PasswordCheck::NotFound), "the parent is another one of the same name");
+
+    // It becomes a tenant of its own: also before this node's table shows that, it is no subdomain any more.
+    assert_eq!(put(), Answer::Stored);
+    add("muc.mine.example");
+    assert_eq!((right(), put()), (Answer::Checked(PasswordCheck::NotFound), Answer::NotServed));
+    show(&sub);
+    assert_eq!((put(), right()), (Answer::Stored, Answer::Checked(PasswordCheck::Right)));
+    // And stays one without its former parent.
+    remove(&parent);
+    assert_eq!(right(), Answer::Checked(PasswordCheck::Right));
+}
+
 fn a_password_that_resourceprep_refuses_is_not_stored(bench: &mut Bench) {
     let workers = bench.workers(1, 10);
     let put = |text| ask(&workers, Request::PutPassword(name("a.example"), secret(text)));
+    ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     assert_eq!(put("bell\u{7}"), Answer::Refused);
     let check = || ask(&workers, Request::CheckPassword(name("a.example"), secret("bell\u{7}")));
     assert_eq!(check(), Answer::Checked(PasswordCheck::NotFound));
@@ -295,8 +339,9 @@ fn a_password_that_resourceprep_refuses_is_not_stored(bench: &mut Bench) {
 fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
     let workers = bench.workers(1, 10);
     let mut writer = database(&bench.url).connect_writer(Arc::<Signal>::default()).unwrap();
+    ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     for stored in ["", "secret", "==MULTI_SCRAM==,10,", "==SCRAM==,,,,"] {
-        writer.put_password(&name("a.example"), stored, Instant::now() + LONG).unwrap();
+        writer.put_password(&name("a.example"), Basis::Static, stored, Instant::now() + LONG).unwrap();
         let checked = ask(&workers, Request::CheckPassword(name("a.example"), secret("secret")));
         assert_eq!(checked, Answer::Checked(PasswordCheck::Corrupt), "{stored:?}");
     }

@@ -37,6 +37,6 @@ pub use schema::SchemaError;
 pub use signal::Signal;
 pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
 pub use writer::{
-    Changed, Filter, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair, Removal,
+    Basis, Changed, Filter, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair, Removal,
     RemovalBegun, Rules, Settings, Status, Survey, Switch, Switched, Void, Which, Writer,
 };

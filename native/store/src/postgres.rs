@@ -1,5 +1,6 @@
 //! PostgreSQL, followed by one connection that also listens for changes.
 
+mod admins;
 mod clock;
 mod connect;
 mod freshness;

@@ -8,9 +8,9 @@ mod log;
 mod writer;
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -157,6 +157,7 @@ impl Store for SqliteStore {
 /// Opens the file and makes sure that its tables are right.
 fn open(file: &Path, timeouts: Timeouts) -> Result<Connection, StoreError> {
     let open = || -> rusqlite::Result<Connection> {
+        make_private(file);
         let connection = Connection::open(file)?;
         connection.busy_timeout(timeouts.lock)?;
         use_wal(&connection, Instant::now() + timeouts.lock)?;
@@ -168,6 +169,16 @@ fn open(file: &Path, timeouts: Timeouts) -> Result<Connection, StoreError> {
     })?;
     prepare_schema(&connection)?;
     Ok(connection)
+}
+
+/// Makes the file for this user alone, when it is not there: passwords lie in it. SQLite gives its WAL the same rights.
+fn make_private(file: &Path) {
+    // The names that mean no file, or a URI, to SQLite.
+    if file.as_os_str().is_empty() || file == ":memory:" || file.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        return;
+    }
+    // It is there already, or SQLite tells why it cannot be made.
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
 }
 
 /// The change to WAL needs the file for itself, and SQLite does not wait for that: while others open the

@@ -21,7 +21,8 @@ pub trait Writer: Send {
     fn is_alive(&mut self) -> bool;
 
     /// Adds enabled rows, each with its event: an answer per pair, in order. No domain may stand in
-    /// `pairs` twice. A row that is there is left as it is.
+    /// `pairs` twice. A row that is there is left as it is. Passwords that an earlier life of an added domain left, its
+    /// subdomains' among them, are deleted.
     fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError>;
 
     /// Enables or disables a domain, with an event if that changes something.
@@ -39,17 +40,27 @@ pub trait Writer: Send {
     /// Up to `limit` rows in the database's order of their domains.
     fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Vec<Listed>, StoreError>;
 
-    /// Stores an admin's password of a domain, in place of the one before.
-    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError>;
+    /// Stores the password of an admin of this name, in place of the one before, if what it rests on is there: a row
+    /// that is enabled, and for a subdomain no row of its own.
+    ///
+    /// No removal and no addition comes between the check and the write: the password that this stores ends with the row.
+    fn put_password(
+        &mut self,
+        name: &DomainName,
+        basis: Basis<'_>,
+        stored: &str,
+        until: Instant,
+    ) -> Result<Found, StoreError>;
 
-    /// The stored password of a domain's admin.
-    fn password(&mut self, domain: &DomainName, until: Instant) -> Result<Option<String>, StoreError>;
+    /// The stored password of an admin of this name, if the row that it rests on is there and not in removal. A row of
+    /// the name itself comes before what `basis` says of a subdomain.
+    fn password(&mut self, name: &DomainName, basis: Basis<'_>, until: Instant) -> Result<Option<String>, StoreError>;
 
     /// Removes the stored password of a domain's admin. Whether there was one.
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError>;
 
-    /// Marks a domain as in removal, with an event, deletes its admin, and takes the job of removing it for `lease`,
-    /// unless somebody, the owner of `lease` among them, has it. So many handlers are to run. A job that was begun
+    /// Marks a domain as in removal, with an event, deletes its admin and those of its subdomains, and takes the job of
+    /// removing it for `lease`, unless somebody, the owner of `lease` among them, has it. So many handlers are to run. A job that was begun
     /// for an earlier life of the domain is its owner's no longer: it begins anew, for whoever takes it over when
     /// the lease that its owner had has ended.
     fn begin_removal(
@@ -58,6 +69,7 @@ pub trait Writer: Send {
         host_type: &str,
         handlers: u32,
         lease: Lease<'_>,
+        subdomains: &[String],
         until: Instant,
     ) -> Result<RemovalBegun, StoreError>;
 
@@ -82,9 +94,15 @@ pub trait Writer: Send {
         until: Instant,
     ) -> Result<Held, StoreError>;
 
-    /// Deletes the domain's row, with an event, its admin and the job. A job that is void ends, and nothing else is
-    /// deleted.
-    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError>;
+    /// Deletes the domain's row, with an event, its admin, those of its subdomains, and the job. A job that is void ends,
+    /// and nothing else is deleted.
+    fn finish_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        subdomains: &[String],
+        until: Instant,
+    ) -> Result<Held, StoreError>;
 
     /// Takes up to `limit` jobs whose owners let their leases end, of these host types only; ends up to `limit` void
     /// jobs that failed or whose leases ended, of whatever host type.
@@ -143,6 +161,21 @@ pub struct NewPair<'a> {
     pub domain: &'a DomainName,
     /// The host type.
     pub host_type: &'a str,
+    /// The names of its subdomains. One that has a row of its own is a domain and counts as none.
+    pub subdomains: &'a [String],
+}
+
+/// What an admin's password rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis<'a> {
+    /// The row of the name itself.
+    Row,
+    /// The row of this domain, of which the name is a subdomain.
+    Parent(&'a str),
+    /// The configuration: the name is a subdomain of a static domain, or of a host type.
+    Subdomain,
+    /// The configuration: the name is a static domain. Rows are not looked at.
+    Static,
 }
 
 /// What became of a pair.

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use domain_core::EventId;
 use domain_store::{StoreError, Writers};
@@ -37,4 +38,19 @@ fn a_file_that_was_exchanged_is_not_followed_any_more() {
     assert_eq!(store.identity().unwrap(), before);
     assert_ne!(other.identity().unwrap(), before);
     other.events(EventId(0), EventId(i64::MIN), 10).unwrap();
+}
+
+#[test]
+fn a_database_is_made_for_its_user_alone_and_the_rights_of_one_that_is_there_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |file: &str| fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777;
+    let fixture = Fixture::sqlite_at(folder.path().join("new.db"));
+    let _writer = fixture.writer();
+    assert_eq!(["new.db", "new.db-wal", "new.db-shm"].map(mode), [0o600; 3]);
+    let old = folder.path().join("old.db");
+    fs::write(&old, "").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+    let fixture = Fixture::sqlite_at(old);
+    let _writer = fixture.writer();
+    assert_eq!(["old.db", "old.db-wal", "old.db-shm"].map(mode), [0o640; 3]);
 }

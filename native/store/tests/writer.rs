@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState,
+    Basis, Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState,
     Listed, NewPair, Removal, RemovalBegun, Rules, Settings, Status, StoreError, Survey, Switch, Switched, Timeouts,
     Ttl, Void, Which, Writer,
 };
@@ -95,7 +95,8 @@ fn until() -> Instant {
 
 fn insert(writer: &mut dyn Writer, pairs: &[(&str, &str)]) -> Result<Vec<Inserted>, StoreError> {
     let named: Vec<_> = pairs.iter().map(|(domain, host_type)| (name(domain), *host_type)).collect();
-    let pairs: Vec<_> = named.iter().map(|(domain, host_type)| NewPair { domain, host_type }).collect();
+    let pairs: Vec<_> =
+        named.iter().map(|(domain, host_type)| NewPair { domain, host_type, subdomains: &[] }).collect();
     writer.insert(&pairs, until())
 }
 
@@ -105,7 +106,7 @@ fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Switch, allowed: &[
 }
 
 fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> RemovalBegun {
-    writer.begin_removal(&name(domain), "type1", 2, lease, until()).unwrap()
+    writer.begin_removal(&name(domain), "type1", 2, lease, &[], until()).unwrap()
 }
 
 fn type1_job(domain: &str) -> Job {
@@ -493,17 +494,17 @@ fn a_prefix_is_taken_literally(fixture: &mut Fixture) {
 fn a_password_is_stored_replaced_and_deleted_without_an_event(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    assert_eq!(writer.password(domain, until()).unwrap(), None);
+    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap(), None);
     assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::No);
     for stored in ["first", "it's the second: ключ"] {
-        writer.put_password(domain, stored, until()).unwrap();
-        assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some(stored));
+        writer.put_password(domain, Basis::Static, stored, until()).unwrap();
+        assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some(stored));
     }
-    writer.put_password(&name("b.example"), "other", until()).unwrap();
+    writer.put_password(&name("b.example"), Basis::Static, "other", until()).unwrap();
     assert_eq!(fixture.read("SELECT domain FROM domain_admins ORDER BY domain"), ["a.example", "b.example"]);
     assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::Yes);
-    assert_eq!(writer.password(domain, until()).unwrap(), None);
-    assert_eq!(writer.password(&name("b.example"), until()).unwrap().as_deref(), Some("other"));
+    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap(), None);
+    assert_eq!(writer.password(&name("b.example"), Basis::Static, until()).unwrap().as_deref(), Some("other"));
     assert_eq!(events(fixture).len(), 0);
 }
 
@@ -526,10 +527,10 @@ fn a_removal_marks_the_domain_and_claims_the_job(fixture: &mut Fixture) {
     for (place, status) in [0, 1, 2].into_iter().enumerate() {
         let domain = format!("d{status}.example");
         put_row(fixture, &domain, "type1", status);
-        writer.put_password(&name(&domain), "stored", until()).unwrap();
+        writer.put_password(&name(&domain), Basis::Static, "stored", until()).unwrap();
         let id = claimed(&begin(&mut *writer, &domain, ONE));
         // Its admin has no more business there.
-        assert_eq!(writer.password(&name(&domain), until()).unwrap(), None);
+        assert_eq!(writer.password(&name(&domain), Basis::Static, until()).unwrap(), None);
         assert_eq!(rows(fixture)[place], format!("{} {domain} type1 2", place + 1));
         assert_eq!(events(fixture).len(), place + 1);
         assert_eq!(events(fixture)[place], event(id, &domain));
@@ -662,21 +663,21 @@ fn a_job_is_given_up_by_its_owner_alone(fixture: &mut Fixture) {
     // It is nobody's now.
     assert_eq!(writer.fail_removal(domain, ONE.owner, "again", until()).unwrap(), Held::No);
     assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
-    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
     assert_eq!(removal(&mut *writer, "a.example").failure.as_deref(), Some("the why's reason"));
 }
 
 fn a_removal_is_finished_by_its_owner_alone(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
-    writer.put_password(domain, "stored", until()).unwrap();
+    writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
     let before = (rows(fixture), events(fixture), removals(&mut *writer));
-    assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::No);
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
-    assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some("stored"));
+    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"));
 }
 
 fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
@@ -685,16 +686,16 @@ fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
         put_row(fixture, domain, "type1", 1);
         claimed(&begin(&mut *writer, domain, ONE));
         // Somebody may store one all the same.
-        writer.put_password(&name(domain), "stored", until()).unwrap();
+        writer.put_password(&name(domain), Basis::Static, "stored", until()).unwrap();
     }
     assert_eq!(events(fixture).len(), 2);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::Yes);
     assert_eq!(events(fixture).len(), 3);
     assert!(events(fixture)[2].ends_with(" a.example"));
     assert_eq!(rows(fixture), ["2 b.example type1 2"]);
     assert_eq!(fixture.read("SELECT domain FROM domain_admins"), ["b.example"]);
     assert_eq!(fixture.read("SELECT domain FROM domain_removals"), ["b.example"]);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::No);
     assert_eq!(events(fixture).len(), 3);
     // The name is free for another domain.
     added(&insert(&mut *writer, &[("a.example", "type2")]).unwrap()[0]);
@@ -753,13 +754,13 @@ fn a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal(fixture: &
     let domain = &name("a.example");
     for (change, row) in interferences() {
         interfere(fixture, &mut *writer, ONE, change);
-        writer.put_password(domain, "stored", until()).unwrap();
+        writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
         let before = (rows(fixture), events(fixture));
-        assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::No, "{change}");
-        assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::Ended(row), "{change}");
+        assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::No, "{change}");
+        assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::Ended(row), "{change}");
         assert_eq!((rows(fixture), events(fixture)), before, "{change}");
         assert_eq!(removals(&mut *writer), []);
-        assert_eq!(writer.password(domain, until()).unwrap().as_deref(), Some("stored"), "{change}");
+        assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"), "{change}");
     }
 }
 
@@ -837,7 +838,7 @@ fn a_removal_that_is_begun_for_a_new_life_of_the_domain_is_the_old_owners_no_lon
         for lease in [ONE, TWO] {
             interfere(fixture, &mut *writer, Lease { milliseconds: 400, ..ONE }, change);
             let progress = Handlers { done: 1, of: 2 };
-            let begun = writer.begin_removal(domain, &host_type, 3, lease, until()).unwrap();
+            let begun = writer.begin_removal(domain, &host_type, 3, lease, &[], until()).unwrap();
             assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
             assert!(rows(fixture)[0].ends_with(&format!("a.example {host_type} 2")), "{change}");
             let job = removal(&mut *writer, "a.example");
@@ -846,13 +847,13 @@ fn a_removal_that_is_begun_for_a_new_life_of_the_domain_is_the_old_owners_no_lon
             assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No, "{change}");
             assert_eq!(renew(&mut *writer, ONE), [], "{change}");
             // And again, for the same life.
-            let begun = writer.begin_removal(domain, &host_type, 3, lease, until()).unwrap();
+            let begun = writer.begin_removal(domain, &host_type, 3, lease, &[], until()).unwrap();
             assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
             assert_eq!(removal(&mut *writer, "a.example").owner.as_deref(), Some("former one@host"));
             all_leases_end(&mut *writer);
             let taken = Job { domain: "a.example".to_owned(), host_type: host_type.clone(), handlers: 3 };
             assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken], "{change}");
-            assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::Yes, "{change}");
+            assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::Yes, "{change}");
             assert_eq!(rows(fixture), [""; 0], "{change}");
         }
     }
@@ -910,7 +911,7 @@ fn only_jobs_of_allowed_host_types_are_taken_over(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     for (domain, host_type) in [("a.example", "type1"), ("b.example", "type2"), ("c.example", "type3")] {
         put_row(fixture, domain, host_type, 1);
-        claimed(&writer.begin_removal(&name(domain), host_type, 2, BRIEF, until()).unwrap());
+        claimed(&writer.begin_removal(&name(domain), host_type, 2, BRIEF, &[], until()).unwrap());
     }
     all_leases_end(&mut *writer);
     assert_eq!(take_over(&mut *writer, TWO, &[], 10), []);
@@ -949,9 +950,9 @@ fn a_job_that_was_taken_over_is_the_old_owners_no_longer(fixture: &mut Fixture) 
     assert_eq!(renew(&mut *writer, ONE), []);
     assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
     assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
-    assert_eq!(writer.finish_removal(domain, ONE.owner, until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
     assert_eq!(removals(&mut *writer), before);
-    assert_eq!(writer.finish_removal(domain, TWO.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::Yes);
     assert_eq!(removals(&mut *writer), []);
 }
 
@@ -1021,9 +1022,9 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 1);
     put_row(fixture, "going.example", "type1", 1);
-    writer.put_password(&name("a.example"), "stored", until()).unwrap();
+    writer.put_password(&name("a.example"), Basis::Static, "stored", until()).unwrap();
     claimed(&begin(&mut *writer, "going.example", ONE));
-    writer.put_password(&name("going.example"), "stored", until()).unwrap();
+    writer.put_password(&name("going.example"), Basis::Static, "stored", until()).unwrap();
     let before = (rows(fixture), events(fixture), removals(&mut *writer));
     fixture.refuse_events();
     let refused = |error: StoreError| {
@@ -1034,12 +1035,12 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let a = &name("a.example");
     refused(insert(&mut *writer, &[("new.example", "type1")]).unwrap_err());
     refused(writer.set_status(a, Switch::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
-    refused(writer.begin_removal(a, "type1", 2, ONE, until()).unwrap_err());
-    refused(writer.finish_removal(&name("going.example"), ONE.owner, until()).unwrap_err());
+    refused(writer.begin_removal(a, "type1", 2, ONE, &[], until()).unwrap_err());
+    refused(writer.finish_removal(&name("going.example"), ONE.owner, &[], until()).unwrap_err());
     // And the writer is good for more.
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
     for domain in ["a.example", "going.example"] {
-        assert_eq!(writer.password(&name(domain), until()).unwrap().as_deref(), Some("stored"));
+        assert_eq!(writer.password(&name(domain), Basis::Static, until()).unwrap().as_deref(), Some("stored"));
     }
 }
 
@@ -1212,16 +1213,16 @@ fn every_change_notifies_and_nothing_else_does() {
     assert_eq!(set_status(&mut *writer, "a.example", Switch::Enabled, ALLOWED), Switched::Already);
     assert_eq!(set_status(&mut *writer, "none.example", Switch::Enabled, ALLOWED), Switched::NotFound);
     assert_eq!(begin(&mut *writer, "none.example", ONE), RemovalBegun::NotFound);
-    writer.put_password(&name("a.example"), "stored", until()).unwrap();
+    writer.put_password(&name("a.example"), Basis::Static, "stored", until()).unwrap();
     assert_eq!(heard(), 0);
     assert!(matches!(set_status(&mut *writer, "a.example", Switch::Disabled, ALLOWED), Switched::Changed(_)));
     assert_eq!(heard(), 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
     assert_eq!(heard(), 1);
     writer.note_removal(&name("a.example"), Handlers { done: 1, of: 1 }, ONE, until()).unwrap();
-    writer.finish_removal(&name("a.example"), TWO.owner, until()).unwrap();
+    writer.finish_removal(&name("a.example"), TWO.owner, &[], until()).unwrap();
     assert_eq!(heard(), 0);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::Yes);
     assert_eq!(heard(), 1);
     // A declaration changes what followers may do, however often it is made.
     for ttl in [seconds(HOUR), seconds(HOUR), Ttl::Forever] {
@@ -1328,7 +1329,7 @@ fn on_sqlite_events_show_in_the_order_of_their_ids() {
                         added(&insert(&mut **writer, &pairs).unwrap()[0]);
                         set_status(&mut **writer, &domains[0], Switch::Disabled, ALLOWED);
                         claimed(&begin(&mut **writer, &domains[1], ONE));
-                        writer.finish_removal(&name(&domains[1]), ONE.owner, until()).unwrap();
+                        writer.finish_removal(&name(&domains[1]), ONE.owner, &[], until()).unwrap();
                     }
                 })
             })
@@ -1382,7 +1383,7 @@ fn a_statement_that_hangs_ends_at_its_deadline() {
     let mut writer = fixture.writer();
     fixture.write("BEGIN; LOCK TABLE domain_settings");
     let (domain, began, limit) = (name("a.example"), Instant::now(), Duration::from_millis(200));
-    let pair = NewPair { domain: &domain, host_type: "type1" };
+    let pair = NewPair { domain: &domain, host_type: "type1", subdomains: &[] };
     let error = writer.insert(&[pair], began + limit).unwrap_err();
     assert!(matches!(error, StoreError::Deadline { doing: "adding domains", .. }), "{error:?}");
     // Well before the server's own limit.

@@ -12,6 +12,7 @@ use domain_core::{DomainName, EventId};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
+use super::admins;
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::session::{Session, run_script};
@@ -151,6 +152,9 @@ impl Writer for PostgresWriter {
         const DOING: &str = "adding domains";
         let domains: Vec<&str> = pairs.iter().map(|pair| pair.domain.as_str()).collect();
         let host_types: Vec<&str> = pairs.iter().map(|pair| pair.host_type).collect();
+        let beneath =
+            pairs.iter().flat_map(|pair| pair.subdomains.iter().map(|name| (name.as_str(), pair.domain.as_str())));
+        let (subdomains, parents): (Vec<&str>, Vec<&str>) = beneath.unzip();
         let rows = self.query(
             DOING,
             concat!(
@@ -160,11 +164,24 @@ impl Writer for PostgresWriter {
                               WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
                               ORDER BY domain RETURNING domain), ",
                 logged!("added"),
-                " SELECT l.id, s.host_type, s.status, ",
+                // What an earlier life left: a row that was deleted by hand takes no password along.
+                ", cleared AS (DELETE FROM domain_admins a
+                    USING (SELECT domain AS name FROM added
+                           UNION ALL
+                           SELECT b.name FROM unnest($3::text[], $4::text[]) AS b (name, parent)
+                             JOIN added ON added.domain = b.parent
+                            WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name)) c
+                    WHERE a.domain = c.name)
+                   SELECT l.id, s.host_type, s.status, ",
                 notified!(),
                 " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.place"
             ),
-            &[(&domains, Type::TEXT_ARRAY), (&host_types, Type::TEXT_ARRAY)],
+            &[
+                (&domains, Type::TEXT_ARRAY),
+                (&host_types, Type::TEXT_ARRAY),
+                (&subdomains, Type::TEXT_ARRAY),
+                (&parents, Type::TEXT_ARRAY),
+            ],
             until,
         )?;
         rows.iter()
@@ -249,17 +266,19 @@ impl Writer for PostgresWriter {
         rows.iter().map(listed).collect()
     }
 
-    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError> {
-        let sql = "INSERT INTO domain_admins (domain, pass_details) VALUES ($1, $2)
-                   ON CONFLICT (domain) DO UPDATE SET pass_details = excluded.pass_details";
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&domain.as_str(), Type::VARCHAR), (&stored, Type::TEXT)];
-        self.query("storing a password", sql, &parameters, until).map(|_| ())
+    fn put_password(
+        &mut self,
+        name: &DomainName,
+        basis: Basis<'_>,
+        stored: &str,
+        until: Instant,
+    ) -> Result<Found, StoreError> {
+        admins::put(&self.session, name, basis, stored, until)
     }
 
-    fn password(&mut self, domain: &DomainName, until: Instant) -> Result<Option<String>, StoreError> {
+    fn password(&mut self, name: &DomainName, basis: Basis<'_>, until: Instant) -> Result<Option<String>, StoreError> {
         const DOING: &str = "reading a password";
-        let sql = "SELECT pass_details FROM domain_admins WHERE domain = $1";
-        let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        let rows = self.query(DOING, admins::HOLDS, &admins::parameters(&name.as_str(), &basis.into()), until)?;
         rows.first().map(|row| get(row, 0, DOING)).transpose()
     }
 
@@ -275,6 +294,7 @@ impl Writer for PostgresWriter {
         host_type: &str,
         handlers: u32,
         lease: Lease<'_>,
+        subdomains: &[String],
         until: Instant,
     ) -> Result<RemovalBegun, StoreError> {
         const DOING: &str = "marking a domain as in removal";
@@ -284,7 +304,10 @@ impl Writer for PostgresWriter {
                 "WITH found AS (SELECT host_type, status FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
-                   admin AS (DELETE FROM domain_admins a USING marked WHERE a.domain = marked.domain),
+                   admin AS (DELETE FROM domain_admins a USING marked
+                              WHERE a.domain = marked.domain
+                                 OR a.domain = ANY($6)
+                                AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain)),
                    claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, handlers, lease_until)
                                SELECT domain, host_type, $3, $5, ",
                 now!(),
@@ -312,6 +335,7 @@ impl Writer for PostgresWriter {
                 (&lease.owner, Type::VARCHAR),
                 (&lease.milliseconds, Type::INT8),
                 (&i64::from(handlers), Type::INT8),
+                (&subdomains, Type::TEXT_ARRAY),
             ],
             until,
         )?;
@@ -396,7 +420,13 @@ impl Writer for PostgresWriter {
         held(&rows, DOING)
     }
 
-    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
+    fn finish_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        subdomains: &[String],
+        until: Instant,
+    ) -> Result<Held, StoreError> {
         const DOING: &str = "finishing a removal";
         let rows = self.query_removals(
             DOING,
@@ -406,13 +436,16 @@ impl Writer for PostgresWriter {
                            WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type
                           RETURNING r.domain),
                    gone AS (DELETE FROM domain_settings s USING mine WHERE s.domain = mine.domain RETURNING s.domain),
-                   admin AS (DELETE FROM domain_admins a USING gone WHERE a.domain = gone.domain), ",
+                   admin AS (DELETE FROM domain_admins a USING gone
+                              WHERE a.domain = gone.domain
+                                 OR a.domain = ANY($3)
+                                AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain)), ",
                 logged!("gone"),
                 verdict!(),
                 ", ",
                 notified!()
             ),
-            &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR)],
+            &[(&domain.as_str(), Type::VARCHAR), (&owner, Type::VARCHAR), (&subdomains, Type::TEXT_ARRAY)],
             until,
         )?;
         held(&rows, DOING)

@@ -75,7 +75,11 @@ impl Writer for SqliteWriter {
                     0 => read_settings(transaction, pair.domain)?
                         .map(Inserted::Exists)
                         .ok_or(rusqlite::Error::QueryReturnedNoRows),
-                    _ => add_event(transaction, pair.domain).map(Inserted::Added),
+                    _ => {
+                        // What an earlier life left: a row that was deleted by hand takes no password along.
+                        delete_admins(transaction, pair.domain, pair.subdomains)?;
+                        add_event(transaction, pair.domain).map(Inserted::Added)
+                    }
                 })
                 .collect()
         })
@@ -126,22 +130,44 @@ impl Writer for SqliteWriter {
         })
     }
 
-    fn put_password(&mut self, domain: &DomainName, stored: &str, until: Instant) -> Result<(), StoreError> {
+    fn put_password(
+        &mut self,
+        name: &DomainName,
+        basis: Basis<'_>,
+        stored: &str,
+        until: Instant,
+    ) -> Result<Found, StoreError> {
         self.transact("storing a password", until, |transaction| {
+            // A subdomain that has a row of its own is a domain: its password is not for its parent's admin to set.
+            let is_domain =
+                matches!(basis, Basis::Parent(_) | Basis::Subdomain) && read_settings(transaction, name)?.is_some();
+            if is_domain || !stands(transaction, name, basis, |status| status == Status::Enabled)? {
+                return Ok(Found::No);
+            }
             transaction.execute(
                 "INSERT INTO domain_admins (domain, pass_details) VALUES (?1, ?2)
                  ON CONFLICT (domain) DO UPDATE SET pass_details = excluded.pass_details",
-                (domain.as_str(), stored),
+                (name.as_str(), stored),
             )?;
-            Ok(())
+            Ok(Found::Yes)
         })
     }
 
-    fn password(&mut self, domain: &DomainName, _until: Instant) -> Result<Option<String>, StoreError> {
-        self.read("reading a password", |connection| {
+    fn password(&mut self, name: &DomainName, basis: Basis<'_>, until: Instant) -> Result<Option<String>, StoreError> {
+        const DOING: &str = "reading a password";
+        let left = until.saturating_duration_since(Instant::now()).min(self.timeouts.lock);
+        let connection = &mut self.connection;
+        let mut read = || {
+            connection.busy_timeout(left)?;
+            // One moment for all that is read.
+            let transaction = connection.transaction()?;
+            if !stands(&transaction, name, basis, |status| status != Status::Deleting)? {
+                return Ok(None);
+            }
             let sql = "SELECT pass_details FROM domain_admins WHERE domain = ?1";
-            connection.query_row(sql, [domain.as_str()], |row| row.get(0)).optional()
-        })
+            transaction.query_row(sql, [name.as_str()], |row| row.get(0)).optional()
+        };
+        read().map_err(|error: rusqlite::Error| StoreError::Refused { doing: DOING, reason: error.to_string() })
     }
 
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError> {
@@ -157,6 +183,7 @@ impl Writer for SqliteWriter {
         host_type: &str,
         handlers: u32,
         lease: Lease<'_>,
+        subdomains: &[String],
         until: Instant,
     ) -> Result<RemovalBegun, StoreError> {
         self.transact("marking a domain as in removal", until, |transaction| {
@@ -166,7 +193,7 @@ impl Writer for SqliteWriter {
                 Some(settings) => settings,
             };
             update_status(transaction, domain, 2)?;
-            transaction.execute("DELETE FROM domain_admins WHERE domain = ?1", [domain.as_str()])?;
+            delete_admins(transaction, domain, subdomains)?;
             let event = add_event(transaction, domain)?;
             let claimed = transaction.execute(
                 &format!(
@@ -237,12 +264,19 @@ impl Writer for SqliteWriter {
         })
     }
 
-    fn finish_removal(&mut self, domain: &DomainName, owner: &str, until: Instant) -> Result<Held, StoreError> {
+    fn finish_removal(
+        &mut self,
+        domain: &DomainName,
+        owner: &str,
+        subdomains: &[String],
+        until: Instant,
+    ) -> Result<Held, StoreError> {
         self.transact("finishing a removal", until, |transaction| {
             if_held(transaction, domain, owner, || {
-                for table in ["domain_removals", "domain_settings", "domain_admins"] {
+                for table in ["domain_removals", "domain_settings"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE domain = ?1"), [domain.as_str()])?;
                 }
+                delete_admins(transaction, domain, subdomains)?;
                 add_event(transaction, domain).map(|_| ())
             })
         })
@@ -410,6 +444,40 @@ fn update_status(transaction: &Transaction<'_>, domain: &DomainName, status: i64
         .prepare_cached("UPDATE domain_settings SET status = ?2 WHERE domain = ?1")?
         .execute((domain.as_str(), status))
         .map(|_| ())
+}
+
+/// Deletes the admin of a domain and those of its subdomains; one that has a row of its own is none.
+fn delete_admins(transaction: &Transaction<'_>, domain: &DomainName, subdomains: &[String]) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM domain_admins WHERE domain = ?1")?.execute([domain.as_str()])?;
+    let mut delete = transaction.prepare_cached(
+        "DELETE FROM domain_admins
+          WHERE domain = ?1 AND NOT EXISTS (SELECT 1 FROM domain_settings WHERE domain = ?1)",
+    )?;
+    subdomains.iter().try_for_each(|name| delete.execute([name]).map(|_| ()))
+}
+
+/// Whether what a password of this name rests on is there, and in a status that is `good`.
+fn stands(
+    connection: &Connection,
+    name: &DomainName,
+    basis: Basis<'_>,
+    good: impl Fn(Status) -> bool,
+) -> rusqlite::Result<bool> {
+    let status = |name: &str| {
+        let mut select = connection.prepare_cached("SELECT status FROM domain_settings WHERE domain = ?1")?;
+        select.query_row([name], |row| row.get(0).map(Status::new)).optional()
+    };
+    if basis == Basis::Static {
+        return Ok(true);
+    }
+    if let Some(own) = status(name.as_str())? {
+        return Ok(good(own));
+    }
+    Ok(match basis {
+        Basis::Row => false,
+        Basis::Parent(parent) => status(parent)?.is_some_and(good),
+        Basis::Subdomain | Basis::Static => true,
+    })
 }
 
 fn add_event(transaction: &Transaction<'_>, domain: &DomainName) -> rusqlite::Result<EventId> {

@@ -113,6 +113,13 @@ impl Fixture {
         Fixture::new(format!("sqlite:{}", file.display()), Plain::Sqlite { connection, _folder: folder })
     }
 
+    /// An SQLite database in this file, which this does not open: what writes plain SQL is elsewhere.
+    pub fn sqlite_at(file: std::path::PathBuf) -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        Fixture::new(format!("sqlite:{}", file.display()), Plain::Sqlite { connection, _folder: folder })
+    }
+
     /// Another database of the same kind.
     pub fn like(other: &Fixture) -> Fixture {
         match other.plain {

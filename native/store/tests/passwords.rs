@@ -1,0 +1,257 @@
+//! What every writer promises of admins' passwords, asked of PostgreSQL and of SQLite in the same words: a password ends
+//! with what it was for, whatever happens at the same time.
+//!
+//! PostgreSQL's side needs a server, as in `conformance.rs`.
+
+#[macro_use]
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use domain_store::{Basis, Found, Held, Inserted, Lease, NewPair, RemovalBegun, Writer};
+use support::{Fixture, eventually, name};
+
+promises! {
+    a_password_is_stored_only_where_its_row_is_enabled
+    a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled
+    a_password_holds_no_longer_than_its_row
+    an_addition_deletes_the_passwords_that_an_earlier_life_left
+    an_addition_of_what_is_there_leaves_its_passwords
+    a_removal_deletes_the_passwords_of_the_domain_and_of_its_subdomains
+    of_passwords_set_in_a_loop_beside_a_removal_none_is_left
+}
+
+const LEASE: Lease<'_> = Lease { owner: "one@host", milliseconds: 3_600_000 };
+const PARENT: Basis<'_> = Basis::Parent("a.example");
+
+/// Time enough.
+fn until() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+fn put(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> Found {
+    writer.put_password(&name(domain), basis, "stored", until()).unwrap()
+}
+
+fn holds(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> bool {
+    writer.password(&name(domain), basis, until()).unwrap().is_some()
+}
+
+fn insert(writer: &mut dyn Writer, domain: &str, subdomains: &[&str]) -> Inserted {
+    let subdomains: Vec<_> = subdomains.iter().map(|&name| name.to_owned()).collect();
+    let pair = NewPair { domain: &name(domain), host_type: "type1", subdomains: &subdomains };
+    writer.insert(&[pair], until()).unwrap().remove(0)
+}
+
+fn put_row(fixture: &mut Fixture, domain: &str, status: i64) {
+    fixture.write(&format!(
+        "DELETE FROM domain_settings WHERE domain = '{domain}';
+         INSERT INTO domain_settings (domain, host_type, status) VALUES ('{domain}', 'type1', {status})"
+    ));
+}
+
+fn admins(fixture: &mut Fixture) -> Vec<String> {
+    fixture.read("SELECT domain FROM domain_admins ORDER BY domain")
+}
+
+fn leave_admins(fixture: &mut Fixture, domains: &[&str]) {
+    for domain in domains {
+        fixture.write(&format!("INSERT INTO domain_admins (domain, pass_details) VALUES ('{domain}', 'left')"));
+    }
+}
+
+fn a_password_is_stored_only_where_its_row_is_enabled(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(put(&mut *writer, "a.example", Basis::Row), Found::No);
+    for (status, stored) in [(0, Found::No), (2, Found::No), (7, Found::No), (1, Found::Yes)] {
+        put_row(fixture, "a.example", status);
+        assert_eq!(put(&mut *writer, "a.example", Basis::Row), stored, "status {status}");
+    }
+    assert_eq!(put(&mut *writer, "static.example", Basis::Static), Found::Yes);
+    assert_eq!(admins(fixture), ["a.example", "static.example"]);
+}
+
+fn a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    assert_eq!(put(&mut *writer, "muc.a.example", PARENT), Found::No);
+    for (status, stored) in [(0, Found::No), (2, Found::No), (1, Found::Yes)] {
+        put_row(fixture, "a.example", status);
+        assert_eq!(put(&mut *writer, "muc.a.example", PARENT), stored, "status {status}");
+    }
+    assert_eq!(put(&mut *writer, "muc.type1.example", Basis::Subdomain), Found::Yes);
+    // A subdomain that has a row is another tenant's domain: who asks takes it for a subdomain still.
+    for domain in ["muc.a.example", "muc.type1.example"] {
+        put_row(fixture, domain, 1);
+    }
+    assert_eq!(put(&mut *writer, "muc.a.example", PARENT), Found::No);
+    assert_eq!(put(&mut *writer, "muc.type1.example", Basis::Subdomain), Found::No);
+}
+
+fn a_password_holds_no_longer_than_its_row(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", 1);
+    put(&mut *writer, "a.example", Basis::Row);
+    put(&mut *writer, "muc.a.example", PARENT);
+    for (status, held) in [(0, true), (1, true), (2, false)] {
+        put_row(fixture, "a.example", status);
+        assert_eq!(holds(&mut *writer, "a.example", Basis::Row), held, "status {status}");
+        assert_eq!(holds(&mut *writer, "muc.a.example", PARENT), held, "status {status}");
+    }
+    fixture.write("DELETE FROM domain_settings");
+    assert!(!holds(&mut *writer, "a.example", Basis::Row));
+    assert!(!holds(&mut *writer, "muc.a.example", PARENT));
+    // What is neither a domain nor a subdomain any more.
+    assert!(!holds(&mut *writer, "muc.a.example", Basis::Row));
+    // What no row decides.
+    leave_admins(fixture, &["static.example", "muc.type1.example"]);
+    assert!(holds(&mut *writer, "static.example", Basis::Static));
+    assert!(holds(&mut *writer, "muc.type1.example", Basis::Subdomain));
+}
+
+fn an_addition_deletes_the_passwords_that_an_earlier_life_left(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "tenant.a.example", 1);
+    leave_admins(fixture, &["a.example", "muc.a.example", "tenant.a.example", "other.example", "muc.other.example"]);
+    let added = insert(&mut *writer, "a.example", &["muc.a.example", "tenant.a.example", "none.a.example"]);
+    assert!(matches!(added, Inserted::Added(_)), "{added:?}");
+    // A domain of its own is nobody's subdomain.
+    assert_eq!(admins(fixture), ["muc.other.example", "other.example", "tenant.a.example"]);
+}
+
+fn an_addition_of_what_is_there_leaves_its_passwords(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    put_row(fixture, "a.example", 1);
+    leave_admins(fixture, &["a.example", "muc.a.example"]);
+    let there = insert(&mut *writer, "a.example", &["muc.a.example"]);
+    assert!(matches!(there, Inserted::Exists(_)), "{there:?}");
+    assert_eq!(admins(fixture), ["a.example", "muc.a.example"]);
+}
+
+fn a_removal_deletes_the_passwords_of_the_domain_and_of_its_subdomains(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let subdomains = ["muc.a.example", "tenant.a.example"].map(str::to_owned);
+    put_row(fixture, "a.example", 1);
+    put_row(fixture, "tenant.a.example", 1);
+    let left = ["a.example", "muc.a.example", "tenant.a.example", "xa.example"];
+    leave_admins(fixture, &left);
+    let begun = writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
+    assert!(matches!(begun, RemovalBegun::Claimed(_)), "{begun:?}");
+    assert_eq!(admins(fixture), ["tenant.a.example", "xa.example"]);
+    // Another program stores them while the domain is in removal.
+    leave_admins(fixture, &left[..2]);
+    assert_eq!(writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap(), Held::Yes);
+    assert_eq!(admins(fixture), ["tenant.a.example", "xa.example"]);
+}
+
+fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixture) {
+    let (mut writer, mut tenant) = (fixture.writer(), fixture.writer());
+    let subdomains = ["muc.a.example".to_owned()];
+    for round in 0..10 {
+        insert(&mut *writer, "a.example", &[]);
+        assert_eq!(put(&mut *tenant, "a.example", Basis::Row), Found::Yes, "round {round}");
+        thread::scope(|scope| {
+            let last = scope.spawn(|| {
+                let (mut rounds, mut last) = (0_u32, Found::Yes);
+                while last == Found::Yes && rounds < 10_000 {
+                    last = put(&mut *tenant, "a.example", Basis::Row);
+                    put(&mut *tenant, "muc.a.example", PARENT);
+                    rounds += 1;
+                }
+                last
+            });
+            writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
+            let finished = writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap();
+            assert_eq!(finished, Held::Yes, "round {round}");
+            assert_eq!(last.join().unwrap(), Found::No, "round {round}");
+        });
+        assert_eq!(admins(fixture), [""; 0], "round {round}");
+    }
+}
+
+// PostgreSQL alone: here several write at the same time, and another session holds them up where it matters.
+
+/// How many connections of writers wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'mongoose_domain' AND wait_event_type = 'Lock'";
+
+fn session(fixture: &Fixture, sql: &str) -> postgres::Client {
+    let mut client = postgres::Client::connect(&fixture.url, postgres::NoTls).unwrap();
+    client.batch_execute(sql).unwrap();
+    client
+}
+
+#[test]
+fn a_password_that_waits_for_a_removal_is_not_stored() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    for (domain, basis) in [("a.example", Basis::Row), ("muc.a.example", PARENT)] {
+        put_row(&mut fixture, "a.example", 1);
+        let mut removal = session(&fixture, "BEGIN; UPDATE domain_settings SET status = 2 WHERE domain = 'a.example'");
+        thread::scope(|scope| {
+            let putting = scope.spawn(|| put(&mut *writer, domain, basis));
+            eventually(|| fixture.read(WAITING) == ["1"]);
+            removal.batch_execute("COMMIT").unwrap();
+            assert_eq!(putting.join().unwrap(), Found::No, "{domain}");
+        });
+        assert_eq!(admins(&mut fixture), [""; 0]);
+    }
+}
+
+#[test]
+fn a_removal_that_waits_for_a_password_deletes_it() {
+    let mut fixture = Fixture::postgres();
+    let (mut tenant, mut writer) = (fixture.writer(), fixture.writer());
+    put_row(&mut fixture, "a.example", 1);
+    // The password waits for this session, after it has looked at the row; the removal waits for the password.
+    let mut other = session(&fixture, "BEGIN; INSERT INTO domain_admins VALUES ('a.example', 'other')");
+    thread::scope(|scope| {
+        let putting = scope.spawn(|| put(&mut *tenant, "a.example", Basis::Row));
+        eventually(|| fixture.read(WAITING) == ["1"]);
+        let removing = scope.spawn(|| {
+            writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &[], until()).unwrap();
+            writer.finish_removal(&name("a.example"), LEASE.owner, &[], until()).unwrap()
+        });
+        eventually(|| fixture.read(WAITING) == ["2"]);
+        other.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(putting.join().unwrap(), Found::Yes);
+        assert_eq!(removing.join().unwrap(), Held::Yes);
+    });
+    assert_eq!(admins(&mut fixture), [""; 0]);
+}
+
+#[test]
+fn a_password_of_a_subdomain_that_waits_for_an_addition_of_its_name_is_not_stored() {
+    let mut fixture = Fixture::postgres();
+    let mut writer = fixture.writer();
+    put_row(&mut fixture, "a.example", 1);
+    let mut addition =
+        session(&fixture, "BEGIN; INSERT INTO domain_settings (domain, host_type) VALUES ('muc.a.example', 'type1')");
+    thread::scope(|scope| {
+        let putting = scope.spawn(|| put(&mut *writer, "muc.a.example", PARENT));
+        eventually(|| fixture.read(WAITING) == ["1"]);
+        addition.batch_execute("COMMIT").unwrap();
+        assert_eq!(putting.join().unwrap(), Found::No);
+    });
+    assert_eq!(admins(&mut fixture), [""; 0]);
+    // And the writer is good for more.
+    assert_eq!(put(&mut *writer, "muc.a.example", Basis::Row), Found::Yes);
+}
+
+#[test]
+fn an_addition_that_waits_for_the_password_of_a_subdomain_of_its_name_deletes_it() {
+    let mut fixture = Fixture::postgres();
+    let (mut admin, mut writer) = (fixture.writer(), fixture.writer());
+    put_row(&mut fixture, "a.example", 1);
+    let mut other = session(&fixture, "BEGIN; INSERT INTO domain_admins VALUES ('muc.a.example', 'other')");
+    thread::scope(|scope| {
+        let putting = scope.spawn(|| put(&mut *admin, "muc.a.example", PARENT));
+        eventually(|| fixture.read(WAITING) == ["1"]);
+        let adding = scope.spawn(|| insert(&mut *writer, "muc.a.example", &[]));
+        eventually(|| fixture.read(WAITING) == ["2"]);
+        other.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(putting.join().unwrap(), Found::Yes);
+        assert!(matches!(adding.join().unwrap(), Inserted::Added(_)));
+    });
+    assert_eq!(admins(&mut fixture), [""; 0]);
+}
