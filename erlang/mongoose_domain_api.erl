@@ -176,8 +176,24 @@ insert_domains(Pairs) ->
     Checked = [{Number, Pair, check(rules(HostType), Domain)} || {Number, {Domain, HostType} = Pair} <- Numbered],
     Wrong = maps:from_list([{Number, Error} || {Number, _, Error} <- Checked, Error =/= ok]),
     Results = insert_rounds([{Number, Pair} || {Number, Pair, ok} <- Checked], Wrong),
-    _ = [ok = wait_until_visible() || lists:any(fun is_ok/1, maps:values(Results))],
-    [maps:get(Number, Results) || {Number, _} <- Numbered].
+    Shown = wait_until_all_visible(maps:values(Results)),
+    [shown(maps:get(Number, Results), Shown) || {Number, _} <- Numbered].
+
+%% Whether each event is visible. Where nothing was added, what was there already is.
+wait_until_all_visible(Results) ->
+    case {lists:usort([Event || {added, Event, _} <- Results]), lists:any(fun is_ok/1, Results)} of
+        {[], false} -> #{};
+        {[], true} -> #{undefined => wait_until_visible(undefined)};
+        {Events, _} -> maps:from_list([{Event, wait_until_visible(Event)} || Event <- Events])
+    end.
+
+shown({added, Event, Answer}, Shown) ->
+    case Shown of
+        #{Event := ok} -> Answer;
+        #{Event := Error} -> Error
+    end;
+shown(Result, _Shown) ->
+    Result.
 
 %% A domain that is there more than once is added by the first pair, and repeated by the others.
 insert_rounds([], Results) ->
@@ -196,15 +212,18 @@ insert_parts(Round) ->
 insert_part(Part) ->
     {Numbers, Pairs} = lists:unzip(Part),
     case mongoose_domain_operations:run({insert, Pairs}) of
-        {ok, Outcomes} -> lists:zip(Numbers, lists:zipwith(fun inserted/2, Pairs, Outcomes));
+        {ok, Outcomes} ->
+            %% They came with one transaction: one of them stands for all.
+            Newest = lists:max([0 | [Event || {added, Event} <- Outcomes]]),
+            lists:zip(Numbers, [inserted(Pair, Outcome, Newest) || {Pair, Outcome} <- lists:zip(Pairs, Outcomes)]);
         Failure -> [{Number, Failure} || Number <- Numbers]
     end.
 
-inserted({Domain, HostType}, added) ->
-    {ok, #{domain => Domain, host_type => HostType}};
-inserted({Domain, HostType}, {HostType, Status}) when Status =:= enabled; Status =:= disabled ->
+inserted({Domain, HostType}, {added, _Event}, Newest) ->
+    {added, Newest, {ok, #{domain => Domain, host_type => HostType}}};
+inserted({Domain, HostType}, {HostType, Status}, _Newest) when Status =:= enabled; Status =:= disabled ->
     repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>});
-inserted(_Pair, {_HostType, _Status}) ->
+inserted(_Pair, {_HostType, _Status}, _Newest) ->
     {duplicate, <<"Domain already exists">>}.
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
@@ -465,9 +484,10 @@ rules(HostType) ->
 
 set_status(Domain, Wanted) ->
     ask([fun valid/1, fun dynamic/1], Domain, {set_status, Domain, Wanted}, fun
-        (Done) when Done =:= changed; Done =:= kept ->
-            ok = wait_until_visible(),
-            {ok, #{domain => Domain, status => Wanted}};
+        ({changed, Event}) ->
+            visible(Event, {ok, #{domain => Domain, status => Wanted}});
+        (kept) ->
+            visible(undefined, {ok, #{domain => Domain, status => Wanted}});
         (not_found) -> not_found();
         (unknown_host_type) -> unknown_host_type();
         (deleted) -> {deleted, <<"Domain has been deleted">>}
@@ -477,16 +497,14 @@ set_status(Domain, Wanted) ->
 begin_removal(Domain, HostType) ->
     Handlers = length(mongoose_domain_removal:handlers(HostType)),
     ask(rules(HostType), Domain, {begin_removal, Domain, HostType, Handlers}, fun
-        (claimed) ->
-            ok = wait_until_visible(),
-            {ok, {here, Handlers}};
-        (elsewhere) ->
-            ok = wait_until_visible(),
-            {ok, elsewhere};
+        ({claimed, Event}) ->
+            %% Where the mark is not followed, the job is left to those who follow it.
+            visible(Event, {ok, {here, Handlers}});
+        ({elsewhere, Event}) ->
+            visible(Event, {ok, elsewhere});
         (not_found) ->
             %% Somebody else may have removed it just now.
-            ok = wait_until_visible(),
-            repeated(gone, not_found());
+            visible(undefined, repeated(gone, not_found()));
         (wrong_host_type) -> {wrong_host_type, <<"Wrong host type was provided">>}
     end).
 
@@ -512,32 +530,49 @@ watch_removal(Domain, HostType) ->
             await_removal(Domain, HostType)
     end).
 
-%% What a success promises: this node's table shows it. The change is durable, so a table that does not
-%% show it in time is worth a warning and no error.
-wait_until_visible() ->
+%% The answer, once the change is visible.
+visible(Event, Answer) ->
+    case wait_until_visible(Event) of
+        ok -> Answer;
+        Error -> Error
+    end.
+
+%% What a success promises: this node's table shows it. The change is durable, so a follower that does not answer in
+%% time is worth a warning and no error. One that answers and does not find the event of the change follows another
+%% database: then the change is of no use to anybody here.
+wait_until_visible(Event) ->
     Timeout = mongoose_domain_config:visibility_timeout(),
     try
         ok = service_domain_db:force_check_for_updates()
     catch
         error:{not_running, mongoose_domain} -> ok % which is reported below
     end,
-    wait_until_visible(Timeout, erlang:monotonic_time(millisecond) + Timeout).
+    wait_until_visible(Event, Timeout, erlang:monotonic_time(millisecond) + Timeout).
 
-wait_until_visible(Timeout, End) ->
+wait_until_visible(Event, Timeout, End) ->
     Left = max(0, End - erlang:monotonic_time(millisecond)),
-    try service_domain_db:sync_local(Left) of
+    try sync(Event, Left) of
         ok -> ok;
-        {error, _AwayOrStopped} when Left > ?REST ->
+        _AwayOrStoppedOrMissing when Left > ?REST ->
             timer:sleep(?REST),
-            wait_until_visible(Timeout, End);
-        {error, Reason} -> not_visible(Timeout, Reason)
+            wait_until_visible(Event, Timeout, End);
+        {error, Reason} -> not_visible(Timeout, Reason);
+        missing -> not_followed(Event, Timeout)
     catch
         exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>);
         error:{not_running, mongoose_domain} -> not_visible(Timeout, <<"mongoose_domain was stopped">>)
     end.
 
+sync(undefined, Timeout) -> service_domain_db:sync_local(Timeout);
+sync(Event, Timeout) -> service_domain_db:sync_event(Event, Timeout).
+
 not_visible(Timeout, Reason) ->
     ?LOG_WARNING(#{what => domain_change_not_visible_yet, waited => Timeout, reason => Reason}).
+
+not_followed(Event, Timeout) ->
+    ?LOG_ERROR(#{what => domain_change_not_followed, event => Event, waited => Timeout}),
+    ok = mongoose_domain_operations:reconnect(),
+    {db_error, <<"Database error: the change was made, but not in the database that this node follows">>}.
 
 repeated(Answer, Error) ->
     case mongoose_domain_config:repeated_operations() of

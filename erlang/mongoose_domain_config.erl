@@ -9,10 +9,12 @@
 %% `undefined' or `nil' is none.
 %%
 %% Defaults are filled in here; what read/0 answers has every key. The database's URL may hold a
-%% password: it is not part of an error, and database_url/1 is the only place that reads it.
+%% password: it is not part of an error, and database_url/1 is the only place that reads it. The native threads read it
+%% again for each connection, from where database_source/1 says that it is.
 -module(mongoose_domain_config).
 
 -export([read/0, service/0, override_service/1, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
+-export([database_source/1]).
 -export([repeated_operations/0, visibility_timeout/0, router/0, given/2]).
 
 -export_type([t/0, service/0, admin/0, problem/0]).
@@ -161,6 +163,17 @@ database_url(Database) ->
         throw:{wrong, Problem} -> {error, Problem}
     end.
 
+%% @doc Where the URL is, once it could be read there.
+-spec database_source(database()) -> {ok, mongoose_domain_nif:source()} | {error, problem()}.
+database_source(Database) ->
+    Key = [service_domain_db, database],
+    case {database_url(Database), Database} of
+        {{ok, _Url}, {file, Path}} -> {ok, {file, filename_bytes(filename(Key, Path))}};
+        {{ok, _Url}, {env, Name}} -> {ok, {env, unicode:characters_to_binary(variable(Key, Name))}};
+        {{ok, Url}, _Text} -> {ok, {url, Url}};
+        {{error, Problem}, _Place} -> {error, Problem}
+    end.
+
 %% @doc Where a node keeps its routes for a start without the database, if it does.
 -spec snapshot_file(t()) -> binary() | undefined.
 snapshot_file(#{data_dir := Dir, service_domain_db := #{warm_start := true}}) when Dir =/= undefined ->
@@ -198,7 +211,7 @@ own_directory(Dir) ->
 secret(Key, {env, Name}, What) ->
     case os:getenv(variable(Key, Name)) of
         false -> wrong(Key, {env, Name}, "an environment variable that is set");
-        Value -> secret_text(Key, Value, {env, Name}, What)
+        Value -> secret_text(Key, string:trim(Value), {env, Name}, What)
     end;
 secret(Key, {file, Path}, What) ->
     case file:read_file(filename(Key, Path)) of

@@ -15,10 +15,10 @@
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -export([watch/0, news/1]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
--export([operations_start/2, operations_stop/1, operation/4]).
+-export([operations_start/2, operations_stop/1, operations_reconnect/1, operation/4]).
 
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
--export_type([status/0, settings/0, removal/0, freshness/0, pattern/0]).
+-export_type([source/0, status/0, settings/0, removal/0, freshness/0, pattern/0]).
 
 -nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
 -nifs([check_host_type/1, check_domain/1, nameprep/1]).
@@ -27,7 +27,7 @@
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -nifs([watch/0, news/1]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
--nifs([operations_start/2, operations_stop/1, operation/4]).
+-nifs([operations_start/2, operations_stop/1, operations_reconnect/1, operation/4]).
 
 -on_load(load/0).
 
@@ -37,6 +37,8 @@
 %% The begin of a name, with the dot before the domain; or a whole name.
 -type pattern() :: {prefix | fqdn, binary()}.
 -type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, Source :: binary()}.
+%% Where the database's URL is read, again for each connection.
+-type source() :: {url | file | env, binary()}.
 -opaque follower() :: reference().
 %% Milliseconds, but for the three that are seconds. More keys do no harm.
 -type follower_options() :: #{
@@ -54,7 +56,8 @@
     lock_timeout := pos_integer(),
     atom() => term()
 }.
--type order() :: check | proceed | stop | {sync, Ticket :: non_neg_integer()} | {converge, Ticket :: non_neg_integer(), gated | force}.
+-type order() :: check | proceed | stop | {sync, Ticket :: non_neg_integer()}
+    | {find, Ticket :: non_neg_integer(), Event :: integer()} | {converge, Ticket :: non_neg_integer(), gated | force}.
 -opaque workers() :: reference().
 -type status() :: enabled | disabled | deleting | {unknown, integer()}.
 -type settings() :: {HostType :: binary(), status()}.
@@ -193,8 +196,8 @@ progress() -> ?STUB.
 -spec newest_follower_status() -> map() | undefined.
 newest_follower_status() -> ?STUB.
 
--spec follower_start(binary(), follower_options()) -> {ok, follower()} | {error, binary()}.
-follower_start(_Url, _Options) -> ?STUB.
+-spec follower_start(source(), follower_options()) -> {ok, follower()} | {error, binary()}.
+follower_start(_Source, _Options) -> ?STUB.
 
 -spec follower_tell(follower(), order()) -> ok.
 follower_tell(_Follower, _Order) -> ?STUB.
@@ -205,8 +208,11 @@ follower_status(_Follower) -> ?STUB.
 -spec reset_progress() -> ok.
 reset_progress() -> ?STUB.
 
--spec operations_start(binary(), map()) -> {ok, workers()} | {error, binary()}.
-operations_start(_Url, _Options) -> ?STUB.
+-spec operations_start(source(), map()) -> {ok, workers()} | {error, binary()}.
+operations_start(_Source, _Options) -> ?STUB.
+
+-spec operations_reconnect(workers()) -> ok.
+operations_reconnect(_Workers) -> ?STUB.
 
 -spec operations_stop(workers()) -> ok.
 operations_stop(_Workers) -> ?STUB.

@@ -12,7 +12,7 @@
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1, run/2, failures/0]).
+-export([start_link/0, run/1, run/2, reconnect/0, failures/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([failure/0]).
@@ -63,6 +63,11 @@ run(Request, Most) ->
             {db_error, <<"The service stopped: the change may have been made all the same">>}
     end.
 
+%% @doc Has the workers and the follower connect anew: a change that was made is not where the follower looks.
+-spec reconnect() -> ok.
+reconnect() ->
+    gen_server:cast(?MODULE, reconnect).
+
 %% @doc How many requests failed since the VM was started, because of the database or for lack of time; those that
 %% were refused are none of them.
 -spec failures() -> non_neg_integer().
@@ -102,15 +107,15 @@ wrong(Problem, #state{retry = Retry} = State) ->
 
 start_workers() ->
     case mongoose_domain_config:service() of
-        {ok, #{database := Database} = Options} -> start_workers(mongoose_domain_config:database_url(Database), Options);
+        {ok, #{database := Database} = Options} -> start_workers(mongoose_domain_config:database_source(Database), Options);
         {error, Problem} -> {error, Problem}
     end.
 
-start_workers({ok, Url}, #{operation_timeout := Limit} = Options) ->
+start_workers({ok, Source}, #{operation_timeout := Limit} = Options) ->
     %% Who this node is to others that remove domains: no two are called the same, nor two lives of one.
     Unique = binary:encode_hex(rand:bytes(8)),
     Owner = iolist_to_binary(io_lib:format("~s/~s/~s", [node(), os:getpid(), Unique])),
-    case mongoose_domain_nif:operations_start(Url, Options#{owner => Owner}) of
+    case mongoose_domain_nif:operations_start(Source, Options#{owner => Owner}) of
         {ok, Workers} -> {ok, {Workers, Limit}};
         {error, Text} -> {error, #{key => service_domain_db, value => '(not shown)', expected => Text}}
     end;
@@ -133,6 +138,11 @@ handle_call(Request, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(reconnect, #state{workers = {Workers, _Limit}} = State) ->
+    ok = mongoose_domain_nif:operations_reconnect(Workers),
+    {noreply, State};
+handle_cast(reconnect, State) ->
+    {noreply, State};
 handle_cast(Message, State) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
     {noreply, State}.

@@ -30,7 +30,7 @@
 -export([start/1, stop/0, validate/1, secrets/0]).
 -export([start_link/0, enabled/0, restart/0, status/0, last_status/0]).
 -export([converge/0, converge/1, kept/0]).
--export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, ping/1]).
+-export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, sync_event/2, ping/1]).
 -export([scope/0]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
@@ -181,6 +181,12 @@ sync_local() ->
 sync_local(Timeout) ->
     call(sync, Timeout).
 
+%% @doc The same, and whether the event of a change is in the log that is followed. Where it is `missing', the change was
+%% made in another database, or a standby that is followed does not show it yet.
+-spec sync_event(EventId :: integer(), timeout()) -> ok | missing | {error, binary()}.
+sync_event(Event, Timeout) ->
+    call({find, Event}, Timeout).
+
 %% @doc Compares the whole table with the database now and repairs it. Answers how many domains were added,
 %% got another host type, and were removed, and how many stayed that the database does not have.
 -spec converge() -> {ok, repairs()} | {error, binary()}.
@@ -267,6 +273,8 @@ handle_call(status, _From, #state{follower = Follower} = State) ->
     {reply, (mongoose_domain_nif:follower_status(Follower))#{table_bytes => Bytes}, State};
 handle_call(sync, From, State) ->
     ask(fun(Ticket) -> {sync, Ticket} end, From, State);
+handle_call({find, Event}, From, State) ->
+    ask(fun(Ticket) -> {find, Ticket, Event} end, From, State);
 handle_call({converge, How}, From, State) ->
     ask(fun(Ticket) -> {converge, Ticket, How} end, From, State);
 handle_call(Request, _From, State) ->
@@ -355,8 +363,8 @@ log({Level, Report}) ->
 start_follower() ->
     case mongoose_domain_config:read() of
         {ok, #{service_domain_db := #{database := Database} = Options} = Config} ->
-            case mongoose_domain_config:database_url(Database) of
-                {ok, Url} -> start_follower(Url, Options#{snapshot_file => mongoose_domain_config:snapshot_file(Config)});
+            case mongoose_domain_config:database_source(Database) of
+                {ok, Source} -> start_follower(Source, Options#{snapshot_file => mongoose_domain_config:snapshot_file(Config)});
                 {error, Problem} -> {error, Problem}
             end;
         {ok, #{service_domain_db := disabled}} ->
@@ -365,8 +373,8 @@ start_follower() ->
             {error, Problem}
     end.
 
-start_follower(Url, Options) ->
-    case mongoose_domain_nif:follower_start(Url, Options) of
+start_follower(Source, Options) ->
+    case mongoose_domain_nif:follower_start(Source, Options) of
         {ok, Follower} ->
             {ok, Follower};
         {error, Text} ->

@@ -6,6 +6,7 @@
 %%   ok = md_gate:open(Gate),                % forwards
 %%   ok = md_gate:close(Gate),               % cuts every connection and refuses new ones
 %%   ok = md_gate:stall(Gate).               % takes connections and says nothing on them
+%%   ok = md_gate:lead_to(Gate, 5433).       % forwards new connections to another server, and keeps the old ones
 %%
 %% What is open can also go wrong without being closed first:
 %%
@@ -18,7 +19,7 @@
 %% cuts what is left. The port stays the gate's own in every state. A gate ends with the process that started it.
 -module(md_gate).
 
--export([start/1, open/1, close/1, stall/1, port/1]).
+-export([start/1, open/1, close/1, stall/1, lead_to/2, port/1]).
 -export([hush/1, half_close/2, cut_after/2, swallow/1, is_closed/1]).
 
 -export_type([t/0]).
@@ -31,7 +32,7 @@
     %% Bound always; listens unless the gate is closed.
     socket :: socket:socket(),
     is_closed = true :: boolean(),
-    valve = valve() :: atomics:atomics_ref(),
+    valve :: atomics:atomics_ref(),
     connections = [] :: [pid()],
     %% Those of the connections that reached the server.
     pairs = [] :: [{Client :: socket:socket(), Server :: socket:socket()}]
@@ -42,6 +43,7 @@
 -define(QUIET, 1). % 1: nothing comes through
 -define(HALVED, 2). % 1: one direction is closed, and what is meant for it is thrown away
 -define(BUDGET, 3). % bytes that the server may still say
+-define(TARGET, 4). % the port that new connections are forwarded to
 
 -define(PLENTY, 1 bsl 60).
 
@@ -51,7 +53,7 @@ start(Target) ->
     spawn_link(fun() ->
         Socket = bind(0),
         {ok, #{port := Port}} = socket:sockname(Socket),
-        loop(#gate{target = Target, port = Port, socket = Socket})
+        loop(#gate{target = Target, port = Port, socket = Socket, valve = valve(Target)})
     end).
 
 %% @doc Forwards connections from now on.
@@ -68,6 +70,12 @@ close(Gate) ->
 -spec stall(t()) -> ok.
 stall(Gate) ->
     call(Gate, {listen, stall}).
+
+%% @doc Forwards new connections to this port from now on. Those that are there stay where they are, as when an
+%% address moves to another server while the old one still runs.
+-spec lead_to(t(), inet:port_number()) -> ok.
+lead_to(Gate, Target) ->
+    call(Gate, {lead_to, Target}).
 
 %% @doc Keeps every connection, and lets nothing through any more in either direction: a network that lost its
 %% way. New connections succeed, and nothing is said on them.
@@ -138,11 +146,13 @@ answer(is_closed, #gate{is_closed = IsClosed} = Gate) ->
 answer(close, Gate) ->
     {ok, shut(Gate)};
 answer({listen, How}, Gate) ->
-    #gate{socket = Socket, target = Target, valve = Valve} = Shut = shut(Gate),
+    #gate{socket = Socket, valve = Valve} = Shut = shut(Gate),
     ok = socket:listen(Socket),
     Self = self(),
-    _ = spawn_link(fun() -> accept(Self, Valve, Socket, How, Target) end),
+    _ = spawn_link(fun() -> accept(Self, Valve, Socket, How) end),
     {ok, Shut#gate{is_closed = false}};
+answer({lead_to, Target}, #gate{valve = Valve} = Gate) ->
+    {atomics:put(Valve, ?TARGET, Target), Gate#gate{target = Target}};
 answer({set, What, Value}, #gate{valve = Valve} = Gate) ->
     {atomics:put(Valve, What, Value), Gate};
 answer({half_close, Deaf}, #gate{valve = Valve, pairs = Pairs} = Gate) ->
@@ -153,15 +163,16 @@ answer({half_close, Deaf}, #gate{valve = Valve, pairs = Pairs} = Gate) ->
 side(client, {Client, _Server}) -> Client;
 side(server, {_Client, Server}) -> Server.
 
-valve() ->
-    Valve = atomics:new(3, []),
+valve(Target) ->
+    Valve = atomics:new(4, []),
+    ok = atomics:put(Valve, ?TARGET, Target),
     ok = atomics:put(Valve, ?BUDGET, ?PLENTY),
     Valve.
 
-shut(#gate{port = Port, socket = Socket, connections = Connections} = Gate) ->
+shut(#gate{port = Port, target = Target, socket = Socket, connections = Connections} = Gate) ->
     ok = socket:close(Socket),
     lists:foreach(fun kill/1, Connections),
-    Gate#gate{socket = bind(Port), is_closed = true, valve = valve(), connections = [], pairs = []}.
+    Gate#gate{socket = bind(Port), is_closed = true, valve = valve(Target), connections = [], pairs = []}.
 
 kill(Pid) ->
     Monitor = monitor(process, Pid),
@@ -174,22 +185,23 @@ bind(Port) ->
     ok = socket:bind(Socket, #{family => inet, addr => {127, 0, 0, 1}, port => Port}),
     Socket.
 
-accept(Gate, Valve, Listener, How, Target) ->
+accept(Gate, Valve, Listener, How) ->
     case socket:accept(Listener) of
         {ok, Client} ->
-            Connection = spawn(fun() -> receive go -> connection(How, Gate, Valve, Client, Target) end end),
+            Connection = spawn(fun() -> receive go -> connection(How, Gate, Valve, Client) end end),
             ok = socket:setopt(Client, {otp, controlling_process}, Connection),
             Gate ! {connection, Valve, Connection},
             Connection ! go,
-            accept(Gate, Valve, Listener, How, Target);
+            accept(Gate, Valve, Listener, How);
         {error, closed} ->
             ok
     end.
 
 %% Owns both sockets: when it ends, they are closed.
-connection(stall, _Gate, _Valve, _Client, _Target) ->
+connection(stall, _Gate, _Valve, _Client) ->
     receive never -> ok end;
-connection(forward, Gate, Valve, Client, Target) ->
+connection(forward, Gate, Valve, Client) ->
+    Target = atomics:get(Valve, ?TARGET),
     {ok, Server} = socket:open(inet, stream, tcp),
     case socket:connect(Server, #{family => inet, addr => {127, 0, 0, 1}, port => Target}) of
         ok ->

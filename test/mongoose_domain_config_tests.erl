@@ -396,12 +396,15 @@ an_unknown_key_is_told_and_stops_nothing() ->
 %% The URL
 
 the_url_comes_from_the_environment_a_file_or_the_configuration() ->
-    true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", ?URL),
+    true = os:putenv("MONGOOSE_DOMAIN_TEST_URL", " " ++ ?URL ++ "\n"),
     File = temporary_file(["  ", ?URL, "\n"]),
     [?assertEqual({ok, <<?URL>>}, mongoose_domain_config:database_url(Database))
      || Database <- [{env, "MONGOOSE_DOMAIN_TEST_URL"}, {env, <<"MONGOOSE_DOMAIN_TEST_URL">>},
                      {env, 'MONGOOSE_DOMAIN_TEST_URL'}, {file, File}, {file, list_to_binary(File)},
                      {file, list_to_atom(File)}, ?URL, <<?URL>>]],
+    ?assertEqual([{ok, {env, <<"MONGOOSE_DOMAIN_TEST_URL">>}}, {ok, {file, list_to_binary(File)}}, {ok, {url, <<?URL>>}}],
+                 [mongoose_domain_config:database_source(Database)
+                  || Database <- [{env, 'MONGOOSE_DOMAIN_TEST_URL'}, {file, File}, ?URL]]),
     ?assertEqual({ok, <<"sqlite:d\x{e4}ta.db"/utf8>>}, mongoose_domain_config:database_url("sqlite:d\x{e4}ta.db")),
     true = os:unsetenv("MONGOOSE_DOMAIN_TEST_URL"),
     ok = file:delete(File).

@@ -1,7 +1,7 @@
 //! The follower's thread, seen from the process that owns it.
 //!
 //! The thread's messages are `{domain_follower, Message}`: `ask` (the answer is to tell it
-//! `proceed`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | {ok, Repairs} | {error, Text}}`
+//! `proceed`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | missing | {ok, Repairs} | {error, Text}}`
 //! and, the last one, `{ended, stopped | {panicked, Text}}`.
 
 use std::ffi::OsStr;
@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use domain_core::EventId;
 use domain_store::{Database, Timeouts};
 use domain_sync::{
     Answer, Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Report, Seat, Ticket,
@@ -19,8 +20,9 @@ use rustler::{
     ResourceArc, Term,
 };
 
-use crate::table;
+use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term, fields_term, report_term};
+use crate::{followed, table};
 
 /// Ends the thread when the process that started it dies.
 struct Handle(Follower);
@@ -60,6 +62,7 @@ impl Owner for Process {
         self.send(|env| {
             let result = match result {
                 Ok(Answer::Synced) => atoms::ok().encode(env),
+                Ok(Answer::Missing) => atoms::missing().encode(env),
                 // All names are Latin-1, so none fails to become an atom.
                 Ok(Answer::Converged(repairs)) => (atoms::ok(), fields_term(env, repairs.to_fields()).ok()).encode(env),
                 Err(error) => error_term(env, error),
@@ -134,23 +137,23 @@ impl Settled<'_> {
     }
 }
 
-/// Starts a thread for the calling process. Reads the files that the URL names, hence the dirty
+/// Starts a thread for the calling process. Reads the URL and the files that it names, hence the dirty
 /// scheduler.
 #[rustler::nif(schedule = "DirtyIo")]
-fn follower_start<'a>(env: Env<'a>, url: Binary, settled: Settled) -> Term<'a> {
-    match start(env, &url, &settled) {
+fn follower_start<'a>(env: Env<'a>, source: Source, settled: Settled) -> Term<'a> {
+    match start(env, &source, &settled) {
         Ok(handle) => (atoms::ok(), handle).encode(env),
         Err(error) => error_term(env, error),
     }
 }
 
-fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>, String> {
+fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
     static SEAT: OnceLock<Seat> = OnceLock::new();
-    let url = std::str::from_utf8(url).map_err(|_| "the database URL is not UTF-8")?;
-    let database = Database::parse(url, settled.timeouts()).map_err(|error| error.to_string())?;
+    let database = Database::new(source.of()?, settled.timeouts()).map_err(|error| error.to_string())?;
     let owner = env.pid();
     let seat = SEAT.get_or_init(Seat::default).clone();
-    let follower = Follower::start(table().clone(), seat, database, settled.options(), Box::new(Process(owner)))
+    let process = Box::new(Process(owner));
+    let follower = Follower::start(table().clone(), seat, database, followed(), settled.options(), process)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     *newest() = Some(follower.clone());
     let handle = ResourceArc::new(Handle(follower));
@@ -166,6 +169,7 @@ enum Order {
     Proceed,
     Stop,
     Sync(u64),
+    Find(u64, i64),
     Converge(u64, How),
 }
 
@@ -182,6 +186,7 @@ fn follower_tell(handle: ResourceArc<Handle>, order: Order) -> Atom {
         Order::Proceed => handle.0.proceed(),
         Order::Stop => handle.0.stop(),
         Order::Sync(ticket) => handle.0.sync(Ticket(ticket)),
+        Order::Find(ticket, event) => handle.0.find(Ticket(ticket), EventId(event)),
         Order::Converge(ticket, How::Gated) => handle.0.converge(Ticket(ticket), Force::No),
         Order::Converge(ticket, How::Force) => handle.0.converge(Ticket(ticket), Force::Yes),
     }

@@ -11,6 +11,7 @@ mod domains;
 mod follower;
 mod lookup;
 mod operations;
+mod source;
 mod subdomains;
 mod terms;
 mod watch;
@@ -18,7 +19,14 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 
 use domain_core::Table;
+use domain_store::Followed;
 use rustler::{Env, Resource, ResourceArc, Term};
+
+/// Where the follower tells which database it follows, and the workers look.
+fn followed() -> Arc<Followed> {
+    static FOLLOWED: OnceLock<Arc<Followed>> = OnceLock::new();
+    FOLLOWED.get_or_init(Arc::default).clone()
+}
 
 static TABLE: OnceLock<Arc<Table>> = OnceLock::new();
 

@@ -18,8 +18,9 @@ use rustler::{
 };
 
 use crate::domains::host_type_of;
-use crate::table;
+use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term};
+use crate::{followed, table};
 
 /// Ends the workers when the process that started them dies.
 struct Handle(Workers);
@@ -46,24 +47,23 @@ struct Settled<'a> {
     owner: Binary<'a>,
 }
 
-/// Starts workers for the calling process. Reads the files that the URL names, hence the dirty
+/// Starts workers for the calling process. Reads the URL and the files that it names, hence the dirty
 /// scheduler.
 #[rustler::nif(schedule = "DirtyIo")]
-fn operations_start<'a>(env: Env<'a>, url: Binary, options: Settled) -> Term<'a> {
-    match start(env, &url, &options) {
+fn operations_start<'a>(env: Env<'a>, source: Source, options: Settled) -> Term<'a> {
+    match start(env, &source, &options) {
         Ok(handle) => (atoms::ok(), handle).encode(env),
         Err(error) => error_term(env, error),
     }
 }
 
-fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>, String> {
+fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
     let timeouts = Timeouts {
         connect: Duration::from_millis(settled.connect_timeout),
         statement: Duration::from_millis(settled.statement_timeout),
         lock: Duration::from_millis(settled.lock_timeout),
     };
-    let url = text(url).ok_or("the database URL is not UTF-8")?;
-    let database = Database::parse(url, timeouts).map_err(|error| error.to_string())?;
+    let database = Database::new(source.of()?, timeouts).map_err(|error| error.to_string())?;
     let options = Options {
         workers: settled.pool_size,
         queue: settled.queue_limit,
@@ -71,7 +71,7 @@ fn start(env: Env, url: &[u8], settled: &Settled) -> Result<ResourceArc<Handle>,
         owner: text(&settled.owner).ok_or("the owner's name is not UTF-8")?.to_owned(),
         lease: Duration::from_millis(settled.removal_lease),
     };
-    let workers = Workers::start(table().clone(), database, options)
+    let workers = Workers::start(table().clone(), database, followed(), options)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let handle = ResourceArc::new(Handle(workers));
     if handle.monitor(Some(env), &env.pid()).is_none() {
@@ -137,6 +137,13 @@ fn operation(env: Env, handle: ResourceArc<Handle>, ticket: u64, limit: u64, req
 #[rustler::nif]
 fn operations_stop(handle: ResourceArc<Handle>) -> Atom {
     handle.0.stop();
+    atoms::ok()
+}
+
+/// The workers' connections, and the follower's, are made anew.
+#[rustler::nif]
+fn operations_reconnect(handle: ResourceArc<Handle>) -> Atom {
+    handle.0.reconnect();
     atoms::ok()
 }
 
@@ -213,12 +220,12 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Inserted(outcomes) => outcomes
             .iter()
             .map(|outcome| match outcome {
-                Inserted::Added(_event) => word(atoms::added()),
+                Inserted::Added(EventId(event)) => (atoms::added(), *event).encode(env),
                 Inserted::Exists(settings) => settings_term(env, settings),
             })
             .collect::<Vec<_>>()
             .encode(env),
-        Answer::Switched(Switched::Changed(_event)) => word(atoms::changed()),
+        Answer::Switched(Switched::Changed(EventId(event))) => (atoms::changed(), *event).encode(env),
         Answer::Switched(Switched::Already) => word(atoms::kept()),
         Answer::Switched(Switched::NotFound)
         | Answer::Begun(RemovalBegun::NotFound)
@@ -234,8 +241,8 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Checked(PasswordCheck::Right) => word(atoms::right()),
         Answer::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
         Answer::Checked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
-        Answer::Begun(RemovalBegun::Claimed(_event)) => word(atoms::claimed()),
-        Answer::Begun(RemovalBegun::Elsewhere(_event)) => word(atoms::elsewhere()),
+        Answer::Begun(RemovalBegun::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
+        Answer::Begun(RemovalBegun::Elsewhere(EventId(event))) => (atoms::elsewhere(), *event).encode(env),
         Answer::Begun(RemovalBegun::WrongHostType) => word(atoms::wrong_host_type()),
         Answer::Renewed(jobs) | Answer::TakenOver(jobs) => jobs_term(env, jobs),
         Answer::Noted(Held::Yes) => word(atoms::held()),

@@ -2,11 +2,16 @@
 //!
 //! A connection that broke while nobody used it is noticed without asking the server, so a request
 //! costs no round trip but its own.
+//!
+//! A connection is handed out only when a change by it is made in the database that the follower looks at
+//! ([`Followed`]). Where that is not so, all connections are made anew; if the new ones lead elsewhere, too, the
+//! follower connects anew; and if it is somewhere else even then, the request fails and nothing is changed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain_store::{Database, Signal, StoreError, Writer};
+use domain_store::{Database, Followed, Place, Signal, StoreError, Writer};
 use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection, PooledConnection};
 use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
@@ -20,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(600);
 const REST: Duration = Duration::from_millis(500);
 /// Threads that connect, and close idle connections.
 const THREADS: usize = 3;
+/// How long a request waits for a follower that is elsewhere to connect anew.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a wait for a connection looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -27,6 +34,9 @@ pub(crate) struct Pool {
     connections: r2d2::Pool<Manager>,
     signal: Arc<Signal>,
     complaint: Complaint,
+    /// Which connections may be used: those that were made since [`Pool::expire`].
+    generation: Arc<AtomicU64>,
+    followed: Arc<Followed>,
 }
 
 /// Why the last attempt to connect failed, if it did. r2d2 tells it once, to the first who waits.
@@ -43,12 +53,14 @@ pub(crate) struct Manager {
     database: Database,
     signal: Arc<Signal>,
     complaint: Complaint,
+    generation: Arc<AtomicU64>,
 }
 
 /// A connection, and whether the next one may use it.
 pub(crate) struct Connection {
     pub(crate) writer: Box<dyn Writer>,
     pub(crate) condition: Condition,
+    generation: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +70,7 @@ pub(crate) enum Condition {
 }
 
 impl Pool {
-    pub(crate) fn new(database: Database, signal: Arc<Signal>, size: u32) -> Pool {
+    pub(crate) fn new(database: Database, signal: Arc<Signal>, followed: Arc<Followed>, size: u32) -> Pool {
         let complaint = Complaint::default();
         // r2d2's own threads would end only after the next look for idle connections, half a minute later.
         let threads = ScheduledThreadPool::builder()
@@ -66,6 +78,9 @@ impl Pool {
             .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
             .thread_name_pattern("domain_pool")
             .build();
+        let generation = Arc::<AtomicU64>::default();
+        let manager =
+            Manager { database, signal: signal.clone(), complaint: complaint.clone(), generation: generation.clone() };
         let connections = r2d2::Pool::builder()
             .thread_pool(Arc::new(threads))
             .max_size(size)
@@ -75,11 +90,49 @@ impl Pool {
             .connection_timeout(2 * REST)
             .test_on_check_out(true)
             .error_handler(Box::new(complaint.clone()))
-            .build_unchecked(Manager { database, signal: signal.clone(), complaint: complaint.clone() });
-        Pool { connections, signal, complaint }
+            .build_unchecked(manager);
+        Pool { connections, signal, complaint, generation, followed }
     }
 
-    pub(crate) fn get(&self, until: Instant) -> Result<PooledConnection<Manager>, Failure> {
+    /// A connection that leads to the database that is followed, and where that is.
+    pub(crate) fn get(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<Place>), Failure> {
+        let (connection, place) = self.located(until)?;
+        if self.is_followed(place.as_ref()) {
+            return Ok((connection, place));
+        }
+        // One of the two is out of date. It costs less to find out whether it is this one.
+        drop(connection);
+        self.expire();
+        let (connection, place) = self.located(until)?;
+        match self.followed.settle(place.as_ref(), until.min(Instant::now() + PATIENCE)) {
+            Ok(()) => Ok((connection, place)),
+            Err(followed) => Err(Failure::Elsewhere { found: name(place.as_ref()), followed }),
+        }
+    }
+
+    /// Whether the follower looks at this place.
+    pub(crate) fn is_followed(&self, place: Option<&Place>) -> bool {
+        self.followed.is_at(place)
+    }
+
+    /// No connection that is there now is used again.
+    pub(crate) fn expire(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All connections, the follower's too, are made anew.
+    pub(crate) fn reconnect(&self) {
+        self.expire();
+        self.followed.demand();
+    }
+
+    fn located(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<Place>), Failure> {
+        let mut connection = self.any(until)?;
+        let place = connection.writer.place(until).inspect_err(|_| connection.condition = Condition::Broken)?;
+        Ok((connection, place))
+    }
+
+    fn any(&self, until: Instant) -> Result<PooledConnection<Manager>, Failure> {
         loop {
             if self.signal.is_stopped() {
                 return Err(Failure::Unavailable("told to stop".to_owned()));
@@ -102,13 +155,15 @@ impl ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Connection, StoreError> {
+        // First: what is made while others expire may lead where they did.
+        let generation = self.generation.load(Ordering::Relaxed);
         let writer = self.database.connect_writer(self.signal.clone())?;
         *self.complaint.0.lock() = None;
-        Ok(Connection { writer, condition: Condition::Good })
+        Ok(Connection { writer, condition: Condition::Good, generation })
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        if connection.writer.is_alive() {
+        if connection.generation == self.generation.load(Ordering::Relaxed) && connection.writer.is_alive() {
             return Ok(());
         }
         Err(StoreError::Failed { doing: "using a connection", reason: "it was closed meanwhile".to_owned() })
@@ -117,4 +172,9 @@ impl ManageConnection for Manager {
     fn has_broken(&self, connection: &mut Connection) -> bool {
         connection.condition == Condition::Broken
     }
+}
+
+/// A place in words, for errors.
+pub(crate) fn name(place: Option<&Place>) -> String {
+    place.map_or_else(|| "an unknown one".to_owned(), Place::to_string)
 }

@@ -118,6 +118,20 @@ pub enum Failure {
     /// There was no connection to be had.
     #[error("no connection: {0}")]
     Unavailable(String),
+    /// The URL leads to another database than the one that is followed: nobody would see the change.
+    #[error("the URL leads to {found}, but {followed} is followed; nothing was changed, and both connect anew")]
+    Elsewhere {
+        /// Where a new connection leads.
+        found: String,
+        /// Where the follower is, or was last.
+        followed: String,
+    },
+    /// While the change was made, the follower connected to another database.
+    #[error("{place}, in which the change was made, is no longer followed")]
+    Left {
+        /// Where the change was made.
+        place: String,
+    },
     /// The database failed it.
     #[error(transparent)]
     Database(#[from] StoreError),
@@ -155,7 +169,12 @@ impl Failure {
             Failure::Database(StoreError::Deadline { .. }) => Doubt::Timeout,
             Failure::Database(StoreError::Failed { .. } | StoreError::Stopped) | Failure::Panicked(_) => Doubt::Broken,
             Failure::TooLate => Doubt::TooLate,
-            Failure::Database(_) | Failure::Unavailable(_) | Failure::Crowded(_) | Failure::NoRandom(_) => Doubt::None,
+            Failure::Left { .. } => Doubt::Broken,
+            Failure::Database(_)
+            | Failure::Elsewhere { .. }
+            | Failure::Unavailable(_)
+            | Failure::Crowded(_)
+            | Failure::NoRandom(_) => Doubt::None,
         }
     }
 }

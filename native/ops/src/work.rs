@@ -11,12 +11,15 @@ use domain_core::{DomainName, HostTypeId, HostTypes, Kind, Table};
 use domain_store::{Basis, Found, Lease, NewPair, Rules, StoreError, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
-use crate::pool::{Condition, Pool};
+use crate::pool::{self, Condition, Pool};
 use crate::request::Secret;
 use crate::{Answer, Failure, Options, PasswordCheck, Request};
 
 /// How often a change is tried.
 const TRIES: u32 = 10;
+/// How often a connection to a database that takes no changes is made anew. The URL may name more than one server,
+/// in random order.
+const SEARCHES: u32 = 2;
 /// The rest after a lost race, times the number of races and a random part.
 const REST: Duration = Duration::from_millis(5);
 
@@ -133,16 +136,28 @@ impl Work {
         }))
     }
 
-    /// Uses a connection, again after each lost race.
+    /// Uses a connection, again after each lost race, and with another connection when this one is of no use.
     fn write(
         &self,
         until: Instant,
         mut call: impl FnMut(&mut dyn Writer) -> Result<Answer, StoreError>,
     ) -> Result<Answer, Failure> {
+        let mut searches = 0;
         for race in 1..=TRIES {
-            let mut connection = self.pool.get(until)?;
+            let (mut connection, place) = self.pool.get(until)?;
             match call(&mut *connection.writer) {
-                Ok(answer) => return Ok(answer),
+                // The follower may have gone elsewhere since.
+                Ok(answer) if self.pool.is_followed(place.as_ref()) => return Ok(answer),
+                Ok(_) => {
+                    self.pool.expire();
+                    return Err(Failure::Left { place: pool::name(place.as_ref()) });
+                }
+                // Another server of the URL may take changes by now, or another file has the name.
+                Err(StoreError::Outdated { .. }) if searches < SEARCHES => {
+                    searches += 1;
+                    connection.condition = Condition::Broken;
+                    self.pool.expire();
+                }
                 Err(StoreError::LostRace { .. }) => {
                     drop(connection);
                     thread::sleep(REST.mul_f64(f64::from(race) * fastrand::f64()));

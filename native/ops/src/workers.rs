@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::Table;
-use domain_store::{Database, Signal};
+use domain_store::{Database, Followed, Signal};
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -48,6 +48,7 @@ pub struct Overloaded;
 pub struct Workers {
     queue: SyncSender<Task>,
     signal: Arc<Signal>,
+    work: Arc<Work>,
 }
 
 struct Task {
@@ -58,17 +59,24 @@ struct Task {
 
 impl Workers {
     /// Starts the threads. Connects to nothing yet.
-    pub fn start(table: Arc<Table>, database: Database, options: Options) -> std::io::Result<Workers> {
+    ///
+    /// They change nothing but in the database that is followed according to `followed`.
+    pub fn start(
+        table: Arc<Table>,
+        database: Database,
+        followed: Arc<Followed>,
+        options: Options,
+    ) -> std::io::Result<Workers> {
         let signal = Arc::new(Signal::default());
         let (queue, tasks) = sync_channel(options.queue);
         let tasks = Arc::new(Mutex::new(tasks));
-        let pool = Pool::new(database, signal.clone(), options.workers);
+        let pool = Pool::new(database, signal.clone(), followed, options.workers);
         let work = Arc::new(Work { pool, table, options });
         for _ in 0..work.options.workers {
             let (work, tasks, signal) = (work.clone(), tasks.clone(), signal.clone());
             thread::Builder::new().name("domain_worker".to_owned()).spawn(move || run(&work, &tasks, &signal))?;
         }
-        Ok(Workers { queue, signal })
+        Ok(Workers { queue, signal, work })
     }
 
     /// Asks for something that is to be answered in `limit`.
@@ -77,6 +85,11 @@ impl Workers {
         self.queue.try_send(task).map_err(|refused| match refused {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })
+    }
+
+    /// Has the workers and the follower connect anew. Returns at once.
+    pub fn reconnect(&self) {
+        self.work.pool.reconnect();
     }
 
     /// Breaks off what the workers do; they answer what is left and end when the handle is gone.

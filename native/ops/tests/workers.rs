@@ -158,7 +158,7 @@ fn start(url: &str, table: &Arc<Table>, workers: u32, queue: usize) -> Workers {
         owner: format!("node-{}", LIVES.fetch_add(1, Ordering::Relaxed)),
         lease: Duration::from_secs(3600),
     };
-    Workers::start(table.clone(), database(url), options).unwrap()
+    Workers::start(table.clone(), database(url), Arc::default(), options).unwrap()
 }
 
 fn name(text: &str) -> DomainName {

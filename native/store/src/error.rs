@@ -29,6 +29,15 @@ pub enum StoreError {
         /// What the database said.
         reason: String,
     },
+    /// The connection leads to a database that takes no changes, or that no longer has the name by which it was
+    /// opened: nothing was changed. A new connection may lead to another one.
+    #[error("{doing}: {reason}")]
+    Outdated {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said, or what has its name now.
+        reason: String,
+    },
     /// The database refused a statement because another transaction came first: it changed nothing,
     /// and may well be taken the next time.
     #[error("{doing}: {reason}")]

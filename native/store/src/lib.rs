@@ -12,6 +12,9 @@
 //! | [`writer`](Writer) | what operations ask of it |
 //! | [`freshness`](Freshness) | for how long the rows of a host type are complete |
 //! | [`row`](Row) | what a row says |
+//! | [`place`](Place) | which database a connection leads to |
+//! | [`followed`](Followed) | which of them the follower is connected to, for those who change it |
+//! | [`source`](UrlSource) | where the URL is kept |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
 //! | `schema` | the tables: created when absent, refused when they are something else |
@@ -19,22 +22,28 @@
 
 mod database;
 mod error;
+mod followed;
 mod freshness;
+mod place;
 mod postgres;
 mod row;
 mod schema;
 mod signal;
+mod source;
 mod sqlite;
 mod store;
 mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
+pub use followed::Followed;
 pub use freshness::{Expiry, Freshness, Ttl};
+pub use place::{Place, Role};
 pub use postgres::UrlError;
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
 pub use signal::Signal;
+pub use source::{Unreadable, UrlSource};
 pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
 pub use writer::{
     Basis, Changed, Filter, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair, Removal,

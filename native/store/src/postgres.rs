@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain_core::{EventId, HostTypeId, HostTypes};
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, Type};
 
@@ -27,12 +28,12 @@ use session::Session;
 pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;
 
-use crate::{
-    Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Row, Signal, Store, StoreError, Timeouts, Writers,
-};
+use crate::{Event, Events, IdRange, Loaded, Moment, Place, Pruned, Row, Signal, Store, StoreError, Timeouts, Writers};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
 const CHANNEL: &str = "mongoose_domain_events";
+
+const PLACE: &str = "reading which database this is";
 
 /// Codes by which a database says that it does not offer a statement: PostgreSQL in recovery does
 /// not LISTEN, CockroachDB does not COPY from a query and lacks some functions, and some databases
@@ -58,6 +59,8 @@ fn offered<T>(result: Result<T, tokio_postgres::Error>) -> Result<Option<T>, tok
 
 pub(crate) struct PostgresStore {
     session: Session,
+    /// What `target_session_attrs` asks for, which may cease to be so while the connection lives.
+    attrs: TargetSessionAttrs,
     host_types: Arc<HostTypes>,
 }
 
@@ -70,7 +73,7 @@ impl PostgresStore {
     ) -> Result<PostgresStore, StoreError> {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
-        let store = PostgresStore { session, host_types };
+        let store = PostgresStore { session, attrs: target.attrs(), host_types };
         store.take_any_bytes()?;
         store.listen()?;
         Ok(store)
@@ -93,6 +96,15 @@ impl PostgresStore {
         self.ask("asking for the encoding", async { offered(client.query_typed(sql, &[]).await).map(|_| ()) })
     }
 
+    /// The server is no longer what the URL asks for. Another one of the URL may be.
+    fn unsuited(&self, doing: &'static str) -> StoreError {
+        let (now, wanted) = match self.attrs {
+            TargetSessionAttrs::ReadWrite => ("takes no changes any more", "read-write"),
+            _ => ("takes changes now", "read-only"),
+        };
+        StoreError::Failed { doing, reason: format!("the server {now}, and target_session_attrs={wanted}") }
+    }
+
     fn listen(&self) -> Result<(), StoreError> {
         let client = &self.session.client;
         self.ask("listening for changes", async {
@@ -102,9 +114,8 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
-        let client = &self.session.client;
-        self.ask("reading which database this is", log::identity(client))
+    fn place(&mut self) -> Result<Option<Place>, StoreError> {
+        self.ask(PLACE, log::place(&self.session.client))
     }
 
     fn load(
@@ -113,7 +124,7 @@ impl Store for PostgresStore {
         gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
     ) -> Result<Option<Loaded>, StoreError> {
-        let Self { session: Session { client, runtime, timeouts, signal, .. }, host_types } = self;
+        let Self { session: Session { client, runtime, timeouts, signal, .. }, host_types, .. } = self;
         let mut load = Load { host_types, signal, limit: timeouts.statement, batch, gaps, take, rows: Vec::new() };
         match runtime.block_on(load.run(client, Road::Copy)) {
             Err(LoadError::NotOffered) => runtime.block_on(load.run(client, Road::Pages)),
@@ -123,7 +134,17 @@ impl Store for PostgresStore {
     }
 
     fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
-        self.ask(log::DOING, log::events(&self.session.client, &self.host_types, cursor, oldest, limit))
+        let client = &self.session.client;
+        let events = log::events(client, &self.host_types, cursor, oldest, limit);
+        let wanted = match self.attrs {
+            TargetSessionAttrs::ReadWrite => true,
+            TargetSessionAttrs::ReadOnly => false,
+            _ => return self.ask(log::DOING, events),
+        };
+        // They go out together, so this costs no round trip.
+        let (takes_changes, events) =
+            self.ask(log::DOING, async { tokio::try_join!(log::takes_changes(client), events) })?;
+        if takes_changes == wanted { Ok(events) } else { Err(self.unsuited(log::DOING)) }
     }
 
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -143,7 +164,13 @@ impl Store for PostgresStore {
     }
 
     fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
-        self.ask("deleting old events", log::prune(&self.session.client, moment, from, limit))
+        const DOING: &str = "deleting old events";
+        match self.ask(DOING, log::prune(&self.session.client, moment, from, limit)) {
+            Err(StoreError::Outdated { .. }) if self.attrs == TargetSessionAttrs::ReadWrite => {
+                Err(self.unsuited(DOING))
+            }
+            result => result,
+        }
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError> {

@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 
 use domain_core::{EventId, HostTypeId, HostTypes};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, FileControl};
 
 pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
 use crate::{
-    Event, Events, Expiry, IdRange, Identity, Loaded, Moment, Pruned, Row, Rows, Signal, Store, StoreError, Timeouts,
+    Event, Events, Expiry, IdRange, Loaded, Moment, Place, Pruned, Row, Rows, Signal, Store, StoreError, Timeouts,
     Writers,
 };
 
@@ -35,9 +35,7 @@ const NOW_NS: &str = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000)";
 
 pub(crate) struct SqliteStore {
     connection: Connection,
-    file: PathBuf,
-    /// Which file this connection has open, whatever has its name now.
-    opened: FileId,
+    file: Opened,
     host_types: Arc<HostTypes>,
     signal: Arc<Signal>,
 }
@@ -49,31 +47,37 @@ impl SqliteStore {
         host_types: Arc<HostTypes>,
         signal: Arc<Signal>,
     ) -> Result<SqliteStore, StoreError> {
-        let connection = open(file, timeouts)?;
-        let opened = FileId::of(file)?;
-        Ok(SqliteStore { connection, file: file.to_owned(), opened, host_types, signal })
+        let (connection, file) = open(file, timeouts)?;
+        Ok(SqliteStore { connection, file, host_types, signal })
     }
 }
 
-/// Tells a file from another one that takes its name.
-#[derive(PartialEq)]
-struct FileId {
-    device: u64,
-    inode: u64,
+/// The file that a connection has open, whatever has its name now.
+struct Opened {
+    path: PathBuf,
+    place: Place,
 }
 
-impl FileId {
-    fn of(file: &Path) -> Result<FileId, StoreError> {
+impl Opened {
+    /// Which file has this name.
+    fn at(path: &Path) -> Result<Place, StoreError> {
         let metadata =
-            fs::metadata(file).map_err(|error| StoreError::failed("looking at the database file", &error))?;
-        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+            fs::metadata(path).map_err(|error| StoreError::failed("looking at the database file", &error))?;
+        Ok(Place::File { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// An error when another file has the name, or none: who opens that now sees nothing of this one.
+    fn check(&self, doing: &'static str) -> Result<(), StoreError> {
+        if Opened::at(&self.path)? == self.place {
+            return Ok(());
+        }
+        Err(StoreError::Failed { doing, reason: format!("another file is called {} now", self.path.display()) })
     }
 }
 
 impl Store for SqliteStore {
-    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
-        let FileId { device, inode } = self.opened;
-        Ok(Some(Identity(format!("file {device}/{inode}"))))
+    fn place(&mut self) -> Result<Option<Place>, StoreError> {
+        Ok(Some(self.file.place.clone()))
     }
 
     fn load(
@@ -112,12 +116,7 @@ impl Store for SqliteStore {
     }
 
     fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
-        if FileId::of(&self.file)? != self.opened {
-            return Err(StoreError::Failed {
-                doing: log::DOING,
-                reason: format!("another file is called {} now", self.file.display()),
-            });
-        }
+        self.file.check(log::DOING)?;
         log::events(&mut self.connection, &self.host_types, cursor, oldest, limit)
             .map_err(|error| StoreError::failed(log::DOING, &error))
     }
@@ -155,7 +154,7 @@ impl Store for SqliteStore {
 }
 
 /// Opens the file and makes sure that its tables are right.
-fn open(file: &Path, timeouts: Timeouts) -> Result<Connection, StoreError> {
+fn open(file: &Path, timeouts: Timeouts) -> Result<(Connection, Opened), StoreError> {
     let open = || -> rusqlite::Result<Connection> {
         make_private(file);
         let connection = Connection::open(file)?;
@@ -167,8 +166,24 @@ fn open(file: &Path, timeouts: Timeouts) -> Result<Connection, StoreError> {
         database: format!("sqlite:{}", file.display()),
         reason: format!("{error} (is its directory there, and may this user write to it?)"),
     })?;
+    let opened = Opened { path: file.to_owned(), place: Opened::at(file)? };
     prepare_schema(&connection)?;
-    Ok(connection)
+    // SQLite does not tell which file it has opened. One that was replaced in between would be taken for the other.
+    let moved = has_moved(&connection).map_err(|error| StoreError::failed("looking at the database file", &error))?;
+    if moved {
+        return Err(StoreError::Failed {
+            doing: "opening the database file",
+            reason: format!("{} was replaced meanwhile", file.display()),
+        });
+    }
+    Ok((connection, opened))
+}
+
+/// Whether the file that a connection has open has no longer the name by which it was opened.
+fn has_moved(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut moved = 0;
+    connection.file_control(DEFAULT_NAME, FileControl::HasMoved(&mut moved))?;
+    Ok(moved != 0)
 }
 
 /// Makes the file for this user alone, when it is not there: passwords lie in it. SQLite gives its WAL the same rights.

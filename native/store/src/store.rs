@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use domain_core::{EventId, HostTypeId};
 
-use crate::{Row, StoreError};
+use crate::{Place, Row, StoreError};
 
 /// One connection to a database whose schema was found right.
 pub trait Store: Send {
-    /// Which database this is, where it can be told: another one, or one that was failed over to, is
-    /// called differently.
-    fn identity(&mut self) -> Result<Option<Identity>, StoreError>;
+    /// Which database this connection leads to, where it can be told.
+    fn place(&mut self) -> Result<Option<Place>, StoreError>;
 
     /// Reads the log's state, the host types that are fresh, and every row that is enabled or makes no
     /// sense, as of one moment; `take` gets the rows in batches of up to `batch`.
@@ -34,6 +33,9 @@ pub trait Store: Send {
 
     /// Reads up to `limit` events after `cursor`, each with what its domain's row says now, and the
     /// event of `cursor` itself. The log's oldest event is looked for from `oldest` on.
+    ///
+    /// An error when the connection leads no longer to what the URL asks for: another file has the name, or
+    /// the server does not take changes any more and `target_session_attrs` wants one that does.
     fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError>;
 
     /// Reads up to `limit` events whose ids are in these ranges, each with what its domain's row says

@@ -4,7 +4,8 @@
 //! writes the row of `domain_settings` and its event together, and tells listeners when it is
 //! committed. Each call takes the time by which it must be answered. After
 //! [`StoreError::Refused`] and [`StoreError::LostRace`] nothing was changed and the writer is good
-//! for the next call; after any other error, drop it.
+//! for the next call; after any other error, drop it. After [`StoreError::Outdated`] nothing was changed,
+//! either, and a new writer may find a database that takes the change.
 //!
 //! Writers do not wait for each other but where they change the same domain. So the ids of their events
 //! may show out of order, which followers are made for.
@@ -13,12 +14,17 @@ use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 
-use crate::{Freshness, StoreError, Ttl};
+use crate::{Freshness, Place, StoreError, Ttl};
 
 /// One connection for changes.
 pub trait Writer: Send {
-    /// Whether the connection is not known to be broken. Asks nobody, waits for nothing.
+    /// Whether the connection is not known to be broken, and leads to what has the database's name now. Asks no
+    /// server, waits for nothing.
     fn is_alive(&mut self) -> bool;
+
+    /// Which database the next change is made in, where it can be told. Costs no round trip, but at a standby,
+    /// which may have been promoted since it was asked last.
+    fn place(&mut self, until: Instant) -> Result<Option<Place>, StoreError>;
 
     /// Adds enabled rows, each with its event: an answer per pair, in order. No domain may stand in
     /// `pairs` twice. A row that is there is left as it is. Passwords that an earlier life of an added domain left, its

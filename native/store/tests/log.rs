@@ -203,12 +203,12 @@ fn the_limit_is_on_all_ranges_together(fixture: &mut Fixture) {
 
 fn one_database_has_one_identity(fixture: &mut Fixture) {
     let mut other = Fixture::like(fixture);
-    let identity = |fixture: &mut Fixture| fixture.store().identity().unwrap().expect("one that is told");
+    let identity = |fixture: &mut Fixture| fixture.store().place().unwrap().expect("one that is told");
     let mut store = fixture.store();
-    let first = store.identity().unwrap().unwrap();
+    let first = store.place().unwrap().unwrap();
     fixture.fill(10);
     assert_eq!(identity(fixture), first);
-    assert_eq!(store.identity().unwrap().unwrap(), first);
+    assert_eq!(store.place().unwrap().unwrap(), first);
     assert_ne!(identity(&mut other), first);
 }
 

@@ -254,9 +254,9 @@ fn nobody_can_tell_who_writes_when_the_table_has_no_sequence_of_its_own() {
 #[test]
 fn a_reader_is_told_which_database_this_is() {
     let mut fixture = Fixture::postgres();
-    let identity = fixture.store().identity().unwrap();
+    let identity = fixture.store().place().unwrap();
     assert!(identity.is_some());
-    assert_eq!(fixture.reader().identity().unwrap(), identity);
+    assert_eq!(fixture.reader().place().unwrap(), identity);
 }
 
 #[test]

@@ -4,10 +4,11 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{StoreError, Writers};
-use support::Fixture;
+use domain_store::{Inserted, NewPair, StoreError, Writers};
+use support::{Fixture, name};
 
 #[test]
 fn nobody_writes_what_does_not_show_in_its_place() {
@@ -21,7 +22,7 @@ fn nobody_writes_what_does_not_show_in_its_place() {
 fn a_file_that_was_exchanged_is_not_followed_any_more() {
     let fixture = Fixture::sqlite();
     let mut store = fixture.store();
-    let before = store.identity().unwrap();
+    let before = store.place().unwrap();
     store.events(EventId(0), EventId(i64::MIN), 10).unwrap();
     let file = fixture.url.strip_prefix("sqlite:").unwrap();
     // Kept, so that the new file is surely another one.
@@ -35,8 +36,8 @@ fn a_file_that_was_exchanged_is_not_followed_any_more() {
     let error = store.events(EventId(0), EventId(i64::MIN), 10).unwrap_err();
     assert!(matches!(error, StoreError::Failed { doing: "reading domain_events", .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
-    assert_eq!(store.identity().unwrap(), before);
-    assert_ne!(other.identity().unwrap(), before);
+    assert_eq!(store.place().unwrap(), before);
+    assert_ne!(other.place().unwrap(), before);
     other.events(EventId(0), EventId(i64::MIN), 10).unwrap();
 }
 
@@ -53,4 +54,26 @@ fn a_database_is_made_for_its_user_alone_and_the_rights_of_one_that_is_there_are
     let fixture = Fixture::sqlite_at(old);
     let _writer = fixture.writer();
     assert_eq!(["old.db", "old.db-wal", "old.db-shm"].map(mode), [0o640; 3]);
+}
+
+#[test]
+fn a_change_is_made_in_the_file_that_has_the_name_or_not_at_all() {
+    let fixture = Fixture::sqlite();
+    let mut writer = fixture.writer();
+    let (domain, until) = (name("a.example"), Instant::now() + Duration::from_secs(30));
+    let pairs = [NewPair { domain: &domain, host_type: "type1" }];
+    let file = fixture.url.strip_prefix("sqlite:").unwrap();
+    assert!(writer.is_alive());
+    fs::rename(file, format!("{file}.old")).unwrap();
+    for rest in ["-wal", "-shm"] {
+        fs::rename(format!("{file}{rest}"), format!("{file}.old{rest}")).unwrap();
+    }
+    let mut other = fixture.writer();
+    assert!(!writer.is_alive() && other.is_alive());
+    let error = writer.insert(&pairs, until).unwrap_err();
+    assert!(matches!(error, StoreError::Outdated { doing: "adding domains", .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
+    assert_eq!(writer.settings(&domain, until).unwrap(), None);
+    assert_ne!(writer.place(until).unwrap(), other.place(until).unwrap());
+    assert!(matches!(other.insert(&pairs, until).unwrap()[..], [Inserted::Added(_)]));
 }

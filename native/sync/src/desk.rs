@@ -1,8 +1,10 @@
 //! Where the thread deals with others: its owner, those who wait for an answer, those who ask how it is.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain_store::{Signal, StoreError};
+use domain_core::EventId;
+use domain_store::{Followed, Signal, StoreError};
 use parking_lot::Mutex;
 
 use crate::complaints::Complaints;
@@ -13,6 +15,8 @@ use crate::{Answer, Force, Leave, Owner, Repairs, Report, Status, Ticket};
 pub(crate) struct Shared {
     pub(crate) signal: Arc<Signal>,
     pub(crate) inbox: Inbox,
+    /// Where those who change the database learn which one is followed.
+    pub(crate) followed: Arc<Followed>,
     pub(crate) status: Mutex<Status>,
 }
 
@@ -30,6 +34,8 @@ pub(crate) enum Halt {
     Stop,
     /// The database failed.
     Away(StoreError),
+    /// Who changes the database found it elsewhere: a new connection is needed.
+    Reconnect,
 }
 
 impl From<StoreError> for Halt {
@@ -85,17 +91,28 @@ impl Desk {
     /// Whether somebody waits for a comparison, and of which kind.
     pub(crate) fn asked_to_converge(&self) -> Option<Force> {
         let asked = self.tickets.iter().filter_map(|(_, ask)| match ask {
-            Ask::Sync => None,
+            Ask::Sync | Ask::Find(_) => None,
             Ask::Converge(force) => Some(*force),
         });
         asked.reduce(|one, other| if one == Force::Yes { one } else { other })
     }
 
-    /// Answers all who wait: this pass ended well, and perhaps was a comparison.
-    pub(crate) fn answer(&mut self, repairs: Option<&Repairs>) {
+    /// The events that callers wait for.
+    pub(crate) fn awaited_events(&self) -> Vec<EventId> {
+        let event = |(_, ask): &(Ticket, Ask)| match ask {
+            Ask::Find(event) => Some(*event),
+            Ask::Sync | Ask::Converge(_) => None,
+        };
+        self.tickets.iter().filter_map(event).collect()
+    }
+
+    /// Answers all who wait: this pass ended well, found these of their events, and perhaps was a comparison.
+    pub(crate) fn answer(&mut self, found: &HashSet<EventId>, repairs: Option<&Repairs>) {
         for (ticket, ask) in std::mem::take(&mut self.tickets) {
             let answer = match (ask, repairs) {
                 (Ask::Sync, _) => Ok(Answer::Synced),
+                (Ask::Find(event), _) if found.contains(&event) => Ok(Answer::Synced),
+                (Ask::Find(_), _) => Ok(Answer::Missing),
                 (Ask::Converge(_), Some(repairs)) => Ok(Answer::Converged(repairs.clone())),
                 (Ask::Converge(_), None) => Err("the table is closed".to_owned()),
             };

@@ -7,13 +7,14 @@
 //! next thread goes on where this one was.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use domain_core::Table;
-use domain_store::{Database, Store};
+use domain_core::{EventId, Table};
+use domain_store::{Database, Followed, Store};
 use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
@@ -28,27 +29,30 @@ use crate::{Ended, Force, Options, Owner, Report, State, Status, Ticket};
 pub struct Follower(Arc<Shared>);
 
 impl Follower {
-    /// Starts a thread that keeps `table` equal to `database`.
+    /// Starts a thread that keeps `table` equal to `database`, and says in `followed` where that is.
     pub fn start(
         table: Arc<Table>,
         seat: Seat,
         database: Database,
+        followed: Arc<Followed>,
         options: Options,
         owner: Box<dyn Owner>,
     ) -> std::io::Result<Follower> {
-        let status = Mutex::new(Status::new(database.description()));
-        let follower = Follower(Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), status }));
+        let status = Mutex::new(Status::new(&database.description()));
+        let follower = Follower(Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed, status }));
         let mut desk = Desk::new(follower.0.clone(), owner);
         thread::Builder::new().name("domain_follower".to_owned()).spawn(move || {
             let signal = desk.shared.signal.clone();
             let how = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(mut memory) = seat.take(&signal) {
+                    desk.shared.followed.begin(signal.clone());
                     let mut work = Work::new(&mut desk, &mut memory, &table, &options, Instant::now());
-                    work.warm_up(database.description());
+                    work.warm_up(&database.description());
                     run(&mut work, &database);
-                    work.save_at_end(database.description());
+                    work.save_at_end(&database.description());
                 }
             }));
+            desk.shared.followed.end(&desk.shared.signal);
             desk.flush();
             desk.status(|status| status.enter(State::Ended));
             desk.take_tickets();
@@ -67,6 +71,12 @@ impl Follower {
     /// committed before this call, or when that failed.
     pub fn sync(&self, ticket: Ticket) {
         self.0.inbox.add_ticket(ticket, Ask::Sync);
+        self.0.signal.wake();
+    }
+
+    /// The same, and answers whether this event is in the log that is followed.
+    pub fn find(&self, ticket: Ticket, event: EventId) {
+        self.0.inbox.add_ticket(ticket, Ask::Find(event));
         self.0.signal.wake();
     }
 
@@ -97,8 +107,12 @@ impl Follower {
 fn run(work: &mut Work<'_>, database: &Database) {
     let mut backoff = Backoff::new();
     let mut away = false;
-    while let Err(Halt::Away(error)) = follow(work, database, &mut backoff, &mut away) {
-        let error = error.to_string();
+    loop {
+        let error = match follow(work, database, &mut backoff, &mut away) {
+            Halt::Stop => return,
+            Halt::Reconnect => continue,
+            Halt::Away(error) => error.to_string(),
+        };
         work.total(|totals| totals.failures += 1);
         work.desk.status(|status| {
             status.enter(State::Away);
@@ -116,35 +130,57 @@ fn run(work: &mut Work<'_>, database: &Database) {
 }
 
 /// Connects and keeps the table current; returns only to say why it cannot.
-fn follow(work: &mut Work<'_>, database: &Database, backoff: &mut Backoff, away: &mut bool) -> Result<(), Halt> {
+fn follow(work: &mut Work<'_>, database: &Database, backoff: &mut Backoff, away: &mut bool) -> Halt {
+    match try_to_follow(work, database, backoff, away) {
+        Err(halt) => halt,
+        Ok(never) => match never {},
+    }
+}
+
+fn try_to_follow(
+    work: &mut Work<'_>,
+    database: &Database,
+    backoff: &mut Backoff,
+    away: &mut bool,
+) -> Result<Infallible, Halt> {
     let host_types = work.table.host_types().clone();
     let mut store: Box<dyn Store> = database.connect(host_types, work.desk.shared.signal.clone())?;
+    work.desk.status(|status| status.database = database.description());
     work.meet(&mut *store)?;
     loop {
         work.desk.take_tickets();
         let repairs = work.pass(&mut *store, Instant::now())?;
-        work.save(database.description(), Instant::now());
+        work.save(&database.description(), Instant::now());
         backoff.reset();
         if std::mem::take(away) {
             work.desk.report(Report::Back);
         }
         work.desk.flush();
-        work.desk.answer(repairs.as_ref());
+        let found = work.find_awaited(&mut *store)?;
+        work.desk.answer(&found, repairs.as_ref());
         store.wait(work.idle_time(Instant::now()))?;
         if work.desk.is_stopped() {
             return Err(Halt::Stop);
         }
+        if work.desk.shared.followed.take_demand() {
+            return Err(Halt::Reconnect);
+        }
     }
 }
 
-/// Rests after a failure. Who wants to know whether the table is current hears of it at once.
+/// Rests after a failure. Who wants to know whether the table is current hears of it at once, and who has just
+/// connected to the database ends the rest.
 fn rest(desk: &mut Desk, time: Duration, error: &str) {
     let end = Instant::now() + time;
     loop {
         desk.take_tickets();
         desk.refuse(error);
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || desk.is_stopped() || desk.shared.signal.wait(left).is_err() {
+        if left.is_zero()
+            || desk.is_stopped()
+            || desk.shared.followed.take_demand()
+            || desk.shared.signal.wait(left).is_err()
+        {
             return;
         }
     }

@@ -1,5 +1,6 @@
 //! What others ask of the thread, wherever it is just then.
 
+use domain_core::EventId;
 use domain_store::Signal;
 use parking_lot::{Condvar, Mutex};
 
@@ -14,6 +15,8 @@ pub struct Ticket(pub u64);
 pub(crate) enum Ask {
     /// The table shows what was committed before.
     Sync,
+    /// The same, and whether this event is in the log that is followed.
+    Find(EventId),
     /// The table was compared with the database.
     Converge(Force),
 }

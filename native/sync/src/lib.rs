@@ -11,6 +11,7 @@
 //! | [`work`](Options) | what a pass works with; what is due next |
 //! | `pass` | one look at the database: what is new is followed |
 //! | `cursor`, `holes` | how far the log was followed; ids that were passed by and may still show |
+//! | `heard` | whether an event is in the log that is followed |
 //! | `converge` | comparing everything with one snapshot, and repairing it |
 //! | [`gate`](Gate) | freshness: what a comparison may remove |
 //! | [`clean`](Cleaning) | pruning old events |
@@ -33,6 +34,7 @@ mod cursor;
 mod desk;
 mod follower;
 mod gate;
+mod heard;
 mod holes;
 mod inbox;
 mod log;

@@ -26,6 +26,8 @@ pub trait Owner: Send {
 pub enum Answer {
     /// What was committed before the call is in the table.
     Synced,
+    /// The table is current, but the event that was asked for is not in the log that is followed.
+    Missing,
     /// The table was compared with the database, and this was done to it.
     Converged(Repairs),
 }

@@ -227,6 +227,7 @@ impl Work<'_> {
 
     /// Does what events lead to.
     fn hear(&mut self, look: &mut Look<'_>, events: &[Event]) -> Result<(), Break> {
+        self.heard.note(events);
         let rows: Vec<Row> = events.iter().filter_map(|event| event.row.clone()).collect();
         rows.iter().for_each(|row| (look.heard)(row.domain()));
         look.tally.skips += (events.len() - rows.len()) as u64;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{Epoch, Progress, Table};
-use domain_store::{Identity, Loaded, Store};
+use domain_store::{Identity, Loaded, Place, Store};
 
 use crate::clean::{Cleaning, MayClean};
 use crate::cursor::{Cursor, LogFault};
 use crate::desk::{Desk, Halt};
 use crate::gate::Gate;
+use crate::heard::Heard;
 use crate::memory::{Age, Memory};
 use crate::timer::Timer;
 use crate::warm::{Saving, WarmStart};
@@ -125,6 +126,8 @@ pub(crate) struct Work<'a> {
     pub(crate) options: &'a Options,
     /// What the database is called that this thread is connected to.
     identity: Option<Identity>,
+    /// The last events that were read on this connection.
+    pub(crate) heard: Heard,
     pub(crate) poll: Timer,
     pub(crate) converge: Timer,
     pub(crate) clean: Timer,
@@ -148,6 +151,7 @@ impl<'a> Work<'a> {
             table,
             options,
             identity: None,
+            heard: Heard::default(),
             poll: Timer::new(options.poll_interval, now),
             converge: Timer::new(options.converge_interval, now),
             clean: Timer::due_now(options.cleaning.interval, now),
@@ -160,7 +164,10 @@ impl<'a> Work<'a> {
 
     /// Learns which database a new connection leads to.
     pub(crate) fn meet(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
-        self.identity = store.identity()?;
+        let place = store.place()?;
+        self.identity = place.as_ref().map(Place::identity);
+        self.heard.clear();
+        self.desk.shared.followed.met(place);
         if let Some(cursor) = &mut self.memory.cursor {
             cursor.holes.look_anew();
         }

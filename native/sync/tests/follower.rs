@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use domain_core::Progress;
+use domain_core::{DomainName, Progress};
+use domain_store::NewPair;
 use domain_sync::{
     Cleaning, Complaint, ConvergenceGate, Ended, Evidence, Force, Leave, Reason, Repairs, Report, State,
 };
@@ -516,4 +518,36 @@ fn an_absent_database_is_reported_once_and_used_when_it_comes() {
     let away = |report: &Report| matches!(report, Report::Away { .. });
     assert_eq!(bench.reports().iter().filter(|report| away(report)).count(), 1);
     assert_eq!(bench.reports().iter().filter(|report| **report == Report::Back).count(), 1);
+}
+
+#[test]
+fn an_event_is_found_in_the_log_that_is_followed_and_in_no_other() {
+    let mut bench = Bench::new();
+    bench.enable("a.example", "type1");
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    // One is found in the log, since it was there before, and one was read.
+    assert_eq!(bench.find(&follower, 1), domain_sync::Answer::Synced);
+    bench.enable("b.example", "type1");
+    assert_eq!(bench.find(&follower, 2), domain_sync::Answer::Synced);
+    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    assert_eq!(bench.find(&follower, 3), domain_sync::Answer::Missing);
+}
+
+#[test]
+fn who_changes_another_database_has_the_follower_connect_anew() {
+    let mut bench = Bench::new();
+    let follower = bench.start(Answer::Always(Leave::Granted));
+    bench.synced(&follower);
+    bench.replace_database("");
+    let database = bench.database();
+    let mut writer = database.connect_writer(Arc::default()).unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let place = writer.place(until).unwrap();
+    assert!(!bench.followed.is_at(place.as_ref()));
+    assert_eq!(bench.followed.settle(place.as_ref(), until), Ok(()));
+    let domain = DomainName::new("a.example").unwrap();
+    writer.insert(&[NewPair { domain: &domain, host_type: "type1" }], until).unwrap();
+    bench.synced(&follower);
+    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert!(!bench.reports().iter().any(|report| matches!(report, Report::Away { .. })));
 }

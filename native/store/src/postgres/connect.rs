@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::config::{SslMode as DriverSslMode, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::tls::Tls;
@@ -51,6 +51,11 @@ impl Target {
     /// The URL without its password and parameters: `postgres://user@h1:5432,h2:5433/db`.
     pub(crate) fn description(&self) -> &str {
         &self.description
+    }
+
+    /// What `target_session_attrs` asks for.
+    pub(crate) fn attrs(&self) -> TargetSessionAttrs {
+        self.config.get_target_session_attrs()
     }
 
     /// Connects to the first server that will have us.

@@ -199,7 +199,8 @@ mod tests {
                 all.extend(rows);
                 ControlFlow::Continue(())
             };
-            let PostgresStore { session: Session { client, runtime, timeouts, signal, .. }, host_types } = &mut store;
+            let PostgresStore { session: Session { client, runtime, timeouts, signal, .. }, host_types, .. } =
+                &mut store;
             let (limit, rows) = (timeouts.statement, Vec::new());
             let mut load = Load { host_types, signal, limit, batch: 999, gaps: 10, take: &mut take, rows };
             let loaded = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();

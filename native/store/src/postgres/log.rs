@@ -12,23 +12,35 @@ use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
 
 use super::clock::now;
 use super::{Bytes, offered};
-use crate::{Bounds, Event, Events, IdRange, Identity, Moment, Pruned, Row, Transaction, Writers};
+use crate::{Bounds, Event, Events, IdRange, Moment, Place, Pruned, Role, Row, Transaction, Writers};
 
 pub(super) const DOING: &str = "reading domain_events";
 
 /// The cluster, the database in it, and the timeline, which a standby that is promoted exchanges. The
 /// timeline in the control file is that of the last checkpoint, and so may be late.
-pub(super) async fn identity(client: &Client) -> Result<Option<Identity>, Error> {
+pub(super) async fn place(client: &Client) -> Result<Option<Place>, Error> {
     let answer = client
         .query_typed_one(
-            "SELECT s.system_identifier || '/' || d.oid || '/' ||
+            "SELECT s.system_identifier || '/' || d.oid,
                     CASE WHEN pg_is_in_recovery() THEN lpad(to_hex((pg_control_checkpoint()).timeline_id), 8, '0')
-                         ELSE lower(left(pg_walfile_name(pg_current_wal_lsn()), 8)) END
+                         ELSE lower(left(pg_walfile_name(pg_current_wal_lsn()), 8)) END,
+                    pg_is_in_recovery(),
+                    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
                FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()",
             &[],
         )
         .await;
-    offered(answer)?.map(|answer| Ok(Identity(answer.try_get(0)?))).transpose()
+    let place = |answer: Answer| {
+        let role = if answer.try_get(2)? { Role::Standby } else { Role::Primary { started: answer.try_get(3)? } };
+        Ok(Place::Server { database: answer.try_get(0)?, timeline: answer.try_get(1)?, role })
+    };
+    offered(answer)?.map(place).transpose()
+}
+
+/// Whether a transaction that begins now may change anything.
+pub(super) async fn takes_changes(client: &Client) -> Result<bool, Error> {
+    let answer = client.query_typed_one("SELECT current_setting('transaction_read_only') = 'off'", &[]).await?;
+    answer.try_get(0)
 }
 
 pub(super) async fn events(

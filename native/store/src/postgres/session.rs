@@ -28,6 +28,9 @@ use crate::{Signal, StoreError, Timeouts};
 const LOST_RACE: [SqlState; 3] =
     [SqlState::UNIQUE_VIOLATION, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
 
+/// Codes by which the server says that it ends the connection. A transaction may have been committed before.
+const ENDS: [SqlState; 3] = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+
 pub(super) struct Session {
     pub(super) client: Client,
     /// Ends when the connection does, with the reason.
@@ -166,7 +169,10 @@ fn is(type_name: &str, kind: Kind) -> bool {
 fn refused(doing: &'static str, error: &tokio_postgres::Error) -> StoreError {
     match error.code() {
         Some(code) if LOST_RACE.contains(code) => StoreError::LostRace { doing, reason: chain(error) },
-        Some(_) => StoreError::Refused { doing, reason: chain(error) },
-        None => StoreError::failed(doing, error),
+        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            StoreError::Outdated { doing, reason: chain(error) }
+        }
+        Some(code) if !ENDS.contains(code) => StoreError::Refused { doing, reason: chain(error) },
+        _ => StoreError::failed(doing, error),
     }
 }

@@ -16,10 +16,11 @@ use super::admins;
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::session::{Session, run_script};
+use super::{PLACE, log};
 use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, Signal, StoreError, Timeouts, Ttl};
+use crate::{Freshness, Place, Role, Signal, StoreError, Timeouts, Ttl};
 
 /// Events for the rows of a WITH part; their ids.
 macro_rules! logged {
@@ -60,6 +61,7 @@ macro_rules! verdict {
 
 pub(crate) struct PostgresWriter {
     session: Session,
+    place: Option<Place>,
     removals: OwnTable,
     freshness: OwnTable,
 }
@@ -117,7 +119,8 @@ impl PostgresWriter {
     ) -> Result<PostgresWriter, StoreError> {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
-        Ok(PostgresWriter { session, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
+        let place = session.call(PLACE, timeouts.statement, log::place(&session.client))?;
+        Ok(PostgresWriter { session, place, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
     }
 
     fn query(
@@ -146,6 +149,15 @@ impl PostgresWriter {
 impl Writer for PostgresWriter {
     fn is_alive(&mut self) -> bool {
         self.session.is_alive()
+    }
+
+    fn place(&mut self, until: Instant) -> Result<Option<Place>, StoreError> {
+        // No other server exchanges its timeline while a connection lives.
+        if let Some(Place::Server { role: Role::Standby, .. }) = &self.place {
+            let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
+            self.place = self.session.call(PLACE, left, log::place(&self.session.client))?;
+        }
+        Ok(self.place.clone())
     }
 
     fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {

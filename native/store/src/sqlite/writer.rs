@@ -2,6 +2,9 @@
 //!
 //! So writers take turns, and what one of them reads in its transaction is what it changes. Waiting
 //! for the lock is limited by the busy time-out or by what is left of the caller's time.
+//!
+//! A file can be replaced while it is open, and the old one still takes changes that nobody will see. So each
+//! transaction looks whether its file still has its name, when it has begun and when it has ended.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,24 +13,38 @@ use domain_core::{DomainName, EventId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params_from_iter};
 
-use super::{NOW, NOW_NS, open};
+use super::{NOW, NOW_NS, Opened, has_moved, open};
 use crate::freshness::NEVER;
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, StoreError, Timeouts, Ttl};
+use crate::{Freshness, Place, StoreError, Timeouts, Ttl};
 
 pub(crate) struct SqliteWriter {
     connection: Connection,
+    file: Opened,
     timeouts: Timeouts,
+}
+
+/// Why a transaction came to nothing.
+enum Broken {
+    Sqlite(rusqlite::Error),
+    /// The file has no longer its name; nothing was changed.
+    Moved,
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Broken {
+        Broken::Sqlite(error)
+    }
 }
 
 impl SqliteWriter {
     pub(crate) fn open(file: &Path, timeouts: Timeouts) -> Result<SqliteWriter, StoreError> {
-        let connection = open(file, timeouts)?;
+        let (connection, file) = open(file, timeouts)?;
         connection
             .execute_batch(schema::REMOVALS)
             .map_err(|error| StoreError::failed("creating the table of removals", &error))?;
-        Ok(SqliteWriter { connection, timeouts })
+        Ok(SqliteWriter { connection, file, timeouts })
     }
 
     /// Runs `change` in a transaction of its own; an error changes nothing.
@@ -42,11 +59,23 @@ impl SqliteWriter {
         let transact = || {
             connection.busy_timeout(left)?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if has_moved(&transaction)? {
+                return Err(Broken::Moved);
+            }
             let value = change(&transaction)?;
             transaction.commit()?;
             Ok(value)
         };
-        transact().map_err(|error: rusqlite::Error| StoreError::Refused { doing, reason: error.to_string() })
+        let value = transact().map_err(|broken| match broken {
+            Broken::Sqlite(error) => StoreError::Refused { doing, reason: error.to_string() },
+            Broken::Moved => StoreError::Outdated {
+                doing,
+                reason: format!("another file is called {} now", self.file.path.display()),
+            },
+        })?;
+        // The change may be in the new file or not: that depends on when the copy was made.
+        self.file.check(doing)?;
+        Ok(value)
     }
 
     /// Runs `read` outside of any transaction.
@@ -61,7 +90,12 @@ impl SqliteWriter {
 
 impl Writer for SqliteWriter {
     fn is_alive(&mut self) -> bool {
-        true
+        // What cannot be told is told by the next transaction.
+        !has_moved(&self.connection).unwrap_or(false)
+    }
+
+    fn place(&mut self, _until: Instant) -> Result<Option<Place>, StoreError> {
+        Ok(Some(self.file.place.clone()))
     }
 
     fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {

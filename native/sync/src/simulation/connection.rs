@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_store::{
-    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Pruned, Row, Rows, Store, StoreError, Unfit,
-    Writers,
+    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Place, Pruned, Role, Row, Rows, Store,
+    StoreError, Unfit, Writers,
 };
 use parking_lot::Mutex;
 
@@ -173,9 +173,10 @@ fn gaps(content: &Content, most: usize) -> Vec<IdRange> {
 }
 
 impl Store for Connection<'_> {
-    fn identity(&mut self) -> Result<Option<Identity>, StoreError> {
-        self.call("identity")?;
-        Ok(self.identity.clone())
+    fn place(&mut self) -> Result<Option<Place>, StoreError> {
+        self.call("place")?;
+        let place = |Identity(database)| Place::Server { database, timeline: "1".to_owned(), role: Role::Standby };
+        Ok(self.identity.clone().map(place))
     }
 
     fn load(

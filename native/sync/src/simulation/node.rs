@@ -4,6 +4,7 @@
 //! follower a pass, and lets it rest. It can end the thread (the memory stays), the node (the table
 //! and the memory are gone) and the connection, at any answer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl Owner for Patron {
 
 fn desk(reports: &Reports) -> Desk {
     let status = Mutex::new(Status::new("simulated"));
-    let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), status });
+    let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed: Arc::default(), status });
     Desk::new(shared, Box::new(Patron(reports.clone())))
 }
 
@@ -221,11 +222,11 @@ impl<'a> Node<'a> {
         self.force = None;
         match result {
             Ok(repairs) => {
-                work.desk.answer(repairs.as_ref());
+                work.desk.answer(&HashSet::new(), repairs.as_ref());
                 self.connection = Some(connection);
             }
             Err(Halt::Away(error)) => work.desk.refuse(&error.to_string()),
-            Err(Halt::Stop) => panic!("nobody told it to stop"),
+            Err(Halt::Stop | Halt::Reconnect) => panic!("nobody told it to"),
         }
         went
     }

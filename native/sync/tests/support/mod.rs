@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use domain_core::{DomainName, Table};
-use domain_store::{Database, Timeouts};
+use domain_core::{DomainName, EventId, Table};
+use domain_store::{Database, Followed, Timeouts};
 use domain_sync::{
     Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Repairs, Report, Seat, Ticket,
     WarmStart,
@@ -70,6 +70,7 @@ pub struct Bench {
     /// What the next follower is started with.
     pub options: Options,
     seat: Seat,
+    pub followed: Arc<Followed>,
     folder: TempDir,
     writer: Connection,
     owner: Sender<Message>,
@@ -98,7 +99,9 @@ impl Bench {
             warm_start: None,
         };
         let seat = Seat::default();
-        let bench = Bench { table, options, seat, folder, writer, owner, messages, reports, tickets: 0, running };
+        let followed = Arc::default();
+        let bench =
+            Bench { table, options, seat, followed, folder, writer, owner, messages, reports, tickets: 0, running };
         bench.open();
         bench
     }
@@ -111,13 +114,26 @@ impl Bench {
     }
 
     pub fn start(&mut self, answer: Answer) -> Follower {
-        let timeouts = Timeouts { connect: LONG, statement: LONG, lock: LONG };
-        let database = Database::parse(&format!("sqlite:{}", self.file().display()), timeouts).unwrap();
+        let database = self.database();
         let owner = Box::new(TestOwner { answer, heard: self.owner.clone() });
+        let (table, seat) = (self.table.clone(), self.seat.clone());
         let follower =
-            Follower::start(self.table.clone(), self.seat.clone(), database, self.options.clone(), owner).unwrap();
+            Follower::start(table, seat, database, self.followed.clone(), self.options.clone(), owner).unwrap();
         self.running.push(follower.clone());
         follower
+    }
+
+    /// The file, as nodes name it.
+    pub fn database(&self) -> Database {
+        let timeouts = Timeouts { connect: LONG, statement: LONG, lock: LONG };
+        Database::parse(&format!("sqlite:{}", self.file().display()), timeouts).unwrap()
+    }
+
+    /// Lets the follower look at the database, and for this event: what it answered.
+    pub fn find(&mut self, follower: &Follower, event: i64) -> domain_sync::Answer {
+        let ticket = self.ticket();
+        follower.find(ticket, EventId(event));
+        self.answer(ticket).unwrap()
     }
 
     /// Waits for this message; reports that come before it are kept.
@@ -145,7 +161,7 @@ impl Bench {
         follower.converge(ticket, force);
         match self.answer(ticket).unwrap() {
             domain_sync::Answer::Converged(repairs) => repairs,
-            domain_sync::Answer::Synced => panic!("a comparison was asked for"),
+            domain_sync::Answer::Synced | domain_sync::Answer::Missing => panic!("a comparison was asked for"),
         }
     }
 

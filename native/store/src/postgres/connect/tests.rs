@@ -4,6 +4,7 @@ mod servers;
 mod session;
 mod tls;
 
+use std::fs;
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,6 +16,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::*;
 use crate::postgres::test_server::TestServer;
 use crate::postgres::test_server::authority::{Authority, write};
+use crate::{Database, UrlSource};
 
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(20),

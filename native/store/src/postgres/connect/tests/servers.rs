@@ -56,3 +56,29 @@ fn read_write_skips_a_read_only_server() {
     let error = query(&alone, "SHOW port").unwrap_err().to_string();
     assert!(error.contains("does not allow writes"), "{error}");
 }
+
+#[test]
+fn the_url_and_the_files_that_it_names_are_read_again_for_each_connection() {
+    let server = TlsServer::shared();
+    let (ca, url) = (server.files.path().join("exchanged.pem"), server.files.path().join("exchanged.url"));
+    fs::copy(&server.other_ca, &ca).unwrap();
+    fs::write(&url, "postgres://nobody@127.0.0.1:1/postgres\n").unwrap();
+    let database = Database::new(UrlSource::File(url.clone()), TIMEOUTS).unwrap();
+    let connect = || database.connect_writer(Arc::default()).map(|_| ()).map_err(|error| error.to_string());
+    let refused = |words: &str| {
+        let error = connect().unwrap_err();
+        assert!(error.contains(words), "{error}");
+    };
+    refused("onnection refused");
+    let parameters = format!("sslmode=verify-full&sslrootcert={}", ca.display());
+    fs::write(&url, format!(" {}\n", server.url("postgres", "localhost", &parameters))).unwrap();
+    refused("certificate");
+    assert!(database.description().contains("postgres@localhost"), "{}", database.description());
+    fs::copy(&server.ca, &ca).unwrap();
+    connect().unwrap();
+    fs::remove_file(&ca).unwrap();
+    refused("exchanged.pem");
+    fs::copy(&server.ca, &ca).unwrap();
+    fs::remove_file(&url).unwrap();
+    refused("exchanged.url");
+}
