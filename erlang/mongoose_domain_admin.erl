@@ -12,13 +12,16 @@
 %% Nothing of the node waits for the program. This process does not, either: a writer of its own waits while a pipe
 %% is full (see write_frames/1).
 %%
+%% The password is read again with each of those, where the configuration keeps it, so one that is exchanged needs no
+%% restart. A process of its own reads it: a file may lie on a disk that hangs.
+%%
 %% The program is told its configuration over the port: an argument or a variable of the environment could be
 %% read by others on this machine. What it says on standard error comes to the node's own.
 -module(mongoose_domain_admin).
 -behaviour(gen_server).
 
 -export([start_link/0, url/0]).
--export([events/0, answer_and_end/2, write_frames/1]).
+-export([events/0, answer_and_end/2, read_credentials/1, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -44,6 +47,9 @@
     found = 0 :: inet:port_number(),
     %% Who answers which question.
     workers = #{} :: #{reference() => {Writer :: pid(), Id :: non_neg_integer()}},
+    %% Who reads the password again, and what was wrong with it the last time.
+    reader :: reference() | undefined,
+    problem :: mongoose_domain_config:problem() | undefined,
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t()
 }).
 
@@ -93,6 +99,8 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
     {noreply, ended({exit_status, Status}, State)};
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = State) ->
     {noreply, ended(Reason, State)};
+handle_info({'DOWN', Reader, process, _Pid, Result}, #state{reader = Reader} = State) ->
+    {noreply, credentials_read(Result, State#state{reader = undefined})};
 handle_info({'DOWN', Worker, process, _Pid, {answered, Frame}}, State) ->
     {noreply, answered(Worker, Frame, State)};
 handle_info({'DOWN', Worker, process, _Pid, _Crash}, #state{workers = Workers} = State) ->
@@ -181,7 +189,36 @@ heartbeat(#state{port = Port, unanswered = ?PATIENCE} = State) ->
     State;
 heartbeat(#state{writer = Writer, unanswered = Unanswered} = State) ->
     ok = say(Writer, frame(ping)),
-    State#state{unanswered = Unanswered + 1}.
+    renew_credentials(State#state{unanswered = Unanswered + 1}).
+
+%% While the program does not listen, it has not been told its configuration for long.
+renew_credentials(#state{url = Url, reader = Reader} = State) when Url =:= undefined; Reader =/= undefined ->
+    State;
+renew_credentials(#state{writer = Writer} = State) ->
+    {_Pid, Reader} = spawn_monitor(?MODULE, read_credentials, [Writer]),
+    State#state{reader = Reader}.
+
+%% @private Tells the program what the credentials are now.
+-spec read_credentials(pid()) -> no_return().
+read_credentials(Writer) ->
+    case mongoose_domain_config:admin() of
+        {ok, #{credentials := #{} = Credentials}} ->
+            ok = say(Writer, frame({credentials, Credentials})),
+            exit(normal);
+        {ok, #{}} ->
+            exit(normal);
+        {error, Problem} ->
+            exit({wrong, Problem})
+    end.
+
+%% The old password stays in use. One problem is logged once.
+credentials_read({wrong, Problem}, #state{problem = Problem} = State) ->
+    State;
+credentials_read({wrong, Problem}, State) ->
+    ?LOG_ERROR(Problem#{what => wrong_configuration, application => mongoose_domain}),
+    State#state{problem = Problem};
+credentials_read(_Read, State) ->
+    State#state{problem = undefined}.
 
 kill(Port) ->
     case erlang:port_info(Port, os_pid) of

@@ -23,7 +23,8 @@
          clients_that_are_slow_keep_nobody_out/1,
          clients_that_read_nothing_keep_nobody_out/1,
          no_secret_is_in_a_log_an_answer_or_a_process_list/1]).
--export([a_port_that_is_taken_is_told_and_tried_again/1,
+-export([a_password_that_is_exchanged_needs_no_restart/1,
+         a_port_that_is_taken_is_told_and_tried_again/1,
          files_of_tls_that_make_no_sense_are_told_and_tried_again/1,
          only_tls_that_is_safe_is_spoken/1]).
 
@@ -241,6 +242,24 @@ no_secret_is_in_a_log_an_answer_or_a_process_list(Config) ->
 shows(Term) ->
     Encoded = binary_to_list(base64:encode("admin:" ++ ?PASSWORD)),
     lists:any(fun(Secret) -> md_secret:is_in(Secret, Term) end, [?PASSWORD, Encoded]).
+
+a_password_that_is_exchanged_needs_no_restart(Config) ->
+    File = filename:join(?config(priv_dir, Config), "password"),
+    ok = file:write_file(File, ["old-sesame", "\n"]),
+    {Node, Door} = node(?config(database, Config), #{username => "admin", password => {file, File}}),
+    Program = md_node:call(Node, md_admin, os_pid, []),
+    Status = fun(Password) -> element(1, md_http:request(Door#{user => {"admin", Password}}, get, ?PATH, #{})) end,
+    ?assertEqual(200, Status("old-sesame")),
+    %% While it cannot be read, the old one is used, and the log says so once.
+    ok = file:delete(File),
+    md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),
+    ?assertEqual(200, Status("old-sesame")),
+    ok = file:write_file(File, "new-sesame"),
+    %% Not the other way round, since who fails often is held up.
+    md_wait:until(fun() -> Status("old-sesame") end, 401),
+    ?assertEqual(200, Status("new-sesame")),
+    ?assertEqual(Program, md_node:call(Node, md_admin, os_pid, [])),
+    ?assertNot(md_secret:is_in("-sesame", md_node:call(Node, md_log, all, []))).
 
 a_port_that_is_taken_is_told_and_tried_again(Config) ->
     {ok, Listener} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),

@@ -18,11 +18,13 @@
 //! A client certificate stands for credentials only at the doors that say so.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use parking_lot::RwLock;
 use subtle::ConstantTimeEq;
 
 use crate::config::{Config, Credentials};
@@ -31,9 +33,35 @@ use crate::throttle::{Throttle, TooMany};
 
 /// Knows the global admin, and whose certificates stand for it.
 pub struct Guard {
-    credentials: Option<Credentials>,
+    credentials: Arc<CurrentCredentials>,
     certificates: Certificates,
     throttle: Throttle,
+}
+
+/// The global admin's credentials, if there are any. The node reads the password again every few seconds, and says
+/// what it is then.
+pub struct CurrentCredentials(RwLock<Option<Credentials>>);
+
+impl CurrentCredentials {
+    /// Those that the door opens with.
+    pub fn new(config: &Config) -> Arc<CurrentCredentials> {
+        Arc::new(CurrentCredentials(RwLock::new(config.credentials.clone())))
+    }
+
+    /// Others take their place from the next request on. A door that opened without any stays without.
+    pub fn renew(&self, credentials: Credentials) {
+        if let Some(current) = self.0.write().as_mut() {
+            *current = credentials;
+        }
+    }
+
+    fn are(&self, username: &str, password: &str) -> bool {
+        self.0.read().as_ref().is_some_and(|credentials| credentials.are(username, password))
+    }
+
+    fn are_none(&self) -> bool {
+        self.0.read().is_none()
+    }
 }
 
 /// Which verified client certificates stand for credentials.
@@ -107,7 +135,7 @@ impl Claim {
 
 impl Guard {
     /// One who knows whom the configuration names.
-    pub fn new(config: &Config) -> Guard {
+    pub fn new(config: &Config, credentials: Arc<CurrentCredentials>) -> Guard {
         let certificates = match &config.tls {
             Some(tls) if tls.client_ca.is_some() => match &tls.allowed_names {
                 Some(names) => Certificates::Named(names.clone()),
@@ -115,13 +143,13 @@ impl Guard {
             },
             _ => Certificates::None,
         };
-        Guard { credentials: config.credentials.clone(), certificates, throttle: Throttle::default() }
+        Guard { credentials, certificates, throttle: Throttle::default() }
     }
 
     /// Whether this is the global admin.
     pub async fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
-        match (&self.credentials, Claim::of(headers)) {
-            (None, Claim::None) => Ok(()),
+        match (self.is_open(), Claim::of(headers)) {
+            (true, Claim::None) => Ok(()),
             (_, Claim::Basic { username, password }) => {
                 self.attempt(peer, &username, async { Ok(self.is_admin(&username, &password).then_some(())) }).await
             }
@@ -133,9 +161,9 @@ impl Guard {
     ///
     /// Where certificates are asked for and no credentials are configured, the certificate is needed.
     pub async fn admit_certified(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
-        match (&self.certificates, &self.credentials) {
+        match (&self.certificates, self.is_open()) {
             _ if self.is_certified(peer) => Ok(()),
-            (Certificates::All | Certificates::Named(_), None) => Err(Denied::Unauthorized),
+            (Certificates::All | Certificates::Named(_), true) => Err(Denied::Unauthorized),
             _ => self.admit(peer, headers).await,
         }
     }
@@ -161,12 +189,12 @@ impl Guard {
 
     /// Whether these are the global admin's. Not slowed: only for a check within `attempt`.
     pub fn is_admin(&self, username: &str, password: &str) -> bool {
-        self.credentials.as_ref().is_some_and(|credentials| credentials.are(username, password))
+        self.credentials.are(username, password)
     }
 
     /// Whether anybody who can reach the port is taken for the global admin.
     pub fn is_open(&self) -> bool {
-        self.credentials.is_none()
+        self.credentials.are_none()
     }
 
     fn is_certified(&self, peer: &Peer) -> bool {

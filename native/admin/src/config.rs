@@ -66,6 +66,16 @@ impl Config {
         }
     }
 
+    /// Reads `{credentials, Map}`.
+    pub fn credentials(term: &[Value]) -> Option<Credentials> {
+        match term {
+            [Value::String(what), credentials] if what == "credentials" => {
+                serde_json::from_value(credentials.clone()).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// Where to listen.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)

@@ -47,6 +47,7 @@ use tokio::sync::oneshot;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::auth::CurrentCredentials;
 use crate::config::Config;
 use crate::node::Node;
 
@@ -79,9 +80,10 @@ async fn run(node: Node) -> io::Result<()> {
     let config = Config::from_term(&first).ok_or_else(node::no_sense)?;
     // As many connections as this user may have.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let serve = server::serve(config, node.clone());
+    let admin = CurrentCredentials::new(&config);
+    let serve = server::serve(config, admin.clone(), node.clone());
     tokio::select! {
-        ended = node.listen(input) => ended,
+        ended = node.listen(input, &admin) => ended,
         served = serve => served,
     }
 }

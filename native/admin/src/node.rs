@@ -6,8 +6,11 @@
 //!
 //! ```text
 //! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
+//!                      {credentials, Map}
 //! program -> node      {ask, Id, Request}   pong   {listening, Ip, Port}   {log, Level, What, Fields}
 //! ```
+//!
+//! Credentials are those of the configuration as the node has read it again.
 //!
 //! Standard input that ends is the order to end. What is asked at once is bounded, so that a flood of requests
 //! waits here and not in the node.
@@ -23,6 +26,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::auth::CurrentCredentials;
+use crate::config::Config;
 use crate::request::{Answer, Refusal, Request, Tag};
 use crate::term::{self, atom, binary, integer, tuple};
 
@@ -88,7 +93,7 @@ impl Node {
     }
 
     /// Reads what the node says, until it says no more.
-    pub async fn listen(&self, mut input: impl AsyncRead + Unpin) -> io::Result<()> {
+    pub async fn listen(&self, mut input: impl AsyncRead + Unpin, admin: &CurrentCredentials) -> io::Result<()> {
         while let Some(term) = read_frame(&mut input).await? {
             let value = term::to_value(&term);
             if value.as_ref().and_then(Value::as_str) == Some("ping") {
@@ -101,7 +106,8 @@ impl Node {
                     let id = id.as_u64().ok_or_else(no_sense)?;
                     self.answered(id, result_of(result).ok_or_else(no_sense)?);
                 }
-                _ => return Err(no_sense()),
+                Some(frame) => admin.renew(Config::credentials(frame).ok_or_else(no_sense)?),
+                None => return Err(no_sense()),
             }
         }
         Ok(())

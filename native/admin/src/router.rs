@@ -6,7 +6,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 
-use crate::auth::Guard;
+use crate::auth::{CurrentCredentials, Guard};
 use crate::browsers::{self, Origins};
 use crate::config::Config;
 use crate::doors::Doors;
@@ -18,8 +18,8 @@ use crate::node::Node;
 use crate::rest;
 
 /// All doors.
-pub fn router(config: Config, node: Node) -> Router {
-    let guard = Guard::new(&config);
+pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> Router {
+    let guard = Guard::new(&config, admin);
     let latency = Arc::new(Latency::default());
     let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
     Router::new()

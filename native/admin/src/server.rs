@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use crate::auth::CurrentCredentials;
 use crate::config::Config;
 use crate::node::Node;
 use crate::peer::Peer;
@@ -42,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LINGER: (Duration, u64) = (Duration::from_secs(2), 16 * 1024 * 1024);
 
 /// Listens, says where, and serves for ever.
-pub async fn serve(config: Config, node: Node) -> io::Result<()> {
+pub async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> io::Result<()> {
     let tls = config.tls.as_ref().map(Terminator::open).transpose().map_err(io::Error::other)?;
     let address = config.address();
     let listener = TcpListener::bind(address)
@@ -52,7 +53,7 @@ pub async fn serve(config: Config, node: Node) -> io::Result<()> {
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().follow_files());
     }
-    let router = router(config, node);
+    let router = router(config, admin, node);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
