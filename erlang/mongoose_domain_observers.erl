@@ -24,7 +24,7 @@
 -module(mongoose_domain_observers).
 
 -export([observe/0, handled/1, sync/1]).
--export([create_registry/0, new/0, register_observer/2, tell/2, handled/3, sync/3, ended/2]).
+-export([request_sync/1, create_registry/0, new/0, register_observer/2, tell/2, handled/3, sync/3, ended/2]).
 
 -export_type([t/0, change/0, news/0]).
 
@@ -65,6 +65,11 @@ handled(Batch) ->
 -spec sync(pid()) -> ok.
 sync(Pid) ->
     mongoose_domain_running:call(mongoose_domain_core, {sync_observer, Pid}, infinity).
+
+%% @private The same without waiting: the request is answered then.
+-spec request_sync(pid()) -> gen_server:request_id().
+request_sync(Pid) ->
+    gen_server:send_request(mongoose_domain_core, {sync_observer, Pid}).
 
 %% @private The supervisor's: observers are known as long as the application runs.
 -spec create_registry() -> ok.

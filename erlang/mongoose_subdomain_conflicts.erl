@@ -6,7 +6,7 @@
 %% reported until one of the two is gone, for a thousand names; that there are more is reported, too, once.
 -module(mongoose_subdomain_conflicts).
 
--export([new/0, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2, forget_ended/1]).
+-export([new/0, is_domain_in_conflict/1, is_subdomain_in_conflict/1, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2, forget_ended/1]).
 
 -export_type([t/0]).
 
@@ -21,13 +21,26 @@
 new() ->
     #{}.
 
+%% @doc Whether check_domain/2 would report it.
+-spec is_domain_in_conflict(mongoose_domain_core:domain()) -> boolean().
+is_domain_in_conflict(Domain) ->
+    {Use, Claims} = mongoose_domain_nif:name_use(Domain),
+    Use =:= domain andalso Claims > 0.
+
+%% @doc Whether check_subdomain/2 would report it.
+-spec is_subdomain_in_conflict(binary()) -> boolean().
+is_subdomain_in_conflict(Name) ->
+    case mongoose_domain_nif:name_use(Name) of
+        {domain, Claims} -> Claims > 0;
+        {no_domain, Claims} -> Claims > 1
+    end.
+
 %% @doc Reports a domain that is a subdomain, too.
 -spec check_domain(mongoose_domain_core:domain(), t()) -> t().
 check_domain(Domain, Reported) ->
-    case mongoose_domain_nif:name_use(Domain) of
-        {domain, Claims} when Claims > 0 ->
-            report({domain, Domain}, #{what => check_domain_name_failed, domain => Domain}, Reported);
-        _ -> Reported
+    case is_domain_in_conflict(Domain) of
+        true -> report({domain, Domain}, #{what => check_domain_name_failed, domain => Domain}, Reported);
+        false -> Reported
     end.
 
 %% @doc Reports a subdomain that is a domain, or another subdomain, too.

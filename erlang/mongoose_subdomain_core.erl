@@ -12,6 +12,10 @@
 %% (mongoose_subdomain_conflicts). What is found only by looking at all domains of a host type is logged later, by this
 %% process, a page at a time.
 %%
+%% The line in the log names the one that came second: a domain, or a subdomain that came with its domain. The table may
+%% show both before this process handles the change that brought the first one. So a conflict that a change brings is
+%% logged once all changes are handled that the table showed then, as the last one of them has it.
+%%
 %% Registrations end with the application. A crash of this process loses none.
 -module(mongoose_subdomain_core).
 -behaviour(gen_server).
@@ -48,9 +52,16 @@
     position = 0 :: mongoose_domain_core:position(),
     %% Whether the message is under way that brings the next page.
     next = none :: none | scan,
+    %% Names in conflict, and which of the two the last change about them brought.
+    suspects = #{} :: #{binary() => domain | subdomain},
+    %% The request that is answered when all changes are handled that the table showed when it was made.
+    barrier = none :: none | gen_server:request_id(),
     %% Callers who wait for the end of these.
     syncing = [] :: [gen_server:from()]
 }).
+
+%% More suspects than these are logged at once: they are more than are logged one by one.
+-define(SUSPECTS, 1000).
 
 -spec start_link() -> gen_server:start_ret().
 start_link() ->
@@ -194,16 +205,24 @@ handle_info({domain_changes, Batch, everything}, #state{conflicts = Conflicts} =
     All = [{HostType, Prefix} || [HostType, Prefix] <- ets:match(?REGISTRY, {{'$1', {prefix, '$2'}}, '_', '_'})],
     ok = mongoose_domain_observers:handled(Batch),
     {noreply, scan(State#state{conflicts = Checked, scans = All, position = 0})};
-handle_info({domain_changes, Batch, Changes}, #state{conflicts = Conflicts} = State) ->
-    Next = lists:foldl(fun changed/2, Conflicts, Changes),
+handle_info({domain_changes, Batch, Changes}, State) ->
+    Next = judge(lists:foldl(fun changed/2, State, Changes)),
     ok = mongoose_domain_observers:handled(Batch),
-    {noreply, State#state{conflicts = Next}};
+    {noreply, Next};
 handle_info(scan, State) ->
     Scanned = scan_page(State#state{next = none}),
     %% Who waits for this scheduler need not wait for the rest of a time slice.
     true = erlang:yield(),
     {noreply, Scanned};
+handle_info(Message, #state{barrier = Barrier} = State) when Barrier =/= none ->
+    case gen_server:check_response(Message, Barrier) of
+        no_reply -> unknown(Message, State);
+        _ReplyOrCrash -> {noreply, scan(report_suspects(State#state{barrier = none}))}
+    end;
 handle_info(Message, State) ->
+    unknown(Message, State).
+
+unknown(Message, State) ->
     ?LOG_WARNING(#{what => unknown_message, server => ?MODULE, message => Message}),
     {noreply, State}.
 
@@ -225,24 +244,42 @@ unregistered(HostType, Pattern, #state{conflicts = Conflicts, scans = Scans} = S
     Left = [Scan || {Of, Prefix} = Scan <- Scans, {Of, {prefix, Prefix}} =/= {HostType, Pattern}],
     State#state{conflicts = mongoose_subdomain_conflicts:forget_pattern(Pattern, Conflicts), scans = Left, position = 0}.
 
-changed({added, HostType, Domain}, Conflicts) ->
-    Checked = mongoose_subdomain_conflicts:check_domain(Domain, Conflicts),
-    Check = fun(Prefix, Before) ->
-        mongoose_subdomain_conflicts:check_subdomain(<<Prefix/binary, Domain/binary>>, Before)
-    end,
-    lists:foldl(Check, Checked, prefixes(HostType));
-changed({removed, HostType, Domain}, Conflicts) ->
+changed({added, HostType, Domain}, #state{suspects = Suspects} = State) ->
+    Found = [{Domain, domain} || mongoose_subdomain_conflicts:is_domain_in_conflict(Domain)]
+        ++ [{Name, subdomain} || Prefix <- prefixes(HostType), Name <- [<<Prefix/binary, Domain/binary>>],
+                                 mongoose_subdomain_conflicts:is_subdomain_in_conflict(Name)],
+    State#state{suspects = maps:merge(Suspects, maps:from_list(Found))};
+changed({removed, HostType, Domain}, #state{conflicts = Conflicts} = State) ->
     Names = [Domain | [<<Prefix/binary, Domain/binary>> || Prefix <- prefixes(HostType)]],
-    mongoose_subdomain_conflicts:forget(Names, Conflicts).
+    State#state{conflicts = mongoose_subdomain_conflicts:forget(Names, Conflicts)}.
+
+%% Changes about a suspect may be on their way: it is reported when those are handled that the table shows now.
+judge(#state{suspects = Suspects} = State) when map_size(Suspects) =:= 0 ->
+    State;
+judge(#state{suspects = Suspects} = State) when map_size(Suspects) > ?SUSPECTS ->
+    report_suspects(State);
+judge(#state{barrier = none} = State) ->
+    State#state{barrier = mongoose_domain_observers:request_sync(self())};
+judge(State) ->
+    State.
+
+report_suspects(#state{conflicts = Conflicts, suspects = Suspects} = State) ->
+    Reported = maps:fold(fun
+        (Name, domain, Before) -> mongoose_subdomain_conflicts:check_domain(Name, Before);
+        (Name, subdomain, Before) -> mongoose_subdomain_conflicts:check_subdomain(Name, Before)
+    end, Conflicts, Suspects),
+    State#state{conflicts = Reported, suspects = #{}}.
 
 %% The domains came after it, or their conflict is known.
 check_fqdn(Name, Conflicts) ->
     mongoose_subdomain_conflicts:check_subdomain(Name, mongoose_subdomain_conflicts:check_domain(Name, Conflicts)).
 
 %% Looks at the next page, after what came meanwhile.
-scan(#state{scans = [], syncing = Syncing} = State) ->
+scan(#state{scans = [], barrier = none, syncing = Syncing} = State) ->
     lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Syncing),
     State#state{syncing = []};
+scan(#state{scans = []} = State) ->
+    State; % until the barrier is reached
 scan(#state{next = scan} = State) ->
     State;
 scan(State) ->

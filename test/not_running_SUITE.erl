@@ -113,7 +113,7 @@ exempt() ->
      %% For processes of the application alone.
      {mongoose_domain_admin, events, 0}, {mongoose_domain_admin, answer_and_end, 2},
      {mongoose_domain_admin, write_frames, 1}, {mongoose_domain_metrics, ask_database, 0},
-     {mongoose_domain_observers, new, 0}, {mongoose_domain_observers, register_observer, 2},
+     {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0}, {mongoose_domain_observers, register_observer, 2},
      {mongoose_domain_observers, tell, 2}, {mongoose_domain_observers, handled, 3},
      {mongoose_domain_observers, sync, 3}, {mongoose_domain_observers, ended, 2}].
 

@@ -15,6 +15,7 @@
          a_domain_that_is_there_goes_before_a_subdomain_of_its_name/1,
          an_fqdn_does_not_take_a_domains_name/1,
          of_two_prefixes_the_first_one_has_the_name/1,
+         the_one_that_came_second_is_named_however_quickly_they_come/1,
          a_domain_whose_subdomains_name_is_taken_comes_last/1,
          a_prefix_does_not_take_an_fqdns_name/1,
          an_fqdn_does_not_take_the_name_that_a_prefix_makes/1,
@@ -41,6 +42,7 @@ all() ->
      a_domain_that_is_there_goes_before_a_subdomain_of_its_name,
      an_fqdn_does_not_take_a_domains_name,
      of_two_prefixes_the_first_one_has_the_name,
+     the_one_that_came_second_is_named_however_quickly_they_come,
      a_domain_whose_subdomains_name_is_taken_comes_last,
      a_prefix_does_not_take_an_fqdns_name,
      an_fqdn_does_not_take_the_name_that_a_prefix_makes,
@@ -126,6 +128,28 @@ of_two_prefixes_the_first_one_has_the_name(Config) ->
     ?assertEqual([{subdomains_collision, <<"a.b.x">>}], conflicts(Node)),
     delete(Node, <<"b.x">>),
     assert_subdomain(Node, <<"type1">>, <<"a.b.x">>).
+
+%% While the process is suspended, the table gets ahead of the changes that it is told of: of the first one alone, and
+%% then of all others at once.
+the_one_that_came_second_is_named_however_quickly_they_come(Config) ->
+    Node = ?config(node, Config),
+    ok = register(Node, <<"type1">>, ?MUC),
+    Names = md_names:numbered(<<"d">>, 40),
+    {Parents, Subdomains} = lists:split(20, Names),
+    ok = md_node:call(Node, sys, suspend, [mongoose_subdomain_core]),
+    %% Of some the domain comes second, of the others the subdomain, which comes with its parent.
+    lists:foreach(fun(Name) ->
+        ok = md_subdomains:insert(Node, <<"type1">>, [Name]),
+        ok = md_subdomains:insert(Node, <<"type2">>, [<<"muc.", Name/binary>>])
+    end, Parents),
+    lists:foreach(fun(Name) ->
+        ok = md_subdomains:insert(Node, <<"type2">>, [<<"muc.", Name/binary>>]),
+        ok = md_subdomains:insert(Node, <<"type1">>, [Name])
+    end, Subdomains),
+    ok = md_node:call(Node, sys, resume, [mongoose_subdomain_core]),
+    ?assertEqual([{check_domain_name_failed, <<"muc.", Name/binary>>} || Name <- lists:sort(Parents)]
+                 ++ [{check_subdomain_name_failed, <<"muc.", Name/binary>>} || Name <- lists:sort(Subdomains)],
+                 lists:sort(conflicts(Node))).
 
 a_domain_whose_subdomains_name_is_taken_comes_last(Config) ->
     Node = ?config(node, Config),
