@@ -458,9 +458,11 @@ host(Other) ->
     wrong(hosts, Other, "{Domain, HostType}, or Domain for one that is its own host type").
 
 check_database({env, Name}) ->
-    variable([service_domain_db, database], Name);
+    _ = variable([service_domain_db, database], Name),
+    ok;
 check_database({file, Path}) ->
-    filename([service_domain_db, database], Path);
+    _ = filename([service_domain_db, database], Path),
+    ok;
 check_database(Url) when is_binary(Url); is_list(Url) ->
     ok;
 check_database(_Other) ->
