@@ -43,8 +43,11 @@ start_supervisor() ->
 
 start_parts(Supervisor) ->
     try
+        %% With the service of the database come removals that were left, and the modules are their handlers.
+        ok = mongoose_domain_removal:hold_back(),
         ok = mongoose_domain_services:start(),
         ok = mongoose_domain_modules:start(),
+        ok = mongoose_domain_removal:proceed(),
         ok = mongoose_domain_sup:open_door(),
         {ok, Supervisor}
     catch

@@ -28,6 +28,8 @@
     service_domain_db := service() | disabled,
     services := #{module() => map()},
     modules := #{all | mongoose_domain_core:host_type() => #{module() => map()}},
+    removal_handlers := #{all | mongoose_domain_core:host_type() => [mongoose_domain_configured:removal_handler()]},
+    subdomains := #{all | mongoose_domain_core:host_type() => [mongoose_domain_configured:subdomain()]},
     admin := admin() | closed
 }.
 %% Times in milliseconds, but for the two that MongooseIM gives in seconds and snapshot_max_age.
@@ -251,7 +253,7 @@ secret_text(Key, Text, Shown, What) ->
 defaults() ->
     [{hosts, []}, {host_types, []}, {data_dir, undefined}, {repeated_operations, ok},
      {router, mongoose_domain_router_table}, {service_domain_db, disabled}, {services, #{}}, {modules, #{}},
-     {admin, closed}].
+     {removal_handlers, #{}}, {subdomains, #{}}, {admin, closed}].
 
 service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
@@ -296,7 +298,7 @@ check(service_domain_db, Options) when is_map(Options) ->
     check_service(without_absent(Options));
 check(service_domain_db, Value) ->
     wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database");
-check(Key, Value) when Key =:= services; Key =:= modules ->
+check(Key, Value) when Key =:= services; Key =:= modules; Key =:= removal_handlers; Key =:= subdomains ->
     mongoose_domain_configured:check(Key, Value);
 check(admin, closed) ->
     closed;

@@ -1,7 +1,10 @@
-%% The services and modules that the application environment names, and their options:
+%% The services and modules that the application environment names, and their options; the handlers of removals, and the
+%% subdomains:
 %%
 %%   {services, #{my_mailer => #{port => 25}}}
 %%   {modules, #{all => #{my_archive => #{}}, <<"type2">> => #{my_archive => #{days => 30}}}}
+%%   {removal_handlers, #{all => [my_index, {my_files, 20}, {await, my_plugin}]}}
+%%   {subdomains, #{<<"type1">> => [{"muc.@HOST@", {my_rooms, #{}}}]}}
 %%
 %% `all' is for each host type that has no entry of its own; an entry of its own replaces it. The service that follows
 %% the database has a key of its own, service_domain_db, and counts as configured when that is there.
@@ -10,9 +13,20 @@
 -module(mongoose_domain_configured).
 
 -export([services/0, modules/1, host_types/0, is_host_type/1]).
+-export([removal_handlers/1, subdomains/1]).
 -export([check/2, check_host_types/1]).
 
+-export_type([removal_handler/0, removal_handlers/0, subdomain/0]).
+
 -type options() :: #{module() => map()}.
+
+%% A module that is called, or one that registers itself and is waited for.
+-type removal_handler() :: {module(), Priority :: integer()} | {await, module()}.
+-type removal_handlers() :: [{mongoose_domain_core:host_type(), removal_handler()}].
+-type subdomain() :: {mongoose_subdomain_utils:subdomain_pattern(), mongoose_domain_router:packet_handler()}.
+
+%% Where handlers of removals stand that are named without a priority.
+-define(PRIORITY, 50).
 
 -define(NOT_SHOWN, '(not shown, it may hold a password)').
 
@@ -42,6 +56,23 @@ checked(Key) ->
         throw:{wrong, Problem} -> erlang:error({wrong_configuration, Problem})
     end.
 
+%% @doc The handlers of removals, for each host type that the configuration has.
+-spec removal_handlers(mongoose_domain_config:t()) -> removal_handlers().
+removal_handlers(#{removal_handlers := Handlers} = Config) ->
+    for_each_host_type(Handlers, Config).
+
+%% @doc The subdomains, for each host type that the configuration has.
+-spec subdomains(mongoose_domain_config:t()) -> [{mongoose_domain_core:host_type(), subdomain()}].
+subdomains(#{subdomains := Subdomains} = Config) ->
+    for_each_host_type(Subdomains, Config).
+
+%% What cannot be the name of a host type is reported by mongoose_domain_core, and left out here, too.
+for_each_host_type(Entries, #{hosts := Pairs, host_types := HostTypes}) ->
+    All = maps:get(all, Entries, []),
+    [{HostType, Entry} || HostType <- unique([Of || {_Domain, Of} <- Pairs] ++ HostTypes),
+                          is_binary(HostType), mongoose_domain_nif:check_host_type(HostType) =:= ok,
+                          Entry <- maps:get(HostType, Entries, All)].
+
 %% @doc The host types of this node's table: those of static domains first, each once.
 -spec host_types() -> [mongoose_domain_core:host_type()].
 host_types() ->
@@ -63,7 +94,7 @@ is_host_type(HostType) ->
     lists:member(HostType, HostTypes) orelse lists:keymember(HostType, 2, Pairs).
 
 %% @private For mongoose_domain_config: the value, or a throw that says what is wrong with it.
--spec check(services | modules, term()) -> map().
+-spec check(services | modules | removal_handlers | subdomains, term()) -> map().
 check(services, #{service_domain_db := _}) ->
     wrong([services, service_domain_db], ?NOT_SHOWN, "no such key here: service_domain_db is a key beside services");
 check(services, #{} = Services) ->
@@ -71,20 +102,64 @@ check(services, #{} = Services) ->
 check(services, _Other) ->
     wrong(services, ?NOT_SHOWN, "a map of services: #{Service => Options}");
 check(modules, #{} = Modules) ->
-    Named = [{host_type(HostType), Options} || {HostType, Options} <- maps:to_list(Modules)],
-    maps:size(maps:from_list(Named)) =:= length(Named)
-        orelse wrong(modules, maps:keys(Modules), "each host type once"),
-    maps:from_list([{HostType, check_modules(HostType, Options)} || {HostType, Options} <- Named]);
+    for_each_key(modules, Modules, fun check_modules/2);
 check(modules, _Other) ->
-    wrong(modules, ?NOT_SHOWN, "a map: #{all => #{Module => Options}, HostType => #{Module => Options}}").
+    wrong(modules, ?NOT_SHOWN, "a map: #{all => #{Module => Options}, HostType => #{Module => Options}}");
+check(removal_handlers, #{} = Handlers) ->
+    for_each_key(removal_handlers, Handlers, fun(HostType, List) ->
+        check_list([removal_handlers, HostType], List, fun check_handler/2)
+    end);
+check(removal_handlers, _Other) ->
+    wrong(removal_handlers, ?NOT_SHOWN, "a map: #{all => [Module], HostType => [{Module, Priority}, {await, Module}]}");
+check(subdomains, #{} = Subdomains) ->
+    for_each_key(subdomains, Subdomains, fun(HostType, List) ->
+        check_list([subdomains, HostType], List, fun check_subdomain/2)
+    end);
+check(subdomains, _Other) ->
+    wrong(subdomains, ?NOT_SHOWN, "a map: #{all => [{Template, PacketHandler}], HostType => [{Template, PacketHandler}]}").
+
+%% A map whose keys are `all' and host types.
+for_each_key(Key, Map, Check) ->
+    Named = [{host_type(Key, HostType), Value} || {HostType, Value} <- maps:to_list(Map)],
+    maps:size(maps:from_list(Named)) =:= length(Named) orelse wrong(Key, maps:keys(Map), "each host type once"),
+    maps:from_list([{HostType, Check(HostType, Value)} || {HostType, Value} <- Named]).
+
+%% The entries, none of which has the same name as another.
+check_list(Key, List, Check) when is_list(List), length(List) >= 0 ->
+    Entries = [Check(Key, Entry) || Entry <- List],
+    Names = lists:map(fun({await, Module}) -> Module; ({Name, _}) -> Name end, Entries),
+    [wrong(Key, Twice, "each of them once") || Twice <- lists:sublist(Names -- lists:usort(Names), 1)],
+    Entries;
+check_list(Key, _Other, _Check) ->
+    wrong(Key, ?NOT_SHOWN, "a list").
+
+check_handler(_Key, {await, Module}) when is_atom(Module) ->
+    {await, Module}; % its application may be started later
+check_handler(Key, {Module, Priority}) when is_atom(Module), is_integer(Priority) ->
+    code:ensure_loaded(Module) =:= {module, Module} andalso erlang:function_exported(Module, remove_domain, 2)
+        orelse wrong(Key, Module, "a module that can be loaded and has remove_domain/2; {await, Module} for one that "
+                                  "comes later and registers itself"),
+    {Module, Priority};
+check_handler(Key, Module) when is_atom(Module) ->
+    check_handler(Key, {Module, ?PRIORITY});
+check_handler(Key, _Other) ->
+    wrong(Key, ?NOT_SHOWN, "Module, {Module, Priority} with an integer, or {await, Module}").
+
+check_subdomain(Key, {Template, PacketHandler}) ->
+    case mongoose_domain_text:read(Template) of
+        {ok, Text} -> {mongoose_subdomain_utils:make_subdomain_pattern(Text), PacketHandler};
+        error -> wrong(Key, ?NOT_SHOWN, "a template that is a text, such as \"muc.@HOST@\"")
+    end;
+check_subdomain(Key, _Other) ->
+    wrong(Key, ?NOT_SHOWN, "{Template, PacketHandler}").
 
 %% A text may be a binary, a string or an atom.
-host_type(all) ->
+host_type(_Key, all) ->
     all;
-host_type(HostType) ->
+host_type(Key, HostType) ->
     case mongoose_domain_text:read(HostType) of
         {ok, Text} -> Text;
-        error -> wrong(modules, HostType, "the key all, or a host type")
+        error -> wrong(Key, HostType, "the key all, or a host type")
     end.
 
 check_modules(HostType, #{} = Options) ->
@@ -99,14 +174,14 @@ check_options(Key, Options) ->
         (Name, _Value) -> wrong(Key, Name, "the name of an Erlang module, an atom")
     end, Options).
 
-%% @private For mongoose_domain_config: modules are for host types that this node has.
+%% @private For mongoose_domain_config: all this is for host types that this node has.
 -spec check_host_types(mongoose_domain_config:t()) -> ok.
-check_host_types(#{hosts := Pairs, host_types := HostTypes, modules := Modules}) ->
+check_host_types(#{hosts := Pairs, host_types := HostTypes} = Config) ->
     Known = maps:from_keys([HostType || {_Domain, HostType} <- Pairs] ++ HostTypes, known),
-    lists:foreach(fun(HostType) ->
-        is_map_key(HostType, Known)
-            orelse wrong(modules, HostType, "all, or a host type that hosts or host_types name")
-    end, lists:delete(all, maps:keys(Modules))).
+    lists:foreach(fun({Key, HostType}) ->
+        is_map_key(HostType, Known) orelse wrong(Key, HostType, "all, or a host type that hosts or host_types name")
+    end, [{Key, HostType} || Key <- [modules, removal_handlers, subdomains],
+                             HostType <- lists:delete(all, maps:keys(map_get(Key, Config)))]).
 
 -spec wrong(atom() | [atom() | binary()], term(), string()) -> no_return().
 wrong(Key, Value, Expected) ->

@@ -25,16 +25,36 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% @doc Starts a process that lives on when the caller, who starts a service or a module, has ended.
+%% @doc Starts a process that lives on when the caller, who starts a service or a module, has ended. One that runs with
+%% the same specification, because that start did not come to its end, is answered as if it had been started now.
 -spec start_child(supervisor:child_spec()) -> supervisor:startchild_ret().
 start_child(#{id := Id} = Specification) ->
     _ = mongoose_domain_running:registry(?REGISTRY),
     case supervisor:start_child(?MODULE, Specification) of
+        {error, {already_started, Pid}} ->
+            case supervisor:get_childspec(?MODULE, Id) of
+                {ok, Known} when is_pid(Pid) -> started_again(Pid, Specification, Known);
+                _Restarting -> {error, {already_started, Pid}}
+            end;
         {error, Reason} ->
             {error, Reason};
         Started ->
-            true = ets:insert(?REGISTRY, {erlang:unique_integer([monotonic]), Id, Specification}),
+            ok = remember(Specification),
             Started
+    end.
+
+started_again(Pid, Specification, Known) ->
+    case maps:with(maps:keys(Specification), Known) of
+        Specification ->
+            ok = remember(Specification),
+            {ok, Pid};
+        _Another -> {error, {already_started, Pid}}
+    end.
+
+remember(#{id := Id} = Specification) ->
+    case ets:match_object(?REGISTRY, {'_', Id, '_'}) of
+        [] -> true = ets:insert(?REGISTRY, {erlang:unique_integer([monotonic]), Id, Specification}), ok;
+        [_Known] -> ok
     end.
 
 %% @doc Ends it; one that is not there has ended already.

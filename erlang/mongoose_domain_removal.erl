@@ -10,26 +10,41 @@
 %%   -behaviour(mongoose_domain_removal).
 %%   remove_domain(_HostType, Domain) -> delete_archive(Domain).
 %%
+%% A handler that the configuration names (`removal_handlers') is there before anything can be removed. One that a process
+%% registers later can be passed by a removal that comes first, unless the configuration says that removals wait for it:
+%%
+%%   {removal_handlers, #{<<"type1">> => [{my_archive, 50}, {await, my_index}]}}
+%%
+%% To register what is registered, as a process does that is started again, is no error.
+%%
 %% A handler may be called again for the same domain: after one behind it failed, or after its node
 %% died. One that fails stops the removal; the domain stays in removal until it is requested again.
 -module(mongoose_domain_removal).
 
 -export([register_handler/3, unregister_handler/2, handlers/1]).
--export([create_registry/0]).
+-export([ready_handlers/1, hold_back/0, proceed/0]).
+-export([create_registry/1]).
 
 -callback remove_domain(mongoose_domain_core:host_type(), mongoose_domain_core:domain()) -> ok | {error, term()}.
 
+%% {{HostType, Module}, Priority, Number} for a handler, {{await, HostType, Module}} for one that removals wait for, and
+%% {held_back} while they wait for the application's start.
 -define(REGISTRY, ?MODULE).
 
 %% @doc Has the module called for domains of this host type, from the return on, by removals that have not
-%% called their first handler. Registrations end with the application.
+%% called their first handler. Registrations end with the application. The same registration again is `ok'; one of this
+%% module with another priority is refused.
 -spec register_handler(mongoose_domain_core:host_type(), module(), Priority :: integer()) ->
     ok | {error, already_registered}.
 register_handler(HostType, Module, Priority) when is_binary(HostType), is_atom(Module), is_integer(Priority) ->
     Handler = {{HostType, Module}, Priority, erlang:unique_integer([monotonic])},
     case ets:insert_new(mongoose_domain_running:registry(?REGISTRY), Handler) of
         true -> ok;
-        false -> {error, already_registered}
+        false ->
+            case ets:match_object(?REGISTRY, {{HostType, Module}, Priority, '_'}) of
+                [_Same] -> ok;
+                [] -> {error, already_registered}
+            end
     end.
 
 %% @doc Has it called no more. A removal that has called its first handler calls it all the same.
@@ -41,11 +56,39 @@ unregister_handler(HostType, Module) ->
 %% @doc The modules that are called for domains of this host type, in order.
 -spec handlers(mongoose_domain_core:host_type()) -> [module()].
 handlers(HostType) ->
-    Handlers = ets:select(mongoose_domain_running:registry(?REGISTRY), [{{{HostType, '$1'}, '$2', '$3'}, [], [{{'$2', '$3', '$1'}}]}]),
+    Registry = mongoose_domain_running:registry(?REGISTRY),
+    Handlers = ets:select(Registry, [{{{HostType, '$1'}, '$2', '$3'}, [], [{{'$2', '$3', '$1'}}]}]),
     [Module || {_Priority, _Registered, Module} <- lists:sort(Handlers)].
 
-%% @private The supervisor's: registrations live as long as the application.
--spec create_registry() -> ok.
-create_registry() ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
+%% @private The same as handlers/1, once all are there that a removal must not pass by; till then, what it waits for: the
+%% start of the application, or modules that have not been registered.
+-spec ready_handlers(mongoose_domain_core:host_type()) -> {ok, [module()]} | {waiting, starting | [module()]}.
+ready_handlers(HostType) ->
+    Handlers = handlers(HostType),
+    Awaited = ets:select(?REGISTRY, [{{{await, HostType, '$1'}}, [], ['$1']}]),
+    case {ets:member(?REGISTRY, held_back), Awaited -- Handlers} of
+        {true, _} -> {waiting, starting};
+        {false, []} -> {ok, Handlers};
+        {false, Missing} -> {waiting, Missing}
+    end.
+
+%% @private Removals wait: the modules of the configuration, which are handlers, are about to start.
+-spec hold_back() -> ok.
+hold_back() ->
+    true = ets:insert(?REGISTRY, {held_back}),
     ok.
+
+%% @private They wait no longer.
+-spec proceed() -> ok.
+proceed() ->
+    true = ets:delete(?REGISTRY, held_back),
+    ok.
+
+%% @private The supervisor's: registrations live as long as the application. It begins with what the configuration names.
+-spec create_registry(mongoose_domain_configured:removal_handlers()) -> ok.
+create_registry(Configured) ->
+    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
+    lists:foreach(fun
+        ({HostType, {await, Module}}) -> true = ets:insert(?REGISTRY, {{await, HostType, Module}});
+        ({HostType, {Module, Priority}}) -> ok = register_handler(HostType, Module, Priority)
+    end, Configured).

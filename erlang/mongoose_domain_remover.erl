@@ -30,7 +30,8 @@
 -define(TAKE, 100).
 %% The rest before a database that failed is asked again, in milliseconds.
 -define(REST, 500).
-%% How long a job waits for handlers that were registered when it began, in milliseconds.
+%% How long a job waits for handlers: those that were registered when it began, and those that the configuration has it
+%% wait for. In milliseconds.
 -define(HANDLERS_TIMEOUT, 60000).
 %% What is kept of a reason.
 -define(LONGEST_REASON, 1000).
@@ -245,18 +246,18 @@ now_ms() ->
 run({Domain, HostType, Wanted}) ->
     case await_handlers(HostType, Wanted, ?HANDLERS_TIMEOUT) of
         {ok, Handlers} -> run(Handlers, 0, length(Handlers), Domain, HostType);
-        {missing, Count} ->
-            fail(Domain, HostType, #{handler => none, class => missing_handlers, stacktrace => [],
-                           reason => #{registered => Count, were => Wanted}})
+        {missing, Reason} ->
+            fail(Domain, HostType, #{handler => none, class => missing_handlers, stacktrace => [], reason => Reason})
     end.
 
 %% A node that was just started takes jobs over before all handlers are registered. Without them it would
 %% delete the domain and leave its data.
 await_handlers(HostType, Wanted, Left) ->
-    case mongoose_domain_removal:handlers(HostType) of
-        Handlers when length(Handlers) >= Wanted -> {ok, Handlers};
-        Handlers when Left =< 0 -> {missing, length(Handlers)};
-        _Fewer ->
+    case mongoose_domain_removal:ready_handlers(HostType) of
+        {ok, Handlers} when length(Handlers) >= Wanted -> {ok, Handlers};
+        {ok, Handlers} when Left =< 0 -> {missing, #{registered => length(Handlers), were => Wanted}};
+        {waiting, For} when Left =< 0 -> {missing, #{awaited => For}};
+        _NotYet ->
             timer:sleep(?REST),
             await_handlers(HostType, Wanted, Left - ?REST)
     end.

@@ -13,10 +13,16 @@
 -export([start_scope/0]).
 -export([init/1]).
 
-%% @doc Starts the process that opens the table; the others come and go.
+%% @doc Starts the process that opens the table; the others come and go. Subdomains and handlers of removals that the
+%% configuration names are there when this returns.
 -spec start_link() -> supervisor:startlink_ret().
 start_link() ->
-    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+    case supervisor:start_link({local, ?MODULE}, ?MODULE, []) of
+        {ok, Pid} ->
+            ok = mongoose_subdomain_core:register_configured(),
+            {ok, Pid};
+        NotStarted -> NotStarted
+    end.
 
 %% @doc Ends it, by the process that started it.
 -spec stop(pid()) -> ok.
@@ -91,14 +97,14 @@ restart_core([Pairs, HostTypes]) ->
 %% state and shows in crash reports, and it may hold the database's password.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
-    ok = mongoose_domain_removal:create_registry(),
+    {ok, #{hosts := Hosts, host_types := HostTypes} = Config} = mongoose_domain_config:read(),
+    ok = mongoose_domain_removal:create_registry(mongoose_domain_configured:removal_handlers(Config)),
     ok = mongoose_domain_parts:create_table(),
     ok = mongoose_domain_parts_sup:create_registry(),
     ok = mongoose_domain_observers:create_registry(),
     ok = mongoose_subdomain_core:create_registry(),
     ok = mongoose_lazy_routing:create_registry(),
     ok = mongoose_domain_router_table:create_table(),
-    {ok, #{hosts := Hosts, host_types := HostTypes}} = mongoose_domain_config:read(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
     {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ [parts()]}}.
 

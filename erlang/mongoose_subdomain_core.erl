@@ -16,13 +16,15 @@
 %% show both before this process handles the change that brought the first one. So a conflict that a change brings is
 %% logged once all changes are handled that the table showed then, as the last one of them has it.
 %%
-%% Registrations end with the application. A crash of this process loses none.
+%% Registrations end with the application. A crash of this process loses none. To register what is registered, as a
+%% process does that is started again, is no error. What the configuration names (`subdomains') is registered before the
+%% first dynamic domain is loaded.
 -module(mongoose_subdomain_core).
 -behaviour(gen_server).
 
 -export([start_link/0, register_subdomain/3, unregister_subdomain/2, sync/0]).
 -export([get_host_type/1, get_subdomain_info/1, get_all_subdomains_for_domain/1]).
--export([create_registry/0]).
+-export([create_registry/0, register_configured/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([subdomain_info/0, pattern/0]).
@@ -69,7 +71,8 @@ start_link() ->
 
 %% @doc Gives each domain of the host type, now and later, the subdomain of this prefix, which ends with a dot; or the
 %% host type the subdomain of this name. Any host type may have them. The handler is for the router; its extra gets
-%% `host_type'. `subdomain_already_exists': another subdomain has this name and keeps it while it is there.
+%% `host_type'. `subdomain_already_exists': another subdomain has this name and keeps it while it is there. The same
+%% registration again answers as if it were the first; `already_registered': the pattern has another handler.
 -spec register_subdomain(host_type(), pattern(), mongoose_domain_router:packet_handler()) ->
     ok | {error, already_registered | subdomain_already_exists}.
 register_subdomain(HostType, {Type, Text} = Pattern, PacketHandler) when is_binary(HostType), is_binary(Text) ->
@@ -157,6 +160,14 @@ create_registry() ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
     ok.
 
+%% @private Those that the configuration names. Conflicts are logged as others are.
+-spec register_configured() -> ok.
+register_configured() ->
+    {ok, Config} = mongoose_domain_config:read(),
+    lists:foreach(fun({HostType, {Pattern, PacketHandler}}) ->
+        _ = register_subdomain(HostType, Pattern, PacketHandler)
+    end, mongoose_domain_configured:subdomains(Config)).
+
 %% gen_server
 
 -spec init([]) -> {ok, #state{}}.
@@ -176,7 +187,10 @@ handle_call({register, HostType, Answer, Pattern, Handler}, _From, State) ->
             ok = mongoose_domain_nif:register_pattern(Answer, Pattern),
             registered(HostType, Pattern, State);
         false ->
-            {reply, {error, already_registered}, State}
+            case ets:lookup_element(?REGISTRY, {HostType, Pattern}, 2) of
+                Handler -> {reply, registered_again(HostType, Pattern), State};
+                _Another -> {reply, {error, already_registered}, State}
+            end
     end;
 handle_call({unregister, HostType, Pattern}, _From, State) ->
     case ets:lookup(?REGISTRY, {HostType, Pattern}) of
@@ -238,6 +252,15 @@ registered(_HostType, {fqdn, Name}, #state{conflicts = Conflicts} = State) ->
     end;
 registered(HostType, {prefix, Prefix}, #state{scans = Scans} = State) ->
     {reply, ok, scan(State#state{scans = Scans ++ [{HostType, Prefix}]})}.
+
+%% A prefix is never refused, and a name was granted to whom it serves.
+registered_again(_HostType, {prefix, _}) ->
+    ok;
+registered_again(HostType, {fqdn, Name}) ->
+    case get_subdomain_info(Name) of
+        {ok, #{host_type := HostType}} -> ok;
+        _Another -> {error, subdomain_already_exists}
+    end.
 
 %% The one that is looked at may be this one, so what is left is begun anew.
 unregistered(HostType, Pattern, #state{conflicts = Conflicts, scans = Scans} = State) ->

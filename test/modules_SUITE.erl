@@ -40,10 +40,14 @@
          options_that_are_overridden_are_logged_without_values/1,
          no_value_of_an_option_is_in_a_log_or_a_crash_reason/1]).
 %% Removals.
+-export([waiting_jobs/0]).
 -export([a_removal_calls_the_modules_that_run_and_no_others/1,
          a_module_is_a_handler_after_its_start_and_until_its_stop/1,
          at_the_end_no_removal_passes_a_stopped_module_by/1,
-         a_module_that_fails_to_remove_stops_the_removal/1]).
+         a_module_that_fails_to_remove_stops_the_removal/1,
+         a_removal_right_after_the_start_calls_the_handlers_of_the_configuration/1,
+         a_removal_waits_for_a_handler_that_registers_itself_later/1,
+         a_removal_that_was_left_waits_for_the_modules_of_the_configuration/1]).
 
 -define(SECRET, "s3cret-pa55word").
 -define(STATIC, <<"static type">>).
@@ -64,7 +68,10 @@ groups() ->
     Removals = [a_removal_calls_the_modules_that_run_and_no_others,
                 a_module_is_a_handler_after_its_start_and_until_its_stop,
                 at_the_end_no_removal_passes_a_stopped_module_by,
-                a_module_that_fails_to_remove_stops_the_removal],
+                a_module_that_fails_to_remove_stops_the_removal,
+                a_removal_right_after_the_start_calls_the_handlers_of_the_configuration,
+                a_removal_waits_for_a_handler_that_registers_itself_later,
+                a_removal_that_was_left_waits_for_the_modules_of_the_configuration],
     [{application, [modules_start_for_static_host_types_first_and_stop_in_reverse_for_the_same_host_types,
                     an_entry_of_a_host_type_replaces_that_of_all,
                     dependencies_are_started_and_configured_options_kept,
@@ -520,3 +527,62 @@ a_module_that_fails_to_remove_stops_the_removal(Config) ->
     behave(Node, ?A, remove_domain, {return, ok}),
     ?assertMatch({ok, #{status := deleted}},
                  md_node:call(Node, mongoose_domain_api, delete_domain, [<<"a.example">>, ?TYPE])).
+
+%% A node that starts with these handlers, and finds an enabled domain in its database.
+start_with_handlers(Config, Handlers) ->
+    ok = md_writer:write(md_client:open(?config(url, Config)), [{add, ?TYPE, [<<"a.example">>]}]),
+    Service = #{database => ?config(url, Config), poll_interval => 3600000},
+    md_node:start((environment(#{}))#{service_domain_db => Service, removal_handlers => Handlers}).
+
+called(Node) ->
+    [{Name, Domain} || {Name, ?TYPE, Domain} <- md_node:call(Node, md_handlers, calls, [])].
+
+details(Node) ->
+    md_node:call(Node, mongoose_domain_api, get_domain_details, [<<"a.example">>]).
+
+a_removal_right_after_the_start_calls_the_handlers_of_the_configuration(Config) ->
+    Node = start_with_handlers(Config, #{all => [md_handler_first, {md_handler_second, 10}]}),
+    ?assertMatch({ok, #{status := deleted}},
+                 md_node:call(Node, mongoose_domain_api, delete_domain, [<<"a.example">>, ?TYPE])),
+    ?assertEqual([{second, <<"a.example">>}, {first, <<"a.example">>}], called(Node)).
+
+a_removal_waits_for_a_handler_that_registers_itself_later(Config) ->
+    Node = start_with_handlers(Config, #{?TYPE => [{md_handler_second, 10}, {await, md_handler_first}]}),
+    {ok, _} = md_node:call(Node, mongoose_domain_api, request_delete_domain, [<<"a.example">>, ?TYPE]),
+    md_wait:until(fun() -> md_node:call(Node, ?MODULE, waiting_jobs, []) =/= [] end),
+    ?assertEqual([], called(Node)),
+    ?assertMatch({ok, #{status := deleting}}, details(Node)),
+    ok = md_node:call(Node, md_handlers, register, [?TYPE, first, 50]),
+    md_wait:until(fun() -> details(Node) end, {not_found, <<"Given domain does not exist">>}),
+    ?assertEqual([{second, <<"a.example">>}, {first, <<"a.example">>}], called(Node)).
+
+%% Runs in the node: the processes of removals that wait for something, but the database.
+waiting_jobs() ->
+    {links, Links} = process_info(whereis(mongoose_domain_remover), links),
+    [Pid || Pid <- Links, process_info(Pid, current_function) =:= {current_function, {timer, sleep, 1}}].
+
+%% The job says that there were no handlers when it was begun.
+a_removal_that_was_left_waits_for_the_modules_of_the_configuration(Config) ->
+    Client = md_client:open(?config(url, Config)),
+    First = start_with_handlers(Config, #{}),
+    [] = md_node:call(First, mongoose_domain_api, get_removals, []), % which makes the table
+    ok = md_node:stop_application(First),
+    ok = md_writer:write(Client, [{status, 2, [<<"a.example">>]}]),
+    [] = md_client:query(Client, ["INSERT INTO domain_removals (domain, host_type, owner, lease_until, handlers) "
+                                  "VALUES ('a.example', 'type1', 'dead@node/1/AA', 0, 0)"]),
+    Node = md_node:boot(),
+    {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
+    Answers = #{supported_features => [dynamic_domains], remove_domain => ok},
+    ok = md_node:call(Node, md_parts, make, [#{?A => {module, Answers}}]),
+    %% Its start takes until the job has been taken over and waits, or is done.
+    behave(Node, ?A, start, {call, fun(_) ->
+        md_wait:until(fun() -> md_log:count(domain_removal_taken_over) end, 1),
+        md_wait:until(fun() ->
+            mongoose_domain_api:get_removals() =:= [] orelse waiting_jobs() =/= []
+        end),
+        {ok, started}
+    end}),
+    Service = #{database => ?config(url, Config), poll_interval => 3600000},
+    ok = md_node:start_application(Node, (environment(#{?TYPE => #{?A => #{}}}))#{service_domain_db => Service}),
+    md_wait:until(fun() -> details(Node) end, {not_found, <<"Given domain does not exist">>}),
+    ?assert(lists:member({remove_domain, ?A, ?TYPE}, calls(Node))).

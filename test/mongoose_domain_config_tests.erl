@@ -36,6 +36,8 @@
 -export([services_are_maps_of_options/0, wrong_services_are_named_and_not_shown/0]).
 -export([modules_are_for_all_host_types_or_for_one/0, wrong_modules_are_named_and_not_shown/0]).
 -export([modules_are_for_host_types_that_there_are/0]).
+-export([removal_handlers_are_modules_with_a_priority_or_are_waited_for/0, wrong_removal_handlers_are_named/0]).
+-export([subdomains_have_a_template_and_a_handler/0, wrong_subdomains_are_named_and_not_shown/0]).
 -export([the_database_counts_as_a_service_and_keeps_its_url/0]).
 -export([an_unknown_key_is_told_and_stops_nothing/0]).
 -export([the_url_comes_from_the_environment_a_file_or_the_configuration/0]).
@@ -79,7 +81,7 @@ read(Environment) ->
 without_any_key_every_default_is_there() ->
     ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
                         router => mongoose_domain_router_table, service_domain_db => disabled, services => #{},
-                        modules => #{}, admin => closed}}, read(#{})).
+                        modules => #{}, removal_handlers => #{}, subdomains => #{}, admin => closed}}, read(#{})).
 
 hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
     {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),
@@ -382,6 +384,46 @@ modules_are_for_host_types_that_there_are() ->
      || HostType <- [<<"static type">>, <<"type1">>, all]],
     [?assertWrong(modules, HostType, Hosts#{modules => #{HostType => #{a => #{}}}})
      || HostType <- [<<"a.example">>, <<"t">>]].
+
+removal_handlers_are_modules_with_a_priority_or_are_waited_for() ->
+    Handlers = #{all => [md_handler_first, {await, not_loaded_yet}], "type1" => [{md_handler_second, 7}]},
+    {ok, Config} = read(#{hosts => [{<<"a.example">>, <<"static type">>}], host_types => [<<"type1">>, <<"type2">>],
+                          removal_handlers => Handlers}),
+    ?assertEqual([{<<"static type">>, {md_handler_first, 50}}, {<<"static type">>, {await, not_loaded_yet}},
+                  {<<"type1">>, {md_handler_second, 7}},
+                  {<<"type2">>, {md_handler_first, 50}}, {<<"type2">>, {await, not_loaded_yet}}],
+                 mongoose_domain_configured:removal_handlers(Config)).
+
+wrong_removal_handlers_are_named() ->
+    Types = #{host_types => [<<"t">>]},
+    [begin
+        {error, #{key := Named, value := Shown, expected := _}} = read(Types#{removal_handlers => Handlers}),
+        ?assertEqual({Handlers, Key, Value}, {Handlers, Named, Shown})
+     end || {Handlers, Key, Value} <- [
+        {[md_handler_first], removal_handlers, '(not shown, it may hold a password)'},
+        {#{<<"t">> => md_handler_first}, [removal_handlers, <<"t">>], '(not shown, it may hold a password)'},
+        {#{7 => []}, removal_handlers, 7}, {#{"t" => [], <<"t">> => []}, removal_handlers, ["t", <<"t">>]}, {#{<<"other">> => []}, removal_handlers, <<"other">>},
+        {#{all => [no_such_module]}, [removal_handlers, all], no_such_module},
+        {#{all => [lists]}, [removal_handlers, all], lists},
+        {#{all => [{md_handler_first, high}]}, [removal_handlers, all], '(not shown, it may hold a password)'},
+        {#{all => [md_handler_first, {await, md_handler_first}]}, [removal_handlers, all], md_handler_first}]].
+
+subdomains_have_a_template_and_a_handler() ->
+    Subdomains = #{<<"type1">> => [{"muc.@HOST@", {rooms, #{}}}, {<<"vjud.example">>, any_term}]},
+    {ok, Config} = read(#{host_types => [<<"type1">>, <<"type2">>], subdomains => Subdomains}),
+    ?assertEqual([{<<"type1">>, {{prefix, <<"muc.">>}, {rooms, #{}}}}, {<<"type1">>, {{fqdn, <<"vjud.example">>}, any_term}}],
+                 mongoose_domain_configured:subdomains(Config)).
+
+wrong_subdomains_are_named_and_not_shown() ->
+    [begin
+        {error, #{key := Named, value := Shown, expected := _}} =
+            read(#{host_types => [<<"t">>], subdomains => Subdomains}),
+        ?assertEqual({Subdomains, Key}, {Subdomains, Named}),
+        ?assertNot(md_secret:is_in(?SECRET, Shown))
+     end || {Subdomains, Key} <- [{?SECRET, subdomains}, {#{<<"t">> => ?SECRET}, [subdomains, <<"t">>]},
+                                  {#{all => [?SECRET]}, [subdomains, all]}, {#{all => [{<<>>, ?SECRET}]}, [subdomains, all]},
+                                  {#{all => [{7, ?SECRET}]}, [subdomains, all]}, {#{<<"other">> => []}, subdomains},
+                                  {#{all => [{"muc.@HOST@", one}, {<<"muc.@HOST@">>, ?SECRET}]}, [subdomains, all]}]].
 
 the_database_counts_as_a_service_and_keeps_its_url() ->
     {ok, _} = read((service(#{pool_size => 7}))#{services => #{a => #{}}}),

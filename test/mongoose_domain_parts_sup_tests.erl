@@ -9,6 +9,7 @@
 -export([a_stopped_child_is_gone_for_its_successor_too/0]).
 -export([stopping_what_is_not_there_succeeds/0]).
 -export([a_child_that_does_not_start_is_not_remembered/0]).
+-export([who_starts_a_child_that_runs_gets_it/0]).
 
 -define(SUP, mongoose_domain_parts_sup).
 
@@ -70,10 +71,19 @@ stopping_what_is_not_there_succeeds() ->
     ?assertEqual(ok, ?SUP:stop_child(nobody)).
 
 a_child_that_does_not_start_is_not_remembered() ->
-    {ok, One} = start(one),
-    ?assertEqual({error, {already_started, One}}, start(one)),
+    {ok, _One} = start(one),
     ?assertMatch({error, _}, ?SUP:start_child(#{id => bad, start => {erlang, error, [on_purpose]}})),
     ?assertEqual(1, ets:info(?SUP, size)).
+
+%% As a service that is started again, because its first start did not come to its end.
+who_starts_a_child_that_runs_gets_it() ->
+    {ok, One} = start(one),
+    ?assertEqual({ok, One}, start(one)),
+    %% One that was killed before it could be remembered.
+    {ok, Two} = supervisor:start_child(?SUP, #{id => two, start => {gen_event, start_link, [{local, md_part_two}]}}),
+    ?assertEqual({ok, Two}, start(two)),
+    ?assertEqual(2, ets:info(?SUP, size)),
+    ?assertEqual({error, {already_started, One}}, ?SUP:start_child(#{id => one, start => {gen_event, start_link, []}})).
 
 %% Any process will do.
 start(Name) ->

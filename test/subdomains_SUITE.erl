@@ -34,6 +34,8 @@
          registrations_survive_a_crash_of_the_process_that_keeps_them/1,
          registrations_survive_a_crash_of_the_core_and_its_restart/1,
          registrations_end_with_the_application/1,
+         a_process_that_registers_when_it_starts_survives_its_crashes/1,
+         subdomains_of_the_configuration_are_there_after_the_start/1,
          unknown_messages_are_logged_and_survived/1]).
 %% With a database.
 -export([a_disabled_domain_takes_its_subdomains_along/1,
@@ -73,6 +75,8 @@ groups() ->
                 a_domain_that_comes_with_another_host_type_has_that_ones_subdomains,
                 registrations_survive_a_crash_of_the_process_that_keeps_them,
                 registrations_survive_a_crash_of_the_core_and_its_restart,
+                a_process_that_registers_when_it_starts_survives_its_crashes,
+                subdomains_of_the_configuration_are_there_after_the_start,
                 registrations_end_with_the_application,
                 unknown_messages_are_logged_and_survived]},
      {database, [a_disabled_domain_takes_its_subdomains_along,
@@ -170,7 +174,10 @@ an_fqdn_that_another_subdomain_has_stays_registered_and_takes_over_from_it(Confi
     ?assertEqual(ok, register(Node, <<"type1">>, Rooms)),
     ?assertEqual({error, subdomain_already_exists}, register(Node, <<"type2">>, Rooms)),
     assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
-    ?assertEqual({error, already_registered}, register(Node, <<"type2">>, Rooms)),
+    %% The same answer to who asks again.
+    ?assertEqual(ok, register(Node, <<"type1">>, Rooms)),
+    ?assertEqual({error, subdomain_already_exists}, register(Node, <<"type2">>, Rooms)),
+    ?assertEqual({error, already_registered}, subdomains(Node, register_subdomain, [<<"type2">>, Rooms, other])),
     ok = unregister(Node, <<"type1">>, Rooms),
     assert_subdomain(Node, <<"type2">>, <<"rooms.example">>),
     ok = unregister(Node, <<"type2">>, Rooms),
@@ -355,12 +362,44 @@ registrations_survive_a_crash_of_the_process_that_keeps_them(Config) ->
     _ = md_node:kill(Node, mongoose_subdomain_core),
     ?assertEqual({ok, Info}, subdomains(Node, get_subdomain_info, [?MUC_A])),
     assert_subdomain(Node, <<"type2">>, <<"rooms.example">>),
-    ?assertEqual({error, already_registered}, register(Node, <<"type1">>, ?MUC)),
+    ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)),
+    ?assertEqual({error, already_registered}, subdomains(Node, register_subdomain, [<<"type1">>, ?MUC, other])),
     %% The successor looks for conflicts, too.
     insert(Node, <<"type2">>, [?MUC_A]),
     ?assertMatch([{_, ?MUC_A}], conflicts(Node)),
     ok = unregister(Node, <<"type1">>, ?MUC),
     assert_no_subdomain(Node, ?MUC_A).
+
+a_process_that_registers_when_it_starts_survives_its_crashes(Config) ->
+    Node = ?config(node, Config),
+    insert(Node, <<"type1">>, [?A]),
+    Supervisor = md_node:call(Node, md_registrant, start, [<<"type1">>]),
+    {ok, Info} = subdomains(Node, get_subdomain_info, [?MUC_A]),
+    ok = md_node:call(Node, md_registrant, crash, [3]),
+    ?assert(md_node:call(Node, erlang, is_process_alive, [Supervisor])),
+    ?assertEqual({ok, Info}, subdomains(Node, get_subdomain_info, [?MUC_A])),
+    assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
+    ?assertEqual([md_handler_first], md_node:call(Node, mongoose_domain_removal, handlers, [<<"type1">>])).
+
+%% Before a dynamic domain is loaded, and again after each start.
+subdomains_of_the_configuration_are_there_after_the_start(Config) ->
+    Node = ?config(node, Config),
+    ok = md_node:stop_application(Node),
+    ok = md_node:call(Node, application, set_env, [mongoose_domain, subdomains,
+        #{<<"type1">> => [{"muc.@HOST@", {my_rooms, #{}}}], all => [{<<"vjud.@HOST@">>, {vjud, #{}}}]}]),
+    [begin
+        ok = md_node:start_application(Node, unchanged),
+        {ok, StaticType} = md_node:lookup(Node, ?STATIC),
+        assert_subdomain(Node, StaticType, <<"vjud.static.example">>),
+        insert(Node, <<"type1">>, [?A]),
+        ?assertMatch({ok, #{packet_handler := {my_rooms, #{host_type := <<"type1">>}}}},
+                     subdomains(Node, get_subdomain_info, [?MUC_A])),
+        %% It can be taken away, and stays so when its process crashes.
+        ok = unregister(Node, <<"type1">>, ?MUC),
+        _ = md_node:kill(Node, mongoose_subdomain_core),
+        assert_no_subdomain(Node, ?MUC_A),
+        ok = md_node:stop_application(Node)
+     end || _ <- [1, 2]].
 
 registrations_survive_a_crash_of_the_core_and_its_restart(Config) ->
     Node = ?config(node, Config),
