@@ -24,7 +24,7 @@
 -export([events/0, answer_and_end/2, read_credentials/1, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 %% Questions that are answered at once; the program asks half as many, but its predecessor's may still run.
 -define(WORKERS, 256).
@@ -271,8 +271,8 @@ handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
     ?LOG_NOTICE(#{what => domain_admin_listening, url => Url}),
     State#state{url = Url, found = Number, retry = mongoose_domain_retry:started(Retry)};
 handle_frame({log, Level, What, Fields}, State) ->
-    logger:log(Level, Fields#{what => event(What)},
-               #{mfa => {?MODULE, handle_frame, 2}, domain => [mongoose_domain]}),
+    Report = maps:from_list([{known(Name), Value} || {Name, Value} <- maps:to_list(Fields)]),
+    ?LOG(Level, Report#{what => known(What)}),
     State;
 handle_frame(_NoSense, #state{port = Port} = State) ->
     %% It is not shown: a request may hold a password.
@@ -322,19 +322,28 @@ host(Ip) ->
         _ -> [$[, Ip, $]]
     end.
 
-%% The name of an event, as the log has them: an atom.
-event(What) ->
+%% The name of an event or a field, as the log has them: an atom.
+known(Name) ->
     try
         %% Those of events/0 exist, since this module is loaded.
-        binary_to_existing_atom(What)
+        binary_to_existing_atom(Name)
     catch
-        error:badarg -> What
+        error:badarg -> Name
     end.
 
-%% @private What the program logs.
--spec events() -> [atom()].
+%% @private What the program logs: the events, and the fields of each.
+-spec events() -> #{Event :: atom() => [Field :: atom()]}.
 events() ->
-    [domain_admin_accept_failed, domain_admin_answer_not_understood, domain_admin_certificates_read,
-     domain_admin_certificates_unusable, domain_admin_gives_up, domain_admin_handshake_failed,
-     domain_freshness_request, domain_freshness_request_failed, graphql_crash, graphql_login_not_checked,
-     mongoose_admin_api_error_response, parse_body_failed].
+    #{domain_admin_accept_failed => [error],
+      domain_admin_answer_not_understood => [error],
+      domain_admin_certificates_read => [],
+      domain_admin_certificates_unusable => [error],
+      domain_admin_gives_up => [error],
+      domain_admin_handshake_failed => [address, error],
+      domain_admin_panicked => [place],
+      domain_freshness_request => [domain, ttl, request_id],
+      domain_freshness_request_failed => [tag, text],
+      graphql_crash => [category, reason],
+      graphql_login_not_checked => [reason],
+      mongoose_admin_api_error_response => [error_type, message],
+      parse_body_failed => []}.

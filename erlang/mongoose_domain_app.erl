@@ -11,10 +11,11 @@
 
 -export([start/2, prep_stop/1, stop/1]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
+    ok = mongoose_domain_log:start(),
     case mongoose_domain_config:read() of
         {ok, _Config} ->
             warn_of_unknown(mongoose_domain_config:unknown_keys()),

@@ -34,7 +34,7 @@
 
 -export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 %% The arguments that the open table was opened with; absent while it is closed.
 -define(START_ARGS, {?MODULE, start_args}).

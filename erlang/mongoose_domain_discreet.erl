@@ -9,7 +9,7 @@
 
 -export([call/4, ask/4, keys/1, hide/2]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 -define(NOT_SHOWN, '(not shown)').
 %% A shorter text is part of many others.

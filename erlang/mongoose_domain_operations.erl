@@ -17,7 +17,7 @@
 
 -export_type([failure/0]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 %% Where the counter of failures is.
 -define(FAILURES, {?MODULE, failures}).

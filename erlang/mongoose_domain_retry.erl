@@ -16,7 +16,7 @@
 
 -export_type([t/0]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 %% In milliseconds.
 -define(FIRST_PAUSE, 100).

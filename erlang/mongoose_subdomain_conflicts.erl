@@ -3,16 +3,17 @@
 %% The reports are MongooseIM's: `check_domain_name_failed' for a new domain whose name is a subdomain,
 %% `check_subdomain_name_failed' for a new subdomain whose name is a domain, `subdomains_collision' for one name that two
 %% patterns make. They change nothing; who serves the name is decided by the native table. A t() remembers what was
-%% reported until one of the two is gone, for a thousand names; that there are more is reported, too, once.
+%% reported until one of the two is gone, for a hundred names; that there are more is reported, too, once.
 -module(mongoose_subdomain_conflicts).
 
 -export([new/0, is_domain_in_conflict/1, is_subdomain_in_conflict/1, check_domain/2, check_subdomain/2, forget/2, forget_pattern/2, forget_ended/1]).
 
 -export_type([t/0]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
--define(LIMIT, 1000).
+%% As many as the node's logger takes at a time.
+-define(LIMIT, 100).
 
 -opaque t() :: #{{domain | pattern, Name :: binary()} | too_many => reported}.
 

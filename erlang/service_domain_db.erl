@@ -34,7 +34,7 @@
 -export([scope/0]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--include_lib("kernel/include/logger.hrl").
+-include("mongoose_domain_log.hrl").
 
 %% The peer's, so that its nodes and ours wake each other. Its process is restarted by whoever started it;
 %% without it, nobody wakes this one, and there is the poll interval.
@@ -358,7 +358,7 @@ refuse_waiting(Answer, #state{waiting = Waiting} = State) ->
     State#state{waiting = #{}}.
 
 log({Level, Report}) ->
-    logger:log(Level, Report, #{mfa => {?MODULE, log, 1}, domain => [mongoose_domain]}).
+    ?LOG(Level, Report).
 
 start_follower() ->
     case mongoose_domain_config:read() of

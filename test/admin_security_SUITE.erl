@@ -292,7 +292,7 @@ files_of_tls_that_make_no_sense_are_told_and_tried_again(Config) ->
 %% The node hears the reason, and that the program ended.
 gives_up(Node, Text) ->
     md_wait:until(fun() ->
-        Said = [Error || #{<<"error">> := Error} <- md_node:call(Node, md_admin, said, [<<"domain_admin_gives_up">>])],
+        Said = [Error || #{error := Error} <- md_node:call(Node, md_admin, said, [<<"domain_admin_gives_up">>])],
         lists:any(fun(Error) -> binary:match(Error, Text) =/= nomatch end, Said) orelse Said
     end),
     md_wait:until(fun() -> md_node:count(Node, domain_admin_not_started) > 0 end).

@@ -188,5 +188,5 @@ flood() ->
 
 assert_counted(Node) ->
     ?assertEqual(routes_of_good_rows(), md_node:routes(Node)),
-    ?assertEqual(1000, md_node:count(Node, ?UNKNOWN_HOST_TYPE)),
-    ?assertMatch([{error, #{count := 4000}}], md_node:logged(Node, ignore_more_domains_from_db)).
+    ?assertEqual(100, md_node:count(Node, ?UNKNOWN_HOST_TYPE)),
+    ?assertMatch([{error, #{count := 4900}}], md_node:logged(Node, ignore_more_domains_from_db)).

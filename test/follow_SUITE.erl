@@ -90,7 +90,7 @@ every_name_of_the_data_files_is_loaded_and_answered(Config) ->
     ?assertEqual([], unanswered(Node, [{Name, {ok, <<"type1">>}} || Name <- Names])),
     ?assertEqual({error, not_found}, md_node:lookup(Node, <<"nowhere.example">>)),
     ?assertEqual(length(Names), md_node:call(Node, mongoose_domain_core, domains_count, [])),
-    ?assertMatch([{info, #{count := Count}}] when Count =:= length(Names), md_node:logged(Node, load_data_from_base)).
+    ?assertMatch([{notice, #{count := Count}}] when Count =:= length(Names), md_node:logged(Node, load_data_from_base)).
 
 nodes_that_are_not_connected_follow_by_their_poll_interval(Config) ->
     two_nodes_follow_everything(Config, 50, fun md_writer:write/2).

@@ -149,10 +149,10 @@ the_clients_request_id_is_logged(Config) ->
     {200, _, ?DONE} = md_http:request(?config(door, Config), post, ?UPSERT, Options),
     Logged = <<"7f9a-", (binary:copy(<<"x">>, 123))/binary>>,
     md_wait:until(fun() ->
-        [Fields || #{level := info, msg := {report, #{<<"request_id">> := _} = Fields}}
+        [Fields || #{level := info, msg := {report, #{request_id := _} = Fields}}
                        <- md_node:call(?config(node, Config), md_log, all, []),
-                   maps:without([what], Fields) =:= #{<<"domain">> => <<"type1">>, <<"ttl">> => 300,
-                                                      <<"request_id">> => Logged}] =/= []
+                   maps:without([what], Fields) =:= #{domain => <<"type1">>, ttl => 300,
+                                                      request_id => Logged}] =/= []
     end).
 
 a_certificate_stands_for_credentials_here_and_nowhere_else(Config) ->

@@ -1,12 +1,12 @@
 %% The events of the log: those that docs/events.md lists, and those that the code can log.
 %%
 %% The code is read as it is written. An event is the value of `what' in a map of an Erlang source, be it an atom or what a
-%% function's callers give it; the name of a report in native/sync/src/log.rs; or one of mongoose_domain_admin:events/0,
-%% which another test compares with the program's sources. Maps that are raised as an error have a `what', too, and are
-%% read later in the `reason' of a report, so they are listed as well.
+%% function's callers give it; the name of a report in native/sync/src/log.rs; or one that the program of the door gives to
+%% `tracing'. Maps that are raised as an error have a `what', too, and are read later in the `reason' of a report, so they
+%% are listed as well.
 -module(md_events).
 
--export([documented/0, in_code/0]).
+-export([documented/0, in_code/0, in_program/0, sources/0]).
 
 -export_type([event/0, logged/0]).
 
@@ -56,18 +56,46 @@ words(Text, Pattern) ->
 %% @doc What the code can log.
 -spec in_code() -> [logged()].
 in_code() ->
-    Sources = filelib:wildcard(path("erlang/*.erl")),
-    lists:flatmap(fun in_erlang/1, Sources) ++ in_rust() ++
-        [#{event => Event, file => "native/admin/src", line => 1, level => unknown, fields => {some, []}}
-         || Event <- mongoose_domain_admin:events()].
+    lists:flatmap(fun in_erlang/1, sources()) ++ in_library() ++ in_program().
+
+%% @doc The Erlang sources.
+-spec sources() -> [file:filename()].
+sources() ->
+    filelib:wildcard(path("erlang/*.erl")).
+
+%% @doc What the program of the door can log.
+-spec in_program() -> [logged()].
+in_program() ->
+    Sources = filelib:wildcard(path("native/admin/src/**/*.rs")),
+    lists:append([in_program(Source, Text) || Source <- Sources, {ok, Text} <- [file:read_file(Source)]]).
+
+%% `tracing::warn!(what = "name", field, %field, field = value)', or a `what' that was given its name in a `let'.
+in_program(Source, Text) ->
+    [#{event => binary_to_atom(Name), file => string:slice(Source, length(path("")) + 1), line => 1, level => level(Level),
+       fields => {all, [binary_to_atom(Field) || Field <- Fields]}}
+     || [Level, Call] <- captured(Text, "tracing::([a-z]+)!\\(\\s*what((?:[^;\"]|\"[^\"]*\")*?)\\)[;,]\\s*\n"),
+        [Name] <- captured(Call, "^ = \"([a-z_]+)\"") ++ [Given || [] =:= captured(Call, "^( = )"),
+                                                               Given <- captured(Text, "let \\(what, [a-z_]+\\) = \\(\"([a-z_]+)\"")],
+        Fields <- [lists:append(captured(Call, ",\\s*[%?]?([a-z_]+)"))]].
+
+%% See native/admin/src/log.rs.
+level(<<"warn">>) -> warning;
+level(<<"info">>) -> notice;
+level(<<"debug">>) -> info;
+level(Level) -> binary_to_atom(Level).
 
 %% The name is what follows the level, or the first of a pair whose second may be absent.
-in_rust() ->
+in_library() ->
     {ok, Text} = file:read_file(path(?REPORTS)),
     Pattern = "(?:Level::[A-Z][a-z]+,\\s*|\\((?=\"[a-z_]+\",\\s*(?:None|Some)))\"([a-z_]+)\"",
-    {match, Found} = re:run(Text, Pattern, [global, {capture, all_but_first, binary}]),
     [#{event => binary_to_atom(Name), file => ?REPORTS, line => 1, level => unknown, fields => {some, []}}
-     || [Name] <- Found].
+     || [Name] <- captured(Text, Pattern)].
+
+captured(Text, Pattern) ->
+    case re:run(Text, Pattern, [global, {capture, all_but_first, binary}]) of
+        {match, Found} -> Found;
+        nomatch -> []
+    end.
 
 %% Erlang
 
@@ -92,8 +120,7 @@ whole(base, [Level]) -> {Level, some};
 whole(_Base, []) -> {unknown, some}.
 
 %% A report that is logged where it stands.
-leveled({call, _, {remote, _, {atom, _, erlang}, {atom, _, apply}},
-         [{atom, _, logger}, {atom, _, macro_log}, {cons, _, _Location, {cons, _, {atom, _, Level}, {cons, _, Map, _}}}]}) ->
+leveled({call, _, {remote, _, {atom, _, mongoose_domain_log}, {atom, _, report}}, [{atom, _, Level}, Map, _Place]}) ->
     [{Level, Map}];
 leveled(_Other) ->
     [].
@@ -107,7 +134,7 @@ find(Is, Form) when is_tuple(Form) -> Is(Form) ++ find(Is, tuple_to_list(Form));
 find(_Is, _Else) -> [].
 
 %% The program's, which are read elsewhere.
-events({call, _, {atom, _, event}, [_]}, _Head, {handle_frame, 2}, _Functions) ->
+events({call, _, {atom, _, known}, [_]}, _Head, {handle_frame, 2}, _Functions) ->
     [];
 events({atom, _, Event}, _Head, _In, _Functions) ->
     [Event];

@@ -4,16 +4,9 @@
 -include_lib("eunit/include/eunit.hrl").
 
 %% A name that is no atom here would be logged as a binary, and nobody who looks for the event would find it.
-every_event_that_the_program_logs_is_known_test() ->
-    Sources = filelib:wildcard("native/admin/src/**/*.rs"),
-    ?assertMatch([_, _ | _], Sources),
-    Logged = lists:usort(lists:flatmap(fun events/1, Sources)),
-    ?assertEqual(Logged, [atom_to_binary(Event) || Event <- lists:usort(mongoose_domain_admin:events())]).
-
-%% `what = "…"', or `let (what, …) = ("…"'.
-events(Source) ->
-    {ok, Text} = file:read_file(Source),
-    case re:run(Text, "what(?: = |, [a-z_]+\\) = \\()\"([a-z_]+)\"", [global, {capture, all_but_first, binary}]) of
-        {match, Found} -> [Event || [Event] <- Found];
-        nomatch -> []
-    end.
+every_event_that_the_program_logs_is_known_with_its_fields_test() ->
+    Logged = [{Event, Fields} || #{event := Event, fields := {_, Fields}} <- md_events:in_program()],
+    ?assertMatch([_, _ | _], Logged),
+    ByEvent = maps:map(fun(_Event, Fields) -> lists:usort(lists:append(Fields)) end,
+                       maps:groups_from_list(fun({Event, _}) -> Event end, fun({_, Fields}) -> Fields end, Logged)),
+    ?assertEqual(maps:map(fun(_Event, Fields) -> lists:usort(Fields) end, mongoose_domain_admin:events()), ByEvent).

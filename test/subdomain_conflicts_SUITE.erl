@@ -23,7 +23,7 @@
          a_name_that_is_always_claimed_is_always_known/1,
          a_conflict_that_was_over_is_logged_again/1,
          conflicts_are_found_on_every_page_of_domains/1,
-         no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once/1,
+         no_more_than_a_hundred_conflicts_are_logged_and_that_there_are_more_once/1,
          conflicts_that_ended_unseen_make_room_for_others/1,
          what_a_load_brings_is_looked_at_for_conflicts/1]).
 
@@ -50,7 +50,7 @@ all() ->
      a_name_that_is_always_claimed_is_always_known,
      a_conflict_that_was_over_is_logged_again,
      conflicts_are_found_on_every_page_of_domains,
-     no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once,
+     no_more_than_a_hundred_conflicts_are_logged_and_that_there_are_more_once,
      conflicts_that_ended_unseen_make_room_for_others,
      what_a_load_brings_is_looked_at_for_conflicts].
 
@@ -270,13 +270,13 @@ conflicts_are_found_on_every_page_of_domains(Config) ->
     Node = ?config(node, Config),
     Parents = md_names:numbered(<<"many-">>, 3500),
     insert(Node, <<"type1">>, Parents),
-    %% A domain has the name of every seventh's subdomain; of some others' names two patterns make one.
-    Domains = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 7 =:= 0],
+    %% A domain has the name of every 49th's subdomain; of some others' names two patterns make one.
+    Domains = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 49 =:= 0],
     insert(Node, <<"type2">>, Domains),
-    Fqdns = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 100 =:= 1],
+    Fqdns = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 150 =:= 1],
     [ok = register(Node, <<"type2">>, {fqdn, Fqdn}) || Fqdn <- Fqdns],
     ?assertEqual([], [Conflict || {subdomains_collision, _} = Conflict <- conflicts(Node)]),
-    Before = length(conflicts(Node)), % every seventh of the hundredths is both
+    Before = length(conflicts(Node)), % one of them is both
     ?assertEqual(length([Fqdn || Fqdn <- Fqdns, lists:member(Fqdn, Domains)]), Before),
     ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)),
     Conflicts = conflicts(Node),
@@ -284,44 +284,44 @@ conflicts_are_found_on_every_page_of_domains(Config) ->
     ?assertEqual(lists:sort(Fqdns), lists:sort([Name || {subdomains_collision, Name} <- Conflicts])),
     ?assertEqual(length(Domains) + length(Fqdns), length(Conflicts)).
 
-no_more_than_a_thousand_conflicts_are_logged_and_that_there_are_more_once(Config) ->
+no_more_than_a_hundred_conflicts_are_logged_and_that_there_are_more_once(Config) ->
     Node = ?config(node, Config),
-    Parents = md_names:numbered(<<"many-">>, 1100),
+    Parents = md_names:numbered(<<"many-">>, 110),
     insert(Node, <<"type1">>, Parents),
     insert(Node, <<"type2">>, [<<"muc.", Parent/binary>> || Parent <- Parents]),
     ok = register(Node, <<"type1">>, ?MUC),
     Conflicts = conflicts(Node),
-    ?assertEqual(1000, length([Name || {check_subdomain_name_failed, Name} <- Conflicts])),
-    ?assertMatch([{error, #{limit := 1000}}], md_node:logged(Node, subdomain_conflicts_not_reported)),
-    ?assertEqual(1001, length(Conflicts)),
+    ?assertEqual(100, length([Name || {check_subdomain_name_failed, Name} <- Conflicts])),
+    ?assertMatch([{error, #{limit := 100}}], md_node:logged(Node, subdomain_conflicts_not_reported)),
+    ?assertEqual(101, length(Conflicts)),
     %% More are not logged, also after changes that end none of those that were.
     insert(Node, <<"type2">>, [<<"unrelated.example">>, <<"muc.other.example">>]),
     delete(Node, <<"unrelated.example">>),
     insert(Node, <<"type1">>, [<<"other.example">>]),
-    ?assertEqual(1001, length(conflicts(Node))),
+    ?assertEqual(101, length(conflicts(Node))),
     %% One that ends makes room for another.
     [{_, Reported} | _] = Conflicts,
     delete(Node, Reported),
     {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, Reported}),
-    ?assertEqual({1002, {subdomains_collision, Reported}}, last(conflicts(Node))).
+    ?assertEqual({102, {subdomains_collision, Reported}}, last(conflicts(Node))).
 
 %% The table was emptied, so nobody was told of each that ended.
 conflicts_that_ended_unseen_make_room_for_others(Config) ->
     Node = ?config(node, Config),
-    Parents = md_names:numbered(<<"many-">>, 1000),
+    Parents = md_names:numbered(<<"many-">>, 100),
     insert(Node, <<"type1">>, Parents),
     insert(Node, <<"type2">>, [<<"muc.", Parent/binary>> || Parent <- Parents]),
     ok = register(Node, <<"type1">>, ?MUC),
-    ?assertEqual(1000, length(conflicts(Node))),
+    ?assertEqual(100, length(conflicts(Node))),
     ok = restart_core(Node),
     ok = subdomains(Node, sync, []),
     insert(Node, <<"type1">>, [?A]),
     insert(Node, <<"type2">>, [?MUC_A]),
-    ?assertEqual({1001, {check_domain_name_failed, ?MUC_A}}, last(conflicts(Node))),
+    ?assertEqual({101, {check_domain_name_failed, ?MUC_A}}, last(conflicts(Node))),
     %% And are logged when they come again.
     insert(Node, <<"type1">>, [hd(Parents)]),
     insert(Node, <<"type2">>, [<<"muc.", (hd(Parents))/binary>>]),
-    ?assertEqual({1002, {check_domain_name_failed, <<"muc.", (hd(Parents))/binary>>}}, last(conflicts(Node))).
+    ?assertEqual({102, {check_domain_name_failed, <<"muc.", (hd(Parents))/binary>>}}, last(conflicts(Node))).
 
 what_a_load_brings_is_looked_at_for_conflicts(Config) ->
     Node = ?config(node, Config),

@@ -76,7 +76,7 @@ async fn admitted(doors: &Doors, caller: &Caller, body: Body) -> Result<Bytes, F
 async fn declare(doors: &Doors, headers: &HeaderMap, request: Option<UpsertDomainRequest>) -> Result<(), Error> {
     let UpsertDomainRequest { domain, ttl } = request.ok_or_else(|| ErrorType::InvalidRequest.saying(INVALID))?;
     doors.node.ask(Request::UpsertFreshness(domain.as_bytes(), ttl)).await?;
-    tracing::info!(what = "domain_freshness_request", domain, ttl, request_id = request_id(headers));
+    tracing::debug!(what = "domain_freshness_request", domain, ttl, request_id = request_id(headers));
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 //! What this program has to say goes to the node's log.
 //!
 //! Events are those of `tracing`. The field `what` is the event's name in the log, as everywhere in this
-//! project; the others become its fields. Only what this crate says is handed over, and nothing below `info`:
-//! libraries talk about requests, and a request may hold a secret. A log that cannot keep up loses lines: no
-//! request waits for it.
+//! project; the others become its fields. `tracing` has no level for what is in the course of things and seldom, which a
+//! node prints unless it is configured otherwise: its `info` is the log's `notice`, and its `debug` the log's `info`. Only
+//! what this crate says is handed over, and nothing below: libraries talk about requests, and a request may hold a
+//! secret. A log that cannot keep up loses lines: no request waits for it.
 
 use std::fmt::Debug;
+use std::panic::PanicHookInfo;
 
 use eetf::Term;
 use tokio::sync::mpsc::Sender;
@@ -26,6 +28,14 @@ impl ToNode {
     pub fn new(frames: Sender<Term>) -> ToNode {
         ToNode { frames }
     }
+}
+
+/// Says where a panic happened, and not its message: that may quote the request. It ends the task of one connection; it
+/// goes to standard error, too, in case that the program ends with it.
+pub fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    eprintln!("domain_admin: a panic at {place}");
+    tracing::error!(what = "domain_admin_panicked", place);
 }
 
 #[derive(Default)]
@@ -62,7 +72,8 @@ impl<S: Subscriber> Layer<S> for ToNode {
         let level = match *event.metadata().level() {
             Level::ERROR => "error",
             Level::WARN => "warning",
-            Level::INFO => "info",
+            Level::INFO => "notice",
+            Level::DEBUG => "info",
             _ => return,
         };
         if !event.metadata().target().starts_with(env!("CARGO_PKG_NAME")) {

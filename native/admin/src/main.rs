@@ -40,6 +40,7 @@ mod throttle;
 mod tls;
 
 use std::io;
+use std::panic;
 use std::process;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 async fn main() {
     let (frames, to_write) = node::frames();
     tracing_subscriber::registry().with(log::ToNode::new(frames.clone())).init();
+    panic::set_hook(Box::new(log::panicked));
     let (end, ended) = oneshot::channel();
     let mut writing = tokio::spawn(node::write_frames(tokio::io::stdout(), to_write, ended));
     let served = tokio::select! {

@@ -81,7 +81,7 @@ async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Term
     match tls.accept(stream).await {
         Ok((stream, certificate)) => exchange(stream, Peer { address, certificate }, router).await,
         Err(error) => {
-            tracing::info!(what = "domain_admin_handshake_failed", address = %address.ip(), %error);
+            tracing::debug!(what = "domain_admin_handshake_failed", address = %address.ip(), %error);
         }
     }
 }

@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::{Complaint, Report};
 
-/// Complaints a pass that are named one by one.
-const NAMED: usize = 1_000;
+/// Complaints a pass that are named one by one: no more than the node's logger takes at a time.
+const NAMED: usize = 100;
 
 /// Complaints that are remembered, to be said once.
 const REMEMBERED: usize = 100_000;

@@ -1,6 +1,6 @@
 //! What reports and the status look like outside: a name, and fields of texts and numbers.
 //!
-//! The names of log events are MongooseIM's where it has one for the same thing.
+//! The names of log events are MongooseIM's where it has one for the same thing. docs/events.md lists them all.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,10 +9,11 @@ use domain_store::Bounds;
 
 use crate::{Complaint, Evidence, Reason, Repairs, Report, State, Status};
 
-/// How grave a report is, by the names of RFC 5424.
+/// How grave a report is, by the names of RFC 5424. The node's logger prints [`Level::Notice`] and above unless it is
+/// configured otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// In the course of things.
+    /// In the course of things, and often.
     Info,
     /// In the course of things, and seldom.
     Notice,
@@ -64,7 +65,7 @@ impl Report {
             Report::Loaded { count, took } => {
                 let milliseconds = took.as_millis() as u64;
                 (
-                    Level::Info,
+                    Level::Notice,
                     "load_data_from_base",
                     vec![("count", count_of(*count)), ("duration", count_of(milliseconds))],
                 )
@@ -251,4 +252,107 @@ fn time(time: SystemTime) -> Value {
 
 fn known(value: Option<Value>) -> Value {
     value.unwrap_or(Value::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use domain_core::EventId;
+
+    use super::*;
+
+    /// The row of docs/events.md for an event: its levels and its fields, each field with whether every report has it.
+    fn row(event: &str) -> (String, Vec<(String, bool)>) {
+        let row = include_str!("../../../docs/events.md").lines().find(|line| {
+            let names = line.strip_prefix("| ").and_then(|line| line.split('|').next()).unwrap_or_default();
+            names.split('`').any(|name| name == event)
+        });
+        let row = row.unwrap_or_else(|| panic!("event {event} is not in docs/events.md: add a line"));
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        if let Some(other) = cells[3].strip_prefix("as ") {
+            return (cells[2].to_owned(), self::row(other.trim_matches('`')).1);
+        }
+        let fields = cells[3].split('`').collect::<Vec<_>>();
+        let named = fields.windows(2).skip(1).step_by(2).map(|pair| (pair[0].to_owned(), !pair[1].starts_with('*')));
+        (cells[2].to_owned(), named.collect())
+    }
+
+    /// One of each kind, and of those with two faces both. Another kind does not compile before it is here.
+    fn each() -> Vec<Report> {
+        let (error, file, domain) = ("error".to_owned(), "file".to_owned(), "domain".to_owned());
+        let repairs = Repairs { added: 1, changed: 2, removed: 3, kept: 4 };
+        let converged = |reason, repairs| Report::Converged { reason, repairs, examples: vec![], took: Duration::ZERO };
+        let complaint = |complaint| {
+            match &complaint {
+                Complaint::StaticButInDb { .. }
+                | Complaint::StaticButWasInDb { .. }
+                | Complaint::UnknownHostType { .. }
+                | Complaint::InvalidDomain { .. }
+                | Complaint::UnknownStatus { .. } => (),
+            }
+            Report::Complaint(complaint)
+        };
+        let all = vec![
+            Report::Away { error: error.clone() },
+            Report::Back,
+            Report::Loaded { count: 1, took: Duration::ZERO },
+            Report::Updated { inserts: 1, deletes: 2, skips: 3 },
+            Report::OutOfSync { cursor: EventId(1), bounds: Bounds::Empty },
+            Report::OutOfSync { cursor: EventId(1), bounds: Bounds::From { oldest: EventId(2), newest: EventId(3) } },
+            Report::OutdatedRemoved { count: 1 },
+            Report::OtherDatabase { before: "one".into(), now: "other".into() },
+            converged(Reason::Asked, repairs),
+            converged(Reason::Asked, Repairs::default()),
+            converged(Reason::Periodic, repairs),
+            Report::Kept { count: 1, evidence: None, host_types: vec![] },
+            Report::SnapshotLoaded { count: 1, age: Duration::ZERO },
+            Report::SnapshotRefused { file: file.clone(), error: error.clone() },
+            Report::SnapshotFailed { file: file.clone(), error: error.clone() },
+            Report::SnapshotWritten { file },
+            Report::CleaningFailed { error: error.clone() },
+            complaint(Complaint::StaticButInDb { domain: domain.clone() }),
+            complaint(Complaint::StaticButWasInDb { domain: domain.clone() }),
+            complaint(Complaint::UnknownHostType { domain: domain.clone(), host_type: "type".into() }),
+            complaint(Complaint::InvalidDomain { domain: domain.clone(), reason: error }),
+            complaint(Complaint::UnknownStatus { domain, status: 7 }),
+            Report::MoreComplaints { count: 1 },
+        ];
+        for report in &all {
+            match report {
+                Report::Away { .. }
+                | Report::Back
+                | Report::Loaded { .. }
+                | Report::Updated { .. }
+                | Report::OutOfSync { .. }
+                | Report::OtherDatabase { .. }
+                | Report::OutdatedRemoved { .. }
+                | Report::Converged { .. }
+                | Report::Kept { .. }
+                | Report::SnapshotLoaded { .. }
+                | Report::SnapshotRefused { .. }
+                | Report::SnapshotFailed { .. }
+                | Report::SnapshotWritten { .. }
+                | Report::CleaningFailed { .. }
+                | Report::Complaint(_)
+                | Report::MoreComplaints { .. } => (),
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn each_report_has_the_level_and_the_fields_that_the_list_of_events_says() {
+        for report in each() {
+            let (level, event, fields) = report.to_log();
+            let (levels, listed) = row(event);
+            assert!(levels.contains(level.name()), "{event} has the level {}; docs/events.md: {levels}", level.name());
+            let fields: BTreeSet<_> = fields.iter().map(|(name, _)| (*name).to_owned()).collect();
+            let all: BTreeSet<_> = listed.iter().map(|(name, _)| name.clone()).collect();
+            let always: BTreeSet<_> = listed.into_iter().filter(|(_, always)| *always).map(|(name, _)| name).collect();
+            assert!(fields.is_subset(&all), "{event} has the fields {fields:?}; docs/events.md: {all:?}");
+            assert!(always.is_subset(&fields), "{event} has the fields {fields:?}; docs/events.md: {always:?}");
+        }
+    }
 }
