@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -160,9 +161,9 @@ impl Files {
         let builder = match (&paths.client_ca, &self.client_ca) {
             (Some(file), Some(bytes)) => {
                 let clients = authorities(bytes).map_err(|reason| holds(file, "authority's certificate", reason))?;
-                ServerConfig::builder().with_client_cert_verifier(clients)
+                server_config().with_client_cert_verifier(clients)
             }
-            _ => ServerConfig::builder().with_no_client_auth(),
+            _ => server_config().with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| Unusable::Pair {
             certificate: paths.certificate.clone(),
@@ -183,12 +184,21 @@ fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    // Explicit: a build of the whole workspace has more than one provider, and then none is the default.
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        // It fails only for a provider without cipher suites for these versions; ring has them.
+        .expect("ring supports TLS 1.2 and 1.3")
+}
+
 fn authorities(bytes: &[u8]) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(bytes)? {
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    WebPkiClientVerifier::builder(roots.into()).allow_unauthenticated().build().map_err(|error| error.to_string())
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()));
+    verifier.allow_unauthenticated().build().map_err(|error| error.to_string())
 }
 
 /// What is wrong with a file, without what it holds.

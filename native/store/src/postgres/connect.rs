@@ -67,9 +67,18 @@ impl Target {
         let mut failures = Vec::new();
         for server in servers {
             for address in self.addresses(server, &mut failures).await {
-                match self.attempt(server, address).await {
+                let tls = self.tls.for_attempt(server);
+                let place = place(server, address);
+                match self.attempt(server, address, &tls).await {
                     Ok(connected) => return Ok(connected),
-                    Err(reason) => failures.push((place(server, address), reason)),
+                    Err(Failure::Refused(reason)) if tls.may_be_left_out_after(&reason) => {
+                        failures.push((format!("{place} with TLS"), Failure::Refused(reason)));
+                        match self.attempt(server, address, &Tls::Off).await {
+                            Ok(connected) => return Ok(connected),
+                            Err(reason) => failures.push((format!("{place} without TLS"), reason)),
+                        }
+                    }
+                    Err(reason) => failures.push((place, reason)),
                 }
             }
         }
@@ -104,21 +113,24 @@ impl Target {
     }
 
     /// Connects and logs in at one address.
-    async fn attempt(&self, server: &Server, address: Option<SocketAddr>) -> Result<(Client, Connection), Failure> {
+    async fn attempt(
+        &self,
+        server: &Server,
+        address: Option<SocketAddr>,
+        tls: &Tls,
+    ) -> Result<(Client, Connection), Failure> {
         let mut config = self.config.clone();
-        let tls = match (server, &self.tls) {
-            (Server::Tcp { host, port, .. }, tls) => {
+        match server {
+            Server::Tcp { host, port, .. } => {
                 config.host(host).port(*port);
                 if let Some(address) = address {
                     config.hostaddr(address.ip());
                 }
-                tls
             }
-            (Server::Socket { folder, port }, _) => {
+            Server::Socket { folder, port } => {
                 config.host_path(folder).port(*port);
-                &Tls::Off
             }
-        };
+        }
         match tls {
             Tls::Off => {
                 config.ssl_mode(DriverSslMode::Disable);

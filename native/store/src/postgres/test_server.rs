@@ -38,6 +38,15 @@ impl TestServer {
 
     /// Starts a server that has these files (name and contents) in its data folder.
     pub(crate) fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> TestServer {
+        TestServer::start_with_environment(settings, files, &[])
+    }
+
+    /// The same with more variables in the server's environment. `{data}` in a value is the data folder.
+    pub(crate) fn start_with_environment(
+        settings: &[&str],
+        files: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> TestServer {
         let owner = Owner::of_servers();
         let folder = tempfile::tempdir().unwrap();
         owner.give(folder.path());
@@ -57,10 +66,14 @@ impl TestServer {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             owner.give(&path);
         }
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.replace("{data}", &data.display().to_string())))
+            .collect();
         loop {
             // Another process can take the port between here and there.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(process) = launch(&owner, folder.path(), port, settings) {
+            if let Some(process) = launch(&owner, folder.path(), port, settings, &environment) {
                 return TestServer { process, port, folder };
             }
         }
@@ -68,6 +81,32 @@ impl TestServer {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Replaces files in the data folder and has the server read its configuration. Waits until it has.
+    pub(crate) fn replace_files(&self, files: &[(&str, &str)]) {
+        let owner = Owner::of_servers();
+        for (name, contents) in files {
+            let path = self.folder.path().join("data").join(name);
+            fs::write(&path, contents).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            owner.give(&path);
+        }
+        let read = |log: &str| log.matches("received SIGHUP").count();
+        let before = self.log();
+        let asked = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()));
+        let deadline = Instant::now() + START_LIMIT;
+        // The postmaster reads its files at once after it has logged that, and before it takes a connection.
+        while read(&self.log()) == read(&before) {
+            assert!(Instant::now() < deadline, "the server does not read its configuration");
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap()).into_owned()
     }
 
     /// The folder of the Unix socket.
@@ -89,11 +128,18 @@ impl Drop for TestServer {
 }
 
 /// Starts the server and waits until it takes connections; `None` if its port was taken.
-fn launch(owner: &Owner, folder: &Path, port: u16, settings: &[&str]) -> Option<Child> {
+fn launch(
+    owner: &Owner,
+    folder: &Path,
+    port: u16,
+    settings: &[&str],
+    environment: &[(String, String)],
+) -> Option<Child> {
     let (data, log) = (folder.join("data"), folder.join("log"));
     let _ = fs::remove_file(data.join("postmaster.pid"));
     let mut process = owner
         .command("postgres")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .arg("-D")
         .arg(&data)
         .arg("-k")

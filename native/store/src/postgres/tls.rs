@@ -10,32 +10,47 @@
 //!
 //! Trusted are the certificates in the file `sslrootcert`; without one, or with `system`, the
 //! system's roots. Beside a file, `allow`, `prefer` and `require` verify as `verify-ca` does, as in
-//! libpq, though the first two still go on without TLS if the server has none. With `system` only
-//! `verify-ca` and `verify-full` (then the default) are taken; the former means little, since the
-//! system trusts authorities that make out certificates to everybody.
+//! libpq. With `system` only `verify-ca` and `verify-full` (then the default) are taken; the former means
+//! little, since the system trusts authorities that make out certificates to everybody.
 //!
-//! Host names are looked for in the certificate's subjectAltName only, never in its common name.
-//! No revocation list is consulted. There is no second attempt without TLS after a failed one, and
-//! a Unix socket never has TLS.
+//! What psql connects to by the same URL is connected to, and what it refuses is refused: where nothing is verified
+//! a certificate of any kind will do, since nothing follows from it, and `allow` and `prefer` try again without TLS
+//! when a connection with it fails. `connect/tests/matrix.rs` compares both and names the differences that are left.
+//!
+//! No revocation list is consulted, and a Unix socket never has TLS.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `chain` | whether a certificate leads to a trusted root |
+//! | `names` | whether it is made out to a host |
+//! | `key` | whether its key has signed the handshake |
+//! | `stream` | a connection with TLS, for the driver |
 
+mod chain;
+mod key;
+mod names;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_postgres::config::SslMode as DriverSslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::error::SqlState;
 
-use super::url::{Ssl, SslMode, UrlError};
+use chain::Trusted;
+use key::{AnyCurve, PssKey};
+pub(crate) use stream::Connector;
+
+use super::url::{Server, Ssl, SslMode, UrlError};
 
 /// How connections are made private.
 #[derive(Clone)]
@@ -44,7 +59,7 @@ pub(crate) enum Tls {
     On {
         /// Whether the server may have no TLS.
         mode: DriverSslMode,
-        connector: MakeRustlsConnect,
+        connector: Connector,
     },
 }
 
@@ -78,8 +93,25 @@ impl Tls {
         };
         Ok(Tls::On {
             mode: if mode < SslMode::Require { DriverSslMode::Prefer } else { DriverSslMode::Require },
-            connector: MakeRustlsConnect::new(client_config(ssl, verify)?),
+            connector: Connector::new(client_config(ssl)?, verify),
         })
+    }
+}
+
+impl Tls {
+    /// What an attempt to connect to this server uses.
+    pub(crate) fn for_attempt(&self, server: &Server) -> Tls {
+        match (server, self) {
+            (Server::Socket { .. }, _) | (_, Tls::Off) => Tls::Off,
+            (_, Tls::On { mode, connector }) => Tls::On { mode: *mode, connector: connector.anew() },
+        }
+    }
+
+    /// Whether an attempt that failed so is repeated without TLS: TLS itself failed, or the server lets nobody in over
+    /// TLS.
+    pub(crate) fn may_be_left_out_after(&self, reason: &tokio_postgres::Error) -> bool {
+        let Tls::On { mode: DriverSslMode::Prefer, connector } = self else { return false };
+        connector.began() && reason.code().is_none_or(|code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
     }
 }
 
@@ -92,33 +124,57 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn client_config(ssl: &Ssl, verify: Verify) -> Result<ClientConfig, UrlError> {
+/// All but what is verified, which depends on the host.
+fn client_config(ssl: &Ssl) -> Result<ClientConfig, UrlError> {
     // Explicit: the process-wide default belongs to whoever else lives in the process.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier { verify, provider: Arc::clone(&provider) };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Verifier { verify: Arc::new(Verify::Nothing), host: String::new(), provider: Arc::clone(&provider) };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        // It fails only for a provider without cipher suites for these versions; ring has them.
-        .expect("ring supports TLS 1.2 and 1.3")
+        // It fails only for a provider without cipher suites for these versions; this one has them.
+        .expect("the provider supports TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match (&ssl.cert, &ssl.key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(_), None) => return Err(UrlError::HalfClientCertificate("sslkey")),
         (None, Some(_)) => return Err(UrlError::HalfClientCertificate("sslcert")),
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(certificates("sslcert", cert)?, private_key(key)?)
-            .map_err(|error| UrlError::Contents {
-                parameter: "sslkey",
-                path: key.clone(),
-                problem: format!("can't be used with the certificate {}: {error}", cert.display()),
-            })?,
+        (Some(cert), Some(key)) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own_certificate(cert, key, &provider)?)))
+        }
     };
     if ssl.direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
     Ok(config)
 }
+
+/// The certificate that we show, of any kind: whether it will do is for the server to say.
+fn own_certificate(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, UrlError> {
+    let unusable = |problem: String| UrlError::Contents {
+        parameter: "sslkey",
+        path: key.to_owned(),
+        problem: format!("can't be used with the certificate {}: {problem}", cert.display()),
+    };
+    let chain = certificates("sslcert", cert)?;
+    let signing = provider.key_provider.load_private_key(private_key(key)?).map_err(|error| {
+        unusable(format!(
+            "{error}; it must be an RSA key of 2048 to 8192 bits, an EC key on P-256, P-384 or P-521, or an Ed25519 key"
+        ))
+    })?;
+    let certified =
+        chain.first().and_then(|own| chain::parse(own).ok().map(|own| own.tbs_certificate.subject_pki.raw.to_vec()));
+    match (certified, signing.public_key()) {
+        (None, _) => Err(unusable("the certificate can't be read".to_owned())),
+        (Some(certified), Some(own)) if certified != own.as_ref() => {
+            Err(unusable("it is the key of another one".to_owned()))
+        }
+        _ => Ok(CertifiedKey::new(chain, signing)),
+    }
+}
+
+const UNVERIFIABLE: &str = "the key in the server's certificate can't be verified here: it must be an RSA key of 2048 to \
+     8192 bits, an EC key on P-256, P-384 or P-521, or an Ed25519 key";
 
 /// What is verified about the server's certificate.
 #[derive(Debug)]
@@ -128,66 +184,52 @@ enum Verify {
     ChainAndName(Trusted),
 }
 
-/// The certificates that a server's certificate may lead to.
-#[derive(Debug)]
-struct Trusted {
-    roots: RootCertStore,
-    /// The same ones as they are in the file. A server may show one of them itself, even if it says
-    /// that it is an authority's: so does every certificate that `openssl req -x509` signs itself.
-    named: Vec<CertificateDer<'static>>,
-}
-
-impl Trusted {
-    fn from_file(path: &Path) -> Result<Trusted, UrlError> {
-        let named = certificates("sslrootcert", path)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in &named {
-            roots.add(certificate.clone()).map_err(|error| UrlError::Contents {
-                parameter: "sslrootcert",
-                path: path.to_owned(),
-                problem: format!("holds a certificate that can't be read: {error}"),
-            })?;
-        }
-        Ok(Trusted { roots, named })
-    }
-
-    fn from_system() -> Result<Trusted, UrlError> {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            let reasons = found.errors.iter().map(|error| format!("; {error}")).collect();
-            return Err(UrlError::NoSystemRoots(reasons));
-        }
-        Ok(Trusted { roots, named: Vec::new() })
-    }
-
-    /// Whether the certificate that a server shows leads here, and its time is now.
-    fn verify_chain(
-        &self,
-        shown: &CertificateDer<'_>,
-        parsed: &ParsedCertificate<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-        algorithms: &WebPkiSupportedAlgorithms,
-    ) -> Result<(), rustls::Error> {
-        use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-        let result = verify_server_cert_signed_by_trust_anchor(parsed, &self.roots, intermediates, now, algorithms.all);
-        match result {
-            Err(rustls::Error::InvalidCertificate(
-                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
-            )) => result,
-            Err(_) if self.named.iter().any(|named| named == shown) => Ok(()),
-            _ => result,
-        }
-    }
-}
-
-/// Judges the certificate that a server shows.
+/// Judges the certificate that one host shows.
 #[derive(Debug)]
 struct Verifier {
-    verify: Verify,
+    verify: Arc<Verify>,
+    host: String,
     provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    /// The signatures that certificates may have.
+    fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+        static ALL: LazyLock<Vec<&'static dyn SignatureVerificationAlgorithm>> = LazyLock::new(|| {
+            let known = aws_lc_rs::default_provider().signature_verification_algorithms;
+            let pss =
+                [SignatureScheme::RSA_PSS_SHA256, SignatureScheme::RSA_PSS_SHA384, SignatureScheme::RSA_PSS_SHA512];
+            let of_pss_keys = pss.iter().filter_map(|pss| {
+                let (_, algorithms) = known.mapping.iter().find(|(scheme, _)| scheme == pss)?;
+                let algorithm: &'static dyn SignatureVerificationAlgorithm = Box::leak(Box::new(PssKey(algorithms[0])));
+                Some(algorithm)
+            });
+            known.all.iter().copied().chain(of_pss_keys).collect()
+        });
+        &ALL
+    }
+
+    /// The server must own the certificate that it shows, verified or not. Only where nothing is verified, one whose
+    /// key is of an unknown kind passes, too: who poses as the server would own another one. Such a
+    /// connection has no channel binding, which relies on this.
+    fn verify_handshake(
+        &self,
+        message: &[u8],
+        shown: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        any_curve: AnyCurve,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        match chain::parse(shown) {
+            Ok(certificate) if key::is_verifiable(&certificate, known) => {
+                key::verify_handshake(&certificate, message, signed, known, any_curve)?;
+            }
+            _ if matches!(*self.verify, Verify::Nothing) => (),
+            Ok(_) => return Err(rustls::Error::General(UNVERIFIABLE.to_owned())),
+            Err(error) => return Err(error),
+        }
+        Ok(HandshakeSignatureValid::assertion())
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -195,22 +237,20 @@ impl ServerCertVerifier for Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
+        _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Verify::Chain(trusted) | Verify::ChainAndName(trusted) = &self.verify {
-            let parsed = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = &self.provider.signature_verification_algorithms;
-            trusted.verify_chain(end_entity, &parsed, intermediates, now, algorithms)?;
-            if let Verify::ChainAndName(_) = self.verify {
-                verify_server_name(&parsed, server_name)?;
-            }
+        if let Verify::Chain(trusted) | Verify::ChainAndName(trusted) = &*self.verify {
+            trusted.verify(end_entity, intermediates, now, self.algorithms())?;
+        }
+        if let Verify::ChainAndName(_) = *self.verify
+            && !names::is_made_out_to(&chain::parse(end_entity)?, &self.host)
+        {
+            return Err(CertificateError::NotValidForName.into());
         }
         Ok(ServerCertVerified::assertion())
     }
-
-    // The server must own the certificate that it shows, verified or not.
 
     fn verify_tls12_signature(
         &self,
@@ -218,8 +258,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
+        self.verify_handshake(message, cert, dss, AnyCurve::Yes)
     }
 
     fn verify_tls13_signature(
@@ -228,12 +267,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
+        self.verify_handshake(message, cert, dss, AnyCurve::No)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        key::offered(&self.provider.signature_verification_algorithms)
     }
 }
 

@@ -20,8 +20,9 @@ fn verdict(full: bool, trusted: &str, shown: &Issued, host: &'static str) -> Res
     let folder = TempDir::new().unwrap();
     let trusted = Trusted::from_file(&write(folder.path(), "ca.pem", trusted)).unwrap();
     let verifier = Verifier {
-        verify: if full { Verify::ChainAndName(trusted) } else { Verify::Chain(trusted) },
-        provider: Arc::new(rustls::crypto::ring::default_provider()),
+        verify: Arc::new(if full { Verify::ChainAndName(trusted) } else { Verify::Chain(trusted) }),
+        host: host.to_owned(),
+        provider: Arc::new(aws_lc_rs::default_provider()),
     };
     let shown = CertificateDer::from_pem_slice(shown.certificate.as_bytes()).unwrap();
     let host = ServerName::try_from(host).unwrap();
@@ -58,10 +59,14 @@ fn an_authority_of_the_same_name_is_another_one() {
 }
 
 #[test]
-fn a_common_name_is_no_host_name() {
+fn a_common_name_is_a_host_name_only_without_others() {
     let ours = Authority::new("ours");
-    let shown = ours.issue("db.example.com", &[]);
-    verdict(true, &ours.certificate(), &shown, "db.example.com").unwrap_err();
+    let full = |shown: &Issued, host| verdict(true, &ours.certificate(), shown, host);
+    full(&ours.issue("db.example.com", &[]), "db.example.com").unwrap();
+    full(&ours.issue("db.example.com", &[]), "db.example.org").unwrap_err();
+    full(&ours.issue("db.example.com", &["other.example.com"]), "db.example.com").unwrap_err();
+    full(&ours.issue("192.0.2.1", &["192.0.2.2"]), "192.0.2.1").unwrap_err();
+    full(&ours.issue("192.0.2.1", &["db.example.com"]), "192.0.2.1").unwrap();
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn a_weak_sslmode_does_not_go_with_system_roots_or_direct_negotiation() {
 fn direct_negotiation_says_by_alpn_what_it_is_for() {
     let alpn = |direct| {
         let ssl = Ssl { direct, ..Ssl::default() };
-        client_config(&ssl, Verify::Nothing).unwrap().alpn_protocols
+        client_config(&ssl).unwrap().alpn_protocols
     };
     assert_eq!(alpn(true), [b"postgresql"]);
     assert!(alpn(false).is_empty());

@@ -1,0 +1,171 @@
+//! A connection with TLS, for the driver.
+//!
+//! It tells the driver what binds a password to this connection (`channel_binding`): the digest of the server's
+//! certificate, by the hash that the certificate is signed with, or SHA-256 instead of MD5 and SHA-1. There is none
+//! where that signature has no hash of its own (Ed25519), or where the server could not prove that the certificate is
+//! its own.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use rustls::ClientConfig;
+use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::signature_algorithm::SignatureAlgorithm;
+
+use super::{Verifier, Verify, chain, key};
+
+/// Begins TLS on connections.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    config: Arc<ClientConfig>,
+    verify: Arc<Verify>,
+    began: Arc<AtomicBool>,
+}
+
+impl Connector {
+    pub(super) fn new(config: ClientConfig, verify: Verify) -> Connector {
+        Connector { config: Arc::new(config), verify: Arc::new(verify), began: Arc::default() }
+    }
+
+    /// One for an attempt of its own.
+    pub(crate) fn anew(&self) -> Connector {
+        Connector { began: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether this one began TLS.
+    pub(crate) fn began(&self) -> bool {
+        self.began.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Connector {
+    type Stream = Stream<S>;
+    type TlsConnect = HostConnector;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<HostConnector, Infallible> {
+        let mut config = ClientConfig::clone(&self.config);
+        let verifier = Verifier {
+            verify: Arc::clone(&self.verify),
+            host: host.to_owned(),
+            provider: Arc::clone(config.crypto_provider()),
+        };
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+        // A name that is none in DNS is not sent, as an address is not; the verifier knows the host.
+        let nameless = || ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
+        let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| nameless());
+        Ok(HostConnector { connector: Arc::new(config).into(), name, began: Arc::clone(&self.began) })
+    }
+}
+
+/// Begins TLS with one host.
+pub(crate) struct HostConnector {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    began: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HostConnector {
+    type Stream = Stream<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        self.began.store(true, Ordering::Relaxed);
+        Box::pin(async move { self.connector.connect(self.name, stream).await.map(Stream) })
+    }
+}
+
+/// What the driver reads and writes.
+pub(crate) struct Stream<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        let (_, session) = self.0.get_ref();
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        shown.and_then(digest).map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+    }
+}
+
+/// The digest of a certificate that channel binding takes (RFC 5929).
+fn digest(shown: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let certificate = chain::parse(shown).ok()?;
+    let known = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+    if !key::is_verifiable(&certificate, &known) {
+        return None;
+    }
+    let digest = |hash: Hash| match hash {
+        Hash::Sha224 => Sha224::digest(shown).to_vec(),
+        Hash::Sha256 => Sha256::digest(shown).to_vec(),
+        Hash::Sha384 => Sha384::digest(shown).to_vec(),
+        Hash::Sha512 => Sha512::digest(shown).to_vec(),
+    };
+    let algorithm = &certificate.signature_algorithm;
+    if algorithm.algorithm != key::RSA_PSS {
+        return hash(&algorithm.algorithm).map(digest);
+    }
+    match SignatureAlgorithm::try_from(algorithm) {
+        Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) => hash(parameters.hash_algorithm_oid()).map(digest),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Hash {
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// The hash that channel binding takes with a signature, or with the hash of an RSA-PSS signature.
+fn hash(oid: &Oid<'_>) -> Option<Hash> {
+    const HASHES: [(Oid<'static>, Hash); 15] = [
+        (oid!(1.2.840.113549.1.1.4), Hash::Sha256), // MD5 with RSA
+        (oid!(1.2.840.113549.1.1.5), Hash::Sha256), // SHA-1 with RSA
+        (oid!(1.2.840.113549.1.1.14), Hash::Sha224),
+        (oid!(1.2.840.113549.1.1.11), Hash::Sha256),
+        (oid!(1.2.840.113549.1.1.12), Hash::Sha384),
+        (oid!(1.2.840.113549.1.1.13), Hash::Sha512),
+        (oid!(1.2.840.10045.4.1), Hash::Sha256), // SHA-1 with ECDSA
+        (oid!(1.2.840.10045.4.3.1), Hash::Sha224),
+        (oid!(1.2.840.10045.4.3.2), Hash::Sha256),
+        (oid!(1.2.840.10045.4.3.3), Hash::Sha384),
+        (oid!(1.2.840.10045.4.3.4), Hash::Sha512),
+        (oid!(1.3.14.3.2.26), Hash::Sha256), // SHA-1 by itself
+        (oid!(2.16.840.1.101.3.4.2.1), Hash::Sha256),
+        (oid!(2.16.840.1.101.3.4.2.2), Hash::Sha384),
+        (oid!(2.16.840.1.101.3.4.2.3), Hash::Sha512),
+    ];
+    HASHES.iter().find(|(known, _)| known == oid).map(|(_, hash)| *hash)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
