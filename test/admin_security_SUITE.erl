@@ -248,7 +248,7 @@ a_password_that_is_exchanged_needs_no_restart(Config) ->
     ok = file:write_file(File, ["old-sesame", "\n"]),
     {Node, Door} = node(?config(database, Config), #{username => "admin", password => {file, File}}),
     Program = md_node:call(Node, md_admin, os_pid, []),
-    Status = fun(Password) -> element(1, md_http:request(Door#{user => {"admin", Password}}, get, ?PATH, #{})) end,
+    Status = fun(Password) -> element(1, md_http:request(Door#{user => {"admin", Password}}, get, "/api/domains", #{})) end,
     ?assertEqual(200, Status("old-sesame")),
     %% While it cannot be read, the old one is used, and the log says so once.
     ok = file:delete(File),
