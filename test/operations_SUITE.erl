@@ -510,7 +510,7 @@ handlers_run_in_the_order_of_their_priorities(Config) ->
     ok = handlers(Config, register, [<<"type1">>, first, 10]),
     ok = handlers(Config, register, [<<"type2">>, second, 10]),
     ok = handlers(Config, register, [<<"type2">>, first, 10]),
-    ?assertEqual(ok, handlers(Config, register, [<<"type1">>, first, 20])),
+    ?assertEqual(ok, handlers(Config, register, [<<"type1">>, first, 10])),
     ?assertEqual({error, already_registered}, handlers(Config, register, [<<"type1">>, first, 99])),
     [begin
         {ok, _} = api(Config, insert_domain, [Domain, Type]),
