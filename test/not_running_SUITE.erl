@@ -85,7 +85,7 @@ is_callback(Function, Arity) ->
 %% No one else's business, or pure.
 internal() ->
     [mongoose_domain_admin_request, mongoose_domain_answers, mongoose_domain_app, mongoose_domain_config,
-     mongoose_domain_constant, mongoose_domain_deps, mongoose_domain_discreet, mongoose_domain_module,
+     mongoose_domain_constant, mongoose_domain_deps, mongoose_domain_discreet, mongoose_domain_log, mongoose_domain_module,
      mongoose_domain_module_deps, mongoose_domain_module_runner, mongoose_domain_nif, mongoose_domain_parts,
      mongoose_domain_remover, mongoose_domain_retry, mongoose_domain_running, mongoose_domain_service,
      mongoose_domain_text, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
@@ -103,6 +103,7 @@ exempt() ->
      {mongoose_domain_services, get_deps, 1}, {mongoose_domain_router, with_host_type, 2},
      {mongoose_domain_configured, services, 0}, {mongoose_domain_configured, modules, 1},
      {mongoose_domain_configured, check, 2}, {mongoose_domain_configured, check_host_types, 1},
+     {mongoose_domain_configured, removal_handlers, 1}, {mongoose_domain_configured, subdomains, 1},
      {service_domain_db, validate, 1}, {service_domain_db, secrets, 0}, {service_domain_db, scope, 0},
      %% A notice, which there may be nobody to take any more.
      {mongoose_domain_observers, handled, 1}, {service_domain_db, check_local, 0},
@@ -112,8 +113,12 @@ exempt() ->
      {mongoose_domain_sup, open_door, 0}, {mongoose_domain_sup, close_door, 0},
      %% For processes of the application alone.
      {mongoose_domain_admin, events, 0}, {mongoose_domain_admin, answer_and_end, 2},
+     {mongoose_domain_admin, read_credentials, 1}, {mongoose_domain_operations, reconnect, 0},
+     {mongoose_domain_removal, hold_back, 0}, {mongoose_domain_removal, proceed, 0},
+     {mongoose_subdomain_core, register_configured, 0},
      {mongoose_domain_admin, write_frames, 1}, {mongoose_domain_metrics, ask_database, 0},
-     {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0}, {mongoose_domain_observers, register_observer, 2},
+     {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0},
+     {mongoose_domain_observers, register_observer, 2},
      {mongoose_domain_observers, tell, 2}, {mongoose_domain_observers, handled, 3},
      {mongoose_domain_observers, sync, 3}, {mongoose_domain_observers, ended, 2}].
 
@@ -154,7 +159,8 @@ arguments_by_module() ->
        {unregister_host, [?A, {domain, ?TYPE}]}, {register_handler, [?A, <<"ns">>, part, handler]},
        {unregister_handler, [?A, <<"ns">>, part]}]},
      {mongoose_domain_removal,
-      [{register_handler, [?TYPE, ?MODULE, 50]}, {unregister_handler, [?TYPE, ?MODULE]}, {handlers, [?TYPE]}]},
+      [{register_handler, [?TYPE, ?MODULE, 50]}, {unregister_handler, [?TYPE, ?MODULE]}, {handlers, [?TYPE]},
+       {ready_handlers, [?TYPE]}]},
      {mongoose_domain_observers, [{observe, []}, {sync, [self()]}]},
      {mongoose_domain_operations, [{run, [removals]}, {run, [removals, 1000]}]},
      {mongoose_domain_freshness, [{upsert, [?TYPE, 60]}, {list, []}, {details, []}]},
@@ -171,4 +177,5 @@ arguments_by_module() ->
        {get_deps, [?TYPE, ?MODULE]}]},
      {service_domain_db,
       [{start, [#{}]}, {stop, []}, {restart, []}, {converge, []}, {converge, [force]}, {kept, []},
-       {force_check_for_updates, []}, {sync_local, []}, {sync_local, [1000]}]}].
+       {force_check_for_updates, []}, {sync_local, []}, {sync_local, [1000]},
+       {sync_event, [1, 1000]}]}].
