@@ -53,6 +53,9 @@ compile(Directory, Environment) ->
     run("rebar3", ["compile"], [{cd, Directory}, {env, Absent ++ Environment}]).
 
 nothing_that_a_compiler_finds_is_denied_in_the_sources(_Config) ->
+    Rust = ["Cargo.toml" | files("native/**/*.{rs,toml}")],
+    Denials = [{File, Found} || File <- Rust, {match, Found} <- [re:run(read(File), "\"(?:deny|forbid)\"|#!?\\[(?:deny|forbid)\\(")]],
+    ?assertEqual([], Denials),
     Erlang = ["rebar.config", "bench/run", "examples/filebox/rebar.config"],
     ?assertEqual([], [File || File <- Erlang, {match, _} <- [re:run(read(File), "warnings_as_errors")]]).
 
