@@ -24,7 +24,7 @@ call({request_delete, Domain, HostType}) -> mongoose_domain_api:request_delete_d
 call({enable, Domain}) -> mongoose_domain_api:enable_domain(Domain);
 call({disable, Domain}) -> mongoose_domain_api:disable_domain(Domain);
 call({details, Domain}) -> mongoose_domain_api:get_domain_details(Domain);
-call({list, Listing}) -> mongoose_domain_api:get_all_domains(Listing);
+call({list, Listing}) -> mongoose_domain_api:list_domains(Listing);
 call({removal, Domain}) -> mongoose_domain_api:removal_status(Domain);
 call(removals) -> mongoose_domain_api:get_removals();
 call(statics) -> {ok, mongoose_domain_api:get_all_static()};

@@ -33,7 +33,7 @@
 -export([insert_domain/2, insert_domains/1, delete_domain/1, remove_domain/1, delete_domain/2, request_delete_domain/2]).
 -export([remove_domain_wrapper/3]).
 -export([enable_domain/1, disable_domain/1]).
--export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1]).
+-export([get_domain_details/1, check_host_type_and_get_domains/1, get_all_domains/0, get_all_domains/1, list_domains/1]).
 -export([removal_status/1, get_removals/0, get_changes/2]).
 -export([set_domain_password/2, check_domain_password/2, delete_domain_password/1]).
 
@@ -332,17 +332,31 @@ get_all_domains_after(Listing, Parts) ->
 
 %% @doc A part of it: up to `limit' domains (1000 unless told) behind the domain `after', of this host
 %% type, with this status, whose names begin with `prefix'. The next part is the one after its last domain;
-%% a part that is shorter than the limit is the last one. Fails with badarg for any other key or value.
+%% a part that is shorter than the limit is the last one. A row that cannot be read (a name that is not UTF-8, a host type
+%% that is NULL) is in no part, and is logged once. Fails with badarg for any other key or value.
 -spec get_all_domains(listing()) -> [details()] | error().
 get_all_domains(Listing) ->
+    case list_domains(Listing) of
+        {ok, #{domains := Domains}} -> Domains;
+        Error -> Error
+    end.
+
+%% @doc The same with the rows that cannot be read: how many there are before the last domain of this part, or to the
+%% end of the list where this part is the last one, and some of them.
+-spec list_domains(listing()) ->
+    {ok, #{domains := [details()], left_out := #{count := non_neg_integer(), examples := [binary()]}}} | error().
+list_domains(Listing) ->
     Limit = maps:get(limit, Listing, ?BATCH),
     Known = ['after', limit, host_type, status, prefix],
     _ = (maps:without(Known, Listing) =:= #{} andalso is_limit(Limit)) orelse error(badarg, [Listing]),
     Choice = maps:from_list([{Key, maps:get(Key, Listing, undefined)} || Key <- ['after', host_type, prefix]]),
     Status = status_number(maps:get(status, Listing, undefined)),
-    ask({list, Choice#{status => Status}, Limit}, fun(Rows) ->
-        [#{domain => Domain, host_type => HostType, status => Is} || {Domain, HostType, Is} <- Rows]
-    end).
+    case mongoose_domain_operations:read({list, Choice#{status => Status}, Limit}) of
+        {ok, Rows, {Count, Examples}} ->
+            Domains = [#{domain => Domain, host_type => HostType, status => Is} || {Domain, HostType, Is} <- Rows],
+            {ok, #{domains => Domains, left_out => #{count => Count, examples => Examples}}};
+        Failure -> Failure
+    end.
 
 %% @doc How far the removal of a domain is. `not_found' when nobody removes it: it is gone, or was never
 %% to go.

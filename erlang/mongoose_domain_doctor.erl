@@ -33,8 +33,8 @@ follower(#{state := following} = Status) ->
 follower(#{state := State} = Status) when State =:= connecting; State =:= loading; State =:= converging ->
     check(<<"follower">>, warning, [atom_to_list(State), ", event ", cursor(Status)], "Wait, and ask again.");
 follower(#{state := away} = Status) ->
-    check(<<"follower">>, failed, ["the database does not answer: ", last_error(Status)],
-          "Look at the database and the way to it. Lookups answer from the table meanwhile.");
+    check(<<"follower">>, failed, ["the database cannot be followed: ", last_error(Status)],
+          "Look at the database, the way to it, and the rights of its user. Lookups answer from the table meanwhile.");
 follower(#{state := State} = Status) ->
     check(<<"follower">>, failed, [atom_to_list(State), ": ", last_error(Status)],
           "Look at the log of this node: the service says there what keeps it from following.").
@@ -70,17 +70,23 @@ table() ->
 %% What only the database can tell.
 database() ->
     Began = erlang:system_time(millisecond),
-    case mongoose_domain_operations:run(survey) of
-        {ok, {Time, Counted}} ->
+    case mongoose_domain_operations:explain(survey) of
+        {ok, {Time, Counted, LeftOut}} ->
             Here = (Began + erlang:system_time(millisecond)) div 2,
             [check(<<"database">>, ok, io_lib:format("answers, ~b rows", [lists:sum([N || {_, N} <- Counted])]), ""),
-             clocks(Time - Here), host_types(Counted), removals(mongoose_domain_api:get_removals())];
-        {_Tag, Why} ->
-            Text = case is_binary(Why) of true -> Why; false -> atom_to_list(Why) end,
-            [check(<<"database">>, failed, Text,
-                   "The reason is in the log of this node (domain_operation_not_done): the database is away, its "
-                   "tables are not what they should be, or this user may not read them.")]
+             clocks(Time - Here), host_types(Counted), rows(LeftOut),
+             removals(mongoose_domain_operations:explain(removals))];
+        {error, Why} ->
+            [check(<<"database">>, failed, Why,
+                   "The database is away, its tables are not what they should be, or this user may not read them.")]
     end.
+
+rows({0, []}) ->
+    check(<<"rows">>, ok, "all can be read", "");
+rows({Count, Examples}) ->
+    check(<<"rows">>, warning,
+          io_lib:format("~b cannot be read, and lists are without them: ~ts", [Count, lists:join("; ", Examples)]),
+          "Correct or delete these rows. A byte that is part of no text is shown as \\xff, a value that is none as NULL.").
 
 clocks(Apart) when abs(Apart) =< ?CLOCKS_APART ->
     check(<<"clocks">>, ok, io_lib:format("the database's is ~b ms ahead", [Apart]), "");
@@ -98,8 +104,8 @@ host_types(Counted) ->
                   "Add them to host_types in this node's configuration, if it should serve their domains.")
     end.
 
-removals(Removals) when is_list(Removals) ->
-    case [Domain || #{domain := Domain, state := failed} <- Removals] of
+removals({ok, Removals, {0, []}}) ->
+    case [Domain || {Domain, _HostType, {failed, _Why}, _Owner, _Done, _Of} <- Removals] of
         [] ->
             check(<<"removals">>, ok, io_lib:format("~b at work, none failed", [length(Removals)]), "");
         Failed ->
@@ -108,8 +114,13 @@ removals(Removals) when is_list(Removals) ->
                   "A handler could not delete their data: its reason is in the log and in the removal. Mend it, and "
                   "remove them again.")
     end;
-removals(_Failure) ->
-    check(<<"removals">>, warning, "could not be read", "Ask again.").
+removals({ok, _Removals, {Count, Examples}}) ->
+    check(<<"removals">>, warning, io_lib:format("~b cannot be read: ~ts", [Count, lists:join("; ", Examples)]),
+          "No node works on these. Delete the rows from domain_removals, and remove the domains again.");
+removals({error, Why}) ->
+    check(<<"removals">>, warning, Why,
+          "Give this user what it lacks: GRANT SELECT, INSERT, UPDATE, DELETE ON domain_removals. Where the table is not "
+          "there, have priv/sql/removals.sql run by a user who may create tables.").
 
 cursor(#{cursor := Cursor}) when is_integer(Cursor) -> integer_to_list(Cursor);
 cursor(_Unknown) -> "unknown".

@@ -8,20 +8,27 @@
 %% answers `db_error' and tries again with growing pauses.
 %%
 %% What went wrong is counted, and logged here with its reason. The caller gets words that tell whether a change may
-%% have been made all the same, and nothing of what the database said.
+%% have been made all the same, and nothing of what the database said; explain/1 gives the reason to who asks for it.
+%%
+%% A row that cannot be read is left out of an answer, counted and named: read/1 gives both, and each row is logged once.
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1, run/2, reconnect/0, failures/0]).
+-export([start_link/0, run/1, run/2, read/1, explain/1, reconnect/0, failures/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--export_type([failure/0]).
+-export_type([failure/0, left_out/0]).
 
 -include("mongoose_domain_log.hrl").
 
 %% Where the counter of failures is.
 -define(FAILURES, {?MODULE, failures}).
 
+%% Rows that are named in the log once. The rest is counted by the doctor.
+-define(NAMED, 1000).
+
+%% How many rows could not be read, and some of them: table, key (escaped), column and fault.
+-type left_out() :: {Count :: non_neg_integer(), Examples :: [binary()]}.
 -type failure() :: {service_disabled | db_error | timeout, binary()} | {error, overloaded}.
 
 -record(state, {
@@ -29,7 +36,9 @@
     workers :: {mongoose_domain_nif:workers(), Limit :: pos_integer()} | undefined,
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
-    next_ticket = 0 :: non_neg_integer()
+    next_ticket = 0 :: non_neg_integer(),
+    %% Rows left out that were logged.
+    named = #{} :: #{binary() => []}
 }).
 
 %% @doc Starts the workers as the application environment says.
@@ -47,6 +56,32 @@ run(Request) ->
 %% While all workers are busy, the answer that it is too late comes when one of them is not.
 -spec run(mongoose_domain_nif:request(), timeout()) -> {ok, term()} | failure().
 run(Request, Most) ->
+    case ask(Request, Most) of
+        {ok, Rows, _LeftOut} -> {ok, Rows};
+        {failed, Doubt, _Reason} -> failure(Doubt);
+        Result -> Result
+    end.
+
+%% @doc The rows that a request asks for, and what is known of those that could not be read. For requests that answer
+%% rows of a table, which are all but those about one domain and the survey.
+-spec read(mongoose_domain_nif:request()) -> {ok, [term()], left_out()} | failure().
+read(Request) ->
+    case ask(Request, infinity) of
+        {failed, Doubt, _Reason} -> failure(Doubt);
+        Result -> Result
+    end.
+
+%% @doc What run/1 or read/1 answers, but in a failure the reason: for people who may know what the database says.
+-spec explain(mongoose_domain_nif:request()) -> {ok, term()} | {ok, [term()], left_out()} | {error, binary()}.
+explain(Request) ->
+    case ask(Request, infinity) of
+        {failed, _Doubt, Reason} -> {error, Reason};
+        {error, overloaded} -> {error, <<"too many requests wait for the database">>};
+        {_Tag, Text} when is_binary(Text) -> {error, Text};
+        Answer -> Answer
+    end.
+
+ask(Request, Most) ->
     %% Inside a fun, a password shows in no message and no crash report.
     Submit = fun(Workers, Ticket, Limit) ->
         %% An atom is more than any number.
@@ -150,8 +185,10 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({domain_operation, Ticket, Result}, #state{waiting = Waiting} = State) ->
     {From, Others} = maps:take(Ticket, Waiting),
+    %% Who has the answer finds the report in the log.
+    Noted = noted(Result, State#state{waiting = Others}),
     gen_server:reply(From, answer(Result)),
-    {noreply, State#state{waiting = Others}};
+    {noreply, Noted};
 handle_info(retry, State) ->
     case start_workers() of
         {ok, Workers} -> {noreply, started(Workers, State)};
@@ -169,14 +206,27 @@ terminate(_Reason, #state{workers = undefined}) ->
 terminate(_Reason, #state{workers = {Workers, _Limit}}) ->
     mongoose_domain_nif:operations_stop(Workers).
 
-answer({ok, Answer}) ->
-    {ok, Answer};
-answer({failed, Doubt, Reason}) ->
+answer({ok, {readable, Rows, LeftOut}}) -> {ok, Rows, LeftOut};
+answer({ok, Answer}) -> {ok, Answer};
+answer({failed, _Doubt, _Reason} = Failed) -> Failed.
+
+failure(none) -> {db_error, <<"Database error: nothing was changed">>};
+failure(broken) -> {db_error, <<"Database error: the change may have been made all the same">>};
+failure(too_late) -> {timeout, <<"The database did not answer in time: nothing was changed">>};
+failure(timeout) -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
+
+%% A list that is asked for every second would fill the log with the same rows.
+noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
+  when Count > 0, map_size(Named) < ?NAMED ->
+    case [Row || Row <- Examples, not is_map_key(Row, Named)] of
+        [] -> State;
+        New ->
+            ?LOG_WARNING(#{what => domain_rows_left_out, count => Count, rows => New}),
+            State#state{named = maps:merge(Named, maps:from_list([{Row, []} || Row <- New]))}
+    end;
+noted({failed, Doubt, Reason}, State) ->
     ok = counters:add(counter(), 1, 1),
     ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
-    case Doubt of
-        none -> {db_error, <<"Database error: nothing was changed">>};
-        broken -> {db_error, <<"Database error: the change may have been made all the same">>};
-        too_late -> {timeout, <<"The database did not answer in time: nothing was changed">>};
-        timeout -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}
-    end.
+    State;
+noted(_Well, State) ->
+    State.

@@ -15,7 +15,8 @@
          a_row_that_was_good_in_between_is_reported_again/1,
          the_host_type_of_another_nodes_domains_is_no_ones_loss/1,
          a_flood_of_bad_rows_in_a_load_is_counted/1,
-         a_flood_of_bad_events_is_counted/1]).
+         a_flood_of_bad_events_is_counted/1,
+         a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere/1]).
 
 -define(HOUR, 3600000).
 -define(GOOD, [<<"good.example">>, <<"zz.good.example">>]).
@@ -34,13 +35,20 @@ all() ->
      a_row_that_was_good_in_between_is_reported_again,
      the_host_type_of_another_nodes_domains_is_no_ones_loss,
      a_flood_of_bad_rows_in_a_load_is_counted,
-     a_flood_of_bad_events_is_counted].
+     a_flood_of_bad_events_is_counted,
+     a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere].
 
-init_per_testcase(_Case, Config) ->
+init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
+        Database = md_database:with_tables(md_database:create(options(Case))),
         [{database, Database}, {writer, md_client:open(Database)} | Config]
     end).
+
+%% A text of this database is any bytes.
+options(a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere) ->
+    "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0";
+options(_Case) ->
+    "".
 
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
@@ -190,3 +198,37 @@ assert_counted(Node) ->
     ?assertEqual(routes_of_good_rows(), md_node:routes(Node)),
     ?assertEqual(100, md_node:count(Node, ?UNKNOWN_HOST_TYPE)),
     ?assertMatch([{error, #{count := 4900}}], md_node:logged(Node, ignore_more_domains_from_db)).
+
+a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere(Config) ->
+    Writer = ?config(writer, Config),
+    ok = md_writer:write(Writer, [{add, <<"type1">>, ?GOOD}]),
+    [[] = md_client:query(Writer, Sql)
+     || Sql <- ["INSERT INTO domain_settings (domain, host_type, status) VALUES (E'h\\xff', 'type1', 2)",
+                "INSERT INTO domain_events (domain) VALUES (E'h\\xff')", md_database:statements("removals.sql"),
+                "INSERT INTO domain_removals (domain, host_type, owner, lease_until) VALUES (E'h\\xff', 'type1', 'one', 9999999999999)"]],
+    Node = md_node:start(md_door:environment(?config(database, Config))),
+    ok = md_node:sync(Node),
+    ?assertEqual(lists:sort(?GOOD), lists:sort(maps:keys(md_node:routes(Node)))),
+    Named = <<"domain_settings \"h\\xff\": domain is not UTF-8">>,
+    Api = fun(Function, Args) -> md_node:call(Node, mongoose_domain_api, Function, Args) end,
+    [?assertEqual(?GOOD, [Domain || #{domain := Domain} <- Api(get_all_domains, [])]) || _ <- [1, 2]],
+    ?assertMatch({ok, #{left_out := #{count := 1, examples := [Named]}}}, Api(list_domains, [#{}])),
+    %% Page by page, too, and nothing stops at it.
+    ?assertMatch({ok, #{domains := [#{domain := <<"good.example">>}], left_out := #{count := 0}}}, Api(list_domains, [#{limit => 1}])),
+    ?assertMatch({ok, #{domains := [#{domain := <<"zz.good.example">>}], left_out := #{count := 1}}},
+                 Api(list_domains, [#{limit => 1, 'after' => <<"good.example">>}])),
+    ?assertEqual(?GOOD, [Domain || #{domain := Domain} <- Api(get_changes, [0, 1000])]),
+    ?assertEqual([], Api(get_removals, [])),
+    %% In the log once each, however often it is asked for.
+    ?assertEqual(3, md_node:count(Node, domain_rows_left_out)),
+    Checks = maps:from_list([{Name, Check} || #{name := Name} = Check <- md_node:call(Node, mongoose_domain_doctor, examine, [])]),
+    #{<<"rows">> := #{state := warning, found := Rows}, <<"removals">> := #{state := warning, found := Removals}} = Checks,
+    [?assertNotEqual(nomatch, binary:match(Found, <<"h\\xff">>)) || Found <- [Rows, Removals]],
+    %% At the door.
+    Door = md_http:door(Node),
+    {200, _, Page} = md_http:request(Door, get, "/api/domains", #{}),
+    ?assertMatch(#{<<"domains">> := [_, _], <<"left_out">> := #{<<"count">> := 1, <<"examples">> := [Named]}}, md_json:decode(Page)),
+    {200, _, None} = md_http:request(Door, get, "/api/removals", #{}),
+    ?assertEqual(#{<<"removals">> => []}, md_json:decode(None)),
+    {ok, All} = md_graphql:call(Door, "allDomains", "{domain}"),
+    ?assertEqual(lists:sort([<<"static.example">> | ?GOOD]), [Domain || #{<<"domain">> := Domain} <- All]).

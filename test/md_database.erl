@@ -5,7 +5,7 @@
 %% left out would look like one in which they passed.
 -module(md_database).
 
--export([create/0, drop/1, with_tables/1, sqlite/1, or_fail/1]).
+-export([create/0, create/1, drop/1, with_tables/1, statements/1, sqlite/1, or_fail/1]).
 -export([with_user/3, with_port/2, with_ports/2, with_query/2, port/1]).
 
 -define(VARIABLE, "MONGOOSE_DOMAIN_TEST_PG").
@@ -13,10 +13,15 @@
 %% @doc The URL of a new, empty PostgreSQL database.
 -spec create() -> string().
 create() ->
+    create("").
+
+%% @doc The same, made with these options of CREATE DATABASE.
+-spec create(string()) -> string().
+create(Options) ->
     Cluster = cluster(),
     Unique = erlang:phash2({os:getpid(), node(), erlang:system_time(), make_ref()}, 1 bsl 32),
     Name = lists:concat(["ct_", os:getpid(), "_", erlang:unique_integer([positive]), "_", Unique]),
-    run(Cluster, ["CREATE DATABASE ", Name]),
+    run(Cluster, ["CREATE DATABASE ", Name, " ", Options]),
     change(Cluster, fun(Parts) -> Parts#{path := "/" ++ Name} end).
 
 %% @doc Drops a database that create/0 made, and ends the connections to it.
@@ -36,7 +41,8 @@ with_tables(Url) ->
 script("postgres" ++ _) -> "postgres.sql";
 script("sqlite" ++ _) -> "sqlite.sql".
 
-%% The script that the product creates its tables with, on one line.
+%% @doc The script that the product creates its tables with, on one line.
+-spec statements(file:name()) -> iodata().
 statements(Script) ->
     {ok, Text} = file:read_file(filename:join([code:priv_dir(mongoose_domain), "sql", Script])),
     Lines = [Line || Line <- binary:split(Text, <<"\n">>, [global]), not is_comment(Line)],

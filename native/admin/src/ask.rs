@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::node::{Node, result_of};
-use crate::request::{Change, Details, Freshness, Listing, Refusal, Removal, Request, Status};
+use crate::request::{Change, Details, Freshness, Listed, Listing, Refusal, Removal, Request, Status};
 
 impl Node {
     /// Whether there are dynamic domains at all: refuses with `service_disabled`.
@@ -25,7 +25,7 @@ impl Node {
     }
 
     /// A part of what the database says of all.
-    pub async fn list(&self, listing: &Listing) -> Result<Vec<Details>, Refusal> {
+    pub async fn list(&self, listing: &Listing) -> Result<Listed, Refusal> {
         typed(self.ask(Request::List(listing)).await?)
     }
 

@@ -119,6 +119,31 @@ pub struct Details {
     pub status: Option<Status>,
 }
 
+/// A part of what the database says of all domains.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// The domains.
+    pub domains: Vec<Details>,
+    /// Rows that cannot be read.
+    pub left_out: LeftOut,
+}
+
+/// Rows that cannot be read, up to the last domain of a part, or to the end of the list where the part is the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, serde::Serialize, utoipa::ToSchema)]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// The first of them: table, key, column and what is wrong with it. Bytes that are no text are escaped: `\xff`.
+    pub examples: Vec<String>,
+}
+
+impl LeftOut {
+    /// Whether all could be read.
+    pub fn is_none(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// How far a removal is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Removal {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed,
-    Removal, RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl, Void,
+    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState, LeftOut,
+    Listed, Readable, Removal, RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl, Void,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -235,7 +235,7 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Switched(Switched::UnknownHostType) => word(atoms::unknown_host_type()),
         Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
         Answer::Details(row) => row_term(env, row.as_ref()),
-        Answer::Listed(rows) => rows.iter().map(|row| listed_term(env, row)).collect::<Vec<_>>().encode(env),
+        Answer::Listed(rows) => readable_term(env, rows, listed_term),
         Answer::Stored | Answer::Deleted(Found::Yes) | Answer::Declared => word(atoms::ok()),
         Answer::Refused => word(atoms::invalid_password()),
         Answer::Checked(PasswordCheck::Right) => word(atoms::right()),
@@ -244,24 +244,31 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Begun(RemovalBegun::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
         Answer::Begun(RemovalBegun::Elsewhere(EventId(event))) => (atoms::elsewhere(), *event).encode(env),
         Answer::Begun(RemovalBegun::WrongHostType) => word(atoms::wrong_host_type()),
-        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => jobs_term(env, jobs),
+        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => {
+            (atoms::readable(), jobs_term(env, jobs), left_out_term(env, &jobs.left_out)).encode(env)
+        }
         Answer::Noted(Held::Yes) => word(atoms::held()),
         Answer::Noted(Held::No) => word(atoms::lost()),
         Answer::Noted(Held::Ended(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
-        Answer::Removals(removals) => {
-            removals.iter().map(|removal| removal_term(env, removal)).collect::<Vec<_>>().encode(env)
-        }
-        Answer::Freshness(declared) => {
-            declared.iter().map(|freshness| freshness_term(env, freshness)).collect::<Vec<_>>().encode(env)
-        }
-        Answer::Changes(changes) => {
-            changes.iter().map(|change| changed_term(env, change)).collect::<Vec<_>>().encode(env)
-        }
-        Answer::Survey(Survey { time, host_types }) => {
+        Answer::Removals(removals) => readable_term(env, removals, removal_term),
+        Answer::Freshness(declared) => readable_term(env, declared, freshness_term),
+        Answer::Changes(changes) => readable_term(env, changes, changed_term),
+        Answer::Survey(Survey { time, host_types, left_out }) => {
             let counted = host_types.iter().map(|(name, count)| (binary(env, name.as_bytes()), *count).encode(env));
-            (*time, counted.collect::<Vec<Term>>()).encode(env)
+            (*time, counted.collect::<Vec<Term>>(), left_out_term(env, left_out)).encode(env)
         }
     }
+}
+
+/// `{readable, Rows, {Count, Examples}}`: the rows that could be read, how many could not, and the first of those.
+fn readable_term<'a, T>(env: Env<'a>, readable: &Readable<T>, term: fn(Env<'a>, &T) -> Term<'a>) -> Term<'a> {
+    let rows: Vec<Term> = readable.rows.iter().map(|row| term(env, row)).collect();
+    (atoms::readable(), rows, left_out_term(env, &readable.left_out)).encode(env)
+}
+
+fn left_out_term<'a>(env: Env<'a>, LeftOut { count, examples }: &LeftOut) -> Term<'a> {
+    let examples = examples.iter().map(|spoilt| binary(env, spoilt.to_string().as_bytes()));
+    (*count, examples.collect::<Vec<Term>>()).encode(env)
 }
 
 /// `{Domain, HostType, Handlers}`.
@@ -270,7 +277,7 @@ fn job_term<'a>(env: Env<'a>, Job { domain, host_type, handlers }: &Job) -> Term
 }
 
 /// `{Jobs, [{VoidJob, Row}]}`.
-fn jobs_term<'a>(env: Env<'a>, Jobs { held, void }: &Jobs) -> Term<'a> {
+fn jobs_term<'a>(env: Env<'a>, Jobs { held, void, .. }: &Jobs) -> Term<'a> {
     let held = held.iter().map(|job| job_term(env, job));
     let void = void.iter().map(|Void { job, row }| (job_term(env, job), row_term(env, row.as_ref())));
     (held.collect::<Vec<_>>(), void.collect::<Vec<_>>()).encode(env)

@@ -4,8 +4,8 @@ use std::fmt;
 
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
-    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Removal, RemovalBegun, Settings,
-    StoreError, Survey, Switch, Switched, Ttl,
+    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Readable, Removal, RemovalBegun,
+    Settings, StoreError, Survey, Switch, Switched, Ttl,
 };
 use thiserror::Error;
 
@@ -68,7 +68,7 @@ pub enum Answer {
     /// Of [`Request::Details`]: nothing when there is no row.
     Details(Option<Settings>),
     /// Of [`Request::List`].
-    Listed(Vec<Listed>),
+    Listed(Readable<Listed>),
     /// Of [`Request::PutPassword`].
     Stored,
     /// Of [`Request::PutPassword`], when resourceprep refuses the password.
@@ -88,13 +88,13 @@ pub enum Answer {
     /// Of [`Request::TakeOverRemovals`].
     TakenOver(Jobs),
     /// Of [`Request::Removals`].
-    Removals(Vec<Removal>),
+    Removals(Readable<Removal>),
     /// Of [`Request::UpsertFreshness`].
     Declared,
     /// Of [`Request::Freshness`].
-    Freshness(Vec<Freshness>),
+    Freshness(Readable<Freshness>),
     /// Of [`Request::Changes`].
-    Changes(Vec<Changed>),
+    Changes(Readable<Changed>),
     /// Of [`Request::Survey`].
     Survey(Survey),
 }

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, EventId, HostTypeId, Pattern, Table};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
 use domain_store::{
-    Basis, Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, RemovalBegun,
-    Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
+    Basis, Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, Readable,
+    RemovalBegun, Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -39,6 +39,11 @@ promises! {
     a_stop_answers_everything_that_waits_and_ends_the_threads
     a_dropped_handle_lets_the_workers_answer_what_waits_and_end
     instances_that_add_the_same_domains_at_once_add_each_once
+}
+
+/// An answer of which every row could be read.
+fn readable<T>(rows: Vec<T>) -> Readable<T> {
+    Readable { rows, ..Readable::default() }
 }
 
 /// Far longer than any test takes: who waits for it has failed.
@@ -228,21 +233,22 @@ fn every_request_is_answered(bench: &mut Bench) {
     assert_eq!(ask(&workers, Request::Details(name("none.example"))), Answer::Details(None));
     let filter = Filter { status: Some(0), ..Filter::default() };
     let row = Listed { domain: "a.example".to_owned(), settings: settings(Status::Disabled) };
-    assert_eq!(ask(&workers, Request::List(filter, 10)), Answer::Listed(vec![row]));
+    assert_eq!(ask(&workers, Request::List(filter, 10)), Answer::Listed(readable(vec![row])));
 
     let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type), 2);
     assert_eq!(ask(&workers, begin("type2")), Answer::Begun(RemovalBegun::WrongHostType));
     let begun = ask(&workers, begin("type1"));
     assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
-    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(Jobs { held: vec![job()], void: vec![] }));
+    let held = Jobs { held: vec![job()], ..Jobs::default() };
+    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(held));
     assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Answer::TakenOver(Jobs::default()));
     let handlers = Handlers { done: 1, of: 2 };
     assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Answer::Noted(Held::Yes));
     for which in [None, Some(a())] {
         match ask(&workers, Request::Removals(which)) {
             Answer::Removals(jobs) => {
-                assert_eq!(jobs.len(), 1);
-                assert_eq!((jobs[0].handlers, jobs[0].lease), (handlers, LeaseState::Running));
+                assert_eq!(jobs.rows.len(), 1);
+                assert_eq!((jobs.rows[0].handlers, jobs.rows[0].lease), (handlers, LeaseState::Running));
             }
             other => panic!("{other:?}"),
         }
@@ -254,14 +260,14 @@ fn every_request_is_answered(bench: &mut Bench) {
     assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::Yes));
     assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(None));
 
-    assert_eq!(ask(&workers, Request::Freshness), Answer::Freshness(vec![]));
+    assert_eq!(ask(&workers, Request::Freshness), Answer::Freshness(readable(vec![])));
     let hour = Ttl::Seconds(NonZeroU32::new(3600).unwrap());
     for (domain, ttl) in [("type1", hour), ("any name", Ttl::Forever)] {
         assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Answer::Declared);
     }
     match ask(&workers, Request::Freshness) {
         Answer::Freshness(declared) => {
-            let found: Vec<_> = declared.iter().map(|one| (one.domain.as_str(), one.expiry)).collect();
+            let found: Vec<_> = declared.rows.iter().map(|one| (one.domain.as_str(), one.expiry)).collect();
             assert!(matches!(found[..], [("any name", Expiry::Never), ("type1", Expiry::In(1..))]), "{found:?}");
         }
         other => panic!("{other:?}"),
@@ -413,7 +419,7 @@ fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) 
     let Answer::Listed(rows) = ask(&instances[0], Request::List(Filter::default(), 1000)) else {
         panic!("another answer")
     };
-    assert_eq!(rows.len(), DOMAINS);
+    assert_eq!(rows.rows.len(), DOMAINS);
     let odd: Vec<_> = added.iter().filter(|(_, ids)| ids.len() != 1).collect();
     assert!(odd.is_empty(), "not added exactly once, by the answers: {odd:?}");
 }

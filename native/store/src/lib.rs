@@ -15,6 +15,7 @@
 //! | [`place`](Place) | which database a connection leads to |
 //! | [`followed`](Followed) | which of them the follower is connected to, for those who change it |
 //! | [`source`](UrlSource) | where the URL is kept |
+//! | [`reading`](Readable) | rows that may be unreadable |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
 //! | `schema` | the tables: created when absent, refused when they are something else |
@@ -26,6 +27,7 @@ mod followed;
 mod freshness;
 mod place;
 mod postgres;
+mod reading;
 mod row;
 mod schema;
 mod signal;
@@ -40,6 +42,7 @@ pub use followed::Followed;
 pub use freshness::{Expiry, Freshness, Ttl};
 pub use place::{Place, Role};
 pub use postgres::UrlError;
+pub use reading::{Fault, LeftOut, Readable, Spoilt};
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
 pub use signal::Signal;

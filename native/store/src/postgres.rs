@@ -7,6 +7,7 @@ mod freshness;
 mod load;
 mod log;
 mod session;
+mod settings;
 #[cfg(test)]
 mod test_server;
 mod tls;
@@ -17,10 +18,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use domain_core::{EventId, HostTypeId, HostTypes};
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 pub(crate) use connect::{ConnectError, Target};
 use load::{Load, LoadError, Road};
@@ -28,6 +30,7 @@ use session::Session;
 pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;
 
+use crate::reading::Cell;
 use crate::{Event, Events, IdRange, Loaded, Moment, Place, Pruned, Row, Signal, Store, StoreError, Timeouts, Writers};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
@@ -74,7 +77,6 @@ impl PostgresStore {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
         let store = PostgresStore { session, attrs: target.attrs(), host_types };
-        store.take_any_bytes()?;
         store.listen()?;
         Ok(store)
     }
@@ -86,14 +88,6 @@ impl PostgresStore {
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
         self.session.call(doing, self.session.timeouts.statement, statement)
-    }
-
-    /// A database in no encoding may hold texts that are not UTF-8. Of a client that speaks UTF-8, as the driver
-    /// says it does, the server would refuse every statement that answers one.
-    fn take_any_bytes(&self) -> Result<(), StoreError> {
-        let client = &self.session.client;
-        let sql = "SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE getdatabaseencoding() = 'SQL_ASCII'";
-        self.ask("asking for the encoding", async { offered(client.query_typed(sql, &[]).await).map(|_| ()) })
     }
 
     /// The server is no longer what the URL asks for. Another one of the URL may be.
@@ -189,6 +183,7 @@ impl Store for PostgresStore {
 }
 
 /// A text as bytes: a database may hold texts in no encoding at all.
+#[derive(Debug, Clone, Copy, Default)]
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> FromSql<'a> for Bytes<'a> {
@@ -199,4 +194,40 @@ impl<'a> FromSql<'a> for Bytes<'a> {
     fn accepts(type_: &Type) -> bool {
         [Type::VARCHAR, Type::TEXT].contains(type_)
     }
+}
+
+impl<'a> Bytes<'a> {
+    /// What [`Row::read`] takes for a row's settings; NULL is a host type and a status that nobody knows.
+    fn settings(host_type: Option<Bytes<'a>>, status: Option<i16>) -> (&'a [u8], i64) {
+        (host_type.unwrap_or_default().0, status.map_or(i64::MIN, i64::from))
+    }
+}
+
+impl ToSql for Bytes<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(type_: &Type) -> bool {
+        [Type::VARCHAR, Type::TEXT].contains(type_)
+    }
+
+    to_sql_checked!();
+}
+
+/// A column of an answer, whatever it holds.
+fn cell(row: &tokio_postgres::Row, column: usize) -> Cell<'_> {
+    let number = |number: Option<i64>| number.map_or(Cell::Null, Cell::Number);
+    let value = match *row.columns()[column].type_() {
+        Type::INT2 => row.try_get::<_, Option<i16>>(column).map(|found| number(found.map(i64::from))),
+        Type::INT4 => row.try_get::<_, Option<i32>>(column).map(|found| number(found.map(i64::from))),
+        Type::INT8 => row.try_get::<_, Option<i64>>(column).map(number),
+        Type::VARCHAR | Type::TEXT => {
+            let text = row.try_get::<_, Option<Bytes<'_>>>(column);
+            text.map(|found| found.map_or(Cell::Null, |Bytes(bytes)| Cell::Text(bytes)))
+        }
+        _ => return Cell::Other,
+    };
+    value.unwrap_or(Cell::Other)
 }

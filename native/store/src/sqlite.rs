@@ -99,8 +99,10 @@ impl Store for SqliteStore {
                 rows: if some { Rows::Some } else { Rows::None },
                 fresh: fresh(&snapshot, host_types)?,
             };
-            let mut select =
-                snapshot.prepare("SELECT domain, host_type, status FROM domain_settings WHERE status NOT IN (0, 2)")?;
+            let mut select = snapshot.prepare(
+                "SELECT domain, host_type, status FROM domain_settings
+                           WHERE status NOT IN (0, 2) OR status IS NULL",
+            )?;
             let mut found = select.query([])?;
             let mut rows = Vec::with_capacity(batch);
             while let Some(row) = found.next()? {
@@ -251,9 +253,9 @@ fn fresh(connection: &Connection, host_types: &HostTypes) -> rusqlite::Result<Ve
     Ok(fresh)
 }
 
-/// SQLite lets any column hold anything; what is no text is no name either.
+/// SQLite lets any column hold anything; what is no text is no name either. A blob equals no text.
 fn bytes(value: ValueRef<'_>) -> &[u8] {
-    value.as_bytes().unwrap_or_default()
+    if let ValueRef::Text(text) = value { text } else { &[] }
 }
 
 fn status(value: ValueRef<'_>) -> i64 {

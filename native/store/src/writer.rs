@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 
-use crate::{Freshness, Place, StoreError, Ttl};
+use crate::{Freshness, LeftOut, Place, Readable, StoreError, Ttl};
 
 /// One connection for changes.
 pub trait Writer: Send {
@@ -43,8 +43,10 @@ pub trait Writer: Send {
     /// What the row of a domain says.
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError>;
 
-    /// Up to `limit` rows in the database's order of their domains.
-    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Vec<Listed>, StoreError>;
+    /// Up to `limit` rows in the database's order of their domains. Rows that cannot be read take no place: there
+    /// are fewer than `limit` only where the list ends. Those that stand before the last row of the answer are
+    /// counted, and where the list ends, all that are left. A row without a name is not looked for.
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<Listed>, StoreError>;
 
     /// Stores the password of an admin of this name, in place of the one before, if what it rests on is there: a row
     /// that is enabled, and for a subdomain no row of its own.
@@ -121,7 +123,7 @@ pub trait Writer: Send {
     ) -> Result<Jobs, StoreError>;
 
     /// The jobs of one domain or of all, in the database's order of their domains, without those that failed and are void.
-    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError>;
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<Removal>, StoreError>;
 
     /// Declares a freshness domain fresh from now on, by the database's clock, in place of what was declared
     /// before. There is no event, since no domain changed, but listeners are told: a route that they kept may
@@ -130,11 +132,12 @@ pub trait Writer: Send {
 
     /// All that was ever declared, in the order of its bytes. Creates nothing: where nothing was declared,
     /// there need be no table.
-    fn freshness(&mut self, until: Instant) -> Result<Vec<Freshness>, StoreError>;
+    fn freshness(&mut self, until: Instant) -> Result<Readable<Freshness>, StoreError>;
 
     /// Up to `limit` events behind this one, in the order of their ids, with what the rows of their domains
-    /// say now; the newest one alone, when behind none. Dummy events are left out.
-    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Vec<Changed>, StoreError>;
+    /// say now; the newest one alone, when behind none. Dummy events are left out, and so are those that cannot be
+    /// read; there are fewer than `limit` only at the log's end.
+    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError>;
 
     /// What the database is like: its clock, and how many rows there are. Reads every row.
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError>;
@@ -156,8 +159,11 @@ pub struct Changed {
 pub struct Survey {
     /// Its clock: milliseconds since 1970.
     pub time: i64,
-    /// The host types of its rows, in the order of their bytes, and how many rows each has.
+    /// The host types of its rows, in the order of their bytes, and how many rows each has. One that is no text is
+    /// escaped.
     pub host_types: Vec<(String, i64)>,
+    /// The rows of `domain_settings` that listings leave out; no more than ten thousand are looked at.
+    pub left_out: LeftOut,
 }
 
 /// A domain and its host type.
@@ -366,6 +372,8 @@ pub struct Jobs {
     pub held: Vec<Job>,
     /// Those that are void.
     pub void: Vec<Void>,
+    /// Those that cannot be read, and that nobody works on.
+    pub left_out: LeftOut,
 }
 
 /// Which jobs.

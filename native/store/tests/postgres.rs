@@ -4,11 +4,11 @@
 mod support;
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Database, Store, StoreError, Timeouts, Transaction, Writers};
-use support::Fixture;
+use domain_store::{Database, NewPair, Store, StoreError, Timeouts, Transaction, Writers};
+use support::{Fixture, name};
 
 const LONG_TIME: Duration = Duration::from_secs(3600);
 
@@ -345,4 +345,32 @@ fn an_event_that_another_has_locked_is_left_to_it() {
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 1);
     assert_eq!(fixture.event_ids(), [4]);
+}
+
+#[test]
+fn a_session_has_the_settings_that_it_relies_on_whatever_its_role_has() {
+    let mut fixture = Fixture::postgres();
+    let mut store = fixture.store();
+    let mut session = session(&fixture);
+    session
+        .batch_execute(
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET default_transaction_isolation = serializable';
+             EXECUTE 'ALTER DATABASE ' || current_database() || ' SET synchronous_commit = off';
+             EXECUTE 'ALTER DATABASE ' || current_database() || ' SET idle_session_timeout = 500'; END $$",
+        )
+        .unwrap();
+    // Each addition writes down what it was made with.
+    fixture.write(
+        "CREATE TABLE seen (setting text);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO seen VALUES (current_setting('transaction_isolation')), (current_setting('synchronous_commit')),
+                                    (current_setting('idle_session_timeout')), (current_setting('row_security'));
+            RETURN NULL; END $$;
+         CREATE TRIGGER see AFTER INSERT ON domain_settings EXECUTE FUNCTION see()",
+    );
+    let mut writer = fixture.writer();
+    let until = Instant::now() + Duration::from_secs(30);
+    writer.insert(&[NewPair { domain: &name("a.example"), host_type: "type1" }], until).unwrap();
+    assert_eq!(fixture.read("SELECT setting FROM seen"), ["read committed", "on", "0", "off"]);
+    assert!(ids(&mut *store).contains(&1));
 }

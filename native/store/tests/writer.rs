@@ -114,7 +114,7 @@ fn type1_job(domain: &str) -> Job {
 }
 
 fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<Job> {
-    let Jobs { mut held, void } = take_over_all(writer, lease, allowed, limit);
+    let Jobs { mut held, void, .. } = take_over_all(writer, lease, allowed, limit);
     assert_eq!(void, []);
     held.sort_by(|a, b| a.domain.cmp(&b.domain));
     held
@@ -127,19 +127,19 @@ fn take_over_all(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], li
 
 /// Those that the owner of `lease` has, none of which is void.
 fn renew(writer: &mut dyn Writer, lease: Lease<'_>) -> Vec<Job> {
-    let Jobs { mut held, void } = writer.renew_removals(lease, until()).unwrap();
+    let Jobs { mut held, void, .. } = writer.renew_removals(lease, until()).unwrap();
     assert_eq!(void, []);
     held.sort_by(|a, b| a.domain.cmp(&b.domain));
     held
 }
 
 fn removals(writer: &mut dyn Writer) -> Vec<Removal> {
-    writer.removals(Which::All, until()).unwrap()
+    writer.removals(Which::All, until()).unwrap().rows
 }
 
 /// The one job of `domain`.
 fn removal(writer: &mut dyn Writer, domain: &str) -> Removal {
-    let mut found = writer.removals(Which::One(&name(domain)), until()).unwrap();
+    let mut found = writer.removals(Which::One(&name(domain)), until()).unwrap().rows;
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -159,7 +159,7 @@ fn declare(writer: &mut dyn Writer, domain: &str, ttl: Ttl) {
 }
 
 fn freshness(writer: &mut dyn Writer) -> Vec<Freshness> {
-    writer.freshness(until()).unwrap()
+    writer.freshness(until()).unwrap().rows
 }
 
 /// The one declaration that there is.
@@ -405,7 +405,7 @@ const STRANGE: [&str; 12] = [
 ];
 
 fn listed(writer: &mut dyn Writer, filter: &Filter, limit: u32) -> Vec<String> {
-    writer.list(filter, limit, until()).unwrap().into_iter().map(|row| row.domain).collect()
+    writer.list(filter, limit, until()).unwrap().rows.into_iter().map(|row| row.domain).collect()
 }
 
 fn pages_visit_every_row_once_and_in_order(fixture: &mut Fixture) {
@@ -463,9 +463,9 @@ fn a_listing_keeps_to_each_filter_and_to_all_of_them(fixture: &mut Fixture) {
     let after = Some("a1.example".to_owned());
     let all = Filter { after: after.clone(), host_type: type1, status: Some(0), prefix: a };
     assert_eq!(list(all), ["a2.example"]);
-    let one = writer.list(&Filter { after, ..any() }, 1, until()).unwrap();
+    let one = writer.list(&Filter { after, ..any() }, 1, until()).unwrap().rows;
     assert_eq!(one, [Listed { domain: "a2.example".to_owned(), settings: settings("type1", Status::Disabled) }]);
-    let odd = writer.list(&Filter { status: Some(7), ..any() }, 10, until()).unwrap();
+    let odd = writer.list(&Filter { status: Some(7), ..any() }, 10, until()).unwrap().rows;
     assert_eq!(odd, [Listed { domain: "b3.example".to_owned(), settings: settings("type9", Status::Unknown(7)) }]);
 }
 
@@ -772,7 +772,11 @@ fn a_job_whose_row_is_not_in_removal_is_not_prolonged_and_named(fixture: &mut Fi
         interfere(fixture, &mut *writer, BRIEF, change);
         eventually(|| removal(&mut *writer, "a.example").lease == LeaseState::Ended);
         let renewed = writer.renew_removals(ONE, until()).unwrap();
-        assert_eq!(renewed, Jobs { held: vec![type1_job("b.example")], void: vec![void(row)] }, "{change}");
+        assert_eq!(
+            renewed,
+            Jobs { held: vec![type1_job("b.example")], void: vec![void(row)], ..Jobs::default() },
+            "{change}"
+        );
         assert_eq!(removal(&mut *writer, "a.example").lease, LeaseState::Ended, "{change}");
         assert_eq!(writer.renew_removals(TWO, until()).unwrap(), Jobs::default(), "{change}");
         fixture.write("DELETE FROM domain_removals WHERE domain = 'a.example'");
@@ -791,7 +795,7 @@ fn a_job_whose_row_is_not_in_removal_is_not_taken_over_and_ends(fixture: &mut Fi
         all_leases_end(&mut *writer);
         assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 0), Jobs::default(), "{change}");
         // This node need not serve the host type.
-        let ended = Jobs { held: Vec::new(), void: vec![void(row)] };
+        let ended = Jobs { held: Vec::new(), void: vec![void(row)], ..Jobs::default() };
         assert_eq!(take_over_all(&mut *writer, TWO, &[], 10), ended, "{change}");
         assert_eq!(removals(&mut *writer), [], "{change}");
         interfere(fixture, &mut *writer, BRIEF, "SELECT 1");
@@ -825,7 +829,7 @@ fn a_failed_job_of_a_domain_that_is_served_again_is_not_listed(fixture: &mut Fix
         assert_eq!(removals(&mut *writer).len(), 1, "{change}");
         fixture.write(change);
         assert_eq!(removals(&mut *writer), [], "{change}");
-        assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap(), [], "{change}");
+        assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap().rows, [], "{change}");
     }
 }
 
@@ -991,7 +995,7 @@ fn two_owners_at_once_never_take_over_the_same_job(fixture: &mut Fixture) {
 fn jobs_are_listed_all_or_one_in_order(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     assert_eq!(removals(&mut *writer), []);
-    assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap(), []);
+    assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap().rows, []);
     for domain in ["c.example", "a.example", "b.example"] {
         put_row(fixture, domain, "type1", 1);
         claimed(&begin(&mut *writer, domain, ONE));
@@ -1002,7 +1006,7 @@ fn jobs_are_listed_all_or_one_in_order(fixture: &mut Fixture) {
     for (job, domain) in all.iter().zip(["a.example", "b.example", "c.example"]) {
         assert_eq!(*job, removal(&mut *writer, domain));
     }
-    assert_eq!(writer.removals(Which::One(&name("d.example")), until()).unwrap(), []);
+    assert_eq!(writer.removals(Which::One(&name("d.example")), until()).unwrap().rows, []);
 }
 
 fn owners_that_need_the_table_of_removals_together_all_succeed(fixture: &mut Fixture) {
@@ -1052,7 +1056,7 @@ fn where_nothing_was_declared_nothing_is_fresh(fixture: &mut Fixture) {
 
 fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    assert_eq!(writer.changes(None, 10, until()).unwrap(), []);
+    assert_eq!(writer.changes(None, 10, until()).unwrap().rows, []);
     put_row(fixture, "kept.example", "type1", 1);
     put_row(fixture, "off.example", "type2", 0);
     fixture.write(
@@ -1064,10 +1068,10 @@ fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
         changed(3, "gone.example", None),
         changed(4, "off.example", Some(Settings { host_type: "type2".to_owned(), status: Status::Disabled })),
     ];
-    assert_eq!(writer.changes(Some(EventId(0)), 10, until()).unwrap(), all);
-    assert_eq!(writer.changes(Some(EventId(1)), 1, until()).unwrap(), all[1..2]);
-    assert_eq!(writer.changes(None, 10, until()).unwrap(), all[2..]);
-    assert_eq!(writer.changes(Some(EventId(4)), 10, until()).unwrap(), []);
+    assert_eq!(writer.changes(Some(EventId(0)), 10, until()).unwrap().rows, all);
+    assert_eq!(writer.changes(Some(EventId(1)), 1, until()).unwrap().rows, all[1..2]);
+    assert_eq!(writer.changes(None, 10, until()).unwrap().rows, all[2..]);
+    assert_eq!(writer.changes(Some(EventId(4)), 10, until()).unwrap().rows, []);
 }
 
 fn a_survey_counts_the_rows_of_each_host_type(fixture: &mut Fixture) {
@@ -1076,7 +1080,7 @@ fn a_survey_counts_the_rows_of_each_host_type(fixture: &mut Fixture) {
     for (domain, host_type, status) in [("a", "type2", 1), ("b", "Type", 0), ("c", "type2", 2)] {
         put_row(fixture, domain, host_type, status);
     }
-    let Survey { time, host_types } = writer.survey(until()).unwrap();
+    let Survey { time, host_types, .. } = writer.survey(until()).unwrap();
     assert_eq!(host_types, [("Type".to_owned(), 1), ("type2".to_owned(), 2)]);
     let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     assert!((time - own).abs() < 60_000, "{time} is not {own}");

@@ -13,7 +13,7 @@ use super::scalars::StoredName;
 use super::schema::{Domain, DomainWithType};
 use crate::ask::typed;
 use crate::node::Node;
-use crate::request::{Details, Listing, Refusal, Request, Status, Tag};
+use crate::request::{Details, Listed, Listing, Refusal, Request, Status, Tag};
 
 /// Rows that one request to the node lists.
 const PAGE: u16 = 1_000;
@@ -32,7 +32,7 @@ pub async fn all(ctx: &Context<'_>) -> Result<Vec<DomainWithType>, Fault> {
     let mut all = BTreeMap::new();
     let mut listing = Listing { limit: PAGE, ..Listing::default() };
     loop {
-        let rows: Vec<Details> = ask(ctx, Request::List(&listing)).await?;
+        let Listed { domains: rows, .. } = ask(ctx, Request::List(&listing)).await?;
         let is_last = rows.len() < PAGE.into();
         listing.after = rows.last().map(|row| row.domain.clone());
         all.extend(rows.into_iter().map(|row| (row.domain.clone(), DomainWithType::dynamic(row))));
@@ -55,7 +55,7 @@ pub async fn page(ctx: &Context<'_>, chosen: Listing, limit: Option<i32>) -> Res
     if listing.status == Some(Status::Deleted) || is_in_no_row(&listing.host_type) || is_in_no_row(&listing.prefix) {
         return node(ctx, &Request::List(&listing)).await.map(|_| Vec::new());
     }
-    let rows: Vec<Details> = ask(ctx, Request::List(&listing)).await?;
+    let Listed { domains: rows, .. } = ask(ctx, Request::List(&listing)).await?;
     Ok(rows.into_iter().map(DomainWithType::dynamic).collect())
 }
 

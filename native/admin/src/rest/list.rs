@@ -17,7 +17,7 @@ use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::request::{Details, Listing, Status};
+use crate::request::{Details, LeftOut, Listed, Listing, Status};
 
 /// The most that a page holds.
 const MOST: u16 = 1_000;
@@ -62,6 +62,10 @@ pub struct Page {
     domains: Vec<Row>,
     /// What the next page comes behind; null when there is none.
     next: Option<String>,
+    /// Rows that cannot be read, and are therefore not among the domains; absent when there are none.
+    #[serde(skip_serializing_if = "LeftOut::is_none")]
+    #[schema(required = false)]
+    left_out: LeftOut,
 }
 
 /// A domain of a page.
@@ -90,11 +94,11 @@ pub async fn list(
     doors.node.service().await?;
     let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let listing = listing(wanted)?;
-    let found = doors.node.list(&listing).await?;
+    let Listed { domains: found, left_out } = doors.node.list(&listing).await?;
     let full = found.len() == usize::from(listing.limit);
     let next = found.last().filter(|_| full).map(|last| last.domain.clone());
     let row = |Details { domain, host_type, status }| Row { domain, host_type, status };
-    Ok(json(StatusCode::OK, &Page { domains: found.into_iter().map(row).collect(), next }))
+    Ok(json(StatusCode::OK, &Page { domains: found.into_iter().map(row).collect(), next, left_out }))
 }
 
 /// Every other method.

@@ -3,7 +3,7 @@
 //! Pages follow each other by the last name of the one before, so a domain that is there all the time is listed
 //! once, however many others come and go.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,26 @@ pub struct Entry {
 struct Page {
     domains: Vec<Entry>,
     next: Option<String>,
+    #[serde(default)]
+    left_out: LeftOut,
+}
+
+/// Rows that the server cannot read.
+#[derive(Debug, Default, Deserialize)]
+struct LeftOut {
+    count: u64,
+    examples: Vec<String>,
+}
+
+impl LeftOut {
+    /// Says so beside the output, which is for programs.
+    fn tell(&self) {
+        if self.count > 0 {
+            let (count, examples) = (self.count, self.examples.join("; "));
+            // Nobody is left to tell that nobody reads this.
+            let _ = writeln!(io::stderr(), "domainctl: {count} rows cannot be read and are left out: {examples}");
+        }
+    }
 }
 
 /// Hands over all domains that pass the filter, in the order of their names, a page at a time.
@@ -44,6 +64,7 @@ pub fn pages(client: &Client, filter: &Filter, mut each: impl FnMut(Vec<Entry>) 
             ],
         );
         let page: Page = client.get(&path)?;
+        page.left_out.tell();
         each(page.domains)?;
         after = page.next;
         if after.is_none() {

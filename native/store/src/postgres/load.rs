@@ -108,7 +108,8 @@ impl Load<'_> {
 
     async fn copy(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
         let start = snapshot.copy_out(
-            "COPY (SELECT domain, host_type, status FROM domain_settings WHERE status NOT IN (0, 2))
+            "COPY (SELECT domain, host_type, status FROM domain_settings
+                WHERE status NOT IN (0, 2) OR status IS NULL)
                TO STDOUT (FORMAT binary)",
         );
         let stream = self.guarded(async { offered(start.await) }).await?.ok_or(LoadError::NotOffered)?;
@@ -120,9 +121,9 @@ impl Load<'_> {
                 None => self.guarded(async { stream.next().await.transpose() }).await?,
             };
             let Some(row) = next else { return Ok(ControlFlow::Continue(())) };
-            let domain: Bytes<'_> = row.try_get(0).map_err(unreadable)?;
-            let host_type: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
-            let status: i16 = row.try_get(2).map_err(unreadable)?;
+            let domain: Option<Bytes<'_>> = row.try_get(0).map_err(unreadable)?;
+            let host_type: Option<Bytes<'_>> = row.try_get(1).map_err(unreadable)?;
+            let status: Option<i16> = row.try_get(2).map_err(unreadable)?;
             if self.push(domain, host_type, status).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -133,16 +134,16 @@ impl Load<'_> {
         let mut after = i64::MIN;
         loop {
             let page = "SELECT id, domain, host_type, status FROM domain_settings
-                         WHERE id > $1 AND status NOT IN (0, 2) ORDER BY id LIMIT $2";
+                         WHERE id > $1 AND (status NOT IN (0, 2) OR status IS NULL) ORDER BY id LIMIT $2";
             let rows = self.guarded(snapshot.query_typed(page, &[(&after, Type::INT8), (&PAGE, Type::INT8)])).await?;
             let Some(last) = rows.last() else {
                 return Ok(ControlFlow::Continue(()));
             };
             after = last.try_get(0).map_err(unreadable)?;
             for row in &rows {
-                let domain: Bytes<'_> = row.try_get(1).map_err(unreadable)?;
-                let host_type: Bytes<'_> = row.try_get(2).map_err(unreadable)?;
-                let status: i16 = row.try_get(3).map_err(unreadable)?;
+                let domain: Option<Bytes<'_>> = row.try_get(1).map_err(unreadable)?;
+                let host_type: Option<Bytes<'_>> = row.try_get(2).map_err(unreadable)?;
+                let status: Option<i16> = row.try_get(3).map_err(unreadable)?;
                 if self.push(domain, host_type, status).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -150,8 +151,15 @@ impl Load<'_> {
         }
     }
 
-    fn push(&mut self, domain: Bytes<'_>, host_type: Bytes<'_>, status: i16) -> ControlFlow<()> {
-        self.rows.push(Row::read(self.host_types, domain.0, Some((host_type.0, i64::from(status)))));
+    /// A table that somebody else made may allow NULL: such a row makes no sense.
+    fn push(
+        &mut self,
+        domain: Option<Bytes<'_>>,
+        host_type: Option<Bytes<'_>>,
+        status: Option<i16>,
+    ) -> ControlFlow<()> {
+        let settings = Some(Bytes::settings(host_type, status));
+        self.rows.push(Row::read(self.host_types, domain.unwrap_or_default().0, settings));
         if self.rows.len() == self.batch { self.hand_over() } else { ControlFlow::Continue(()) }
     }
 

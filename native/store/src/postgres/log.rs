@@ -78,8 +78,8 @@ pub(super) async fn events(
     for row in &rows {
         let id: i64 = row.try_get(0)?;
         if id == cursor.0 {
-            let domain: Bytes<'_> = row.try_get(1)?;
-            events.anchor = Some(String::from_utf8_lossy(domain.0).into_owned());
+            let domain: Option<Bytes<'_>> = row.try_get(1)?;
+            events.anchor = Some(String::from_utf8_lossy(domain.unwrap_or_default().0).into_owned());
         } else {
             events.events.push(event(host_types, row)?);
         }
@@ -114,13 +114,14 @@ pub(super) async fn events_in(
 
 fn event(host_types: &HostTypes, row: &Answer) -> Result<Event, Error> {
     let id = EventId(row.try_get(0)?);
-    let domain: Bytes<'_> = row.try_get(1)?;
+    // A table that somebody else made may allow NULL.
+    let domain = row.try_get::<_, Option<Bytes<'_>>>(1)?.unwrap_or_default();
     if domain.0.is_empty() {
         return Ok(Event { id, row: None });
     }
     let host_type: Option<Bytes<'_>> = row.try_get(2)?;
     let status: Option<i16> = row.try_get(3)?;
-    let settings = host_type.zip(status).map(|(host_type, status)| (host_type.0, i64::from(status)));
+    let settings = (host_type.is_some() || status.is_some()).then(|| Bytes::settings(host_type, status));
     Ok(Event { id, row: Some(Row::read(host_types, domain.0, settings)) })
 }
 
@@ -136,7 +137,10 @@ pub(super) fn read_bounds(row: &Answer) -> Result<Bounds, Error> {
 pub(super) async fn newest_domain(client: &impl GenericClient) -> Result<Option<String>, Error> {
     let row =
         client.query_typed("SELECT domain FROM domain_events ORDER BY id DESC LIMIT 1", &[]).await?.into_iter().next();
-    let text = |row: Answer| Ok(String::from_utf8_lossy(row.try_get::<_, Bytes<'_>>(0)?.0).into_owned());
+    let text = |row: Answer| {
+        let text: Option<Bytes<'_>> = row.try_get(0)?;
+        Ok(String::from_utf8_lossy(text.unwrap_or_default().0).into_owned())
+    };
     row.map(text).transpose()
 }
 

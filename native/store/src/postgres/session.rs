@@ -20,6 +20,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::connect::Target;
+use super::settings;
 use crate::error::chain;
 use crate::schema::{self, Column, Kind};
 use crate::{Signal, StoreError, Timeouts};
@@ -88,7 +89,9 @@ impl Session {
             });
             Ok((client, driver))
         })?;
-        Ok(Session { client, driver, notified, timeouts, signal, runtime })
+        let session = Session { client, driver, notified, timeouts, signal, runtime };
+        session.call("making the session's settings", timeouts.statement, settings::settle(&session.client))?;
+        Ok(session)
     }
 
     pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {

@@ -16,11 +16,12 @@ use super::admins;
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::session::{Session, run_script};
-use super::{PLACE, log};
+use super::{Bytes, PLACE, cell, log};
 use crate::freshness::NEVER;
+use crate::reading::{self, Cell};
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, Place, Role, Signal, StoreError, Timeouts, Ttl};
+use crate::{Freshness, Place, Readable, Role, Signal, StoreError, Timeouts, Ttl};
 
 /// Events for the rows of a WITH part; their ids.
 macro_rules! logged {
@@ -197,7 +198,7 @@ impl Writer for PostgresWriter {
             until,
         )?;
         rows.iter()
-            .map(|row| match (get(row, 0, DOING)?, settings(row, 1, DOING)?) {
+            .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
                 (Some(id), _) => Ok(Inserted::Added(EventId(id))),
                 (None, Some(settings)) => Ok(Inserted::Exists(settings)),
                 // It was neither there nor added, which no database does.
@@ -248,34 +249,45 @@ impl Writer for PostgresWriter {
         const DOING: &str = "reading a domain";
         let sql = "SELECT host_type, status FROM domain_settings WHERE domain = $1";
         let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
-        rows.first().map_or(Ok(None), |row| settings(row, 0, DOING))
+        Ok(rows.first().and_then(|row| settings(row, 0)))
     }
 
-    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Vec<Listed>, StoreError> {
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<Listed>, StoreError> {
         const DOING: &str = "listing domains";
         let Filter { after, host_type, status, prefix } = filter;
-        let rows = self.query(
-            DOING,
-            "SELECT domain, host_type, status FROM domain_settings
-              WHERE ($1::text IS NULL OR domain > $1)
-                AND ($2::text IS NULL OR host_type = $2)
-                AND ($3::int2 IS NULL OR status = $3)
-                AND ($4::text IS NULL OR starts_with(domain, $4))
-              ORDER BY domain LIMIT $5",
-            &[
-                (after, Type::TEXT),
-                (host_type, Type::TEXT),
-                (status, Type::INT2),
-                (prefix, Type::TEXT),
-                (&i64::from(limit), Type::INT8),
-            ],
-            until,
-        )?;
-        let listed = |row| match settings(row, 1, DOING)? {
-            Some(settings) => Ok(Listed { domain: get(row, 0, DOING)?, settings }),
-            None => Err(unreadable(DOING)),
-        };
-        rows.iter().map(listed).collect()
+        let mut after = after.as_ref().map(|after| after.as_bytes().to_vec());
+        let mut listed = Readable::default();
+        loop {
+            let behind = after.as_deref().map(Bytes);
+            let left = i64::from(limit) - listed.rows.len() as i64;
+            let rows = self.query(
+                DOING,
+                "SELECT domain, host_type, status FROM domain_settings
+                  WHERE domain IS NOT NULL AND ($1::text IS NULL OR domain > $1)
+                    AND ($2::text IS NULL OR host_type = $2)
+                    AND ($3::int2 IS NULL OR status = $3)
+                    AND ($4::text IS NULL OR starts_with(domain, $4))
+                  ORDER BY domain LIMIT $5",
+                &[
+                    (&behind, Type::TEXT),
+                    (host_type, Type::TEXT),
+                    (status, Type::INT2),
+                    (prefix, Type::TEXT),
+                    (&left, Type::INT8),
+                ],
+                until,
+            )?;
+            for row in &rows {
+                listed.push(reading::listed(cell(row, 0), cell(row, 1), cell(row, 2)));
+            }
+            // Each round goes on behind the last row, whether that could be read or not.
+            match rows.last().map(|row| cell(row, 0)) {
+                Some(Cell::Text(last)) if listed.rows.len() < limit as usize && rows.len() as i64 == left => {
+                    after = Some(last.to_vec());
+                }
+                _ => return Ok(listed),
+            }
+        }
     }
 
     fn put_password(
@@ -505,7 +517,7 @@ impl Writer for PostgresWriter {
         jobs(&rows, DOING)
     }
 
-    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Vec<Removal>, StoreError> {
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<Removal>, StoreError> {
         const DOING: &str = "reading removals";
         let domain = match which {
             Which::One(domain) => Some(domain.as_str()),
@@ -514,9 +526,9 @@ impl Writer for PostgresWriter {
         let rows = self.query_removals(
             DOING,
             concat!(
-                "SELECT domain, host_type, owner, lease_until < ",
+                "SELECT domain, host_type, owner, (lease_until < ",
                 now!(),
-                ", handlers_done, handlers, failure FROM domain_removals r
+                ")::int, handlers_done, handlers, failure FROM domain_removals r
                   WHERE ($1::text IS NULL OR domain = $1)
                     AND (owner IS NOT NULL OR EXISTS (SELECT FROM domain_settings s
                                                        WHERE s.domain = r.domain AND s.status = 2
@@ -526,18 +538,7 @@ impl Writer for PostgresWriter {
             &[(&domain, Type::TEXT)],
             until,
         )?;
-        rows.iter()
-            .map(|row| {
-                Ok(Removal {
-                    domain: get(row, 0, DOING)?,
-                    host_type: get(row, 1, DOING)?,
-                    owner: get(row, 2, DOING)?,
-                    lease: if get(row, 3, DOING)? { LeaseState::Ended } else { LeaseState::Running },
-                    handlers: Handlers { done: count(get(row, 4, DOING)?), of: count(get(row, 5, DOING)?) },
-                    failure: get(row, 6, DOING)?,
-                })
-            })
-            .collect()
+        Ok(Readable::collect(rows.iter().map(|row| reading::removal(std::array::from_fn(|column| cell(row, column))))))
     }
 
     fn upsert_freshness(&mut self, domain: &str, ttl: Ttl, until: Instant) -> Result<(), StoreError> {
@@ -558,35 +559,43 @@ impl Writer for PostgresWriter {
         .map(|_| ())
     }
 
-    fn freshness(&mut self, until: Instant) -> Result<Vec<Freshness>, StoreError> {
+    fn freshness(&mut self, until: Instant) -> Result<Readable<Freshness>, StoreError> {
         const DOING: &str = "reading freshness";
         if self.freshness.find(&self.session, DOING, until)? == Found::No {
-            return Ok(Vec::new());
+            return Ok(Readable::default());
         }
         let sql =
             concat!("SELECT domain, expire_time, ", now_ns!(), r#" FROM domain_freshness ORDER BY domain COLLATE "C""#);
         let rows = self.query(DOING, sql, &[], until)?;
-        rows.iter()
-            .map(|row| Ok(Freshness::judge(get(row, 0, DOING)?, get(row, 1, DOING)?, get(row, 2, DOING)?)))
-            .collect()
+        Ok(Readable::collect(rows.iter().map(|row| reading::freshness(cell(row, 0), cell(row, 1), cell(row, 2)))))
     }
 
-    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Vec<Changed>, StoreError> {
+    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError> {
         const DOING: &str = "reading changes";
-        let sql = "SELECT e.id, e.domain, s.host_type, s.status
+        let sql = "SELECT e.id, e.domain, s.host_type, s.status, s.found
                      FROM (SELECT id, domain FROM domain_events
                             WHERE domain <> '' AND CASE WHEN $1 IS NULL
                                   THEN id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE id > $1 END
                             ORDER BY id LIMIT $2) e
-                     LEFT JOIN domain_settings s USING (domain) ORDER BY e.id";
-        let (after, limit) = (after.map(|EventId(id)| id), i64::from(limit));
-        let rows = self.query(DOING, sql, &[(&after, Type::INT8), (&limit, Type::INT8)], until)?;
-        rows.iter()
-            .map(|row| {
-                let id = EventId(get(row, 0, DOING)?);
-                Ok(Changed { id, domain: get(row, 1, DOING)?, settings: settings(row, 2, DOING)? })
-            })
-            .collect()
+                     LEFT JOIN (SELECT domain, host_type, status, 1 AS found FROM domain_settings) s USING (domain)
+                    ORDER BY e.id";
+        let mut after = after.map(|EventId(id)| id);
+        let mut changes = Readable::default();
+        loop {
+            let left = i64::from(limit) - changes.rows.len() as i64;
+            let rows = self.query(DOING, sql, &[(&after, Type::INT8), (&left, Type::INT8)], until)?;
+            for row in &rows {
+                let settings = (cell(row, 4) != Cell::Null).then(|| (cell(row, 2), cell(row, 3)));
+                changes.push(reading::changed(EventId(get(row, 0, DOING)?), cell(row, 1), settings));
+            }
+            // Behind none there is one at the most.
+            match rows.last() {
+                Some(last) if after.is_some() && changes.rows.len() < limit as usize && rows.len() as i64 == left => {
+                    after = Some(get(last, 0, DOING)?);
+                }
+                _ => return Ok(changes),
+            }
+        }
     }
 
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError> {
@@ -596,8 +605,17 @@ impl Writer for PostgresWriter {
         let sql =
             r#"SELECT host_type, count(*) FROM domain_settings GROUP BY host_type ORDER BY host_type COLLATE "C""#;
         let rows = self.query(DOING, sql, &[], until)?;
-        let counted = rows.iter().map(|row| Ok((get(row, 0, DOING)?, get(row, 1, DOING)?)));
-        Ok(Survey { time, host_types: counted.collect::<Result<_, StoreError>>()? })
+        let counted = rows.iter().map(|row| Ok((cell(row, 0).shown(), get(row, 1, DOING)?)));
+        let host_types = counted.collect::<Result<_, StoreError>>()?;
+        // In an encoding, a text is one; in none, what is not printable ASCII may be none.
+        let suspects = "SELECT domain, host_type, status FROM domain_settings
+                         WHERE domain IS NULL OR host_type IS NULL OR status IS NULL
+                            OR getdatabaseencoding() = 'SQL_ASCII'
+                               AND (domain !~ '^[ -~]*$' OR host_type !~ '^[ -~]*$')
+                         LIMIT 10000";
+        let rows = self.query(DOING, suspects, &[], until)?;
+        let read = rows.iter().map(|row| reading::listed(cell(row, 0), cell(row, 1), cell(row, 2)));
+        Ok(Survey { time, host_types, left_out: Readable::collect(read).left_out })
     }
 }
 
@@ -606,7 +624,7 @@ fn held(rows: &[Row], doing: &'static str) -> Result<Held, StoreError> {
     let row = rows.first().ok_or_else(|| unreadable(doing))?;
     Ok(match (get(row, 0, doing)?, get(row, 1, doing)?) {
         (true, _) => Held::Yes,
-        (false, true) => Held::Ended(settings(row, 2, doing)?),
+        (false, true) => Held::Ended(settings(row, 2)),
         (false, false) => Held::No,
     })
 }
@@ -615,30 +633,25 @@ fn held(rows: &[Row], doing: &'static str) -> Result<Held, StoreError> {
 fn jobs(rows: &[Row], doing: &'static str) -> Result<Jobs, StoreError> {
     let mut jobs = Jobs::default();
     for row in rows {
-        let handlers = count(get(row, 3, doing)?);
-        let job = Job { domain: get(row, 1, doing)?, host_type: get(row, 2, doing)?, handlers };
-        if get(row, 0, doing)? {
-            jobs.held.push(job);
-        } else {
-            jobs.void.push(Void { job, row: settings(row, 4, doing)? });
+        match (reading::job(cell(row, 1), cell(row, 2), cell(row, 3)), get(row, 0, doing)?) {
+            (Ok(job), true) => jobs.held.push(job),
+            (Ok(job), false) => jobs.void.push(Void { job, row: settings(row, 4) }),
+            (Err(spoilt), _) => jobs.left_out.push(spoilt),
         }
     }
     Ok(jobs)
-}
-
-fn count(number: i64) -> u32 {
-    u32::try_from(number).unwrap_or(0)
 }
 
 fn get<T: FromSqlOwned>(row: &Row, column: usize, doing: &'static str) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| StoreError::failed(doing, &error))
 }
 
-/// Two columns that are both there or both not.
-fn settings(row: &Row, column: usize, doing: &'static str) -> Result<Option<Settings>, StoreError> {
-    let host_type: Option<String> = get(row, column, doing)?;
-    let status: Option<i16> = get(row, column + 1, doing)?;
-    Ok(host_type.zip(status).map(|(host_type, status)| Settings { host_type, status: Status::new(i64::from(status)) }))
+/// What two columns of one domain's row say; nothing where there is no row. A host type that is no text is escaped.
+fn settings(row: &Row, column: usize) -> Option<Settings> {
+    match (cell(row, column), cell(row, column + 1)) {
+        (Cell::Null, Cell::Null) => None,
+        (host_type, status) => Some(reading::settings_of_one(host_type, status)),
+    }
 }
 
 fn unreadable(doing: &'static str) -> StoreError {

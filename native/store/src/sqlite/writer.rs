@@ -10,14 +10,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Rows, Transaction, TransactionBehavior, params_from_iter};
 
 use super::{NOW, NOW_NS, Opened, has_moved, open};
 use crate::freshness::NEVER;
+use crate::reading::{self, Cell};
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, Place, StoreError, Timeouts, Ttl};
+use crate::{Freshness, Place, Readable, Spoilt, StoreError, Timeouts, Ttl};
 
 pub(crate) struct SqliteWriter {
     connection: Connection,
@@ -150,17 +151,23 @@ impl Writer for SqliteWriter {
         self.read("reading a domain", |connection| read_settings(connection, domain))
     }
 
-    fn list(&mut self, filter: &Filter, limit: u32, _until: Instant) -> Result<Vec<Listed>, StoreError> {
+    fn list(&mut self, filter: &Filter, limit: u32, _until: Instant) -> Result<Readable<Listed>, StoreError> {
         self.read("listing domains", |connection| {
+            // A blob comes after every text, and is the name of no domain.
             let mut select = connection.prepare_cached(
                 "SELECT domain, host_type, status FROM domain_settings
-                  WHERE (?1 IS NULL OR domain > ?1) AND (?2 IS NULL OR host_type = ?2)
+                  WHERE domain IS NOT NULL AND (?1 IS NULL OR domain > ?1) AND (?2 IS NULL OR host_type = ?2)
                     AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR substr(domain, 1, length(?4)) = ?4)
-                  ORDER BY domain LIMIT ?5",
+                  ORDER BY domain",
             )?;
-            let parameters = (&filter.after, &filter.host_type, filter.status, &filter.prefix, limit);
-            let listed = |row: &Row<'_>| Ok(Listed { domain: row.get(0)?, settings: settings(row, 1)? });
-            select.query_map(parameters, listed)?.collect()
+            let mut rows = select.query((&filter.after, &filter.host_type, filter.status, &filter.prefix))?;
+            let mut listed = Readable::default();
+            while listed.rows.len() < limit as usize
+                && let Some(row) = rows.next()?
+            {
+                listed.push(reading::listed(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?));
+            }
+            Ok(listed)
         })
     }
 
@@ -331,7 +338,7 @@ impl Writer for SqliteWriter {
                  ORDER BY lease_until LIMIT ?"
             );
             let parameters = host_types.chain([Value::from(i64::from(limit))]);
-            let Jobs { held, .. } = select_jobs(transaction, &abandoned, params_from_iter(parameters))?;
+            let Jobs { held, left_out, .. } = select_jobs(transaction, &abandoned, params_from_iter(parameters))?;
             let sql = format!(
                 "UPDATE domain_removals SET owner = ?2, lease_until = {NOW} + ?3, handlers_done = 0 WHERE domain = ?1"
             );
@@ -344,11 +351,11 @@ impl Writer for SqliteWriter {
             for Void { job, .. } in &void {
                 transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [&job.domain])?;
             }
-            Ok(Jobs { held, void })
+            Ok(Jobs { held, void, left_out })
         })
     }
 
-    fn removals(&mut self, which: Which<'_>, _until: Instant) -> Result<Vec<Removal>, StoreError> {
+    fn removals(&mut self, which: Which<'_>, _until: Instant) -> Result<Readable<Removal>, StoreError> {
         let domain = match which {
             Which::One(domain) => Some(domain.as_str()),
             Which::All => None,
@@ -360,17 +367,17 @@ impl Writer for SqliteWriter {
                   WHERE (?1 IS NULL OR domain = ?1) AND (owner IS NOT NULL OR {IN_REMOVAL}) ORDER BY domain"
             );
             let mut select = connection.prepare_cached(&sql)?;
-            let removal = |row: &Row<'_>| {
-                Ok(Removal {
-                    domain: row.get(0)?,
-                    host_type: row.get(1)?,
-                    owner: row.get(2)?,
-                    lease: if row.get(3)? { LeaseState::Ended } else { LeaseState::Running },
-                    handlers: Handlers { done: row.get(4)?, of: row.get(5)? },
-                    failure: row.get(6)?,
-                })
-            };
-            select.query_map([domain], removal)?.collect()
+            readable(select.query([domain])?, |row| {
+                Ok(reading::removal([
+                    cell(row, 0)?,
+                    cell(row, 1)?,
+                    cell(row, 2)?,
+                    cell(row, 3)?,
+                    cell(row, 4)?,
+                    cell(row, 5)?,
+                    cell(row, 6)?,
+                ]))
+            })
         })
     }
 
@@ -385,33 +392,42 @@ impl Writer for SqliteWriter {
         })
     }
 
-    fn freshness(&mut self, _until: Instant) -> Result<Vec<Freshness>, StoreError> {
+    fn freshness(&mut self, _until: Instant) -> Result<Readable<Freshness>, StoreError> {
         self.read("reading freshness", |connection| {
             let there = "SELECT 1 FROM sqlite_master WHERE name = 'domain_freshness'";
             if connection.query_row(there, [], |_| Ok(())).optional()?.is_none() {
-                return Ok(Vec::new());
+                return Ok(Readable::default());
             }
             let sql = format!("SELECT domain, expire_time, {NOW_NS} FROM domain_freshness ORDER BY domain");
             let mut select = connection.prepare(&sql)?;
-            let judged = |row: &Row<'_>| Ok(Freshness::judge(row.get(0)?, row.get(1)?, row.get(2)?));
-            select.query_map([], judged)?.collect()
+            readable(select.query([])?, |row| Ok(reading::freshness(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?)))
         })
     }
 
-    fn changes(&mut self, after: Option<EventId>, limit: u32, _until: Instant) -> Result<Vec<Changed>, StoreError> {
+    fn changes(
+        &mut self,
+        after: Option<EventId>,
+        limit: u32,
+        _until: Instant,
+    ) -> Result<Readable<Changed>, StoreError> {
         self.read("reading changes", |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT e.id, e.domain, s.host_type, s.status
+                "SELECT e.id, e.domain, s.host_type, s.status, s.id
                    FROM domain_events e LEFT JOIN domain_settings s ON s.domain = e.domain
                   WHERE e.domain <> '' AND CASE WHEN ?1 IS NULL
                         THEN e.id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE e.id > ?1 END
-                  ORDER BY e.id LIMIT ?2",
+                  ORDER BY e.id",
             )?;
-            let changed = |row: &Row<'_>| {
-                let settings = row.get::<_, Option<String>>(2)?.map(|_| settings(row, 2)).transpose()?;
-                Ok(Changed { id: EventId(row.get(0)?), domain: row.get(1)?, settings })
-            };
-            select.query_map((after.map(|EventId(id)| id), limit), changed)?.collect()
+            let mut rows = select.query([after.map(|EventId(id)| id)])?;
+            let mut changes = Readable::default();
+            while changes.rows.len() < limit as usize
+                && let Some(row) = rows.next()?
+            {
+                let there = cell(row, 4)? != Cell::Null;
+                let settings = if there { Some((cell(row, 2)?, cell(row, 3)?)) } else { None };
+                changes.push(reading::changed(EventId(row.get(0)?), cell(row, 1)?, settings));
+            }
+            Ok(changes)
         })
     }
 
@@ -419,10 +435,41 @@ impl Writer for SqliteWriter {
         self.read("counting rows", |connection| {
             let time = connection.query_row(&format!("SELECT {NOW}"), [], |row| row.get(0))?;
             let sql = "SELECT host_type, count(*) FROM domain_settings GROUP BY host_type ORDER BY host_type";
-            let host_types = connection.prepare(sql)?.query_map([], |row| row.try_into())?.collect::<Result<_, _>>()?;
-            Ok(Survey { time, host_types })
+            let mut select = connection.prepare(sql)?;
+            let counted = select.query_map([], |row| Ok((cell(row, 0)?.shown(), row.get(1)?)))?;
+            let host_types = counted.collect::<Result<_, _>>()?;
+            // A text may still be none: SQLite takes any bytes for one.
+            let mut all = connection.prepare(
+                "SELECT domain, host_type, status FROM domain_settings
+                  WHERE typeof(domain) <> 'text' OR typeof(host_type) <> 'text' OR typeof(status) <> 'integer'
+                     OR domain GLOB '*[^ -~]*' OR host_type GLOB '*[^ -~]*'
+                  LIMIT 10000",
+            )?;
+            let read = |row: &Row<'_>| Ok(reading::listed(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?));
+            Ok(Survey { time, host_types, left_out: readable(all.query([])?, read)?.left_out })
         })
     }
+}
+
+/// A column of an answer, whatever it holds.
+fn cell<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cell<'a>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Number(number),
+        ValueRef::Text(text) => Cell::Text(text),
+        ValueRef::Real(_) | ValueRef::Blob(_) => Cell::Other,
+    })
+}
+
+fn readable<T>(
+    mut rows: Rows<'_>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<Result<T, Spoilt>>,
+) -> rusqlite::Result<Readable<T>> {
+    let mut readable = Readable::default();
+    while let Some(row) = rows.next()? {
+        readable.push(read(row)?);
+    }
+    Ok(readable)
 }
 
 /// Whether the domain of the job `r` is in removal with the job's host type, by its row `s`: null where there is none.
@@ -437,10 +484,12 @@ fn select_jobs(transaction: &Transaction<'_>, condition: &str, parameters: impl 
     let mut rows = select.query(parameters)?;
     let mut jobs = Jobs::default();
     while let Some(row) = rows.next()? {
-        let job = Job { domain: row.get(0)?, host_type: row.get(1)?, handlers: row.get(2)? };
-        match row.get::<_, Option<String>>(3)?.map(|_| settings(row, 3)).transpose()? {
-            Some(settings) if settings.are_in_removal(&job.host_type) => jobs.held.push(job),
-            row => jobs.void.push(Void { job, row }),
+        let there = cell(row, 3)? != Cell::Null || cell(row, 4)? != Cell::Null;
+        let of_domain = if there { Some(settings(row, 3)?) } else { None };
+        match (reading::job(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?), of_domain) {
+            (Ok(job), Some(settings)) if settings.are_in_removal(&job.host_type) => jobs.held.push(job),
+            (Ok(job), row) => jobs.void.push(Void { job, row }),
+            (Err(spoilt), _) => jobs.left_out.push(spoilt),
         }
     }
     Ok(jobs)
@@ -453,7 +502,7 @@ fn if_held(
     owner: &str,
     change: impl FnOnce() -> rusqlite::Result<()>,
 ) -> rusqlite::Result<Held> {
-    let Jobs { held, void } = select_jobs(transaction, "r.domain = ?1 AND owner = ?2", (domain.as_str(), owner))?;
+    let Jobs { held, void, .. } = select_jobs(transaction, "r.domain = ?1 AND owner = ?2", (domain.as_str(), owner))?;
     if let Some(Void { row, .. }) = void.into_iter().next() {
         transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [domain.as_str()])?;
         return Ok(Held::Ended(row));
@@ -470,7 +519,7 @@ fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Resu
 }
 
 fn settings(row: &Row<'_>, column: usize) -> rusqlite::Result<Settings> {
-    Ok(Settings { host_type: row.get(column)?, status: Status::new(row.get(column + 1)?) })
+    Ok(reading::settings_of_one(cell(row, column)?, cell(row, column + 1)?))
 }
 
 fn update_status(transaction: &Transaction<'_>, domain: &DomainName, status: i64) -> rusqlite::Result<()> {

@@ -4,14 +4,15 @@
 //! `tcp_user_timeout` while something was sent. And the server itself ends a statement, a wait for a
 //! lock or an idle transaction that lasts too long, even if we are no longer there to ask for it.
 //!
-//! Those three limits travel as startup `options`. A PgBouncer in between refuses them unless its
-//! `ignore_startup_parameters` has `options`; timeouts of zero send none.
+//! These limits and the settings of [`super::super::settings`] travel as startup `options`. A PgBouncer in between
+//! refuses them unless its `ignore_startup_parameters` has `options`.
 
 use std::time::Duration;
 
 use tokio_postgres::Config;
 
 use crate::Timeouts;
+use crate::postgres::settings;
 use crate::postgres::url::Url;
 
 /// The URL's configuration with what it leaves open filled in.
@@ -35,21 +36,17 @@ pub(super) fn fill_in(url: &Url, timeouts: &Timeouts) -> Config {
     if !url.sets("tcp_user_timeout") {
         config.tcp_user_timeout(Duration::from_secs(30));
     }
-    let settings = [
+    let limits = [
         ("statement_timeout", timeouts.statement),
         ("lock_timeout", timeouts.lock),
         ("idle_in_transaction_session_timeout", timeouts.statement),
     ];
-    let mut options: Vec<String> = settings
-        .into_iter()
-        .filter(|(_, limit)| !limit.is_zero())
-        .map(|(name, limit)| format!("-c {name}={}", server_milliseconds(limit)))
-        .collect();
+    let mut options: Vec<String> = settings::AT_START.iter().map(|setting| format!("-c {setting}")).collect();
+    let limits = limits.into_iter().filter(|(_, limit)| !limit.is_zero());
+    options.extend(limits.map(|(name, limit)| format!("-c {name}={}", server_milliseconds(limit))));
     // Last, since the last setting of a name is the one that holds.
     options.extend(config.get_options().map(str::to_owned));
-    if !options.is_empty() {
-        config.options(options.join(" "));
-    }
+    config.options(options.join(" "));
     config
 }
 

@@ -48,12 +48,31 @@ fn the_server_itself_limits_statements_locks_and_idle_transactions() {
     assert_eq!(
         config.get_options(),
         Some(
-            "-c statement_timeout=1 -c lock_timeout=2147483647 \
-             -c idle_in_transaction_session_timeout=1"
+            r"-c default_transaction_isolation=read\ committed -c row_security=off -c statement_timeout=1 ".to_owned()
+                + "-c lock_timeout=2147483647 -c idle_in_transaction_session_timeout=1"
         )
+        .as_deref()
     );
     let config = defaults::fill_in(&Url::parse("postgres://h").unwrap(), &none);
-    assert_eq!(config.get_options(), None);
+    assert_eq!(config.get_options(), Some(r"-c default_transaction_isolation=read\ committed -c row_security=off"));
+}
+
+#[test]
+fn a_session_has_the_settings_that_it_relies_on_whatever_a_role_has() {
+    let server = TlsServer::shared();
+    let as_superuser = server.url("postgres", "db.example.com", "");
+    run(
+        &as_superuser,
+        "CREATE ROLE lax LOGIN; ALTER ROLE lax SET default_transaction_isolation = serializable; \
+         ALTER ROLE lax SET row_security = on",
+    );
+    let show = |parameters: &str, name: &str| {
+        query(&server.url("lax", "db.example.com", parameters), &format!("SHOW {name}")).unwrap()
+    };
+    assert_eq!(show("", "transaction_isolation"), "read committed");
+    assert_eq!(show("", "row_security"), "off");
+    // The URL's own settings win.
+    assert_eq!(show("options=-c%20row_security=on", "row_security"), "on");
 }
 
 #[test]
