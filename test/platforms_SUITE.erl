@@ -14,7 +14,7 @@
          every_application_that_is_asked_for_is_used/1]).
 
 %% Those that a system has on which there is a shell.
--define(EVERYWHERE, [<<"sh">>, <<"bash">>, <<"id">>, <<"cat">>, <<"printf">>]).
+-define(EVERYWHERE, [<<"sh">>, <<"bash">>, <<"id">>, <<"cat">>, <<"cd">>, <<"printf">>]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
