@@ -303,7 +303,7 @@ mod tests {
             Report::OutOfSync { cursor: EventId(1), bounds: Bounds::From { oldest: EventId(2), newest: EventId(3) } },
             Report::OutdatedRemoved { count: 1 },
             Report::OtherDatabase { before: "one".into(), now: "other".into() },
-            converged(Reason::Asked, repairs),
+            converged(Reason::Asked, repairs.clone()),
             converged(Reason::Asked, Repairs::default()),
             converged(Reason::Periodic, repairs),
             Report::Kept { count: 1, evidence: None, host_types: vec![] },
