@@ -134,7 +134,10 @@ fn a_row_that_cannot_be_read_fails_no_other() {
     for fixture in databases() {
         let mut writer = fixture.writer();
         let (d, f) = (name("d"), name("f"));
-        let pairs = [NewPair { domain: &d, host_type: "type1" }, NewPair { domain: &f, host_type: "type1" }];
+        let pairs = [
+            NewPair { domain: &d, host_type: "type1", subdomains: &[] },
+            NewPair { domain: &f, host_type: "type1", subdomains: &[] },
+        ];
         let there = Settings { host_type: r"t\xff".to_owned(), status: Status::Enabled };
         let found = writer.insert(&pairs, until()).unwrap();
         assert!(matches!(&found[..], [Inserted::Exists(found), Inserted::Added(_)] if *found == there), "{found:?}");
