@@ -25,7 +25,7 @@ examine() ->
             [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];
         true ->
             Status = service_domain_db:status(),
-            [follower(Status), freshness(Status), holes(Status), kept(Status), table() | database()]
+            [follower(Status), freshness(Status), holes(Status), kept(Status), table() | rights() ++ database()]
     end.
 
 follower(#{state := following} = Status) ->
@@ -66,6 +66,15 @@ table() ->
     Bytes = lists:sum(maps:values(mongoose_domain_core:memory())),
     check(<<"table">>, ok, io_lib:format("~b domains in ~.1f MiB beside the VM's own memory",
                                          [mongoose_domain_core:domains_count(), Bytes / (1 bsl 20)]), "").
+
+%% Of the tables that the nodes use and of what the database's user may do with them. A database that does not answer
+%% is told of by database/0.
+rights() ->
+    case mongoose_domain_operations:explain(findings) of
+        {ok, []} -> [check(<<"rights">>, ok, "this user sees all rows, and may change them", "")];
+        {ok, Findings} -> [check(<<"rights">>, State, Found, Advice) || {State, Found, Advice} <- Findings];
+        {error, _Why} -> []
+    end.
 
 %% What only the database can tell.
 database() ->
@@ -118,9 +127,7 @@ removals({ok, _Removals, {Count, Examples}}) ->
     check(<<"removals">>, warning, io_lib:format("~b cannot be read: ~ts", [Count, lists:join("; ", Examples)]),
           "No node works on these. Delete the rows from domain_removals, and remove the domains again.");
 removals({error, Why}) ->
-    check(<<"removals">>, warning, Why,
-          "Give this user what it lacks: GRANT SELECT, INSERT, UPDATE, DELETE ON domain_removals. Where the table is not "
-          "there, have priv/sql/removals.sql run by a user who may create tables.").
+    check(<<"removals">>, warning, Why, "Do what it says of the table domain_removals, or look at the database.").
 
 cursor(#{cursor := Cursor}) when is_integer(Cursor) -> integer_to_list(Cursor);
 cursor(_Unknown) -> "unknown".

@@ -84,6 +84,7 @@
     | {upsert_freshness, binary(), Seconds :: 0..16#FFFFFFFF}
     | freshness
     | {changes, After :: integer() | undefined, Limit :: pos_integer()}
+    | findings
     | survey.
 -type removal() :: {
     Domain :: binary(),

@@ -12,7 +12,11 @@
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_user_who_may_only_read_follows_and_changes_nothing/1,
-         a_user_who_may_only_read_sees_what_is_fresh/1]).
+         a_user_who_may_only_read_sees_what_is_fresh/1,
+         a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do/1,
+         rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there/1,
+         tables_in_a_schema_that_may_not_be_used_are_not_taken_for_absent_ones/1,
+         the_follower_has_a_connection_before_idle_writers/1]).
 
 -import(md_followers, [start/2, told/0, watching/2, api/3, make_fresh/3, wait_until_found/2, query/2, write/2,
                        silently/2, with_steady/2]).
@@ -25,7 +29,11 @@ suite() ->
 
 all() ->
     [a_user_who_may_only_read_follows_and_changes_nothing,
-     a_user_who_may_only_read_sees_what_is_fresh].
+     a_user_who_may_only_read_sees_what_is_fresh,
+     a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do,
+     rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there,
+     tables_in_a_schema_that_may_not_be_used_are_not_taken_for_absent_ones,
+     the_follower_has_a_connection_before_idle_writers].
 
 init_per_testcase(_Case, Config) ->
     md_database:or_fail(fun() -> with_reader(with_steady(md_database:create(), Config)) end).
@@ -67,3 +75,77 @@ a_user_who_may_only_read_sees_what_is_fresh(Config) ->
     ?assertEqual([[<<"f">>]], query(Config, "SELECT to_regclass('domain_freshness') IS NOT NULL")),
     ok = make_fresh(Owner, <<"type1">>, 3600),
     ?assertEqual({ok, [<<"type1">>]}, Fresh()).
+
+%% What the doctor says, by the check's name.
+checks(Node, Name) ->
+    [{State, <<Found/binary, " ", Advice/binary>>}
+     || #{name := Is, state := State, found := Found, advice := Advice} <- md_node:call(Node, mongoose_domain_doctor, examine, []),
+        Is =:= Name].
+
+says(Checks, State, Text) ->
+    lists:any(fun({Is, Said}) -> Is =:= State andalso string:find(Said, Text) =/= nomatch end, Checks).
+
+a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do(Config) ->
+    [Node | _] = start(?config(readers_url, Config), told()),
+    Rights = checks(Node, <<"rights">>),
+    ?assert(says(Rights, warning, "domain_removals is not there"), Rights),
+    ?assert(says(Rights, warning, "GRANT INSERT, UPDATE, DELETE ON domain_settings TO " ++ ?config(user, Config)), Rights),
+    %% There is no table, so there is no removal; and who only asks for them makes none.
+    ?assertMatch([{ok, _}], checks(Node, <<"removals">>)),
+    ?assertEqual([], api(Node, get_removals, [])),
+    ?assertEqual(0, md_node:count(Node, domain_operation_not_done)),
+    silently(Config, [md_database:statements("removals.sql"), "; REVOKE ALL ON domain_removals FROM ", ?config(user, Config)]),
+    ?assert(says(checks(Node, <<"rights">>), warning, "GRANT SELECT ON domain_removals TO " ++ ?config(user, Config))),
+    ?assert(says(checks(Node, <<"removals">>), warning, "permission denied for table domain_removals")).
+
+rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there(Config) ->
+    ok = write(Config, [{add, <<"type1">>, [?A]}]),
+    [Node | _] = Nodes = start(?config(readers_url, Config), told()),
+    wait_until_found(Nodes, ?A),
+    silently(Config, ["ALTER TABLE domain_settings ENABLE ROW LEVEL SECURITY"]),
+    %% An event about a row that is only hidden.
+    [] = md_client:query(?config(client, Config), ["INSERT INTO domain_events (domain) VALUES ('", ?A, "')"]),
+    [] = md_client:query(?config(client, Config), "NOTIFY mongoose_domain_events"),
+    md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, away),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, ?A)),
+    ?assertNotEqual(nomatch, string:find(maps:get(last_error, md_node:status(Node)), "BYPASSRLS")),
+    ?assert(says(checks(Node, <<"follower">>), failed, "BYPASSRLS")),
+    ?assert(says(checks(Node, <<"rights">>), failed, "row-level security hides rows of domain_settings")),
+    %% A node that starts now is not ready with nothing.
+    Cold = md_node:start(md_door:environment(?config(readers_url, Config))),
+    md_wait:until(fun() -> maps:get(state, md_node:status(Cold)) end, away),
+    ?assertNotEqual(ready, md_node:call(Cold, mongoose_domain_metrics, readiness, [])),
+    silently(Config, ["ALTER ROLE ", ?config(user, Config), " BYPASSRLS"]),
+    ok = md_rows:wait_until_agreed([Cold | Nodes], ?config(client, Config)).
+
+tables_in_a_schema_that_may_not_be_used_are_not_taken_for_absent_ones(Config) ->
+    User = ?config(user, Config),
+    silently(Config, ["CREATE SCHEMA ours; ALTER TABLE domain_settings SET SCHEMA ours; ALTER TABLE domain_events SET SCHEMA ours; "
+                      "GRANT CREATE ON SCHEMA public TO ", User, "; ALTER ROLE ", User, " SET search_path = ours, public"]),
+    Node = md_node:start(md_door:environment(?config(readers_url, Config))),
+    md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, away),
+    Error = maps:get(last_error, md_node:status(Node)),
+    ?assertNotEqual({nomatch, Error}, {string:find(Error, "GRANT USAGE ON SCHEMA"), Error}),
+    ?assertEqual([[<<"t">>]], query(Config, "SELECT to_regclass('public.domain_settings') IS NULL")).
+
+the_follower_has_a_connection_before_idle_writers(Config) ->
+    User = ?config(user, Config),
+    silently(Config, ["GRANT ALL ON ALL TABLES IN SCHEMA public TO ", User, "; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ", User,
+                      "; GRANT CREATE ON SCHEMA public TO ", User]),
+    Environment = md_door:environment(?config(readers_url, Config)),
+    Node = md_node:start(Environment),
+    ok = md_node:sync(Node),
+    Mine = ["SELECT pid FROM pg_stat_activity WHERE usename = '", User, "'"],
+    [[Followers]] = query(Config, [Mine, " AND query LIKE '%domain_events%' AND query NOT LIKE '%domain_removals%' LIMIT 1"]),
+    %% A writer keeps its connection for the next change.
+    ?assertMatch({ok, _}, api(Node, insert_domain, [?A, <<"type1">>])),
+    silently(Config, ["ALTER ROLE ", User, " CONNECTION LIMIT 1"]),
+    [] = md_client:query(?config(client, Config), "NOTIFY mongoose_domain_events"),
+    [[_]] = query(Config, ["SELECT pg_terminate_backend(", Followers, ")"]),
+    md_wait:until(fun() -> md_node:count(Node, domain_database_back) > 0 end),
+    ok = md_node:sync(Node),
+    %% The limit is reached for good, and a change says so in the log.
+    ?assertMatch({db_error, _}, api(Node, insert_domain, [?B, <<"type1">>])),
+    Reasons = [Reason || {error, #{reason := Reason}} <- md_node:logged(Node, domain_operation_not_done)],
+    ?assert(lists:any(fun(Reason) -> string:find(Reason, "CONNECTION LIMIT") =/= nomatch end, Reasons), Reasons),
+    ?assertMatch(#{state := following}, md_node:status(Node)).

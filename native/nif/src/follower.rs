@@ -22,7 +22,7 @@ use rustler::{
 
 use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term, fields_term, report_term};
-use crate::{followed, table};
+use crate::{followed, precedence, table};
 
 /// Ends the thread when the process that started it dies.
 struct Handle(Follower);
@@ -149,7 +149,8 @@ fn follower_start<'a>(env: Env<'a>, source: Source, settled: Settled) -> Term<'a
 
 fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
     static SEAT: OnceLock<Seat> = OnceLock::new();
-    let database = Database::new(source.of()?, settled.timeouts()).map_err(|error| error.to_string())?;
+    let database =
+        Database::new(source.of()?, settled.timeouts()).map_err(|error| error.to_string())?.under(precedence());
     let owner = env.pid();
     let seat = SEAT.get_or_init(Seat::default).clone();
     let process = Box::new(Process(owner));

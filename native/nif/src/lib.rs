@@ -19,7 +19,7 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 
 use domain_core::Table;
-use domain_store::Followed;
+use domain_store::{Followed, Precedence};
 use rustler::{Env, Resource, ResourceArc, Term};
 
 /// Where the follower tells which database it follows, and the workers look.
@@ -52,6 +52,12 @@ fn load(_env: Env, info: Term) -> bool {
 fn table() -> &'static Arc<Table> {
     // The VM calls no function of this library before `load` answered true.
     TABLE.get().expect("load made the table")
+}
+
+/// Between the follower and the writers of this VM.
+fn precedence() -> Arc<Precedence> {
+    static PRECEDENCE: OnceLock<Arc<Precedence>> = OnceLock::new();
+    PRECEDENCE.get_or_init(Arc::default).clone()
 }
 
 rustler::init!("mongoose_domain_nif", load = load);

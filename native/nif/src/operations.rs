@@ -9,8 +9,9 @@ use std::time::Duration;
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState, LeftOut,
-    Listed, Readable, Removal, RemovalBegun, Settings, Status, Survey, Switch, Switched, Timeouts, Ttl, Void,
+    Changed, Database, Expiry, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState,
+    LeftOut, Listed, Readable, Removal, RemovalBegun, Settings, Severity, Status, Survey, Switch, Switched, Timeouts,
+    Ttl, Void,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -20,7 +21,7 @@ use rustler::{
 use crate::domains::host_type_of;
 use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term};
-use crate::{followed, table};
+use crate::{followed, precedence, table};
 
 /// Ends the workers when the process that started them dies.
 struct Handle(Workers);
@@ -63,7 +64,7 @@ fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Han
         statement: Duration::from_millis(settled.statement_timeout),
         lock: Duration::from_millis(settled.lock_timeout),
     };
-    let database = Database::new(source.of()?, timeouts).map_err(|error| error.to_string())?;
+    let database = Database::new(source.of()?, timeouts).map_err(|error| error.to_string())?.under(precedence());
     let options = Options {
         workers: settled.pool_size,
         queue: settled.queue_limit,
@@ -116,6 +117,7 @@ enum Request<'a> {
     UpsertFreshness(Binary<'a>, u32),
     Freshness,
     Changes(Maybe<i64>, u32),
+    Findings,
     Survey,
 }
 
@@ -179,6 +181,7 @@ fn order(request: Request) -> NifResult<Order> {
         }
         Request::Freshness => Order::Freshness,
         Request::Changes(after, limit) => Order::Changes(after.0.map(EventId), limit),
+        Request::Findings => Order::Findings,
         Request::Survey => Order::Survey,
     })
 }
@@ -253,6 +256,9 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Removals(removals) => readable_term(env, removals, removal_term),
         Answer::Freshness(declared) => readable_term(env, declared, freshness_term),
         Answer::Changes(changes) => readable_term(env, changes, changed_term),
+        Answer::Findings(findings) => {
+            findings.iter().map(|finding| finding_term(env, finding)).collect::<Vec<_>>().encode(env)
+        }
         Answer::Survey(Survey { time, host_types, left_out }) => {
             let counted = host_types.iter().map(|(name, count)| (binary(env, name.as_bytes()), *count).encode(env));
             (*time, counted.collect::<Vec<Term>>(), left_out_term(env, left_out)).encode(env)
@@ -269,6 +275,15 @@ fn readable_term<'a, T>(env: Env<'a>, readable: &Readable<T>, term: fn(Env<'a>, 
 fn left_out_term<'a>(env: Env<'a>, LeftOut { count, examples }: &LeftOut) -> Term<'a> {
     let examples = examples.iter().map(|spoilt| binary(env, spoilt.to_string().as_bytes()));
     (*count, examples.collect::<Vec<Term>>()).encode(env)
+}
+
+/// `{failed | warning, Found, Advice}`.
+fn finding_term<'a>(env: Env<'a>, Finding { severity, found, advice }: &Finding) -> Term<'a> {
+    let severity = match severity {
+        Severity::Failed => atoms::failed(),
+        Severity::Warning => atoms::warning(),
+    };
+    (severity, binary(env, found.as_bytes()), binary(env, advice.as_bytes())).encode(env)
 }
 
 /// `{Domain, HostType, Handlers}`.

@@ -12,7 +12,8 @@ pub(crate) mod atoms {
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
         domain_operation, overloaded, failed, missing, none, broken, timeout, too_late,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
-        readable, lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following, not_running, mongoose_domain, r#in = "in", past,
+        readable, warning, lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following,
+        not_running, mongoose_domain, r#in = "in", past,
         domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, ask, reports, answer, ended, stopped, panicked,
     }
 }

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Pool {
-    connections: r2d2::Pool<Manager>,
+    connections: Arc<r2d2::Pool<Manager>>,
     signal: Arc<Signal>,
     complaint: Complaint,
     /// Which connections may be used: those that were made since [`Pool::expire`].
@@ -78,6 +78,7 @@ impl Pool {
             .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
             .thread_name_pattern("domain_pool")
             .build();
+        let precedence = database.precedence().clone();
         let generation = Arc::<AtomicU64>::default();
         let manager =
             Manager { database, signal: signal.clone(), complaint: complaint.clone(), generation: generation.clone() };
@@ -91,6 +92,13 @@ impl Pool {
             .test_on_check_out(true)
             .error_handler(Box::new(complaint.clone()))
             .build_unchecked(manager);
+        let connections = Arc::new(connections);
+        let idle = Arc::downgrade(&connections);
+        precedence.on_claim(move || {
+            if let Some(connections) = idle.upgrade() {
+                close_idle(&connections);
+            }
+        });
         Pool { connections, signal, complaint, generation, followed }
     }
 
@@ -150,6 +158,15 @@ impl Pool {
     }
 }
 
+/// Closes those that nobody uses: the follower needs one. What is used now is closed when it comes back.
+fn close_idle(connections: &r2d2::Pool<Manager>) {
+    for _ in 0..connections.state().idle_connections {
+        if let Some(mut connection) = connections.try_get() {
+            connection.condition = Condition::Broken;
+        }
+    }
+}
+
 impl ManageConnection for Manager {
     type Connection = Connection;
     type Error = StoreError;
@@ -170,7 +187,7 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.condition == Condition::Broken
+        connection.condition == Condition::Broken || self.database.precedence().is_claimed()
     }
 }
 

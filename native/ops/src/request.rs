@@ -4,8 +4,8 @@ use std::fmt;
 
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
-    Changed, Filter, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Readable, Removal, RemovalBegun,
-    Settings, StoreError, Survey, Switch, Switched, Ttl,
+    Changed, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Readable, Removal,
+    RemovalBegun, Settings, StoreError, Survey, Switch, Switched, Ttl,
 };
 use thiserror::Error;
 
@@ -45,6 +45,8 @@ pub enum Request {
     Freshness,
     /// Reads up to so many changes behind an event, or the newest.
     Changes(Option<EventId>, u32),
+    /// Looks at the tables and at the user's rights.
+    Findings,
     /// Looks at what the database is like.
     Survey,
 }
@@ -95,6 +97,8 @@ pub enum Answer {
     Freshness(Readable<Freshness>),
     /// Of [`Request::Changes`].
     Changes(Readable<Changed>),
+    /// Of [`Request::Findings`].
+    Findings(Vec<Finding>),
     /// Of [`Request::Survey`].
     Survey(Survey),
 }

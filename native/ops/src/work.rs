@@ -94,6 +94,7 @@ impl Work {
             Request::Changes(after, limit) => {
                 self.write(until, |writer| writer.changes(*after, *limit, until).map(Answer::Changes))
             }
+            Request::Findings => self.write(until, |writer| writer.findings(until).map(Answer::Findings)),
             Request::Survey => self.write(until, |writer| writer.survey(until).map(Answer::Survey)),
         }
     }

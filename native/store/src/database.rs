@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::postgres::{PostgresStore, PostgresWriter, Target, UrlError};
 use crate::sqlite::{SqliteStore, SqliteWriter};
-use crate::{Signal, Store, StoreError, Unreadable, UrlSource, Writer};
+use crate::{Precedence, Signal, Store, StoreError, Unreadable, UrlSource, Writer};
 
 /// How long a database may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub struct Database {
     source: UrlSource,
     timeouts: Timeouts,
     description: Mutex<String>,
+    precedence: Arc<Precedence>,
 }
 
 /// What a URL leads to.
@@ -45,9 +46,12 @@ pub enum DatabaseError {
     /// Its scheme is not one of those offered.
     #[error("a database is postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE; this is neither")]
     Scheme,
-    /// There is no file name behind `sqlite:`.
-    #[error("sqlite: needs the name of a file behind the colon")]
-    NoFile,
+    /// What is behind `sqlite:` is not the name of a file.
+    #[error(
+        "{0}: a file of SQLite is sqlite:x.db, in the directory where the node was started, or sqlite:/abs/x.db, which may be \
+         written sqlite:///abs/x.db; there are no parameters, and no database in memory"
+    )]
+    File(String),
     /// It could not be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
@@ -61,7 +65,17 @@ impl Database {
     /// connects to nothing yet.
     pub fn new(source: UrlSource, timeouts: Timeouts) -> Result<Database, DatabaseError> {
         let description = Destination::read(&source, timeouts)?.description();
-        Ok(Database { source, timeouts, description: Mutex::new(description) })
+        Ok(Database { source, timeouts, description: Mutex::new(description), precedence: Arc::default() })
+    }
+
+    /// The same database, for whom this precedence holds: that of a follower beside writers.
+    pub fn under(self, precedence: Arc<Precedence>) -> Database {
+        Database { precedence, ..self }
+    }
+
+    /// Whether writers have to leave the room to the follower.
+    pub fn precedence(&self) -> &Arc<Precedence> {
+        &self.precedence
     }
 
     /// The same for a text: `postgres://…`, `postgresql://…` or `sqlite:FILE`.
@@ -76,16 +90,24 @@ impl Database {
 
     /// Connects, makes sure that the tables are there and right, and begins to listen for changes.
     pub fn connect(&self, host_types: Arc<HostTypes>, signal: Arc<Signal>) -> Result<Box<dyn Store>, StoreError> {
-        Ok(match self.destination()? {
-            Destination::Postgres(target) => {
-                Box::new(PostgresStore::connect(&target, self.timeouts, host_types, signal)?)
-            }
-            Destination::Sqlite(file) => Box::new(SqliteStore::open(&file, self.timeouts, host_types, signal)?),
-        })
+        let store: Result<Box<dyn Store>, StoreError> = match self.destination()? {
+            Destination::Postgres(target) => PostgresStore::connect(&target, self.timeouts, host_types, signal)
+                .map(|store| Box::new(store) as Box<dyn Store>),
+            Destination::Sqlite(file) => SqliteStore::open(&file, self.timeouts, host_types, signal)
+                .map(|store| Box::new(store) as Box<dyn Store>),
+        };
+        match &store {
+            Err(StoreError::NoRoom { .. }) => self.precedence.claim(),
+            _ => self.precedence.release(),
+        }
+        store
     }
 
     /// Connects for changes, and makes sure that the tables are there and right.
     pub fn connect_writer(&self, signal: Arc<Signal>) -> Result<Box<dyn Writer>, StoreError> {
+        if self.precedence.is_claimed() {
+            return Err(StoreError::GiveWay { database: self.description() });
+        }
         Ok(match self.destination()? {
             Destination::Postgres(target) => Box::new(PostgresWriter::connect(&target, self.timeouts, signal)?),
             Destination::Sqlite(file) => Box::new(SqliteWriter::open(&file, self.timeouts)?),
@@ -107,8 +129,7 @@ impl Destination {
         let url = source.read()?;
         match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => Ok(Destination::Postgres(Box::new(Target::new(&url, &timeouts)?))),
-            Some(("sqlite", "")) => Err(DatabaseError::NoFile),
-            Some(("sqlite", file)) => Ok(Destination::Sqlite(file.into())),
+            Some(("sqlite", file)) => Ok(Destination::Sqlite(file_of(&url, file)?)),
             _ => Err(DatabaseError::Scheme),
         }
     }
@@ -117,6 +138,44 @@ impl Destination {
         match self {
             Destination::Postgres(target) => target.description().to_owned(),
             Destination::Sqlite(file) => format!("sqlite:{}", file.display()),
+        }
+    }
+}
+
+/// The file that `sqlite:` and the rest of a URL mean. SQLite itself takes nearly anything for a name; what people mean by
+/// a host, by parameters or by a name with a meaning of its own would become a file that nobody looks for.
+fn file_of(url: &str, rest: &str) -> Result<PathBuf, DatabaseError> {
+    let file = match rest.strip_prefix("//") {
+        Some(absolute) if absolute.starts_with('/') => absolute,
+        Some(_host) => return Err(DatabaseError::File(url.to_owned())),
+        None => rest,
+    };
+    let is_special = file.is_empty() || file.starts_with("file:") || file.starts_with(':') || file.contains(['?', '#']);
+    if is_special || file.ends_with('/') { Err(DatabaseError::File(url.to_owned())) } else { Ok(file.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<String, DatabaseError> {
+        let limit = Duration::from_secs(1);
+        let database = Database::parse(url, Timeouts { connect: limit, statement: limit, lock: limit })?;
+        Ok(database.description())
+    }
+
+    #[test]
+    fn a_url_of_sqlite_means_the_file_that_people_mean_or_nothing() {
+        for (url, file) in
+            [("x.db", "x.db"), ("/abs/x.db", "/abs/x.db"), ("///abs/x.db", "/abs/x.db"), ("../x", "../x")]
+        {
+            assert_eq!(parse(&format!("sqlite:{url}")).unwrap(), format!("sqlite:{file}"));
+        }
+        for url in
+            ["//x.db", "//localhost/abs/x.db", "", "//", "///", "/abs/", "x.db?mode=ro", "file:x.db", ":memory:", "a#b"]
+        {
+            let error = parse(&format!("sqlite:{url}")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("sqlite:{url}: ")) && error.contains("sqlite:/abs/x.db"), "{error}");
         }
     }
 }

@@ -18,6 +18,23 @@ pub enum StoreError {
         /// What the driver said, causes included.
         reason: String,
     },
+    /// A server has as many connections as it, the database or the role may have.
+    #[error(
+        "cannot connect to {database}: {reason}. A node needs one connection to follow and up to pool_size to change: \
+         raise the limit (CONNECTION LIMIT of the role or the database, max_connections of the server), or lower pool_size"
+    )]
+    NoRoom {
+        /// The database, without secrets.
+        database: String,
+        /// What the driver said, causes included.
+        reason: String,
+    },
+    /// The one who follows has no connection, and goes before those who change.
+    #[error("whoever follows {database} waits for a connection, and goes first: the limit on connections is reached")]
+    GiveWay {
+        /// The database, without secrets.
+        database: String,
+    },
     /// The tables are not those that are needed.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -70,7 +87,12 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn connect(database: &str, error: &ConnectError) -> StoreError {
-        StoreError::Connect { database: database.to_owned(), reason: chain(error) }
+        let (database, reason) = (database.to_owned(), chain(error));
+        if error.is_for_lack_of_room() {
+            StoreError::NoRoom { database, reason }
+        } else {
+            StoreError::Connect { database, reason }
+        }
     }
 
     pub(crate) fn failed(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> StoreError {

@@ -15,6 +15,7 @@
 //! | [`place`](Place) | which database a connection leads to |
 //! | [`followed`](Followed) | which of them the follower is connected to, for those who change it |
 //! | [`source`](UrlSource) | where the URL is kept |
+//! | [`precedence`](Precedence) | who follows has a connection before those who change |
 //! | [`reading`](Readable) | rows that may be unreadable |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
@@ -27,6 +28,7 @@ mod followed;
 mod freshness;
 mod place;
 mod postgres;
+mod precedence;
 mod reading;
 mod row;
 mod schema;
@@ -42,6 +44,7 @@ pub use followed::Followed;
 pub use freshness::{Expiry, Freshness, Ttl};
 pub use place::{Place, Role};
 pub use postgres::UrlError;
+pub use precedence::Precedence;
 pub use reading::{Fault, LeftOut, Readable, Spoilt};
 pub use row::{Misfit, Row, Unfit};
 pub use schema::SchemaError;
@@ -49,6 +52,6 @@ pub use signal::Signal;
 pub use source::{Unreadable, UrlSource};
 pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
 pub use writer::{
-    Basis, Changed, Filter, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair, Removal,
-    RemovalBegun, Rules, Settings, Status, Survey, Switch, Switched, Void, Which, Writer,
+    Basis, Changed, Filter, Finding, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair,
+    Removal, RemovalBegun, Rules, Settings, Severity, Status, Survey, Switch, Switched, Void, Which, Writer,
 };

@@ -6,6 +6,7 @@ mod connect;
 mod freshness;
 mod load;
 mod log;
+mod rights;
 mod session;
 mod settings;
 #[cfg(test)]
@@ -65,6 +66,8 @@ pub(crate) struct PostgresStore {
     /// What `target_session_attrs` asks for, which may cease to be so while the connection lives.
     attrs: TargetSessionAttrs,
     host_types: Arc<HostTypes>,
+    /// The URL has row security on.
+    filtered_on_purpose: bool,
 }
 
 impl PostgresStore {
@@ -76,7 +79,9 @@ impl PostgresStore {
     ) -> Result<PostgresStore, StoreError> {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
-        let store = PostgresStore { session, attrs: target.attrs(), host_types };
+        let (attrs, filtered_on_purpose) = (target.attrs(), target.has_row_security());
+        let store = PostgresStore { session, attrs, host_types, filtered_on_purpose };
+        store.see_all()?;
         store.listen()?;
         Ok(store)
     }
@@ -97,6 +102,22 @@ impl PostgresStore {
             _ => ("takes changes now", "read-only"),
         };
         StoreError::Failed { doing, reason: format!("the server {now}, and target_session_attrs={wanted}") }
+    }
+
+    /// Refuses to follow what a policy filters. The session's setting has the server refuse it, too, but a pool may have
+    /// dropped that; a URL that switches row security on has taken the policy's answer for the whole.
+    fn see_all(&self) -> Result<(), StoreError> {
+        const DOING: &str = "looking whether all rows may be seen";
+        if self.filtered_on_purpose {
+            return Ok(());
+        }
+        match self.ask(DOING, rights::hidden(&self.session.client))? {
+            None => Ok(()),
+            Some(table) => {
+                let reason = format!("row-level security hides rows of {table} from this user ({})", session::SEE_ALL);
+                Err(StoreError::Refused { doing: DOING, reason })
+            }
+        }
     }
 
     fn listen(&self) -> Result<(), StoreError> {

@@ -139,6 +139,9 @@ pub trait Writer: Send {
     /// read; there are fewer than `limit` only at the log's end.
     fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError>;
 
+    /// What somebody should know of the tables and of this user's rights, the graver things first. Reads no row.
+    fn findings(&mut self, until: Instant) -> Result<Vec<Finding>, StoreError>;
+
     /// What the database is like: its clock, and how many rows there are. Reads every row.
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError>;
 }
@@ -152,6 +155,26 @@ pub struct Changed {
     pub domain: String,
     /// What its row says now, if it has one.
     pub settings: Option<Settings>,
+}
+
+/// Something that is not as it should be with the tables or the rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How grave it is.
+    pub severity: Severity,
+    /// What is so.
+    pub found: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The table cannot be followed.
+    Failed,
+    /// It may be meant so.
+    Warning,
 }
 
 /// What a database is like.

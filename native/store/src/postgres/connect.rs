@@ -58,6 +58,12 @@ impl Target {
         self.config.get_target_session_attrs()
     }
 
+    /// Whether the URL's options switch row security on, which [`super::settings`] switches off.
+    pub(crate) fn has_row_security(&self) -> bool {
+        let last = self.config.get_options().and_then(|options| options.rsplit("row_security=").next());
+        last.is_some_and(|value| !value.starts_with("off"))
+    }
+
     /// Connects to the first server that will have us.
     pub(crate) async fn connect(&self) -> Result<(Client, Connection), ConnectError> {
         let mut servers: Vec<&Server> = self.servers.iter().collect();

@@ -13,7 +13,12 @@ pub(super) const DOING: &str = "reading domain_freshness";
 
 /// The fresh ones that this node knows.
 pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -> Result<Vec<HostTypeId>, Error> {
+    // With row security off, a table with a policy is one that may not be read.
     let readable = "SELECT coalesce(has_table_privilege(to_regclass('domain_freshness'), 'SELECT'), false)
+                       AND NOT EXISTS (SELECT FROM pg_class
+                                        WHERE oid = to_regclass('domain_freshness') AND relrowsecurity
+                                          AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+                                          AND (relforcerowsecurity OR NOT pg_has_role(relowner, 'USAGE')))
                        AND (SELECT count(*) = 2 FROM pg_attribute
                              WHERE attrelid = to_regclass('domain_freshness')
                                AND (attname = 'domain' AND atttypid IN ('varchar'::regtype, 'text'::regtype)

@@ -20,7 +20,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::connect::Target;
-use super::settings;
+use super::{rights, settings};
 use crate::error::chain;
 use crate::schema::{self, Column, Kind};
 use crate::{Signal, StoreError, Timeouts};
@@ -97,11 +97,20 @@ impl Session {
     pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {
         const DOING: &str = "reading or creating the tables";
         let limit = self.timeouts.statement;
-        schema::prepare(
-            |table| self.call(DOING, limit, columns(&self.client, table)),
-            || self.call(DOING, limit, run_script(&self.client, schema::POSTGRES)),
-            is,
-        )
+        schema::prepare(|table| self.call(DOING, limit, columns(&self.client, table)), || self.create(DOING), is)
+    }
+
+    /// Creates the tables, unless they are only out of sight.
+    fn create(&self, doing: &'static str) -> Result<(), StoreError> {
+        let limit = self.timeouts.statement;
+        if let Some(table) = self.call(doing, limit, rights::unseen(&self.client))? {
+            let reason = format!(
+                "{table} is there, and this user may not use its schema: GRANT USAGE ON SCHEMA, or name another schema \
+                 by options=-csearch_path=SCHEMA in the URL"
+            );
+            return Err(StoreError::Refused { doing, reason });
+        }
+        self.call(doing, limit, run_script(&self.client, schema::POSTGRES))
     }
 
     /// Runs a statement against its deadline and the stop signal.
@@ -175,7 +184,25 @@ fn refused(doing: &'static str, error: &tokio_postgres::Error) -> StoreError {
         Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             StoreError::Outdated { doing, reason: chain(error) }
         }
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            StoreError::Refused { doing, reason: format!("{} ({})", chain(error), missing_right(error)) }
+        }
         Some(code) if !ENDS.contains(code) => StoreError::Refused { doing, reason: chain(error) },
         _ => StoreError::failed(doing, error),
+    }
+}
+
+/// What to do where rows may not be seen.
+pub(super) const SEE_ALL: &str = "what may not be seen is not taken for what is not there: ALTER ROLE … BYPASSRLS; or, where the \
+                                  user owns the table, ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
+
+/// What to do where a right is missing. The server's routine tells a policy from other rights in every language.
+fn missing_right(error: &tokio_postgres::Error) -> &'static str {
+    match error.as_db_error().and_then(|error| error.routine()) {
+        Some("check_enable_rls") => SEE_ALL,
+        _ => {
+            "the database's user needs SELECT on all tables to follow, and INSERT, UPDATE and DELETE to change domains; \
+             CREATE on the schema where a table is not there yet"
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::admins;
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::session::{Session, run_script};
-use super::{Bytes, PLACE, cell, log};
+use super::{Bytes, PLACE, cell, log, rights};
 use crate::freshness::NEVER;
 use crate::reading::{self, Cell};
 use crate::schema;
@@ -132,6 +132,20 @@ impl PostgresWriter {
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
         query(&self.session, doing, sql, parameters, until)
+    }
+
+    /// The same with the table of removals; nothing where it is not there.
+    fn query_removals_if_any(
+        &mut self,
+        doing: &'static str,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        until: Instant,
+    ) -> Result<Vec<Row>, StoreError> {
+        match self.removals.find(&self.session, doing, until)? {
+            Found::Yes => self.query(doing, sql, parameters, until),
+            Found::No => Ok(Vec::new()),
+        }
     }
 
     /// The same with the table of removals, which is made when it is not there.
@@ -387,7 +401,7 @@ impl Writer for PostgresWriter {
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&lease.owner, Type::VARCHAR), (&lease.milliseconds, Type::INT8)];
-        let rows = self.query_removals(DOING, sql, &parameters, until)?;
+        let rows = self.query_removals_if_any(DOING, sql, &parameters, until)?;
         jobs(&rows, DOING)
     }
 
@@ -483,7 +497,7 @@ impl Writer for PostgresWriter {
         until: Instant,
     ) -> Result<Jobs, StoreError> {
         const DOING: &str = "taking over removals";
-        let rows = self.query_removals(
+        let rows = self.query_removals_if_any(
             DOING,
             concat!(
                 "WITH abandoned AS (SELECT r.domain FROM domain_removals r JOIN domain_settings s ON s.domain = r.domain
@@ -523,7 +537,7 @@ impl Writer for PostgresWriter {
             Which::One(domain) => Some(domain.as_str()),
             Which::All => None,
         };
-        let rows = self.query_removals(
+        let rows = self.query_removals_if_any(
             DOING,
             concat!(
                 "SELECT domain, host_type, owner, (lease_until < ",
@@ -596,6 +610,11 @@ impl Writer for PostgresWriter {
                 _ => return Ok(changes),
             }
         }
+    }
+
+    fn findings(&mut self, until: Instant) -> Result<Vec<Finding>, StoreError> {
+        let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
+        self.session.call("looking at the rights", left, rights::findings(&self.session.client))
     }
 
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError> {

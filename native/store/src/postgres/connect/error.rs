@@ -6,6 +6,8 @@
 use std::io;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
+
 use crate::error::chain;
 
 /// Why there is no connection: what failed at each address, in the order of the attempts.
@@ -15,6 +17,17 @@ use crate::error::chain;
 pub struct ConnectError {
     /// Each place that was tried, as `host:port (address)`, and what happened there.
     pub failures: Vec<(String, Failure)>,
+}
+
+impl ConnectError {
+    /// Whether a server has as many connections as it, the database or the role may have.
+    pub(crate) fn is_for_lack_of_room(&self) -> bool {
+        let full = |failure: &Failure| match failure {
+            Failure::Refused(error) => error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS),
+            Failure::Lookup(_) | Failure::TimedOut(_) => false,
+        };
+        self.failures.iter().any(|(_, failure)| full(failure))
+    }
 }
 
 /// Why one attempt to connect failed.
