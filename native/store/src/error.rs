@@ -100,7 +100,10 @@ impl StoreError {
     }
 }
 
-/// An error with its causes; drivers like to say "db error" and keep the reason to themselves.
+/// How many characters of an error are kept: a server may send any.
+const MOST: usize = 2000;
+
+/// An error with its causes, which drivers leave out of their own text.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -111,6 +114,10 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
             text.push_str(&reason);
         }
         cause = error.source();
+    }
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text.push('…');
     }
     text
 }

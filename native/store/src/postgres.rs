@@ -4,6 +4,7 @@ mod admins;
 mod clock;
 mod connect;
 mod freshness;
+mod guard;
 mod load;
 mod log;
 mod rights;

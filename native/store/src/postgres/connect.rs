@@ -17,12 +17,14 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::task::{Context, Poll};
 
-use tokio_postgres::config::{SslMode as DriverSslMode, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio::net::UnixStream;
+use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage};
 
-use super::tls::Tls;
+use super::tls::{Connector, Tls};
 use super::url::{Server, Url, UrlError};
 use crate::Timeouts;
 
@@ -73,13 +75,13 @@ impl Target {
         let mut failures = Vec::new();
         for server in servers {
             for address in self.addresses(server, &mut failures).await {
-                let tls = self.tls.for_attempt(server);
+                let connector = self.tls.for_attempt(server);
                 let place = place(server, address);
-                match self.attempt(server, address, &tls).await {
+                match self.attempt(server, address, &connector).await {
                     Ok(connected) => return Ok(connected),
-                    Err(Failure::Refused(reason)) if tls.may_be_left_out_after(&reason) => {
+                    Err(Failure::Refused(reason)) if connector.may_do_without_after(&reason) => {
                         failures.push((format!("{place} with TLS"), Failure::Refused(reason)));
-                        match self.attempt(server, address, &Tls::Off).await {
+                        match self.attempt(server, address, &Connector::clear()).await {
                             Ok(connected) => return Ok(connected),
                             Err(reason) => failures.push((format!("{place} without TLS"), reason)),
                         }
@@ -123,29 +125,21 @@ impl Target {
         &self,
         server: &Server,
         address: Option<SocketAddr>,
-        tls: &Tls,
+        connector: &Connector,
     ) -> Result<(Client, Connection), Failure> {
         let mut config = self.config.clone();
         match server {
+            Server::Socket { folder, port } => {
+                let path = folder.join(format!(".s.PGSQL.{port}"));
+                self.limited(over_socket(&path, &config, connector), |failure| failure).await
+            }
             Server::Tcp { host, port, .. } => {
                 config.host(host).port(*port);
                 if let Some(address) = address {
                     config.hostaddr(address.ip());
                 }
-            }
-            Server::Socket { folder, port } => {
-                config.host_path(folder).port(*port);
-            }
-        }
-        match tls {
-            Tls::Off => {
-                config.ssl_mode(DriverSslMode::Disable);
-                let connecting = config.connect(NoTls);
-                let (client, mut driver) = self.limited(connecting, Failure::Refused).await?;
-                Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
-            }
-            Tls::On { mode, connector } => {
-                config.ssl_mode(*mode);
+                // The connector agrees on TLS with the server, and not the driver.
+                config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
                 let connecting = config.connect(connector.clone());
                 let (client, mut driver) = self.limited(connecting, Failure::Refused).await?;
                 Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
@@ -166,6 +160,36 @@ impl Target {
             },
         }
     }
+}
+
+/// The same over a Unix socket. The driver does it by itself only without our connector.
+async fn over_socket(path: &Path, config: &Config, connector: &Connector) -> Result<(Client, Connection), Failure> {
+    let stream = UnixStream::connect(path).await.map_err(Failure::Unreachable)?;
+    let mut config = config.clone();
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    let connected = config.connect_raw(stream, connector.to_host("")).await;
+    let (client, mut driver) = connected.map_err(Failure::Refused)?;
+    let wanted = match config.get_target_session_attrs() {
+        TargetSessionAttrs::ReadWrite => "off",
+        TargetSessionAttrs::ReadOnly => "on",
+        _ => return Ok((client, Connection::new(move |cx| driver.poll_message(cx)))),
+    };
+    let answer = tokio::select! {
+        answer = client.simple_query("SHOW transaction_read_only") => answer.map_err(Failure::Refused)?,
+        ended = &mut driver => {
+            ended.map_err(Failure::Refused)?;
+            return Err(Failure::Unreachable(io::ErrorKind::UnexpectedEof.into()));
+        }
+    };
+    let read_only = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    if read_only != Some(wanted) {
+        let attributes = if wanted == "off" { "database does not allow writes" } else { "database is not read only" };
+        return Err(Failure::Unreachable(io::Error::new(io::ErrorKind::PermissionDenied, attributes)));
+    }
+    Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
 }
 
 impl fmt::Debug for Target {

@@ -24,7 +24,7 @@
 //! | `chain` | whether a certificate leads to a trusted root |
 //! | `names` | whether it is made out to a host |
 //! | `key` | whether its key has signed the handshake |
-//! | `stream` | a connection with TLS, for the driver |
+//! | `stream` | a connection for the driver |
 
 mod chain;
 mod key;
@@ -43,25 +43,18 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::error::SqlState;
 
 use chain::Trusted;
 use key::{AnyCurve, PssKey};
 pub(crate) use stream::Connector;
+use stream::Offer;
 
 use super::url::{Server, Ssl, SslMode, UrlError};
 
 /// How connections are made private.
 #[derive(Clone)]
-pub(crate) enum Tls {
-    Off,
-    On {
-        /// Whether the server may have no TLS.
-        mode: DriverSslMode,
-        connector: Connector,
-    },
-}
+pub(crate) struct Tls(Connector);
 
 impl Tls {
     /// Reads the files that are named.
@@ -79,7 +72,7 @@ impl Tls {
             });
         }
         if mode == SslMode::Disable {
-            return Ok(Tls::Off);
+            return Ok(Tls(Connector::clear()));
         }
         let trusted = || match ssl.rootcert.as_deref() {
             Some(file) if !system => Trusted::from_file(Path::new(file)),
@@ -91,36 +84,40 @@ impl Tls {
             _ if ssl.rootcert.is_some() => Verify::Chain(trusted()?),
             _ => Verify::Nothing,
         };
-        Ok(Tls::On {
-            mode: if mode < SslMode::Require { DriverSslMode::Prefer } else { DriverSslMode::Require },
-            connector: Connector::new(client_config(ssl)?, verify),
-        })
+        let offer = match mode {
+            _ if ssl.direct => Offer::Direct,
+            SslMode::Disable | SslMode::Allow | SslMode::Prefer => Offer::Prefer,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Offer::Require,
+        };
+        Ok(Tls(Connector::new(offer, client_config(ssl)?, verify)))
+    }
+
+    /// What begins the connection of one attempt with this server.
+    pub(crate) fn for_attempt(&self, server: &Server) -> Connector {
+        match server {
+            Server::Socket { .. } => Connector::clear(),
+            Server::Tcp { .. } => self.0.anew(),
+        }
     }
 }
 
-impl Tls {
-    /// What an attempt to connect to this server uses.
-    pub(crate) fn for_attempt(&self, server: &Server) -> Tls {
-        match (server, self) {
-            (Server::Socket { .. }, _) | (_, Tls::Off) => Tls::Off,
-            (_, Tls::On { mode, connector }) => Tls::On { mode: *mode, connector: connector.anew() },
-        }
-    }
-
+impl Connector {
     /// Whether an attempt that failed so is repeated without TLS: TLS itself failed, or the server lets nobody in over
     /// TLS.
-    pub(crate) fn may_be_left_out_after(&self, reason: &tokio_postgres::Error) -> bool {
-        let Tls::On { mode: DriverSslMode::Prefer, connector } = self else { return false };
-        connector.began() && reason.code().is_none_or(|code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+    pub(crate) fn may_do_without_after(&self, reason: &tokio_postgres::Error) -> bool {
+        self.offer() == Some(Offer::Prefer)
+            && self.began()
+            && reason.code().is_none_or(|code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Tls::Off => f.write_str("Off"),
-            Tls::On { mode, .. } => write!(f, "On({mode:?})"),
-        }
+        f.write_str(match self.0.offer() {
+            None => "Off",
+            Some(Offer::Prefer) => "On(Prefer)",
+            Some(Offer::Require | Offer::Direct) => "On(Require)",
+        })
     }
 }
 

@@ -24,7 +24,7 @@ impl ConnectError {
     pub(crate) fn is_for_lack_of_room(&self) -> bool {
         let full = |failure: &Failure| match failure {
             Failure::Refused(error) => error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS),
-            Failure::Lookup(_) | Failure::TimedOut(_) => false,
+            Failure::Lookup(_) | Failure::Unreachable(_) | Failure::TimedOut(_) => false,
         };
         self.failures.iter().any(|(_, failure)| full(failure))
     }
@@ -36,6 +36,9 @@ pub enum Failure {
     /// The host's name could not be looked up.
     #[error("{0}")]
     Lookup(io::Error),
+    /// There is no way to the server's socket, or it is not what `target_session_attrs` asks for.
+    #[error("{0}")]
+    Unreachable(io::Error),
     /// The server can't be reached, is not trusted, will not have us, or is not what
     /// `target_session_attrs` asks for.
     #[error("{}", chain(.0))]

@@ -1,5 +1,6 @@
 //! Connections to real servers: what they share.
 
+mod bounds;
 mod matrix;
 mod servers;
 mod session;

@@ -1,4 +1,7 @@
-//! A connection with TLS, for the driver.
+//! A connection for the driver, with TLS or without.
+//!
+//! Whether there is TLS is agreed here, and not by the driver, to which TLS begins with the first byte: else it would read
+//! a connection without TLS by itself, past the bounds of `guard`.
 //!
 //! It tells the driver what binds a password to this connection (`channel_binding`): the digest of the server's
 //! certificate, by the hash that the certificate is signed with, or SHA-256 instead of MD5 and SHA-1. There is none
@@ -16,25 +19,55 @@ use std::task::{Context, Poll};
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream as TlsClient;
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 use super::{Verifier, Verify, chain, key};
+use crate::postgres::guard::Guarded;
 
-/// Begins TLS on connections.
+/// Begins connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    config: Arc<ClientConfig>,
-    verify: Arc<Verify>,
+    /// Nothing: never with TLS.
+    tls: Option<Begin>,
     began: Arc<AtomicBool>,
 }
 
+/// How TLS begins.
+#[derive(Clone)]
+struct Begin {
+    offer: Offer,
+    config: Arc<ClientConfig>,
+    verify: Arc<Verify>,
+}
+
+/// What is asked of the server first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// TLS, or go on without.
+    Prefer,
+    /// TLS, or end.
+    Require,
+    /// Nothing: TLS begins at once.
+    Direct,
+}
+
+/// The message that asks for TLS.
+const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
 impl Connector {
-    pub(super) fn new(config: ClientConfig, verify: Verify) -> Connector {
-        Connector { config: Arc::new(config), verify: Arc::new(verify), began: Arc::default() }
+    pub(super) fn new(offer: Offer, config: ClientConfig, verify: Verify) -> Connector {
+        let tls = Begin { offer, config: Arc::new(config), verify: Arc::new(verify) };
+        Connector { tls: Some(tls), began: Arc::default() }
+    }
+
+    /// One without TLS.
+    pub(crate) fn clear() -> Connector {
+        Connector { tls: None, began: Arc::default() }
     }
 
     /// One for an attempt of its own.
@@ -46,6 +79,28 @@ impl Connector {
     pub(crate) fn began(&self) -> bool {
         self.began.load(Ordering::Relaxed)
     }
+
+    pub(super) fn offer(&self) -> Option<Offer> {
+        self.tls.as_ref().map(|tls| tls.offer)
+    }
+
+    /// For one host.
+    pub(crate) fn to_host(&self, host: &str) -> HostConnector {
+        let tls = self.tls.as_ref().map(|Begin { offer, config, verify }| {
+            let mut config = ClientConfig::clone(config);
+            let verifier = Verifier {
+                verify: Arc::clone(verify),
+                host: host.to_owned(),
+                provider: Arc::clone(config.crypto_provider()),
+            };
+            config.dangerous().set_certificate_verifier(Arc::new(verifier));
+            // A name that is none in DNS is not sent, as an address is not; the verifier knows the host.
+            let nameless = || ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
+            let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| nameless());
+            (*offer, TlsConnector::from(Arc::new(config)), name)
+        });
+        HostConnector { tls, began: Arc::clone(&self.began) }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Connector {
@@ -54,25 +109,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
     type Error = Infallible;
 
     fn make_tls_connect(&mut self, host: &str) -> Result<HostConnector, Infallible> {
-        let mut config = ClientConfig::clone(&self.config);
-        let verifier = Verifier {
-            verify: Arc::clone(&self.verify),
-            host: host.to_owned(),
-            provider: Arc::clone(config.crypto_provider()),
-        };
-        config.dangerous().set_certificate_verifier(Arc::new(verifier));
-        // A name that is none in DNS is not sent, as an address is not; the verifier knows the host.
-        let nameless = || ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
-        let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| nameless());
-        Ok(HostConnector { connector: Arc::new(config).into(), name, began: Arc::clone(&self.began) })
+        Ok(self.to_host(host))
     }
 }
 
-/// Begins TLS with one host.
+/// Begins a connection to one host.
 pub(crate) struct HostConnector {
-    connector: TlsConnector,
-    name: ServerName<'static>,
+    tls: Option<(Offer, TlsConnector, ServerName<'static>)>,
     began: Arc<AtomicBool>,
+}
+
+impl HostConnector {
+    async fn begin<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S) -> io::Result<Stream<S>> {
+        let Some((offer, connector, name)) = self.tls else { return Ok(Stream::Clear(Guarded::new(stream))) };
+        if offer != Offer::Direct {
+            stream.write_all(&REQUEST).await?;
+            // Not a byte more: what else is there came before TLS, and is no part of it.
+            match (stream.read_u8().await?, offer) {
+                (b'S', _) => (),
+                (b'N', Offer::Prefer) => return Ok(Stream::Clear(Guarded::new(stream))),
+                (b'N', _) => return Err(io::Error::other("server does not support TLS")),
+                _ => {
+                    return Err(io::Error::other(
+                        "the server does not answer as PostgreSQL does; check the URL's host and port",
+                    ));
+                }
+            }
+        }
+        self.began.store(true, Ordering::Relaxed);
+        Ok(Stream::Tls(Box::new(Guarded::new(connector.connect(name, stream).await?))))
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HostConnector {
@@ -81,17 +147,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HostC
     type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        self.began.store(true, Ordering::Relaxed);
-        Box::pin(async move { self.connector.connect(self.name, stream).await.map(Stream) })
+        Box::pin(self.begin(stream))
     }
 }
 
 /// What the driver reads and writes.
-pub(crate) struct Stream<S>(tokio_rustls::client::TlsStream<S>);
+pub(crate) enum Stream<S> {
+    Clear(Guarded<S>),
+    Tls(Box<Guarded<TlsClient<S>>>),
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        let (_, session) = self.0.get_ref();
+        let Stream::Tls(stream) = self else { return ChannelBinding::none() };
+        let (_, session) = stream.get_ref().get_ref();
         let shown = session.peer_certificates().and_then(<[_]>::first);
         shown.and_then(digest).map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
@@ -152,20 +221,32 @@ fn hash(oid: &Oid<'_>) -> Option<Hash> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        match &mut *self {
+            Stream::Clear(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        match &mut *self {
+            Stream::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        match &mut *self {
+            Stream::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        match &mut *self {
+            Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
