@@ -17,6 +17,8 @@
 %%   {db_error, Text}           the database failed, or the configuration has turned wrong; the reason is
 %%                              in the log
 %%   {timeout, Text}            it did not answer in time
+%%   {refused, Text}            the database refuses the row: a constraint, a trigger or a type is against it. The text
+%%                              is what the database says, in up to 500 bytes; nothing was changed
 %%   {error, overloaded}        too many changes wait for it
 %%
 %% The text of the third and the fourth says whether the change may have been made all the same.
@@ -169,7 +171,8 @@ insert_domain(Domain, HostType) ->
     Result.
 
 %% @doc Adds many domains, a thousand a transaction: for each pair, in order, what insert_domain/2 would
-%% answer. A transaction that fails, fails for all its pairs.
+%% answer. A row that the database refuses is `refused', and the others are made; a database that fails, fails for all
+%% pairs of a transaction.
 -spec insert_domains([pair()]) -> [{ok, details()} | error()].
 insert_domains(Pairs) ->
     Numbered = lists:zip(lists:seq(1, length(Pairs)), Pairs),
@@ -213,9 +216,14 @@ insert_part(Part) ->
     {Numbers, Pairs} = lists:unzip(Part),
     case mongoose_domain_operations:run({insert, Pairs}) of
         {ok, Outcomes} ->
-            %% They came with one transaction: one of them stands for all.
+            Refused = [Reason || {refused, Reason} <- Outcomes],
+            _ = [ok = mongoose_domain_operations:refused(length(Refused), hd(Refused)) || Refused =/= []],
+            Failures = maps:from_list([{Failed, mongoose_domain_operations:failed(Doubt, Reason)}
+                                       || {failed, Doubt, Reason} = Failed <- lists:usort(Outcomes)]),
+            %% They came with one transaction each: the newest stands for all.
             Newest = lists:max([0 | [Event || {added, Event} <- Outcomes]]),
-            lists:zip(Numbers, [inserted(Pair, Outcome, Newest) || {Pair, Outcome} <- lists:zip(Pairs, Outcomes)]);
+            Inserted = fun(Pair, Outcome) -> inserted(Pair, maps:get(Outcome, Failures, Outcome), Newest) end,
+            lists:zip(Numbers, lists:zipwith(Inserted, Pairs, Outcomes));
         Failure -> [{Number, Failure} || Number <- Numbers]
     end.
 
@@ -223,8 +231,10 @@ inserted({Domain, HostType}, {added, _Event}, Newest) ->
     {added, Newest, {ok, #{domain => Domain, host_type => HostType}}};
 inserted({Domain, HostType}, {HostType, Status}, _Newest) when Status =:= enabled; Status =:= disabled ->
     repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>});
-inserted(_Pair, {_HostType, _Status}, _Newest) ->
-    {duplicate, <<"Domain already exists">>}.
+inserted(_Pair, {HostType, _Status}, _Newest) when is_binary(HostType) ->
+    {duplicate, <<"Domain already exists">>};
+inserted(_Pair, {Tag, _Text} = Failure, _Newest) when is_atom(Tag) ->
+    Failure.
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
 %% of its host type delete its data, and deletes its row and its admin's password. Returns when all that is

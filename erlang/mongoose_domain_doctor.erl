@@ -83,7 +83,7 @@ database() ->
         {ok, {Time, Counted, LeftOut}} ->
             Here = (Began + erlang:system_time(millisecond)) div 2,
             [check(<<"database">>, ok, io_lib:format("answers, ~b rows", [lists:sum([N || {_, N} <- Counted])]), ""),
-             clocks(Time - Here), host_types(Counted), rows(LeftOut),
+             clocks(Time - Here), ids(mongoose_domain_operations:run(sequences)), host_types(Counted), rows(LeftOut),
              removals(mongoose_domain_operations:explain(removals))];
         {error, Why} ->
             [check(<<"database">>, failed, Why,
@@ -102,6 +102,21 @@ clocks(Apart) when abs(Apart) =< ?CLOCKS_APART ->
 clocks(Apart) ->
     check(<<"clocks">>, warning, io_lib:format("the database's is ~b ms ahead", [Apart]),
           "Have both follow NTP. Nothing here compares them, but people who read logs do.").
+
+ids({ok, Sequences}) ->
+    case [Behind || {_Name, {behind, _, _, _}} = Behind <- Sequences] of
+        [] ->
+            check(<<"ids">>, ok, "no sequence is behind the ids that are there", "");
+        Behind ->
+            Found = [io_lib:format("~ts hands out ~b, the newest id is ~b", [Name, Next, Newest])
+                     || {Name, {behind, Next, Newest, _}} <- Behind],
+            Remedies = [Remedy || {_, {behind, _, _, Remedy}} <- Behind],
+            check(<<"ids">>, failed, lists:join("; ", Found),
+                  ["Rows were brought with their ids, and additions are refused. Run: ", lists:join("; ", Remedies), "."])
+    end;
+ids(_Failure) ->
+    check(<<"ids">>, warning, "the sequences could not be read",
+          "The reason is in the log of this node (domain_operation_not_done).").
 
 host_types(Counted) ->
     case [{Name, N} || {Name, N} <- Counted, not mongoose_domain_core:is_host_type_allowed(Name)] of

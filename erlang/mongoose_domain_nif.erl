@@ -85,7 +85,8 @@
     | freshness
     | {changes, After :: integer() | undefined, Limit :: pos_integer()}
     | findings
-    | survey.
+    | survey
+    | sequences.
 -type removal() :: {
     Domain :: binary(),
     HostType :: binary(),

@@ -14,7 +14,7 @@
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1, run/2, read/1, explain/1, reconnect/0, failures/0]).
+-export([start_link/0, run/1, run/2, read/1, explain/1, reconnect/0, failures/0, refused/2, failed/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([failure/0, left_out/0]).
@@ -29,7 +29,7 @@
 
 %% How many rows could not be read, and some of them: table, key (escaped), column and fault.
 -type left_out() :: {Count :: non_neg_integer(), Examples :: [binary()]}.
--type failure() :: {service_disabled | db_error | timeout, binary()} | {error, overloaded}.
+-type failure() :: {service_disabled | db_error | timeout | refused, binary()} | {error, overloaded}.
 
 -record(state, {
     %% None while the configuration is wrong.
@@ -208,6 +208,7 @@ terminate(_Reason, #state{workers = {Workers, _Limit}}) ->
 
 answer({ok, {readable, Rows, LeftOut}}) -> {ok, Rows, LeftOut};
 answer({ok, Answer}) -> {ok, Answer};
+answer({refused, _Reason} = Refused) -> Refused;
 answer({failed, _Doubt, _Reason} = Failed) -> Failed.
 
 failure(none) -> {db_error, <<"Database error: nothing was changed">>};
@@ -224,9 +225,23 @@ noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
             ?LOG_WARNING(#{what => domain_rows_left_out, count => Count, rows => New}),
             State#state{named = maps:merge(Named, maps:from_list([{Row, []} || Row <- New]))}
     end;
+noted({refused, Reason}, State) ->
+    ok = refused(1, Reason),
+    State;
 noted({failed, Doubt, Reason}, State) ->
-    ok = counters:add(counter(), 1, 1),
-    ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
+    _ = failed(Doubt, Reason),
     State;
 noted(_Well, State) ->
     State.
+
+%% @doc Logs that the database refused so many rows, and the reason of the first.
+-spec refused(pos_integer(), binary()) -> ok.
+refused(Rows, Reason) ->
+    ?LOG_WARNING(#{what => domain_change_refused, rows => Rows, reason => Reason}).
+
+%% @doc Counts and logs a failure, and puts it into words for the caller.
+-spec failed(none | broken | too_late | timeout, binary()) -> failure().
+failed(Doubt, Reason) ->
+    ok = counters:add(counter(), 1, 1),
+    ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
+    failure(Doubt).

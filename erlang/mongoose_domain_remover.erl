@@ -286,6 +286,9 @@ finish(Domain, HostType) ->
         held ->
             ok = service_domain_db:force_check_for_updates(),
             ok;
+        {refused, Text} ->
+            %% The same again would be refused again: a foreign key, say.
+            fail(Domain, HostType, #{handler => none, class => refused, stacktrace => [], reason => Text});
         Other -> given_up(Other, Domain, HostType)
     end.
 
@@ -312,6 +315,7 @@ log_ended({{Domain, HostType, _Handlers}, Row}) ->
 persist(Request) ->
     case mongoose_domain_operations:run(Request) of
         {ok, Held} -> Held;
+        {refused, _Text} = Refused when element(1, Request) =:= finish_removal -> Refused;
         _Failure ->
             timer:sleep(?REST),
             persist(Request)

@@ -31,6 +31,8 @@ pub enum Failure {
     RequestTimeout,
     /// It is there already.
     Conflict(String),
+    /// The database refuses the row: why.
+    Unprocessable(String),
     /// The body is too large.
     TooLarge,
     /// The body is not JSON.
@@ -54,6 +56,7 @@ impl Failure {
             Failure::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Failure::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Failure::Conflict(_) => StatusCode::CONFLICT,
+            Failure::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Failure::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -67,7 +70,8 @@ impl Failure {
             Failure::BadRequest(text)
             | Failure::Forbidden(text)
             | Failure::NotFound(text)
-            | Failure::Conflict(text) => Some(text),
+            | Failure::Conflict(text)
+            | Failure::Unprocessable(text) => Some(text),
             Failure::TooLarge => Some("Request body is too large"),
             Failure::RequestTimeout => Some("Request body did not arrive in time"),
             Failure::TooManyAttempts => Some("Too many failed logins"),
@@ -147,6 +151,7 @@ impl From<Refusal> for Failure {
             }
             Tag::NotFound => Failure::NotFound(text),
             Tag::Duplicate | Tag::RemovalEnded => Failure::Conflict(text),
+            Tag::Refused => Failure::Unprocessable(text),
             Tag::InvalidDomain => Failure::BadRequest("Invalid domain name".to_owned()),
             Tag::InvalidPassword | Tag::InvalidRequest => Failure::BadRequest(text),
             Tag::Overloaded => Failure::Overloaded,

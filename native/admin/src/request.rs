@@ -264,6 +264,7 @@ pub enum Tag {
     InvalidPassword,
     InvalidRequest,
     RemovalFailed,
+    Refused,
     RemovalEnded,
     ServiceDisabled,
     DbError,

@@ -1,7 +1,8 @@
 //! The workers that change domains, seen from the process that owns them.
 //!
 //! The owner gets one message per request: `{domain_operation, Ticket, {ok, Answer}}` or
-//! `{domain_operation, Ticket, {failed, Doubt, Text}}`, where the text is for the log alone.
+//! `{domain_operation, Ticket, {failed, Doubt, Text}}`, where the text is for the log alone, or
+//! `{domain_operation, Ticket, {refused, Reason}}`, where the reason is for whoever asked.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
 use domain_store::{
     Changed, Database, Expiry, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState,
-    LeftOut, Listed, Readable, Removal, RemovalBegun, Settings, Severity, Status, Survey, Switch, Switched, Timeouts,
-    Ttl, Void,
+    LeftOut, Listed, Readable, Removal, RemovalBegun, Sequence, Settings, Severity, Status, StoreError, Survey, Switch,
+    Switched, Timeouts, Ttl, Void,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -119,6 +120,7 @@ enum Request<'a> {
     Changes(Maybe<i64>, u32),
     Findings,
     Survey,
+    Sequences,
 }
 
 /// The answer comes to the calling process, within `limit` milliseconds.
@@ -183,6 +185,7 @@ fn order(request: Request) -> NifResult<Order> {
         Request::Changes(after, limit) => Order::Changes(after.0.map(EventId), limit),
         Request::Findings => Order::Findings,
         Request::Survey => Order::Survey,
+        Request::Sequences => Order::Sequences,
     })
 }
 
@@ -205,16 +208,22 @@ fn host_type(name: &[u8]) -> NifResult<HostTypeId> {
 fn result_term<'a>(env: Env<'a>, result: Result<Answer, Failure>) -> Term<'a> {
     match result {
         Ok(answer) => (atoms::ok(), answer_term(env, &answer)).encode(env),
-        Err(failure) => {
-            let doubt = match failure.doubt() {
-                Doubt::None => atoms::none(),
-                Doubt::Broken => atoms::broken(),
-                Doubt::Timeout => atoms::timeout(),
-                Doubt::TooLate => atoms::too_late(),
-            };
-            (atoms::failed(), doubt, binary(env, failure.to_string().as_bytes())).encode(env)
-        }
+        Err(failure) => failure_term(env, &failure),
     }
+}
+
+/// `{refused, Reason}` where the database refuses the row, or `{failed, Doubt, Text}`.
+fn failure_term<'a>(env: Env<'a>, failure: &Failure) -> Term<'a> {
+    if let Some(reason) = failure.refusal() {
+        return (atoms::refused(), binary(env, reason.as_bytes())).encode(env);
+    }
+    let doubt = match failure.doubt() {
+        Doubt::None => atoms::none(),
+        Doubt::Broken => atoms::broken(),
+        Doubt::Timeout => atoms::timeout(),
+        Doubt::TooLate => atoms::too_late(),
+    };
+    (atoms::failed(), doubt, binary(env, failure.to_string().as_bytes())).encode(env)
 }
 
 fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
@@ -223,8 +232,10 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Inserted(outcomes) => outcomes
             .iter()
             .map(|outcome| match outcome {
-                Inserted::Added(EventId(event)) => (atoms::added(), *event).encode(env),
-                Inserted::Exists(settings) => settings_term(env, settings),
+                Ok(Inserted::Added(EventId(event))) => (atoms::added(), *event).encode(env),
+                Ok(Inserted::Exists(settings)) => settings_term(env, settings),
+                Ok(Inserted::Skipped) => (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env),
+                Err(failure) => failure_term(env, failure),
             })
             .collect::<Vec<_>>()
             .encode(env),
@@ -259,6 +270,9 @@ fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
         Answer::Findings(findings) => {
             findings.iter().map(|finding| finding_term(env, finding)).collect::<Vec<_>>().encode(env)
         }
+        Answer::Sequences(sequences) => {
+            sequences.iter().map(|sequence| sequence_term(env, sequence)).collect::<Vec<_>>().encode(env)
+        }
         Answer::Survey(Survey { time, host_types, left_out }) => {
             let counted = host_types.iter().map(|(name, count)| (binary(env, name.as_bytes()), *count).encode(env));
             (*time, counted.collect::<Vec<Term>>(), left_out_term(env, left_out)).encode(env)
@@ -284,6 +298,17 @@ fn finding_term<'a>(env: Env<'a>, Finding { severity, found, advice }: &Finding)
         Severity::Warning => atoms::warning(),
     };
     (severity, binary(env, found.as_bytes()), binary(env, advice.as_bytes())).encode(env)
+}
+
+/// `{Sequence, in_order | {behind, Next, Newest, Remedy}}`.
+fn sequence_term<'a>(env: Env<'a>, sequence: &Sequence) -> Term<'a> {
+    let state = match (sequence.next, sequence.newest) {
+        (Some(next), Some(newest)) if sequence.is_behind() => {
+            (atoms::behind(), next, newest, binary(env, sequence.remedy().as_bytes())).encode(env)
+        }
+        _ => atoms::in_order().encode(env),
+    };
+    (binary(env, sequence.name.as_bytes()), state).encode(env)
 }
 
 /// `{Domain, HostType, Handlers}`.

@@ -5,7 +5,7 @@ use std::fmt;
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
     Changed, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Readable, Removal,
-    RemovalBegun, Settings, StoreError, Survey, Switch, Switched, Ttl,
+    RemovalBegun, Sequence, Settings, StoreError, Survey, Switch, Switched, Ttl,
 };
 use thiserror::Error;
 
@@ -49,6 +49,8 @@ pub enum Request {
     Findings,
     /// Looks at what the database is like.
     Survey,
+    /// Reads where the next ids come from.
+    Sequences,
 }
 
 /// A password on its way; it is shown nowhere.
@@ -63,8 +65,8 @@ impl fmt::Debug for Secret {
 /// What a request came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Of [`Request::Insert`]: one per pair, in order.
-    Inserted(Vec<Inserted>),
+    /// Of [`Request::Insert`]: what became of each pair, in order.
+    Inserted(Vec<Result<Inserted, Failure>>),
     /// Of [`Request::Switch`].
     Switched(Switched),
     /// Of [`Request::Details`]: nothing when there is no row.
@@ -101,6 +103,8 @@ pub enum Answer {
     Findings(Vec<Finding>),
     /// Of [`Request::Survey`].
     Survey(Survey),
+    /// Of [`Request::Sequences`].
+    Sequences(Vec<Sequence>),
 }
 
 /// How a password compared.
@@ -117,7 +121,7 @@ pub enum PasswordCheck {
 }
 
 /// Why a request came to nothing.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
     /// There was no connection to be had.
     #[error("no connection: {0}")]
@@ -143,8 +147,13 @@ pub enum Failure {
     #[error("its time was over before its turn came")]
     TooLate,
     /// Others came first, again and again.
-    #[error("others came first {0} times")]
-    Crowded(u32),
+    #[error("other transactions came first, {tries} times; the last time: {last}")]
+    Crowded {
+        /// How often it was tried.
+        tries: u32,
+        /// What the database said the last time.
+        last: StoreError,
+    },
     /// No random numbers are to be had on this machine.
     #[error("no random numbers: {0}")]
     NoRandom(String),
@@ -167,6 +176,14 @@ pub enum Doubt {
 }
 
 impl Failure {
+    /// Why the database refuses the row, if that is what it does: for whoever asked for the change.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Failure::Database(StoreError::RowRefused { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the change may have been made all the same.
     pub fn doubt(&self) -> Doubt {
         match self {
@@ -177,7 +194,7 @@ impl Failure {
             Failure::Database(_)
             | Failure::Elsewhere { .. }
             | Failure::Unavailable(_)
-            | Failure::Crowded(_)
+            | Failure::Crowded { .. }
             | Failure::NoRandom(_) => Doubt::None,
         }
     }

@@ -1,5 +1,8 @@
 //! A request becomes calls of a writer.
 //!
+//! Domains are added together. Where the database refuses a row, it refuses the whole statement; so the rows are tried in
+//! halves, until each row that it refuses is alone: the others are made, and that one has its own reason.
+//!
 //! A change that lost a race against another transaction is run again, a bounded number of times and
 //! within the caller's time: whoever wins, one of them does.
 
@@ -8,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, HostTypes, Kind, Table};
-use domain_store::{Basis, Found, Lease, NewPair, Rules, StoreError, Which, Writer};
+use domain_store::{Basis, Found, Inserted, Lease, NewPair, Rules, StoreError, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
@@ -95,6 +98,7 @@ impl Work {
                 self.write(until, |writer| writer.changes(*after, *limit, until).map(Answer::Changes))
             }
             Request::Findings => self.write(until, |writer| writer.findings(until).map(Answer::Findings)),
+            Request::Sequences => self.write(until, |writer| writer.sequences(until).map(Answer::Sequences)),
             Request::Survey => self.write(until, |writer| writer.survey(until).map(Answer::Survey)),
         }
     }
@@ -104,7 +108,21 @@ impl Work {
             pairs.iter().map(|(domain, id)| (domain, self.name(*id), self.subdomains(domain, &[*id]))).collect();
         let pairs: Vec<_> =
             named.iter().map(|(domain, host_type, subdomains)| NewPair { domain, host_type, subdomains }).collect();
-        self.write(until, |writer| writer.insert(&pairs, until).map(Answer::Inserted))
+        let mut outcomes = vec![None; pairs.len()];
+        let mut parts = vec![0..pairs.len()];
+        while let Some(part) = parts.pop() {
+            let middle = part.start + part.len() / 2;
+            match self.write(until, |writer| writer.insert(&pairs[part.clone()], until)) {
+                Ok(inserted) => part.zip(inserted).for_each(|(place, inserted)| outcomes[place] = Some(made(inserted))),
+                // One row may be why, and the database takes the others.
+                Err(refused) if refused.refusal().is_some() && part.len() > 1 => {
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+                Err(failure) if failure.refusal().is_none() && part.len() == pairs.len() => return Err(failure),
+                Err(failure) => part.for_each(|place| outcomes[place] = Some(Err(failure.clone()))),
+            }
+        }
+        Ok(Answer::Inserted(outcomes.into_iter().flatten().collect()))
     }
 
     fn put_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
@@ -138,14 +156,20 @@ impl Work {
     }
 
     /// Uses a connection, again after each lost race, and with another connection when this one is of no use.
-    fn write(
+    fn write<T>(
         &self,
         until: Instant,
-        mut call: impl FnMut(&mut dyn Writer) -> Result<Answer, StoreError>,
-    ) -> Result<Answer, Failure> {
-        let mut searches = 0;
-        for race in 1..=TRIES {
-            let (mut connection, place) = self.pool.get(until)?;
+        mut call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
+    ) -> Result<T, Failure> {
+        let (mut searches, mut tries) = (0, 0);
+        let mut lost = None;
+        loop {
+            // What ends the tries does not hide why there was more than one.
+            let crowded = |failure| lost.clone().map_or(failure, |last| Failure::Crowded { tries, last });
+            if tries == TRIES || Instant::now() >= until {
+                return Err(crowded(Failure::TooLate));
+            }
+            let (mut connection, place) = self.pool.get(until).map_err(crowded)?;
             match call(&mut *connection.writer) {
                 // The follower may have gone elsewhere since.
                 Ok(answer) if self.pool.is_followed(place.as_ref()) => return Ok(answer),
@@ -159,18 +183,19 @@ impl Work {
                     connection.condition = Condition::Broken;
                     self.pool.expire();
                 }
-                Err(StoreError::LostRace { .. }) => {
+                Err(race @ StoreError::LostRace { .. }) => {
                     drop(connection);
-                    thread::sleep(REST.mul_f64(f64::from(race) * fastrand::f64()));
+                    tries += 1;
+                    lost = Some(race);
+                    thread::sleep(REST.mul_f64(f64::from(tries) * fastrand::f64()));
                 }
-                Err(error @ StoreError::Refused { .. }) => return Err(error.into()),
+                Err(error @ (StoreError::Refused { .. } | StoreError::RowRefused { .. })) => return Err(error.into()),
                 Err(error) => {
                     connection.condition = Condition::Broken;
                     return Err(error.into());
                 }
             }
         }
-        Err(Failure::Crowded(TRIES))
     }
 
     /// The names that this node gives the subdomains of a domain.
@@ -210,5 +235,16 @@ impl Work {
 
     fn allowed(&self) -> Vec<String> {
         self.table.allowed().into_iter().map(|id| self.name(id)).collect()
+    }
+}
+
+/// A row that the database skips without a word is refused all the same.
+fn made(inserted: Inserted) -> Result<Inserted, Failure> {
+    match inserted {
+        Inserted::Skipped => {
+            let (doing, reason) = ("adding domains", StoreError::SKIPPED.to_owned());
+            Err(StoreError::RowRefused { doing, reason }.into())
+        }
+        made => Ok(made),
     }
 }

@@ -17,7 +17,7 @@ use domain_core::{DomainName, EventId, HostTypeId, Pattern, Table};
 use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
 use domain_store::{
     Basis, Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, Readable,
-    RemovalBegun, Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
+    RemovalBegun, Sequence, Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -217,11 +217,13 @@ fn every_request_is_answered(bench: &mut Bench) {
 
     let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"))];
     match ask(&workers, Request::Insert(pairs)) {
-        Answer::Inserted(all) => assert!(matches!(all[..], [Inserted::Added(_), Inserted::Added(_)]), "{all:?}"),
+        Answer::Inserted(all) => {
+            assert!(matches!(all[..], [Ok(Inserted::Added(_)), Ok(Inserted::Added(_))]), "{all:?}")
+        }
         other => panic!("{other:?}"),
     }
     let again = ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
-    assert_eq!(again, Answer::Inserted(vec![Inserted::Exists(settings(Status::Enabled))]));
+    assert_eq!(again, Answer::Inserted(vec![Ok(Inserted::Exists(settings(Status::Enabled)))]));
 
     let off = ask(&workers, Request::Switch(a(), Switch::Disabled));
     assert!(matches!(off, Answer::Switched(Switched::Changed(_))), "{off:?}");
@@ -300,7 +302,7 @@ fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: 
     let right = || ask(&workers, Request::CheckPassword(sub.clone(), secret("secret")));
     let add = |domain: &str| {
         let added = ask(&workers, Request::Insert(vec![bench.pair(domain)]));
-        assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Inserted::Added(_)])), "{added:?}");
+        assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Ok(Inserted::Added(_))])), "{added:?}");
     };
     // What the follower does.
     let source = bench.table.new_source();
@@ -410,8 +412,9 @@ fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) 
         for (domain, inserted) in domains.into_iter().zip(inserted) {
             let ids = added.entry(domain).or_default();
             match inserted {
-                Inserted::Added(id) => ids.push(id),
-                Inserted::Exists(settings) => assert_eq!(settings.status, Status::Enabled),
+                Ok(Inserted::Added(id)) => ids.push(id),
+                Ok(Inserted::Exists(settings)) => assert_eq!(settings.status, Status::Enabled),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -425,6 +428,137 @@ fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) 
 }
 
 // What becomes of requests when the database hangs, goes or was never there.
+
+/// A worker with a database that has this against some changes.
+fn refusing(sql: &str) -> (Bench, Workers) {
+    let mut bench = Bench::postgres();
+    let workers = bench.workers(1, 10);
+    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+    bench.client().batch_execute(sql).unwrap();
+    (bench, workers)
+}
+
+fn adds(workers: &Workers, bench: &Bench, domain: &str) {
+    let added = ask(workers, Request::Insert(vec![bench.pair(domain)]));
+    assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Ok(Inserted::Added(_))])), "{added:?}");
+}
+
+#[test]
+fn of_a_batch_the_rows_that_the_database_takes_are_made_and_each_other_one_has_its_own_reason() {
+    let (mut bench, workers) = refusing(
+        "ALTER TABLE domain_settings ADD CONSTRAINT no_underscores CHECK (domain !~ '_');
+         CREATE TABLE reserved (domain text PRIMARY KEY);
+         INSERT INTO reserved VALUES ('d999.example');
+         CREATE FUNCTION reserve() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF NEW.domain = 'd17.example' THEN RAISE EXCEPTION '% is not for sale', NEW.domain USING HINT = 'ask sales'; END IF;
+           IF NEW.domain = 'd18.example' THEN RETURN NULL; END IF;
+           IF NEW.domain = 'd19.example' THEN PERFORM NEW.domain::int; END IF;
+           INSERT INTO reserved VALUES (NEW.domain);
+           RETURN NEW; END $$;
+         CREATE TRIGGER reserve BEFORE INSERT ON domain_settings FOR EACH ROW EXECUTE FUNCTION reserve()",
+    );
+    let pairs: Vec<_> = (0..1000)
+        .map(|n| if n == 500 { "d_500.example".to_owned() } else { format!("d{n}.example") })
+        .map(|domain| bench.pair(&domain))
+        .collect();
+    let Answer::Inserted(outcomes) = ask(&workers, Request::Insert(pairs)) else { panic!("another answer") };
+    let refused: Vec<_> = outcomes
+        .iter()
+        .enumerate()
+        .filter_map(|(place, outcome)| Some((place, outcome.as_ref().err()?.refusal().expect("a reason").to_owned())))
+        .collect();
+    let places: Vec<_> = refused.iter().map(|(place, _)| *place).collect();
+    assert_eq!(places, [17, 18, 19, 500, 999]);
+    let words = [
+        "d17.example is not for sale; ask sales",
+        "a trigger or a rule skips it",
+        "integer",
+        "no_underscores",
+        "reserved_pkey",
+    ];
+    for ((place, reason), word) in refused.iter().zip(words) {
+        assert!(reason.contains(word), "{place}: {reason}");
+        assert!(reason.len() <= StoreError::LONGEST_REASON);
+    }
+    let mut count =
+        |table: &str| bench.client().query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get::<_, i64>(0);
+    assert_eq!([count("domain_settings"), count("domain_events")], [995, 995]);
+}
+
+#[test]
+fn a_change_of_a_row_that_the_database_refuses_is_answered_with_the_reason() {
+    let (mut bench, workers) = refusing(
+        "ALTER TABLE domain_settings ADD CONSTRAINT always_served CHECK (status = 1);
+         CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+    );
+    adds(&workers, &bench, "a.example");
+    let off = || Request::Switch(name("a.example"), Switch::Disabled);
+    for request in [off(), Request::BeginRemoval(name("a.example"), bench.host_type("type1"), 0)] {
+        let failure = try_ask(&workers, request, LONG).unwrap_err();
+        let reason = failure.refusal().expect("a reason");
+        assert!(reason.contains("always_served") && !reason.contains("Failing row"), "{reason}");
+    }
+    bench
+        .client()
+        .batch_execute(
+            "ALTER TABLE domain_settings DROP CONSTRAINT always_served;
+             CREATE TRIGGER skip BEFORE UPDATE ON domain_settings FOR EACH ROW EXECUTE FUNCTION skip()",
+        )
+        .unwrap();
+    // What is not made is not confirmed.
+    assert_eq!(try_ask(&workers, off(), LONG).unwrap_err().refusal(), Some(StoreError::SKIPPED));
+}
+
+#[test]
+fn a_refusal_of_the_statement_is_no_refusal_of_a_row() {
+    let (bench, workers) = refusing("ALTER TABLE domain_settings RENAME COLUMN host_type TO other");
+    let pairs = vec![bench.pair("a.example"), bench.pair("b.example")];
+    let failure = try_ask(&workers, Request::Insert(pairs), LONG).unwrap_err();
+    assert!(matches!(failure, Failure::Database(StoreError::Refused { .. })), "{failure:?}");
+}
+
+#[test]
+fn what_ends_the_tries_tells_the_last_reason() {
+    let (bench, workers) = refusing(
+        "CREATE FUNCTION race() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'lost to nobody' USING ERRCODE = '40001'; END $$;
+         CREATE TRIGGER race BEFORE INSERT ON domain_settings FOR EACH ROW EXECUTE FUNCTION race()",
+    );
+    let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), LONG).unwrap_err();
+    assert!(matches!(failure, Failure::Crowded { tries: 10, .. }), "{failure:?}");
+    assert!(failure.to_string().contains("lost to nobody"), "{failure}");
+    assert_eq!(failure.doubt(), Doubt::None);
+}
+
+#[test]
+fn a_sequence_that_is_behind_is_named_with_what_mends_it() {
+    let (mut bench, workers) = refusing(
+        "INSERT INTO domain_settings (id, domain, host_type)
+         SELECT n, 'old' || n || '.example', 'type1' FROM generate_series(1, 1000) n;
+         INSERT INTO domain_events (id, domain) SELECT n, 'old' || n || '.example' FROM generate_series(1, 1000) n",
+    );
+    let remedies = || match ask(&workers, Request::Sequences) {
+        Answer::Sequences(all) => all.iter().filter(|one| one.is_behind()).map(Sequence::remedy).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let wanted = ["domain_settings", "domain_events"]
+        .map(|table| format!("SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"));
+    let mut found = remedies();
+    found.sort();
+    assert!(found.iter().eq(wanted.iter().rev()), "{found:?}");
+    for remedy in wanted {
+        let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), LONG).unwrap_err();
+        assert!(matches!(failure, Failure::Database(StoreError::Refused { .. })), "{failure:?}");
+        assert!(failure.to_string().contains(&remedy), "{failure}");
+        bench.client().batch_execute(&remedy).unwrap();
+    }
+    adds(&workers, &bench, "a.example");
+    assert_eq!(remedies(), [""; 0]);
+    // An id that somebody took by hand is passed by.
+    let taken = "INSERT INTO domain_events (id, domain) SELECT max(id) + 1, 'hand.example' FROM domain_events";
+    bench.client().batch_execute(taken).unwrap();
+    adds(&workers, &bench, "b.example");
+}
 
 #[test]
 fn a_full_queue_refuses_at_once() {

@@ -8,7 +8,7 @@ use crate::postgres::ConnectError;
 use crate::schema::SchemaError;
 
 /// Why a store could not be opened or a call not be answered.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
     /// No server of the URL let this node in.
     #[error("cannot connect to {database}: {reason}")]
@@ -55,6 +55,15 @@ pub enum StoreError {
         /// What the database said, or what has its name now.
         reason: String,
     },
+    /// The database refused what a statement would have made of a row: a constraint, a trigger or a type is against it.
+    /// It changed nothing, and would refuse the same again.
+    #[error("{doing}: {reason}")]
+    RowRefused {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said, for whoever asked for the change: no more than [`StoreError::LONGEST_REASON`] bytes.
+        reason: String,
+    },
     /// The database refused a statement because another transaction came first: it changed nothing,
     /// and may well be taken the next time.
     #[error("{doing}: {reason}")]
@@ -86,6 +95,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What is said of a row that the database neither changes nor refuses.
+    pub const SKIPPED: &str = "the database leaves the row as it is, and gives no reason: a trigger or a rule skips it";
+
+    /// The longest reason that is told of a row, in bytes.
+    pub const LONGEST_REASON: usize = 500;
+
+    pub(crate) fn row_refused(doing: &'static str, mut reason: String) -> StoreError {
+        if reason.len() > StoreError::LONGEST_REASON {
+            const END: &str = " …";
+            reason.truncate(reason.floor_char_boundary(StoreError::LONGEST_REASON - END.len()));
+            reason.push_str(END);
+        }
+        StoreError::RowRefused { doing, reason }
+    }
+
     pub(crate) fn connect(database: &str, error: &ConnectError) -> StoreError {
         let (database, reason) = (database.to_owned(), chain(error));
         if error.is_for_lack_of_room() {

@@ -53,5 +53,5 @@ pub use source::{Unreadable, UrlSource};
 pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
 pub use writer::{
     Basis, Changed, Filter, Finding, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair,
-    Removal, RemovalBegun, Rules, Settings, Severity, Status, Survey, Switch, Switched, Void, Which, Writer,
+    Removal, RemovalBegun, Rules, Sequence, Settings, Severity, Status, Survey, Switch, Switched, Void, Which, Writer,
 };

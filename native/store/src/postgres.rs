@@ -7,7 +7,9 @@ mod freshness;
 mod guard;
 mod load;
 mod log;
+mod refusal;
 mod rights;
+mod sequences;
 mod session;
 mod settings;
 #[cfg(test)]
@@ -115,7 +117,7 @@ impl PostgresStore {
         match self.ask(DOING, rights::hidden(&self.session.client))? {
             None => Ok(()),
             Some(table) => {
-                let reason = format!("row-level security hides rows of {table} from this user ({})", session::SEE_ALL);
+                let reason = format!("row-level security hides rows of {table} from this user ({})", refusal::SEE_ALL);
                 Err(StoreError::Refused { doing: DOING, reason })
             }
         }

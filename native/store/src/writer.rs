@@ -3,9 +3,9 @@
 //! A writer is one connection, used by one thread at a time. Every change is one transaction that
 //! writes the row of `domain_settings` and its event together, and tells listeners when it is
 //! committed. Each call takes the time by which it must be answered. After
-//! [`StoreError::Refused`] and [`StoreError::LostRace`] nothing was changed and the writer is good
-//! for the next call; after any other error, drop it. After [`StoreError::Outdated`] nothing was changed,
-//! either, and a new writer may find a database that takes the change.
+//! [`StoreError::Refused`], [`StoreError::RowRefused`] and [`StoreError::LostRace`] nothing was changed and the
+//! writer is good for the next call; after any other error, drop it. After [`StoreError::Outdated`] nothing was
+//! changed, either, and a new writer may find a database that takes the change.
 //!
 //! Writers do not wait for each other but where they change the same domain. So the ids of their events
 //! may show out of order, which followers are made for.
@@ -142,6 +142,9 @@ pub trait Writer: Send {
     /// What somebody should know of the tables and of this user's rights, the graver things first. Reads no row.
     fn findings(&mut self, until: Instant) -> Result<Vec<Finding>, StoreError>;
 
+    /// Where the tables' next ids come from. Nothing where the database lets no id be handed out twice.
+    fn sequences(&mut self, until: Instant) -> Result<Vec<Sequence>, StoreError>;
+
     /// What the database is like: its clock, and how many rows there are. Reads every row.
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError>;
 }
@@ -189,6 +192,32 @@ pub struct Survey {
     pub left_out: LeftOut,
 }
 
+/// Where a table's next id comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// The table.
+    pub table: String,
+    /// The sequence's name, as SQL takes it.
+    pub name: String,
+    /// The id that it hands out next; unknown to a user who may not read it.
+    pub next: Option<i64>,
+    /// The largest id that is there.
+    pub newest: Option<i64>,
+}
+
+impl Sequence {
+    /// Whether it hands out ids that are smaller than one that is there.
+    pub fn is_behind(&self) -> bool {
+        matches!((self.next, self.newest), (Some(next), Some(newest)) if next <= newest)
+    }
+
+    /// The statement that sets it behind the newest id.
+    pub fn remedy(&self) -> String {
+        let Sequence { table, name, .. } = self;
+        format!("SELECT setval('{}', (SELECT max(id) FROM {table}))", name.replace('\'', "''"))
+    }
+}
+
 /// A domain and its host type.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPair<'a> {
@@ -220,6 +249,8 @@ pub enum Inserted {
     Added(EventId),
     /// The domain had a row before.
     Exists(Settings),
+    /// The database made no row and gave no reason, as where a trigger skips the insertion.
+    Skipped,
 }
 
 /// The host types that dynamic domains may have on this node.

@@ -210,7 +210,7 @@ fn event(id: EventId, domain: &str) -> String {
 fn added(inserted: &Inserted) -> EventId {
     match inserted {
         Inserted::Added(id) => *id,
-        Inserted::Exists(settings) => panic!("there was a row: {settings:?}"),
+        other => panic!("not added: {other:?}"),
     }
 }
 
@@ -1033,7 +1033,7 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     fixture.refuse_events();
     let refused = |error: StoreError| {
         let named = error.to_string().contains("none_today");
-        assert!(matches!(error, StoreError::Refused { .. }) && named, "{error:?}");
+        assert!(matches!(error, StoreError::RowRefused { .. }) && named, "{error:?}");
     };
     let allowed = ["type1".to_owned()];
     let a = &name("a.example");
@@ -1286,7 +1286,7 @@ fn of_two_who_add_a_domain_at_once_exactly_one_adds_it() {
             for (domain, inserted) in domains.into_iter().zip(inserted) {
                 match inserted {
                     Inserted::Added(id) => mine.push((domain, id)),
-                    Inserted::Exists(found) => assert_eq!(found, settings("type1", Status::Enabled)),
+                    other => assert_eq!(other, Inserted::Exists(settings("type1", Status::Enabled))),
                 }
             }
         }

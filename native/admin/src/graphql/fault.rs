@@ -59,6 +59,7 @@ pub enum Code {
     WrongHostType,
     Deleted,
     RemovalEnded,
+    Refused,
     InvalidPassword,
     InvalidLimit,
     ResolverCrash,
@@ -159,6 +160,7 @@ impl Fault {
             Tag::WrongHostType => Code::WrongHostType,
             Tag::Deleted => Code::Deleted,
             Tag::RemovalEnded => Code::RemovalEnded,
+            Tag::Refused => Code::Refused,
             Tag::InvalidPassword => Code::InvalidPassword,
             Tag::ServiceDisabled => return Fault::not_loaded(),
             Tag::WrongPassword

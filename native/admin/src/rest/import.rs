@@ -171,6 +171,7 @@ fn code(tag: Tag) -> &'static str {
         Tag::Duplicate => "duplicate",
         Tag::InvalidDomain => "invalid_domain",
         Tag::ServiceDisabled => "service_disabled",
+        Tag::Refused => "refused",
         Tag::Timeout => "timeout",
         Tag::Overloaded => "overloaded",
         _ => "db_error",

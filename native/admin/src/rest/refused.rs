@@ -25,6 +25,9 @@ pub enum Refused {
     /// The body is of another type.
     #[response(status = 415)]
     UnsupportedMediaType,
+    /// The database refuses the row: why.
+    #[response(status = 422, content_type = "application/json")]
+    Unprocessable(String),
     /// Too many attempts to log in from there failed, and too many wait.
     #[response(status = 429, content_type = "application/json")]
     TooMany(String),

@@ -73,9 +73,8 @@ pub(super) fn put(
     let (name, rest) = (name.as_str(), Rest::from(basis));
     let [name, kind, parent] = parameters(&name, &rest);
     let parameters = [name, kind, parent, (&stored as &(dyn ToSql + Sync), Type::TEXT)];
-    let left = until.saturating_duration_since(Instant::now()).min(session.timeouts.statement);
     let client = &session.client;
-    let rows = session.call("storing a password", left, async {
+    let rows = session.change("storing a password", until, async {
         match basis {
             Basis::Row | Basis::Static => client.query_typed(STORED, &parameters).await,
             Basis::Parent(_) | Basis::Subdomain => {

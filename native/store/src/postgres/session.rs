@@ -11,26 +11,18 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::connect::Target;
-use super::{rights, settings};
+use super::{refusal, rights, settings};
 use crate::error::chain;
 use crate::schema::{self, Column, Kind};
 use crate::{Signal, StoreError, Timeouts};
-
-/// Codes by which the database says that another transaction came first.
-const LOST_RACE: [SqlState; 3] =
-    [SqlState::UNIQUE_VIOLATION, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
-
-/// Codes by which the server says that it ends the connection. A transaction may have been committed before.
-const ENDS: [SqlState; 3] = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
 
 pub(super) struct Session {
     pub(super) client: Client,
@@ -123,6 +115,18 @@ impl Session {
         self.runtime.block_on(guarded(&self.signal, doing, limit, statement))
     }
 
+    /// Runs a change against its deadline and the stop signal; a refusal is looked at until it is known what it means.
+    pub(super) fn change<T>(
+        &self,
+        doing: &'static str,
+        until: Instant,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        let limit = until.saturating_duration_since(Instant::now()).min(self.timeouts.statement);
+        let result = self.runtime.block_on(attempted(&self.signal, doing, limit, statement))?;
+        result.map_err(|error| refusal::examine(self, doing, &error, until))
+    }
+
     /// Whether the connection is not known to be broken. Asks the socket, not the server.
     pub(super) fn is_alive(&self) -> bool {
         // The first time the runtime looks at the socket, the second time the driver runs.
@@ -140,12 +144,19 @@ pub(super) async fn guarded<T>(
     limit: Duration,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, StoreError> {
+    attempted(signal, doing, limit, statement).await?.map_err(|error| refusal::of_statement(doing, &error))
+}
+
+/// The same, with the driver's error as it is.
+async fn attempted<T>(
+    signal: &Signal,
+    doing: &'static str,
+    limit: Duration,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<Result<T, tokio_postgres::Error>, StoreError> {
     tokio::select! {
         () = signal.stopped() => Err(StoreError::Stopped),
-        result = tokio::time::timeout(limit, statement) => match result {
-            Ok(result) => result.map_err(|error| refused(doing, &error)),
-            Err(_) => Err(StoreError::Deadline { doing, limit }),
-        },
+        result = tokio::time::timeout(limit, statement) => result.map_err(|_| StoreError::Deadline { doing, limit }),
     }
 }
 
@@ -174,35 +185,5 @@ fn is(type_name: &str, kind: Kind) -> bool {
         Kind::BigInt => type_name == "bigint",
         Kind::SmallInt => type_name == "smallint",
         Kind::Text => ["character varying", "text"].contains(&type_name),
-    }
-}
-
-/// What a failed statement means: the server answered, or the connection is gone.
-fn refused(doing: &'static str, error: &tokio_postgres::Error) -> StoreError {
-    match error.code() {
-        Some(code) if LOST_RACE.contains(code) => StoreError::LostRace { doing, reason: chain(error) },
-        Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            StoreError::Outdated { doing, reason: chain(error) }
-        }
-        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-            StoreError::Refused { doing, reason: format!("{} ({})", chain(error), missing_right(error)) }
-        }
-        Some(code) if !ENDS.contains(code) => StoreError::Refused { doing, reason: chain(error) },
-        _ => StoreError::failed(doing, error),
-    }
-}
-
-/// What to do where rows may not be seen.
-pub(super) const SEE_ALL: &str = "what may not be seen is not taken for what is not there: ALTER ROLE … BYPASSRLS; or, where the \
-                                  user owns the table, ALTER TABLE … NO FORCE ROW LEVEL SECURITY";
-
-/// What to do where a right is missing. The server's routine tells a policy from other rights in every language.
-fn missing_right(error: &tokio_postgres::Error) -> &'static str {
-    match error.as_db_error().and_then(|error| error.routine()) {
-        Some("check_enable_rls") => SEE_ALL,
-        _ => {
-            "the database's user needs SELECT on all tables to follow, and INSERT, UPDATE and DELETE to change domains; \
-             CREATE on the schema where a table is not there yet"
-        }
     }
 }

@@ -15,6 +15,7 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use super::admins;
 use super::clock::{now, now_ns};
 use super::connect::Target;
+use super::sequences;
 use super::session::{Session, run_script};
 use super::{Bytes, PLACE, cell, log, rights};
 use crate::freshness::NEVER;
@@ -108,8 +109,7 @@ fn query(
     parameters: &[(&(dyn ToSql + Sync), Type)],
     until: Instant,
 ) -> Result<Vec<Row>, StoreError> {
-    let left = until.saturating_duration_since(Instant::now()).min(session.timeouts.statement);
-    session.call(doing, left, session.client.query_typed(sql, parameters))
+    session.change(doing, until, session.client.query_typed(sql, parameters))
 }
 
 impl PostgresWriter {
@@ -215,8 +215,7 @@ impl Writer for PostgresWriter {
             .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
                 (Some(id), _) => Ok(Inserted::Added(EventId(id))),
                 (None, Some(settings)) => Ok(Inserted::Exists(settings)),
-                // It was neither there nor added, which no database does.
-                (None, None) => Err(unreadable(DOING)),
+                (None, None) => Ok(Inserted::Skipped),
             })
             .collect()
     }
@@ -251,12 +250,13 @@ impl Writer for PostgresWriter {
         )?;
         let Some(row) = rows.first() else { return Ok(Switched::NotFound) };
         let before = Status::new(i64::from(get::<i16>(row, 0, DOING)?));
-        Ok(match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
-            (false, ..) => Switched::UnknownHostType,
-            (true, Status::Deleting, _) => Switched::Deleting,
-            (true, _, Some(id)) => Switched::Changed(EventId(id)),
-            (true, _, None) => Switched::Already,
-        })
+        match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
+            (false, ..) => Ok(Switched::UnknownHostType),
+            (true, Status::Deleting, _) => Ok(Switched::Deleting),
+            (true, _, Some(id)) => Ok(Switched::Changed(EventId(id))),
+            (true, before, None) if before == Status::new(i64::from(status)) => Ok(Switched::Already),
+            (true, _, None) => Err(StoreError::row_refused(DOING, StoreError::SKIPPED.to_owned())),
+        }
     }
 
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError> {
@@ -615,6 +615,10 @@ impl Writer for PostgresWriter {
     fn findings(&mut self, until: Instant) -> Result<Vec<Finding>, StoreError> {
         let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
         self.session.call("looking at the rights", left, rights::findings(&self.session.client))
+    }
+
+    fn sequences(&mut self, until: Instant) -> Result<Vec<Sequence>, StoreError> {
+        sequences::all(&self.session, until)
     }
 
     fn survey(&mut self, until: Instant) -> Result<Survey, StoreError> {

@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Rows, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Params, Row, Rows, Transaction, TransactionBehavior, params_from_iter,
+};
 
 use super::{NOW, NOW_NS, Opened, has_moved, open};
 use crate::freshness::NEVER;
@@ -68,7 +70,7 @@ impl SqliteWriter {
             Ok(value)
         };
         let value = transact().map_err(|broken| match broken {
-            Broken::Sqlite(error) => StoreError::Refused { doing, reason: error.to_string() },
+            Broken::Sqlite(error) => refused(doing, &error),
             Broken::Moved => StoreError::Outdated {
                 doing,
                 reason: format!("another file is called {} now", self.file.path.display()),
@@ -107,9 +109,7 @@ impl Writer for SqliteWriter {
             pairs
                 .iter()
                 .map(|pair| match insert.execute((pair.domain.as_str(), pair.host_type))? {
-                    0 => read_settings(transaction, pair.domain)?
-                        .map(Inserted::Exists)
-                        .ok_or(rusqlite::Error::QueryReturnedNoRows),
+                    0 => Ok(read_settings(transaction, pair.domain)?.map_or(Inserted::Skipped, Inserted::Exists)),
                     _ => {
                         // What an earlier life left: a row that was deleted by hand takes no password along.
                         delete_admins(transaction, pair.domain, pair.subdomains)?;
@@ -436,6 +436,11 @@ impl Writer for SqliteWriter {
         Ok(Vec::new())
     }
 
+    /// AUTOINCREMENT hands out what is larger than all ids that are there.
+    fn sequences(&mut self, _until: Instant) -> Result<Vec<Sequence>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn survey(&mut self, _until: Instant) -> Result<Survey, StoreError> {
         self.read("counting rows", |connection| {
             let time = connection.query_row(&format!("SELECT {NOW}"), [], |row| row.get(0))?;
@@ -516,6 +521,16 @@ fn if_held(
         return Ok(Held::No);
     }
     change().map(|()| Held::Yes)
+}
+
+/// What a refusal means: a constraint, a trigger or a type is against the row, or the statement cannot be run.
+fn refused(doing: &'static str, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+            StoreError::row_refused(doing, error.to_string())
+        }
+        _ => StoreError::Refused { doing, reason: error.to_string() },
+    }
 }
 
 fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Result<Option<Settings>> {
