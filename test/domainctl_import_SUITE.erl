@@ -7,6 +7,7 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([all_domains_of_a_file_are_imported/1,
          refused_lines_can_be_corrected_and_imported/1,
+         a_line_that_the_database_refuses_is_written_with_its_reason/1,
          ndjson_and_standard_input_are_read_too/1,
          a_dry_run_sends_nothing/1,
          a_killed_import_goes_on_and_every_domain_is_there_once/1,
@@ -53,6 +54,15 @@ refused_lines_can_be_corrected_and_imported(Config) ->
     #{exit := 1, out := Out} = command(Config, ["import", Refused, "--format", "csv"]),
     ?assertMatch(<<"accepted 1, refused 2; ", _/binary>>, Out),
     ?assertEqual({3, 3}, counted(Config)).
+
+a_line_that_the_database_refuses_is_written_with_its_reason(Config) ->
+    [] = md_client:query(?config(client, Config),
+                         "ALTER TABLE domain_settings ADD CONSTRAINT no_underscore CHECK (domain !~ '_')"),
+    write(Config, [rows(1, 700), "a_b.example,type1\n", rows(701, 1500)]),
+    imported(Config, 1, "accepted 1500, refused 1; 1501 lines in "),
+    {ok, Refused} = file:read_file(?config(file, Config) ++ ".refused"),
+    ?assertMatch({match, _}, re:run(Refused, "^# line 701: .*no_underscore.*\na_b.example,type1\n$")),
+    imported(Config, 1, "accepted 1500, refused 1; 1501 lines in ").
 
 ndjson_and_standard_input_are_read_too(Config) ->
     Object = fun(N, Type) -> io_lib:format("{\"host_type\": \"~s\", \"domain\": \"n~b.example\"}\n", [Type, N]) end,

@@ -16,6 +16,8 @@
          an_import_of_many_thousands_is_in_the_database_and_the_table/1,
          an_import_that_breaks_off_has_added_what_was_answered/1,
          an_import_is_of_ndjson_only/1,
+         a_row_that_the_database_refuses_is_refused_alone_with_its_reason_at_every_door/1,
+         a_doctor_names_a_sequence_that_is_behind_and_what_mends_it/1,
          a_removal_tells_how_far_it_is/1,
          changes_come_as_they_are_made/1,
          a_change_that_commits_late_is_told_late/1,
@@ -142,6 +144,41 @@ an_import_that_breaks_off_has_added_what_was_answered(Config) ->
     ok = gen_tcp:close(Socket),
     ?assertMatch({200, _, _}, request(?config(door, Config), get, "/api/domains/a.example", #{})),
     ?assertEqual([[<<"1">>]], md_client:query(?config(client, Config), "SELECT count(*) FROM domain_settings")).
+
+%% One line of a thousand and a half; then each way to change one domain.
+a_row_that_the_database_refuses_is_refused_alone_with_its_reason_at_every_door(Config) ->
+    [] = md_client:query(?config(client, Config),
+                         "ALTER TABLE domain_settings ADD CONSTRAINT no_underscore CHECK (domain !~ '_')"),
+    {Before, After} = lists:split(700, md_names:numbered(<<"many-">>, 1500)),
+    {200, _, Body} = import(Config, [line(Name) || Name <- Before ++ [<<"a_b.example">>] ++ After]),
+    {Made, Others} = lists:partition(fun(#{<<"result">> := Result}) -> Result =:= <<"ok">> end, answers(Body)),
+    ?assertEqual(1500, length(Made)),
+    ?assertMatch([#{<<"line">> := 701, <<"domain">> := <<"a_b.example">>, <<"code">> := <<"refused">>}], Others),
+    ?assertMatch({_, _}, binary:match(map_get(<<"message">>, hd(Others)), <<"no_underscore">>)),
+    ?assertEqual([[<<"1500">>]], md_client:query(?config(client, Config), "SELECT count(*) FROM domain_settings")),
+
+    Pairs = [{Name, <<"type1">>} || Name <- [<<"c.example">>, <<"c_d.example">>, <<"d.example">>]],
+    ?assertMatch([{ok, _}, {refused, _}, {ok, _}],
+                 md_node:call(?config(node, Config), mongoose_domain_api, insert_domains, [Pairs])),
+    {422, _, Text} = request(?config(door, Config), put, "/api/domains/e_f.example", #{json => "{\"host_type\": \"type1\"}"}),
+    ?assertMatch({_, _}, binary:match(Text, <<"no_underscore">>)),
+    Call = "addDomain(domain: \"g_h.example\", hostType: \"type1\") {domain}",
+    {Message, #{<<"code">> := <<"refused">>}} = md_graphql:call(?config(door, Config), Call),
+    ?assertMatch({_, _}, binary:match(Message, <<"no_underscore">>)).
+
+a_doctor_names_a_sequence_that_is_behind_and_what_mends_it(Config) ->
+    ?assertMatch(#{<<"ids">> := #{<<"state">> := <<"ok">>}}, doctor(Config)),
+    [] = md_client:query(?config(client, Config),
+                         "INSERT INTO domain_settings (id, domain, host_type) SELECT n, 'b' || n || '.example', 'type1'
+                            FROM generate_series(1, 30) n"),
+    #{<<"ids">> := #{<<"state">> := <<"failed">>, <<"advice">> := Advice}} = doctor(Config),
+    ?assertMatch({db_error, _}, md_node:call(?config(node, Config), mongoose_domain_api, insert_domain,
+                                             [<<"a.example">>, <<"type1">>])),
+    {match, [Setval]} = re:run(Advice, "SELECT setval[^;]*\\)", [{capture, first, list}]),
+    _ = md_client:query(?config(client, Config), Setval),
+    ?assertMatch({ok, _}, md_node:call(?config(node, Config), mongoose_domain_api, insert_domain,
+                                       [<<"a.example">>, <<"type1">>])),
+    ?assertMatch(#{<<"ids">> := #{<<"state">> := <<"ok">>}}, doctor(Config)).
 
 an_import_is_of_ndjson_only(Config) ->
     Door = ?config(door, Config),

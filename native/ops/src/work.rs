@@ -109,7 +109,8 @@ impl Work {
         let pairs: Vec<_> =
             named.iter().map(|(domain, host_type, subdomains)| NewPair { domain, host_type, subdomains }).collect();
         let mut outcomes = vec![None; pairs.len()];
-        let mut parts = vec![0..pairs.len()];
+        let whole = 0..pairs.len();
+        let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
             let middle = part.start + part.len() / 2;
             match self.write(until, |writer| writer.insert(&pairs[part.clone()], until)) {
