@@ -1,6 +1,7 @@
 //! PostgreSQL, followed by one connection that also listens for changes.
 
 mod admins;
+mod bounded;
 mod clock;
 mod connect;
 mod freshness;

@@ -18,6 +18,9 @@ use crate::writer::{Changed, Handlers, Job, LeaseState, Listed, Removal, Setting
 /// Rows left out that are named in an answer.
 const NAMED: usize = 10;
 
+/// Bytes that a name, or another text of a column, may have: 250 characters.
+const LONGEST: usize = 1000;
+
 /// Bytes of a name that are shown.
 const SHOWN: usize = 250;
 
@@ -65,6 +68,9 @@ pub enum Fault {
     /// It is no text.
     #[error("is no text")]
     NoText,
+    /// It is a text of more bytes than any name has.
+    #[error("is longer than 1000 bytes")]
+    TooLong,
     /// It is no number, or one that is out of range.
     #[error("is no number in range")]
     NoNumber,
@@ -120,6 +126,7 @@ impl<'a> Cell<'a> {
     /// The text of a column that has to have one.
     pub(crate) fn text(self, column: &'static str) -> Result<&'a str, BadColumn> {
         let fault = match self {
+            Cell::Text(bytes) if bytes.len() > LONGEST => Fault::TooLong,
             Cell::Text(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => return Ok(text),
                 Err(_) => Fault::NotUtf8,
@@ -130,9 +137,23 @@ impl<'a> Cell<'a> {
         Err(BadColumn(column, fault))
     }
 
-    /// The text of a column that may be NULL.
+    /// The text for people of a column that may be NULL: its beginning, where it is long.
     pub(crate) fn optional_text(self, column: &'static str) -> Result<Option<&'a str>, BadColumn> {
-        if self == Cell::Null { Ok(None) } else { self.text(column).map(Some) }
+        match self {
+            Cell::Null => Ok(None),
+            Cell::Text(bytes) => {
+                let (text, rest) = (&bytes[..bytes.len().min(LONGEST)], bytes.len() > LONGEST);
+                match std::str::from_utf8(text) {
+                    Ok(text) => Ok(Some(text)),
+                    // A character that the cut divides.
+                    Err(error) if rest && error.error_len().is_none() => {
+                        Ok(std::str::from_utf8(&text[..error.valid_up_to()]).ok())
+                    }
+                    Err(_) => Err(BadColumn(column, Fault::NotUtf8)),
+                }
+            }
+            Cell::Number(_) | Cell::Other => Err(BadColumn(column, Fault::NoText)),
+        }
     }
 
     /// The number of a column that has to have one.
@@ -289,6 +310,13 @@ mod tests {
         assert_eq!(Cell::Text(b"a").text("c"), Ok("a"));
         assert_eq!(Cell::Text(b"\xff").text("c"), Err(BadColumn("c", Fault::NotUtf8)));
         assert_eq!(Cell::Other.text("c"), Err(BadColumn("c", Fault::NoText)));
+        assert_eq!(Cell::Text(&[b'a'; 1001]).text("c"), Err(BadColumn("c", Fault::TooLong)));
+        assert_eq!(Cell::Text(&[b'a'; 1001]).optional_text("c").unwrap().unwrap().len(), 1000);
+        // A character that the cut divides.
+        assert_eq!(
+            Cell::Text(format!("a{}", "é".repeat(600)).as_bytes()).optional_text("c").unwrap().unwrap().len(),
+            999
+        );
         assert_eq!(Cell::Null.optional_text("c"), Ok(None));
         assert_eq!(Cell::Number(-1).count("c"), Err(BadColumn("c", Fault::NoNumber)));
         assert_eq!(Cell::Text(b"1").number("c"), Err(BadColumn("c", Fault::NoNumber)));

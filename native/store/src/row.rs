@@ -54,16 +54,20 @@ impl Row {
             None | Some((_, 0 | 2)) => Row::NotEnabled(name),
             Some((host_type, 1)) => match host_types.id(host_type) {
                 Some(id) => Row::Enabled(name, id),
-                None => {
-                    let host_type = String::from_utf8_lossy(host_type).into_owned();
-                    Row::misfit(domain, Some(name), Unfit::UnknownHostType(host_type))
-                }
+                None => Row::misfit(domain, Some(name), Unfit::UnknownHostType(shown(host_type))),
             },
             Some((_, status)) => Row::misfit(domain, Some(name), Unfit::UnknownStatus(status)),
         }
     }
 
     fn misfit(domain: &[u8], name: Option<DomainName>, why: Unfit) -> Row {
-        Row::Misfit(Misfit { domain: String::from_utf8_lossy(domain).into_owned(), name, why })
+        Row::Misfit(Misfit { domain: shown(domain), name, why })
     }
+}
+
+/// What is kept of a text that may be as long as any: as much as a name has, and what shows that there was more.
+fn shown(text: &[u8]) -> String {
+    const MOST: usize = 1000;
+    let more = if text.len() > MOST { "…" } else { "" };
+    String::from_utf8_lossy(&text[..text.len().min(MOST)]).into_owned() + more
 }

@@ -80,6 +80,7 @@ promises! {
     declarations_are_listed_in_the_order_of_their_bytes
     a_declaration_writes_no_event
     those_who_declare_first_together_all_succeed
+    a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept
 }
 
 const ALLOWED: &[&str] = &["type1", "type2"];
@@ -1464,4 +1465,57 @@ fn a_user_who_may_only_read_reads_freshness_and_makes_no_table() {
     assert_eq!(declared(&mut *reader).expiry, Expiry::Never);
     drop(reader);
     fixture.write(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
+}
+
+// Bounds.
+
+fn a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept(fixture: &mut Fixture) {
+    let (mut store, mut writer) = (fixture.store(), fixture.writer());
+    insert(&mut *writer, &[("gone.example", "type1")]).unwrap();
+    begin(&mut *writer, "gone.example", ONE);
+    if fixture.url.starts_with("postgres") {
+        fixture.write(
+            "ALTER TABLE domain_settings DROP CONSTRAINT domain_settings_pkey;
+             ALTER TABLE domain_settings ALTER domain TYPE text, ALTER host_type TYPE text;
+             DROP INDEX i_domain_events_domain; ALTER TABLE domain_events ALTER domain TYPE text",
+        );
+    }
+    // Longer than any message that is taken.
+    let huge = "x".repeat(3_000_000);
+    fixture.write(&format!(
+        "INSERT INTO domain_settings (domain, host_type)
+             VALUES ('{huge}', 'type1'), ('a.example', '{huge}'), ('b.example', 'type1');
+         INSERT INTO domain_events (domain) VALUES ('{huge}'), ('a.example'), ('b.example');
+         UPDATE domain_removals SET failure = '{huge}'"
+    ));
+    let small = |what: String| assert!(what.len() < 6000, "{} bytes: {}", what.len(), &what[..2000]);
+
+    let mut rows = Vec::new();
+    let loaded = store.load(1000, 10, &mut |some| {
+        rows.extend(some);
+        std::ops::ControlFlow::Continue(())
+    });
+    loaded.unwrap().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.iter().filter(|row| matches!(row, domain_store::Row::Misfit(_))).count(), 2, "{rows:?}");
+    small(format!("{rows:?}"));
+    small(format!("{:?}", store.events(EventId(0), EventId(i64::MIN), 10).unwrap()));
+    let ranges = [domain_store::IdRange { first: EventId(0), last: EventId(100) }];
+    small(format!("{:?}", store.events_in(&ranges, 10).unwrap()));
+
+    let listed = writer.list(&Filter::default(), 10, until()).unwrap();
+    let domains: Vec<_> = listed.rows.iter().map(|listed| listed.domain.as_str()).collect();
+    assert_eq!(domains, ["b.example", "gone.example"]);
+    assert!(listed.left_out.examples[0].to_string().ends_with("host_type is longer than 1000 bytes"), "{listed:?}");
+    small(format!("{listed:?}"));
+    assert_eq!(writer.survey(until()).unwrap().left_out.count, 2);
+    small(format!("{:?}", writer.survey(until()).unwrap()));
+    small(format!("{:?}", writer.settings(&name("a.example"), until()).unwrap()));
+    let changes = writer.changes(Some(EventId(0)), 10, until()).unwrap();
+    assert_eq!((changes.rows.last().unwrap().domain.as_str(), changes.left_out.count), ("b.example", 2));
+    small(format!("{changes:?}"));
+    assert_eq!(removals(&mut *writer)[0].failure.as_ref().unwrap().len(), 1000);
+    // The same connections go on.
+    assert!(writer.is_alive());
+    assert_eq!(writer.settings(&name("b.example"), until()).unwrap().unwrap().host_type, "type1");
 }

@@ -3,6 +3,7 @@
 //! fresh.
 
 use domain_core::{HostTypeId, HostTypes};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient};
 
 use super::Bytes;
@@ -26,9 +27,12 @@ pub(super) async fn fresh(client: &impl GenericClient, host_types: &HostTypes) -
     if !client.query_typed_one(readable, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(Vec::new());
     }
-    let all = concat!("SELECT domain, expire_time, ", now_ns!(), " FROM domain_freshness");
+    // The others may be as many, and as long, as any.
+    let known: Vec<String> = host_types.names().iter().map(|name| name.to_string()).collect();
+    let of_known =
+        concat!("SELECT domain, expire_time, ", now_ns!(), " FROM domain_freshness WHERE domain = ANY ($1::text[])");
     let mut fresh = Vec::new();
-    for row in client.query_typed(all, &[]).await? {
+    for row in client.query_typed(of_known, &[(&known, Type::TEXT_ARRAY)]).await? {
         let name: Bytes<'_> = row.try_get(0)?;
         if Expiry::judge(row.try_get(1)?, row.try_get(2)?) != Expiry::Past {
             fresh.extend(host_types.id(name.0));

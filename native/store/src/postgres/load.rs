@@ -21,6 +21,7 @@ use tokio_postgres::binary_copy::BinaryCopyOutStream;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
+use super::bounded::name;
 use super::session::guarded;
 use super::{Bytes, freshness, log, offered};
 use crate::{Loaded, Row, Rows, Signal, StoreError};
@@ -107,11 +108,13 @@ impl Load<'_> {
     }
 
     async fn copy(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
-        let start = snapshot.copy_out(
-            "COPY (SELECT domain, host_type, status FROM domain_settings
-                WHERE status NOT IN (0, 2) OR status IS NULL)
-               TO STDOUT (FORMAT binary)",
-        );
+        let start = snapshot.copy_out(concat!(
+            "COPY (SELECT ",
+            name!("domain"),
+            ", ",
+            name!("host_type"),
+            ", status FROM domain_settings WHERE status NOT IN (0, 2) OR status IS NULL) TO STDOUT (FORMAT binary)"
+        ));
         let stream = self.guarded(async { offered(start.await) }).await?.ok_or(LoadError::NotOffered)?;
         let mut stream = pin!(BinaryCopyOutStream::new(stream, &[Type::VARCHAR, Type::VARCHAR, Type::INT2]));
         loop {
@@ -133,8 +136,14 @@ impl Load<'_> {
     async fn pages(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
         let mut after = i64::MIN;
         loop {
-            let page = "SELECT id, domain, host_type, status FROM domain_settings
-                         WHERE id > $1 AND (status NOT IN (0, 2) OR status IS NULL) ORDER BY id LIMIT $2";
+            let page = concat!(
+                "SELECT id, ",
+                name!("domain"),
+                ", ",
+                name!("host_type"),
+                ", status FROM domain_settings
+                  WHERE id > $1 AND (status NOT IN (0, 2) OR status IS NULL) ORDER BY id LIMIT $2"
+            );
             let rows = self.guarded(snapshot.query_typed(page, &[(&after, Type::INT8), (&PAGE, Type::INT8)])).await?;
             let Some(last) = rows.last() else {
                 return Ok(ControlFlow::Continue(()));

@@ -10,6 +10,7 @@ use domain_core::{EventId, HostTypes};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
 
+use super::bounded::name;
 use super::clock::now;
 use super::{Bytes, offered};
 use crate::{Bounds, Event, Events, IdRange, Moment, Place, Pruned, Role, Row, Transaction, Writers};
@@ -59,12 +60,18 @@ pub(super) async fn events(
         client.query_typed(
             // An upper bound makes a planner expect few events, and LATERAL with LIMIT leaves it one way
             // to the rows.
-            "SELECT e.id, e.domain, s.host_type, s.status
+            concat!(
+                "SELECT e.id, ",
+                name!("e.domain"),
+                ", ",
+                name!("s.host_type"),
+                ", s.status
                FROM (SELECT id, domain FROM domain_events
                       WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e
                LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
                                    WHERE domain = e.domain LIMIT 1) s ON true
-              ORDER BY e.id",
+              ORDER BY e.id"
+            ),
             &parameters,
         ),
         // What was pruned lies dead at the index's beginning as long as anybody has an old snapshot.
@@ -99,13 +106,19 @@ pub(super) async fn events_in(
     let last: Vec<i64> = ranges.iter().map(|range| range.last.0).collect();
     let rows = client
         .query_typed(
-            "SELECT e.id, e.domain, s.host_type, s.status
+            concat!(
+                "SELECT e.id, ",
+                name!("e.domain"),
+                ", ",
+                name!("s.host_type"),
+                ", s.status
                FROM unnest($1::bigint[], $2::bigint[]) AS range (first, last)
               CROSS JOIN LATERAL (SELECT id, domain FROM domain_events
                                    WHERE id >= range.first AND id <= range.last ORDER BY id LIMIT $3) e
                LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
                                    WHERE domain = e.domain LIMIT 1) s ON true
-              LIMIT $3",
+              LIMIT $3"
+            ),
             &[(&first, Type::INT8_ARRAY), (&last, Type::INT8_ARRAY), (&i64::from(limit), Type::INT8)],
         )
         .await?;
@@ -135,8 +148,8 @@ pub(super) fn read_bounds(row: &Answer) -> Result<Bounds, Error> {
 
 /// The domain of the newest event.
 pub(super) async fn newest_domain(client: &impl GenericClient) -> Result<Option<String>, Error> {
-    let row =
-        client.query_typed("SELECT domain FROM domain_events ORDER BY id DESC LIMIT 1", &[]).await?.into_iter().next();
+    let newest = concat!("SELECT ", name!("domain"), " FROM domain_events ORDER BY id DESC LIMIT 1");
+    let row = client.query_typed(newest, &[]).await?.into_iter().next();
     let text = |row: Answer| {
         let text: Option<Bytes<'_>> = row.try_get(0)?;
         Ok(String::from_utf8_lossy(text.unwrap_or_default().0).into_owned())

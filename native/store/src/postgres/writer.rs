@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
 use super::admins;
+use super::bounded::{name, text};
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::sequences;
@@ -56,8 +57,11 @@ macro_rules! judged {
 /// Whether there was such a job and was not void, whether it ended, and the row: see [`held`].
 macro_rules! verdict {
     () => {
-        " SELECT EXISTS (SELECT FROM mine), EXISTS (SELECT FROM ended),
-                 (SELECT host_type FROM present), (SELECT status FROM present)"
+        concat!(
+            " SELECT EXISTS (SELECT FROM mine), EXISTS (SELECT FROM ended), (SELECT ",
+            name!("host_type"),
+            " FROM present), (SELECT status FROM present)"
+        )
     };
 }
 
@@ -199,7 +203,9 @@ impl Writer for PostgresWriter {
                              JOIN added ON added.domain = b.parent
                             WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name)) c
                     WHERE a.domain = c.name)
-                   SELECT l.id, s.host_type, s.status, ",
+                   SELECT l.id, ",
+                name!("s.host_type"),
+                ", s.status, ",
                 notified!(),
                 " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.place"
             ),
@@ -261,7 +267,7 @@ impl Writer for PostgresWriter {
 
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError> {
         const DOING: &str = "reading a domain";
-        let sql = "SELECT host_type, status FROM domain_settings WHERE domain = $1";
+        let sql = concat!("SELECT ", name!("host_type"), ", status FROM domain_settings WHERE domain = $1");
         let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
         Ok(rows.first().and_then(|row| settings(row, 0)))
     }
@@ -276,12 +282,17 @@ impl Writer for PostgresWriter {
             let left = i64::from(limit) - listed.rows.len() as i64;
             let rows = self.query(
                 DOING,
-                "SELECT domain, host_type, status FROM domain_settings
-                  WHERE domain IS NOT NULL AND ($1::text IS NULL OR domain > $1)
+                // Behind a name that was cut, it would come again. The survey counts those.
+                concat!(
+                    "SELECT domain, ",
+                    name!("host_type"),
+                    ", status FROM domain_settings
+                  WHERE octet_length(domain) <= 1000 AND ($1::text IS NULL OR domain > $1)
                     AND ($2::text IS NULL OR host_type = $2)
                     AND ($3::int2 IS NULL OR status = $3)
                     AND ($4::text IS NULL OR starts_with(domain, $4))
-                  ORDER BY domain LIMIT $5",
+                  ORDER BY domain LIMIT $5"
+                ),
                 &[
                     (&behind, Type::TEXT),
                     (host_type, Type::TEXT),
@@ -393,9 +404,11 @@ impl Writer for PostgresWriter {
             " + $2 FROM domain_settings s
                 WHERE r.owner = $1 AND s.domain = r.domain AND s.status = 2 AND s.host_type = r.host_type
                RETURNING r.domain, r.host_type, r.handlers)
-             SELECT true, domain, host_type, handlers, NULL::varchar, NULL::int2 FROM mine
+             SELECT true, domain, host_type, handlers, NULL::text, NULL::int2 FROM mine
               UNION ALL
-             SELECT false, r.domain, r.host_type, r.handlers, s.host_type, s.status
+             SELECT false, r.domain, r.host_type, r.handlers, ",
+            name!("s.host_type"),
+            ", s.status
                FROM domain_removals r LEFT JOIN domain_settings s ON s.domain = r.domain
               WHERE r.owner = $1 AND (s.status = 2 AND s.host_type = r.host_type) IS NOT TRUE"
         );
@@ -509,7 +522,9 @@ impl Writer for PostgresWriter {
                 now!(),
                 " + $2, handlers_done = 0 FROM abandoned a WHERE r.domain = a.domain
                              RETURNING r.domain, r.host_type, r.handlers),
-                   void AS (SELECT r.domain, s.host_type, s.status
+                   void AS (SELECT r.domain, ",
+                name!("s.host_type"),
+                " AS host_type, s.status
                               FROM domain_removals r LEFT JOIN domain_settings s ON s.domain = r.domain
                              WHERE (r.owner IS NULL OR r.lease_until < ",
                 now!(),
@@ -517,7 +532,7 @@ impl Writer for PostgresWriter {
                              ORDER BY r.domain LIMIT $4 FOR UPDATE OF r SKIP LOCKED),
                    ended AS (DELETE FROM domain_removals r USING void v WHERE r.domain = v.domain
                              RETURNING r.domain, r.host_type, r.handlers, v.host_type, v.status)
-                 SELECT true, domain, host_type, handlers, NULL::varchar, NULL::int2 FROM taken
+                 SELECT true, domain, host_type, handlers, NULL::text, NULL::int2 FROM taken
                   UNION ALL SELECT false, * FROM ended"
             ),
             &[
@@ -540,9 +555,17 @@ impl Writer for PostgresWriter {
         let rows = self.query_removals_if_any(
             DOING,
             concat!(
-                "SELECT domain, host_type, owner, (lease_until < ",
+                "SELECT ",
+                name!("domain"),
+                ", ",
+                name!("host_type"),
+                ", ",
+                text!("owner"),
+                ", (lease_until < ",
                 now!(),
-                ")::int, handlers_done, handlers, failure FROM domain_removals r
+                ")::int, handlers_done, handlers, ",
+                text!("failure"),
+                " FROM domain_removals r
                   WHERE ($1::text IS NULL OR domain = $1)
                     AND (owner IS NOT NULL OR EXISTS (SELECT FROM domain_settings s
                                                        WHERE s.domain = r.domain AND s.status = 2
@@ -578,21 +601,32 @@ impl Writer for PostgresWriter {
         if self.freshness.find(&self.session, DOING, until)? == Found::No {
             return Ok(Readable::default());
         }
-        let sql =
-            concat!("SELECT domain, expire_time, ", now_ns!(), r#" FROM domain_freshness ORDER BY domain COLLATE "C""#);
+        let sql = concat!(
+            "SELECT ",
+            name!("domain"),
+            ", expire_time, ",
+            now_ns!(),
+            r#" FROM domain_freshness ORDER BY domain_freshness.domain COLLATE "C""#
+        );
         let rows = self.query(DOING, sql, &[], until)?;
         Ok(Readable::collect(rows.iter().map(|row| reading::freshness(cell(row, 0), cell(row, 1), cell(row, 2)))))
     }
 
     fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError> {
         const DOING: &str = "reading changes";
-        let sql = "SELECT e.id, e.domain, s.host_type, s.status, s.found
+        let sql = concat!(
+            "SELECT e.id, ",
+            name!("e.domain"),
+            ", ",
+            name!("s.host_type"),
+            ", s.status, s.found
                      FROM (SELECT id, domain FROM domain_events
                             WHERE domain <> '' AND CASE WHEN $1 IS NULL
                                   THEN id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE id > $1 END
                             ORDER BY id LIMIT $2) e
                      LEFT JOIN (SELECT domain, host_type, status, 1 AS found FROM domain_settings) s USING (domain)
-                    ORDER BY e.id";
+                    ORDER BY e.id"
+        );
         let mut after = after.map(|EventId(id)| id);
         let mut changes = Readable::default();
         loop {
@@ -625,17 +659,27 @@ impl Writer for PostgresWriter {
         const DOING: &str = "counting rows";
         let time = self.query(DOING, concat!("SELECT ", now!()), &[], until)?;
         let time = time.first().map_or(Err(unreadable(DOING)), |row| get(row, 0, DOING))?;
-        let sql =
-            r#"SELECT host_type, count(*) FROM domain_settings GROUP BY host_type ORDER BY host_type COLLATE "C""#;
+        let sql = concat!(
+            "SELECT ",
+            name!("host_type"),
+            r#", count(*) FROM domain_settings GROUP BY host_type ORDER BY domain_settings.host_type COLLATE "C""#
+        );
         let rows = self.query(DOING, sql, &[], until)?;
         let counted = rows.iter().map(|row| Ok((cell(row, 0).shown(), get(row, 1, DOING)?)));
         let host_types = counted.collect::<Result<_, StoreError>>()?;
         // In an encoding, a text is one; in none, what is not printable ASCII may be none.
-        let suspects = "SELECT domain, host_type, status FROM domain_settings
-                         WHERE domain IS NULL OR host_type IS NULL OR status IS NULL
-                            OR getdatabaseencoding() = 'SQL_ASCII'
-                               AND (domain !~ '^[ -~]*$' OR host_type !~ '^[ -~]*$')
-                         LIMIT 10000";
+        let suspects = concat!(
+            "SELECT ",
+            name!("domain"),
+            ", ",
+            name!("host_type"),
+            ", status FROM domain_settings
+              WHERE domain IS NULL OR host_type IS NULL OR status IS NULL
+                 OR octet_length(domain) > 1000 OR octet_length(host_type) > 1000
+                 OR getdatabaseencoding() = 'SQL_ASCII'
+                    AND (domain !~ '^[ -~]*$' OR host_type !~ '^[ -~]*$')
+              LIMIT 10000"
+        );
         let rows = self.query(DOING, suspects, &[], until)?;
         let read = rows.iter().map(|row| reading::listed(cell(row, 0), cell(row, 1), cell(row, 2)));
         Ok(Survey { time, host_types, left_out: Readable::collect(read).left_out })

@@ -453,6 +453,7 @@ impl Writer for SqliteWriter {
                 "SELECT domain, host_type, status FROM domain_settings
                   WHERE typeof(domain) <> 'text' OR typeof(host_type) <> 'text' OR typeof(status) <> 'integer'
                      OR domain GLOB '*[^ -~]*' OR host_type GLOB '*[^ -~]*'
+                     OR octet_length(domain) > 1000 OR octet_length(host_type) > 1000
                   LIMIT 10000",
             )?;
             let read = |row: &Row<'_>| Ok(reading::listed(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?));
