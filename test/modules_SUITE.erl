@@ -565,8 +565,8 @@ waiting_jobs() ->
 a_removal_that_was_left_waits_for_the_modules_of_the_configuration(Config) ->
     Client = md_client:open(?config(url, Config)),
     First = start_with_handlers(Config, #{}),
-    [] = md_node:call(First, mongoose_domain_api, get_removals, []), % which makes the table
     ok = md_node:stop_application(First),
+    [] = md_client:query(Client, md_database:statements("removals.sql")),
     ok = md_writer:write(Client, [{status, 2, [<<"a.example">>]}]),
     [] = md_client:query(Client, ["INSERT INTO domain_removals (domain, host_type, owner, lease_until, handlers) "
                                   "VALUES ('a.example', 'type1', 'dead@node/1/AA', 0, 0)"]),
