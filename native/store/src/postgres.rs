@@ -2,6 +2,7 @@
 
 mod admins;
 mod bounded;
+mod change;
 mod clock;
 mod connect;
 mod freshness;

@@ -13,6 +13,7 @@ use domain_core::DomainName;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
+use super::change::change;
 use super::session::Session;
 use crate::StoreError;
 use crate::writer::{Basis, Found};
@@ -76,7 +77,7 @@ pub(super) fn put(
     let [name, kind, parent] = parameters(&name, &rest);
     let parameters = [name, kind, parent, (&stored as &(dyn ToSql + Sync), Type::TEXT)];
     let client = &session.client;
-    let rows = session.change("storing a password", until, async {
+    let rows = change(session, "storing a password", until, async {
         match basis {
             Basis::Row | Basis::Static => client.query_typed(STORED, &parameters).await,
             Basis::Parent(_) | Basis::Subdomain => {

@@ -7,16 +7,11 @@
 //! | the statement is refused | rights, locks, time-outs, resources, the schema, a sequence that is behind | logged |
 //!
 //! The last is what a code means when it is in one of the classes below, whichever row is at hand. A unique violation is
-//! looked at more closely, since the constraint decides what it means.
-
-use std::time::Instant;
+//! looked at more closely by [`change`](super::change), since the constraint decides what it means.
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::types::{ToSql, Type};
 
-use super::sequences;
-use super::session::Session;
 use crate::StoreError;
 use crate::error::chain;
 
@@ -44,7 +39,7 @@ pub(super) fn of_statement(doing: &'static str, error: &Error) -> StoreError {
 }
 
 /// What an error means that no look at the database explains.
-fn judge(doing: &'static str, error: &Error) -> StoreError {
+pub(super) fn judge(doing: &'static str, error: &Error) -> StoreError {
     match error.as_db_error() {
         None => StoreError::failed(doing, error),
         Some(db) if LOST_RACE.contains(db.code()) || is_own_duplicate(db) => {
@@ -59,36 +54,6 @@ fn judge(doing: &'static str, error: &Error) -> StoreError {
             StoreError::Refused { doing, reason: format!("{} ({})", chain(error), missing_right(db)) }
         }
         Some(_) => StoreError::Refused { doing, reason: chain(error) },
-    }
-}
-
-/// The same, with a look at which constraint a second row would break.
-pub(super) fn examine(session: &Session, doing: &'static str, error: &Error, until: Instant) -> StoreError {
-    let own = error.as_db_error().filter(|db| is_own_duplicate(db));
-    let Some((table, constraint)) = own.and_then(|db| Some((db.table()?, db.constraint()?))) else {
-        return judge(doing, error);
-    };
-    // Where these cannot be read, it is run again, and the reason is kept.
-    match columns(session, table, constraint, until) {
-        Ok(columns) if columns.iter().any(|column| column == "domain") => judge(doing, error),
-        Ok(columns) if columns == ["id"] => match sequences::blocked(session, table, until) {
-            Ok(Some(sequence)) => StoreError::Refused {
-                doing,
-                reason: format!(
-                    "the sequence {} hands out ids that {table} has already (it is at {}, the newest id is {}): run {}; {}",
-                    sequence.name,
-                    sequence.next.unwrap_or_default(),
-                    sequence.newest.unwrap_or_default(),
-                    sequence.remedy(),
-                    chain(error)
-                ),
-            },
-            Ok(None) | Err(_) => judge(doing, error),
-        },
-        Ok(columns) if !columns.is_empty() => {
-            StoreError::row_refused(doing, error.as_db_error().map_or_else(|| chain(error), words))
-        }
-        Ok(_) | Err(_) => judge(doing, error),
     }
 }
 
@@ -109,7 +74,7 @@ fn missing_right(db: &DbError) -> &'static str {
 
 /// Whether there is a second row of something in a table of this project's, or in the catalogue, where two create the
 /// same table.
-fn is_own_duplicate(db: &DbError) -> bool {
+pub(super) fn is_own_duplicate(db: &DbError) -> bool {
     *db.code() == SqlState::UNIQUE_VIOLATION
         && (db.schema() == Some("pg_catalog") || db.table().is_some_and(|table| TABLES.contains(&table)))
 }
@@ -125,7 +90,7 @@ fn is_of_row(db: &DbError) -> bool {
 }
 
 /// What the database says of a row. Its details are left out where they may repeat the row, in which a password may lie.
-fn words(db: &DbError) -> String {
+pub(super) fn words(db: &DbError) -> String {
     let mut words = db.message().to_owned();
     let of_keys = [SqlState::UNIQUE_VIOLATION, SqlState::FOREIGN_KEY_VIOLATION, SqlState::EXCLUSION_VIOLATION];
     let detail = db.detail().filter(|_| of_keys.contains(db.code()) && db.table() != Some("domain_admins"));
@@ -134,17 +99,4 @@ fn words(db: &DbError) -> String {
         words.push_str(more);
     }
     words
-}
-
-/// The columns of a unique index.
-fn columns(session: &Session, table: &str, index: &str, until: Instant) -> Result<Vec<String>, StoreError> {
-    const DOING: &str = "looking at a constraint";
-    let sql = "SELECT a.attname::text FROM pg_index i
-                 JOIN pg_class c ON c.oid = i.indexrelid
-                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-                WHERE i.indrelid = to_regclass($1) AND c.relname = $2";
-    let left = until.saturating_duration_since(Instant::now()).min(session.timeouts.statement);
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&table, Type::TEXT), (&index, Type::TEXT)];
-    let rows = session.call(DOING, left, session.client.query_typed(sql, &parameters))?;
-    rows.iter().map(|row| row.try_get(0).map_err(|error| StoreError::failed(DOING, &error))).collect()
 }

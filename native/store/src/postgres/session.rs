@@ -11,7 +11,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -115,16 +115,14 @@ impl Session {
         self.runtime.block_on(guarded(&self.signal, doing, limit, statement))
     }
 
-    /// Runs a change against its deadline and the stop signal; a refusal is looked at until it is known what it means.
-    pub(super) fn change<T>(
+    /// The same, with the driver's error as it is.
+    pub(super) fn attempt<T>(
         &self,
         doing: &'static str,
-        until: Instant,
+        limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, StoreError> {
-        let limit = until.saturating_duration_since(Instant::now()).min(self.timeouts.statement);
-        let result = self.runtime.block_on(attempted(&self.signal, doing, limit, statement))?;
-        result.map_err(|error| refusal::examine(self, doing, &error, until))
+    ) -> Result<Result<T, tokio_postgres::Error>, StoreError> {
+        self.runtime.block_on(attempted(&self.signal, doing, limit, statement))
     }
 
     /// Whether the connection is not known to be broken. Asks the socket, not the server.

@@ -14,6 +14,7 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 
 use super::admins;
 use super::bounded::{name, text};
+use super::change::change;
 use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::sequences;
@@ -113,7 +114,7 @@ fn query(
     parameters: &[(&(dyn ToSql + Sync), Type)],
     until: Instant,
 ) -> Result<Vec<Row>, StoreError> {
-    session.change(doing, until, session.client.query_typed(sql, parameters))
+    change(session, doing, until, session.client.query_typed(sql, parameters))
 }
 
 impl PostgresWriter {
