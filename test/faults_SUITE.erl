@@ -132,14 +132,18 @@ confirmed(File) ->
         {error, enoent} -> []
     end.
 
-another_node_finishes_the_removals_of_a_killed_one(Config) ->
+start_with_a_handler_that_waits(Config) ->
     Environment = environment(?config(database, Config), #{removal_lease => 1500}),
-    [Removing, Other] = Nodes = md_node:start_many([Environment, Environment]),
+    Nodes = md_node:start_many([Environment, Environment]),
     [begin
         md_node:wait_until_following(Node),
         ok = handlers(Node, register, [?TYPE, first, 10]),
         ok = handlers(Node, behave, [first, wait])
      end || Node <- Nodes],
+    Nodes.
+
+another_node_finishes_the_removals_of_a_killed_one(Config) ->
+    [Removing, Other] = start_with_a_handler_that_waits(Config),
     Domains = md_names:numbered(<<"removed-">>, 20),
     [{ok, _} = insert(Removing, Domain) || Domain <- [?A | Domains]],
     [?assertMatch({ok, #{status := deleting}},
@@ -158,13 +162,7 @@ another_node_finishes_the_removals_of_a_killed_one(Config) ->
 
 %% Another program deletes the one and adds it again, and enables the other.
 a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing(Config) ->
-    Environment = environment(?config(database, Config), #{removal_lease => 1500}),
-    [Removing, Other] = Nodes = md_node:start_many([Environment, Environment]),
-    [begin
-        md_node:wait_until_following(Node),
-        ok = handlers(Node, register, [?TYPE, first, 10]),
-        ok = handlers(Node, behave, [first, wait])
-     end || Node <- Nodes],
+    [Removing, Other] = start_with_a_handler_that_waits(Config),
     [begin
         {ok, _} = insert(Removing, Domain),
         {ok, _} = md_node:call(Removing, mongoose_domain_api, request_delete_domain, [Domain, ?TYPE])

@@ -44,6 +44,22 @@ pub(super) async fn takes_changes(client: &Client) -> Result<bool, Error> {
     answer.try_get(0)
 }
 
+/// Events, as `e`, with what the rows of their domains say now: what [`event`] reads.
+macro_rules! event_rows {
+    ($events:literal, $end:literal) => {
+        concat!(
+            "SELECT e.id, ",
+            name!("e.domain"),
+            ", ",
+            name!("s.host_type"),
+            ", s.status FROM ",
+            $events,
+            " LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings WHERE domain = e.domain LIMIT 1) s ON true ",
+            $end
+        )
+    };
+}
+
 pub(super) async fn events(
     client: &Client,
     host_types: &HostTypes,
@@ -60,17 +76,10 @@ pub(super) async fn events(
         client.query_typed(
             // An upper bound makes a planner expect few events, and LATERAL with LIMIT leaves it one way
             // to the rows.
-            concat!(
-                "SELECT e.id, ",
-                name!("e.domain"),
-                ", ",
-                name!("s.host_type"),
-                ", s.status
-               FROM (SELECT id, domain FROM domain_events
-                      WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e
-               LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
-                                   WHERE domain = e.domain LIMIT 1) s ON true
-              ORDER BY e.id"
+            event_rows!(
+                "(SELECT id, domain FROM domain_events
+                   WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e",
+                "ORDER BY e.id"
             ),
             &parameters,
         ),
@@ -106,18 +115,11 @@ pub(super) async fn events_in(
     let last: Vec<i64> = ranges.iter().map(|range| range.last.0).collect();
     let rows = client
         .query_typed(
-            concat!(
-                "SELECT e.id, ",
-                name!("e.domain"),
-                ", ",
-                name!("s.host_type"),
-                ", s.status
-               FROM unnest($1::bigint[], $2::bigint[]) AS range (first, last)
-              CROSS JOIN LATERAL (SELECT id, domain FROM domain_events
-                                   WHERE id >= range.first AND id <= range.last ORDER BY id LIMIT $3) e
-               LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings
-                                   WHERE domain = e.domain LIMIT 1) s ON true
-              LIMIT $3"
+            event_rows!(
+                "unnest($1::bigint[], $2::bigint[]) AS range (first, last)
+                  CROSS JOIN LATERAL (SELECT id, domain FROM domain_events
+                                       WHERE id >= range.first AND id <= range.last ORDER BY id LIMIT $3) e",
+                "LIMIT $3"
             ),
             &[(&first, Type::INT8_ARRAY), (&last, Type::INT8_ARRAY), (&i64::from(limit), Type::INT8)],
         )

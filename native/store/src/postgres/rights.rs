@@ -10,16 +10,34 @@ use tokio_postgres::{Client, Error};
 use super::offered;
 use crate::writer::{Finding, Severity};
 
+/// Whether row-level security would filter what this user reads of a table, by its row of `pg_class`.
+macro_rules! filtered {
+    ($table:literal) => {
+        concat!(
+            "(",
+            $table,
+            ".relrowsecurity
+              AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+              AND (",
+            $table,
+            ".relforcerowsecurity OR NOT pg_has_role(",
+            $table,
+            ".relowner, 'USAGE')))"
+        )
+    };
+}
+
+pub(super) use filtered;
+
 /// The tables by their names, as `t`, with what the search path makes of them, as `c`. `hidden`: row-level security would
 /// filter what this user reads.
 macro_rules! tables {
     ($names:literal) => {
         concat!(
             "SELECT t.name, n.nspname::text AS schema, c.relkind::text AS kind,
-                    coalesce(c.relrowsecurity
-                             AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
-                             AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')), false) AS hidden,
-                    c.oid
+                    coalesce(",
+            filtered!("c"),
+            ", false) AS hidden, c.oid
                FROM unnest(ARRAY[",
             $names,
             "]) AS t (name)

@@ -33,6 +33,20 @@ macro_rules! logged {
     };
 }
 
+/// The passwords of the domains of a WITH part go, and those of these subdomains, where they are no domains themselves.
+macro_rules! admin_deleted {
+    ($of:literal, $subdomains:literal) => {
+        concat!(
+            "admin AS (DELETE FROM domain_admins a USING ",
+            $of,
+            " d WHERE a.domain = d.domain
+                   OR a.domain = ANY(",
+            $subdomains,
+            ") AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain))"
+        )
+    };
+}
+
 /// Tells listeners, if there is an event.
 macro_rules! notified {
     () => {
@@ -354,10 +368,9 @@ impl Writer for PostgresWriter {
                 "WITH found AS (SELECT host_type, status FROM domain_settings WHERE domain = $1 FOR UPDATE),
                    marked AS (UPDATE domain_settings s SET status = 2 FROM found
                                WHERE domain = $1 AND found.host_type = $2 RETURNING s.domain, s.host_type),
-                   admin AS (DELETE FROM domain_admins a USING marked
-                              WHERE a.domain = marked.domain
-                                 OR a.domain = ANY($6)
-                                AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain)),
+                   ",
+                admin_deleted!("marked", "$6"),
+                ",
                    claimed AS (INSERT INTO domain_removals AS r (domain, host_type, owner, handlers, lease_until)
                                SELECT domain, host_type, $3, $5, ",
                 now!(),
@@ -488,10 +501,9 @@ impl Writer for PostgresWriter {
                            WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type
                           RETURNING r.domain),
                    gone AS (DELETE FROM domain_settings s USING mine WHERE s.domain = mine.domain RETURNING s.domain),
-                   admin AS (DELETE FROM domain_admins a USING gone
-                              WHERE a.domain = gone.domain
-                                 OR a.domain = ANY($3)
-                                AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain)), ",
+                   ",
+                admin_deleted!("gone", "$3"),
+                ", ",
                 logged!("gone"),
                 verdict!(),
                 ", ",
