@@ -1,48 +1,40 @@
-%% Values that are set once in a while and read all the time.
+%% Values that are set once and read all the time.
 %%
-%% set(Module, Values, Reason) compiles a module that knows the values, and loads it in place of the one that is
-%% there. Module:at(Place) has a clause for each value, and Module:all() returns all of them: to read one is
-%% a jump, and a literal that belongs to no process's heap. The module that is shipped under that name reads
-%% the persistent term Module, which holds the values too.
+%% make(Module, Values, Others) compiles a module that knows the values, and loads it in place of the one that is
+%% there. Module:at(Place) has a clause for each value: to read one is a jump, and a literal that belongs to no
+%% process's heap. For any other place it calls Others:at(Place).
+%%
+%% The VM keeps two versions of a module. To load a third, it has to forget the first, and looks at every process
+%% whether that runs it: seconds where there are many, in which no other code is loaded and every process is woken.
+%% So a module that has an old version already stays as it is. Values that come later need another place.
 -module(mongoose_domain_constant).
 
--export([set/3]).
-
-%% How often, and how many milliseconds apart, it is tried to replace a module that is in use.
--define(TRIES, 1000).
--define(PAUSE, 5).
+-export([make/3]).
 
 %% @doc Makes Module:at(Place) return one of the values (any terms without a fun, a process, a port or a
-%% reference), and fail with the reason for any other place.
--spec set(module(), tuple(), Reason :: term()) -> ok.
-set(Module, Values, Reason) ->
-    persistent_term:put(Module, Values),
+%% reference). `too_late': every process would have to be looked at, and the module stays as it is.
+-spec make(module(), tuple(), Others :: module()) -> made | too_late.
+make(Module, Values, Others) ->
+    case erlang:check_old_code(Module) of
+        true ->
+            too_late;
+        false ->
+            {module, Module} = code:load_binary(Module, "made by mongoose_domain_constant", code(Module, Values, Others)),
+            made
+    end.
+
+code(Module, Values, Others) ->
     Nowhere = erl_anno:new(0),
     Clause = fun({Place, Value}) ->
         {clause, Nowhere, [{integer, Nowhere, Place}], [], [erl_parse:abstract(Value)]}
     end,
-    Error = {call, Nowhere, {remote, Nowhere, {atom, Nowhere, erlang}, {atom, Nowhere, error}}, [erl_parse:abstract(Reason)]},
-    Last = {clause, Nowhere, [{var, Nowhere, '_'}], [], [Error]},
+    Place = {var, Nowhere, 'Place'},
+    Ask = {call, Nowhere, {remote, Nowhere, {atom, Nowhere, Others}, {atom, Nowhere, at}}, [Place]},
+    Last = {clause, Nowhere, [Place], [], [Ask]},
     {ok, Module, Code} = compile:forms([
         {attribute, Nowhere, module, Module},
-        {attribute, Nowhere, export, [{at, 1}, {all, 0}]},
+        {attribute, Nowhere, export, [{at, 1}, {count, 0}]},
         {function, Nowhere, at, 1, lists:map(Clause, lists:enumerate(tuple_to_list(Values))) ++ [Last]},
-        {function, Nowhere, all, 0, [{clause, Nowhere, [], [], [erl_parse:abstract(Values)]}]}
+        {function, Nowhere, count, 0, [{clause, Nowhere, [], [], [{integer, Nowhere, tuple_size(Values)}]}]}
     ]),
-    ok = purge(Module, ?TRIES),
-    {module, Module} = code:load_binary(Module, "made by mongoose_domain_constant", Code),
-    ok.
-
-%% The module before the last one has to go. A process may have been put off in the very moment of its
-%% call, and is not to die for that: it will have its turn. One that never has, since somebody suspended
-%% it, does not hold up the rest.
-purge(Module, 0) ->
-    _ = code:purge(Module),
-    ok;
-purge(Module, Tries) ->
-    case code:soft_purge(Module) of
-        true -> ok;
-        false ->
-            timer:sleep(?PAUSE),
-            purge(Module, Tries - 1)
-    end.
+    Code.

@@ -159,8 +159,11 @@ page(Select, From, Limit) ->
     Selected = selected(Select),
     is_integer(Limit) andalso Limit >= 1 orelse error(badarg, [Select, From, Limit]),
     {Next, Page} = mongoose_domain_nif:page(Selected, From, min(Limit, ?PAGE)),
-    Answers = mongoose_domain_answers:all(),
-    {[{Domain, element(2, element(Answer, Answers))} || {Domain, Answer} <- Page], Next}.
+    {[{Domain, host_type_at(Answer)} || {Domain, Answer} <- Page], Next}.
+
+host_type_at(Answer) ->
+    {ok, HostType} = mongoose_domain_answers:at(Answer),
+    HostType.
 
 selected({outdated, Source}) -> {outdated, source_name(Source)};
 selected({host_type, HostType} = Select) when is_binary(HostType) -> Select;
@@ -237,16 +240,13 @@ has_routes() ->
 %% host types that no domain may have. Fails with badarg for what cannot be one.
 -spec host_type_answer(host_type()) -> mongoose_domain_nif:answer().
 host_type_answer(HostType) when is_binary(HostType) ->
-    Known = lists:enumerate(tuple_to_list(mongoose_domain_answers:all())),
-    case lists:keyfind({ok, HostType}, 2, Known) of
-        {Answer, _} -> Answer;
-        false -> new_answer(HostType)
-    end.
-
-new_answer(HostType) ->
-    case mongoose_domain_running:call(?MODULE, {new_answer, HostType}) of
-        {ok, Answer} -> Answer;
-        {error, _Text} -> error(badarg, [HostType])
+    ok = mongoose_domain_running:check(),
+    case mongoose_domain_nif:intern_host_type(HostType) of
+        {ok, Answer} ->
+            _ = mongoose_domain_answers:at(Answer),
+            Answer;
+        {error, _Text} ->
+            error(badarg, [HostType])
     end.
 
 %% gen_server
@@ -267,10 +267,6 @@ init({How, Pairs, HostTypes}) ->
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
     {reply, term(), mongoose_domain_observers:t()} | {noreply, mongoose_domain_observers:t()}.
-handle_call({new_answer, HostType}, _From, Observers) ->
-    Answer = mongoose_domain_nif:intern_host_type(HostType),
-    ok = set_answers(),
-    {reply, Answer, Observers};
 handle_call({sync_observer, Pid}, From, Observers) ->
     {noreply, mongoose_domain_observers:sync(Pid, From, tell_all_news(Observers))};
 handle_call(Request, _From, Observers) ->
@@ -319,9 +315,7 @@ tell_all_news(Observers) ->
 news() ->
     case mongoose_domain_nif:news(?NEWS) of
         everything -> everything;
-        Changes ->
-            Answers = mongoose_domain_answers:all(),
-            [{Fate, element(2, element(Answer, Answers)), Domain} || {Fate, Answer, Domain} <- Changes]
+        Changes -> [{Fate, host_type_at(Answer), Domain} || {Fate, Answer, Domain} <- Changes]
     end.
 
 open([Pairs, HostTypes] = Args) ->
@@ -330,19 +324,19 @@ open([Pairs, HostTypes] = Args) ->
     %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
     %% last: a crash in between leaves nothing that a successor would take over.
     _ = persistent_term:erase(?START_ARGS),
-    ok = set_answers(),
+    ok = prepare_answers(),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
     persistent_term:put(?START_ARGS, Args),
     %% Its routes are gone; whoever follows the database begins anew.
     service_domain_db:check_local().
 
-%% Host types are never forgotten, so the answers stay the same or become more.
-set_answers() ->
-    Answers = list_to_tuple([{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]]),
-    case mongoose_domain_answers:all() of
-        Answers -> ok;
-        _Fewer -> mongoose_domain_constant:set(mongoose_domain_answers, Answers, {not_running, mongoose_domain})
-    end.
+%% Host types are never forgotten, so the answers stay the same or become more: literals, where no process has to be
+%% looked at for that, which is at the first start of this VM.
+prepare_answers() ->
+    Answers = [{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]],
+    _ = length(Answers) > mongoose_domain_answers:count() andalso
+        mongoose_domain_constant:make(mongoose_domain_answers, list_to_tuple(Answers), mongoose_domain_late_answers),
+    lists:foreach(fun mongoose_domain_answers:at/1, lists:seq(1, length(Answers))).
 
 static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->
     Report = #{what => static_domain_given_twice, domain => Domain, host_type => HostType,

@@ -8,8 +8,8 @@
 %% with `{not_running, mongoose_domain}'.
 -module(mongoose_domain_nif).
 
--export([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
--export([check_host_type/1, check_domain/1, nameprep/1]).
+-export([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1]).
+-export([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -export([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
@@ -20,8 +20,8 @@
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
 -export_type([source/0, status/0, settings/0, removal/0, freshness/0, pattern/0]).
 
--nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1, host_types/0, intern_host_type/1]).
--nifs([check_host_type/1, check_domain/1, nameprep/1]).
+-nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1]).
+-nifs([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -nifs([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
@@ -31,7 +31,7 @@
 
 -on_load(load/0).
 
-%% The place of an answer in the tuple of ready-made ones: 1 for not found, host types from 2 on; 0, where
+%% The place of an answer among the ready-made ones: 1 for not found, host types from 2 on; 0, where
 %% there is none, while the table is closed.
 -type answer() :: non_neg_integer().
 %% The begin of a name, with the dot before the domain; or a whole name.
@@ -126,6 +126,9 @@ is_host_type_allowed(_HostType) -> ?STUB.
 
 -spec host_types() -> [binary()].
 host_types() -> ?STUB.
+
+-spec host_type(answer()) -> binary().
+host_type(_Answer) -> ?STUB.
 
 -spec intern_host_type(binary()) -> {ok, answer()} | {error, binary()}.
 intern_host_type(_HostType) -> ?STUB.

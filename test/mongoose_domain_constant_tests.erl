@@ -5,63 +5,58 @@
 
 -define(MODULE_OF_MINE, mongoose_domain_constant_tests_value).
 
--export([values_replace_those_before/0, a_value_is_no_copy/0, who_is_put_off_in_the_call_survives/0]).
+%% What the made module asks for other places.
+-export([at/1]).
+-export([values_are_at_their_places/0, the_other_module_is_asked_for_other_places/0, a_value_is_no_copy/0,
+         a_module_with_an_old_version_stays_as_it_is/0, what_nobody_remembers_makes_room/0]).
 
 constant_test_() ->
-    [{foreach, fun() -> ok end, fun(ok) -> forget() end,
-      [fun ?MODULE:values_replace_those_before/0, fun ?MODULE:a_value_is_no_copy/0]},
-     {timeout, 60, {setup, fun() -> ok end, fun(ok) -> forget() end, fun ?MODULE:who_is_put_off_in_the_call_survives/0}}].
+    [{foreach, fun forget/0, fun(_) -> forget() end,
+      [fun ?MODULE:values_are_at_their_places/0, fun ?MODULE:the_other_module_is_asked_for_other_places/0,
+       fun ?MODULE:a_value_is_no_copy/0, fun ?MODULE:a_module_with_an_old_version_stays_as_it_is/0,
+       fun ?MODULE:what_nobody_remembers_makes_room/0]}].
 
 forget() ->
     _ = code:purge(?MODULE_OF_MINE),
     _ = code:delete(?MODULE_OF_MINE),
     _ = code:purge(?MODULE_OF_MINE),
-    persistent_term:erase(?MODULE_OF_MINE).
+    ok.
 
-values_replace_those_before() ->
+at(Place) ->
+    {elsewhere, Place}.
+
+make(Values) ->
+    mongoose_domain_constant:make(?MODULE_OF_MINE, Values, ?MODULE).
+
+values() ->
+    list_to_tuple([?MODULE_OF_MINE:at(Place) || Place <- lists:seq(1, ?MODULE_OF_MINE:count())]).
+
+values_are_at_their_places() ->
     Tuples = [{}, {{error, not_found}, {ok, <<"type1">>}}, {#{key => [1, 2.0, "text", <<0:3>>]}}],
     lists:foreach(fun(Values) ->
-        ok = mongoose_domain_constant:set(?MODULE_OF_MINE, Values, badarg),
-        ?assertEqual(Values, ?MODULE_OF_MINE:all()),
-        ?assertEqual(Values, list_to_tuple([?MODULE_OF_MINE:at(Place) || Place <- lists:seq(1, tuple_size(Values))])),
-        [?assertError(badarg, ?MODULE_OF_MINE:at(Place)) || Place <- [-1, 0, tuple_size(Values) + 1, 1.0, none]],
-        ?assertEqual(Values, persistent_term:get(?MODULE_OF_MINE))
+        ?assertEqual(made, make(Values)),
+        ?assertEqual(Values, values()),
+        forget()
     end, Tuples).
 
+the_other_module_is_asked_for_other_places() ->
+    ?assertEqual(made, make({a, b})),
+    [?assertEqual({elsewhere, Place}, ?MODULE_OF_MINE:at(Place)) || Place <- [-1, 0, 3, 1.0, none]].
+
 a_value_is_no_copy() ->
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {{ok, <<"type1">>}}, badarg),
-    ?assert(erts_debug:same(?MODULE_OF_MINE:at(1), ?MODULE_OF_MINE:at(1))),
-    ?assert(erts_debug:same(?MODULE_OF_MINE:all(), ?MODULE_OF_MINE:all())).
+    ?assertEqual(made, make({{ok, <<"type1">>}})),
+    ?assert(erts_debug:same(?MODULE_OF_MINE:at(1), ?MODULE_OF_MINE:at(1))).
 
-%% A process may be put off, for as long as others have work, in the very moment of its call. The module
-%% that it is in must not be purged before it had its turn.
-who_is_put_off_in_the_call_survives() ->
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {1}, badarg),
-    {Caller, Called} = spawn_monitor(fun read/0),
-    suspend_in_the_call(Caller),
-    ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {2}, badarg),
-    {_Setter, Set} = spawn_monitor(fun() -> ok = mongoose_domain_constant:set(?MODULE_OF_MINE, {3}, badarg) end),
-    receive
-        {'DOWN', Called, process, Caller, Killed} -> error({killed, Killed});
-        {'DOWN', Set, process, _, TooEarly} -> error({set_while_the_module_was_in_use, TooEarly})
-    after 50 -> ok
-    end,
-    true = erlang:resume_process(Caller),
-    receive {'DOWN', Set, process, _, Reason} -> ?assertEqual(normal, Reason) end,
-    ?assertEqual(3, ?MODULE_OF_MINE:at(1)),
-    Caller ! stop,
-    receive {'DOWN', Called, process, Caller, Last} -> ?assertEqual(normal, Last) end.
+%% A process may be in the old version, and the VM would look at all to find it.
+a_module_with_an_old_version_stays_as_it_is() ->
+    ?assertEqual(made, make({1})),
+    ?assertEqual(made, make({2})),
+    ?assertEqual(too_late, make({3})),
+    ?assertEqual({2}, values()),
+    ?assert(erlang:check_old_code(?MODULE_OF_MINE)).
 
-suspend_in_the_call(Caller) ->
-    true = erlang:suspend_process(Caller),
-    case process_info(Caller, current_function) of
-        {current_function, {?MODULE_OF_MINE, at, 1}} -> ok;
-        _Elsewhere ->
-            true = erlang:resume_process(Caller),
-            suspend_in_the_call(Caller)
-    end.
-
-read() ->
-    %% An uneven number of calls, or every turn on the processor would end in the same place.
-    _ = [true = is_integer(?MODULE_OF_MINE:at(1)) || _ <- lists:seq(1, erlang:system_time() rem 16)],
-    receive stop -> ok after 0 -> read() end.
+what_nobody_remembers_makes_room() ->
+    [?assertEqual(made, make({N})) || N <- [1, 2]],
+    true = code:soft_purge(?MODULE_OF_MINE),
+    ?assertEqual(made, make({3})),
+    ?assertEqual({3}, values()).

@@ -3,8 +3,8 @@
 //! A server has a handful of host types and a million domains, so a domain's entry holds a
 //! [`HostTypeId`] instead of a text. Ids are handed out once and never reused or forgotten, not
 //! even when the table is emptied: an id that a lookup returned a moment ago still means the same
-//! host type, whatever happened since. That lets the Erlang side keep its ready-made answers in one
-//! tuple that only ever grows.
+//! host type, whatever happened since. So the Erlang side makes the answer for each once, and never
+//! replaces it.
 
 use std::sync::Arc;
 

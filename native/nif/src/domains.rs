@@ -26,6 +26,13 @@ fn host_types(env: Env) -> Vec<Term> {
     table().host_types().names().iter().map(|name| binary(env, name.as_bytes())).collect()
 }
 
+/// The host type whose answer is at this place.
+#[rustler::nif]
+fn host_type(env: Env, answer: usize) -> NifResult<Term> {
+    let id = host_type_at(answer).ok_or(Error::BadArg)?;
+    Ok(binary(env, table().host_types().name(id).as_bytes()))
+}
+
 #[rustler::nif]
 fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
     match table().host_types().intern(&host_type) {

@@ -55,8 +55,8 @@ unsafe fn answered(
     }
 }
 
-/// The answer's place in the tuple of ready-made answers: 1 is "not found", host types follow. While
-/// the table is closed it is 0, where no tuple has an element: the caller fails with `badarg`.
+/// The answer's place among the ready-made ones: 1 is "not found", host types follow. While the table is closed it is 0,
+/// where there is none: the caller fails.
 #[inline]
 fn place_of_answer(found: Result<HostTypeId, Miss>) -> usize {
     match found {
