@@ -13,7 +13,8 @@
 %% does not start. "Loaded" means that it runs, and a module that could not be started again is not loaded.
 %%
 %% A failure is raised: that of the module, or a map with `what', the names and a text. All runs in the caller's
-%% process, one at a time. Modules do not follow mongoose_domain_sup:restart_core/1, which may change the host types.
+%% process, one at a time and in the order of the calls; but to ask for what runs already waits for nobody. Modules do
+%% not follow mongoose_domain_sup:restart_core/1, which may change the host types.
 -module(mongoose_domain_modules).
 
 -export([start/0, stop/0, stop_all/0]).
@@ -29,7 +30,7 @@
 %% the failure is raised, with its name: `module_start_failed'.
 -spec start() -> ok.
 start() ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         Resolved = [{HostType, resolve_configured(HostType)} || HostType <- mongoose_domain_configured:host_types()],
         Modules = [{HostType, Module, Options} || {HostType, Some} <- Resolved, {Module, Options} <- Some],
         ok = lists:foreach(fun check/1, Modules),
@@ -50,12 +51,12 @@ resolve_configured(HostType) ->
 %% @doc Stops all that run. A failure is raised and leaves the others running.
 -spec stop() -> ok.
 stop() ->
-    mongoose_domain_parts:exclusively(fun() -> lists:foreach(fun stop_one/1, all_in_stop_order()) end).
+    mongoose_domain_turns:exclusively(fun() -> lists:foreach(fun stop_one/1, all_in_stop_order()) end).
 
 %% @private The application's end: whatever fails, the others are stopped.
 -spec stop_all() -> ok.
 stop_all() ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         lists:foreach(fun({HostType, Module}) ->
             try
                 mongoose_domain_module_runner:stop_at_the_end(HostType, Module)
@@ -78,26 +79,30 @@ stop_one({HostType, Module}) ->
 %% start fails, it is not loaded.
 -spec ensure_started(host_type(), module(), options()) -> mongoose_domain_parts:outcome().
 ensure_started(HostType, Module, Options) when is_binary(HostType), is_atom(Module), is_map(Options) ->
-    mongoose_domain_parts:exclusively(fun() ->
-        case mongoose_domain_parts:runs_with({HostType, Module}, Options) of
-            true -> already_started;
-            false ->
-                ok = check({HostType, Module, Options}),
-                mongoose_domain_parts:ensure_started(part({HostType, Module, Options}))
-        end
-    end).
+    case mongoose_domain_parts:is_running_with({HostType, Module}, Options) of
+        true -> already_started;
+        false -> mongoose_domain_turns:exclusively(fun() -> ensure_started_now(HostType, Module, Options) end)
+    end.
+
+ensure_started_now(HostType, Module, Options) ->
+    case mongoose_domain_parts:runs_with({HostType, Module}, Options) of
+        true -> already_started;
+        false ->
+            ok = check({HostType, Module, Options}),
+            mongoose_domain_parts:ensure_started(part({HostType, Module, Options}))
+    end.
 
 %% @doc Stops a module, whoever depends on it. When that fails, it stays loaded.
 -spec ensure_stopped(host_type(), module()) -> {stopped, options()} | already_stopped.
 ensure_stopped(HostType, Module) when is_binary(HostType), is_atom(Module) ->
-    mongoose_domain_parts:exclusively(fun() -> stop_one({HostType, Module}) end).
+    mongoose_domain_turns:exclusively(fun() -> stop_one({HostType, Module}) end).
 
 %% @doc Stops modules together with what they depend on, and starts others with what those depend on; what is still
 %% needed runs on, or anew if it gets other options. When a start fails, what this call had started is stopped again;
 %% what it had stopped stays so. What runs counts as configured, with its options.
 -spec replace_modules(host_type(), ToStop :: [module()], ToEnsure :: #{module() => options()}) -> ok.
 replace_modules(HostType, ToStop, ToEnsure) when is_binary(HostType), is_list(ToStop), is_map(ToEnsure) ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         Running = loaded_modules_with_opts(HostType),
         Gone = mongoose_domain_deps:closure(ToStop, fun(Module) -> brought_by(HostType, Module, Running) end),
         Wanted = maps:merge(maps:without(Gone, Running), ToEnsure),

@@ -4,20 +4,21 @@
 %% no process. What it lists runs: a part is listed when its start has returned, and no more when it was
 %% stopped, when its start fails, or when a new start after its stop fails. A part whose stop fails stays listed.
 %%
-%% Changes are made in the caller's process, one caller at a time: exclusively/1 is a lock of this node. Whoever holds
-%% it may take it again, so a part's start may ask for other parts.
+%% Changes are made in the caller's process, one caller at a time, in the order in which they ask: see
+%% mongoose_domain_turns. Whether a part runs already as it is asked for, is_running_with/2 answers without that.
 %%
 %% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
 -module(mongoose_domain_parts).
 
--export([create_table/0, check/0, exclusively/1]).
+-export([create_table/0, check/0]).
 -export([ensure_started/1, ensure_all_started/1, ensure_stopped/2]).
--export([is_running/1, runs_with/2, find_options/1, list/1, host_types/0]).
+-export([is_running/1, is_running_with/2, runs_with/2, find_options/1, list/1, host_types/0]).
 
 -export_type([key/0, part/0, outcome/0, failure/0]).
 
+%% {Key, Options, Fingerprint, Number, State}: the state is {starting, Pid}, running or stopping.
 -define(TABLE, ?MODULE).
--define(LOCK, mongoose_domain_services).
+-define(STATE, 5).
 
 -type place() :: services | mongoose_domain_core:host_type().
 -type key() :: {place(), module()}.
@@ -41,22 +42,15 @@ check() ->
     _ = mongoose_domain_running:registry(?TABLE),
     ok.
 
-%% @doc What the function returns, which runs while no other caller on this node is here.
--spec exclusively(fun(() -> Result)) -> Result.
-exclusively(Fun) ->
-    ok = check(),
-    %% Failures pass through, too: the lock is given back after them.
-    global:trans({?LOCK, self()}, Fun, [node()]).
-
 %% @doc Starts a part that does not run, and starts it anew when it runs with other options. Fails as its start or its
-%% stop does. Only where exclusively/1 called.
+%% stop does. Only where mongoose_domain_turns:exclusively/1 called.
 -spec ensure_started(part()) -> outcome().
 ensure_started(#{key := Key, options := Options, stop := Stop} = Part) ->
     case {runs_with(Key, Options), find(Key)} of
         {true, _} -> already_started;
         {false, none} -> {started, start(Part)};
         {false, {ok, Old}} ->
-            _ = Stop(Old),
+            ok = stop(Key, Old, Stop),
             {restarted, Old, start(Part)}
     end.
 
@@ -75,7 +69,7 @@ start(#{key := Key, options := Options, secrets := Secrets, start := Start}) ->
     end.
 
 %% @doc The same for several, in this order. When one fails, those that were started before it are stopped again, the
-%% last one first. Only where exclusively/1 called.
+%% last one first. Only where mongoose_domain_turns:exclusively/1 called.
 -spec ensure_all_started([part()]) -> {ok, [outcome()]} | {failed, failure()}.
 ensure_all_started(Parts) ->
     ensure_all_started(Parts, [], []).
@@ -100,34 +94,55 @@ stop_again(#{key := Key, stop := Stop}) ->
         _:_ -> it_is_logged
     end.
 
-%% @doc Stops a part that runs. Fails as its stop does. Only where exclusively/1 called.
+%% @doc Stops a part that runs. Fails as its stop does. Only where mongoose_domain_turns:exclusively/1 called.
 -spec ensure_stopped(key(), Stop :: fun((options()) -> term())) -> {stopped, options()} | already_stopped.
 ensure_stopped(Key, Stop) ->
     case find(Key) of
         none -> already_stopped;
         {ok, Options} ->
-            _ = Stop(Options),
+            ok = stop(Key, Options, Stop),
             true = ets:delete(?TABLE, Key),
             {stopped, Options}
+    end.
+
+%% Listed until it has stopped. But whoever asks meanwhile for what it was started with has to wait for what comes of it.
+stop(Key, Options, Stop) ->
+    Before = ets:lookup_element(?TABLE, Key, ?STATE),
+    _ = Before =:= running andalso ets:update_element(?TABLE, Key, {?STATE, stopping}),
+    try Stop(Options) of
+        _Stopped -> ok
+    catch
+        Class:Reason:Stacktrace ->
+            _ = ets:update_element(?TABLE, Key, {?STATE, Before}),
+            erlang:raise(Class, Reason, Stacktrace)
     end.
 
 %% Whom it is asked by while it starts it, for that one it runs. Others who were starting it are dead.
 find(Key) ->
     Self = self(),
     case lookup(Key) of
-        [{_, Options, _, _, State}] when State =:= running; State =:= {starting, Self} -> {ok, Options};
-        _ -> none
+        [{_, _, _, _, {starting, Other}}] when Other =/= Self -> none;
+        [{_, Options, _, _, _}] -> {ok, Options};
+        [] -> none
     end.
 
 %% @doc Whether it runs. False without the application.
 -spec is_running(key()) -> boolean().
 is_running(Key) ->
     case lookup(Key) of
-        [{_, _, _, _, running}] -> true;
+        [{_, _, _, _, State}] when State =:= running; State =:= stopping -> true;
         _ -> false
     end.
 
-%% @doc Whether it runs with these options and no others. Only where exclusively/1 called.
+%% @doc Whether it runs with these options and no others, and nobody is about to stop it. False without the application.
+-spec is_running_with(key(), options()) -> boolean().
+is_running_with(Key, Options) ->
+    case lookup(Key) of
+        [{_, _, Fingerprint, _, running}] -> Fingerprint =:= fingerprint(Options);
+        _ -> false
+    end.
+
+%% @doc Whether it runs with these options and no others. Only where mongoose_domain_turns:exclusively/1 called.
 -spec runs_with(key(), options()) -> boolean().
 runs_with(Key, Options) ->
     find(Key) =/= none andalso ets:lookup_element(?TABLE, Key, 3) =:= fingerprint(Options).
@@ -143,13 +158,14 @@ find_options(Key) ->
 %% @doc What runs at this place, in the order in which it was started.
 -spec list(place()) -> [{module(), options()}].
 list(Place) ->
-    Rows = select([{{{Place, '$1'}, '$2', '_', '$3', running}, [], [{{'$3', '$1', '$2'}}]}]),
+    Rows = select([{{{Place, '$1'}, '$2', '_', '$3', State}, [], [{{'$3', '$1', '$2'}}]} || State <- [running, stopping]]),
     [{Name, Options} || {_Number, Name, Options} <- lists:sort(Rows)].
 
 %% @doc The host types that something runs for.
 -spec host_types() -> [mongoose_domain_core:host_type()].
 host_types() ->
-    lists:usort([Place || Place <- select([{{{'$1', '_'}, '_', '_', '_', running}, [], ['$1']}]), is_binary(Place)]).
+    Rows = select([{{{'$1', '_'}, '_', '_', '_', State}, [], ['$1']} || State <- [running, stopping]]),
+    lists:usort([Place || Place <- Rows, is_binary(Place)]).
 
 %% Without the application there is no table, and nothing runs.
 lookup(Key) ->

@@ -12,7 +12,8 @@
 %% is an error that names both. "Loaded" means that it runs: a service that could not be started again is not loaded.
 %%
 %% A failure is raised: that of the service, or a map with `what', the names and a text. It is logged with the keys of
-%% the options and without their values: see mongoose_domain_discreet. All runs in the caller's process, one at a time.
+%% the options and without their values: see mongoose_domain_discreet. All runs in the caller's process, one at a time and
+%% in the order of the calls; but to ask for what runs already waits for nobody.
 -module(mongoose_domain_services).
 
 -export([start/0, stop/0, stop_all/0]).
@@ -28,7 +29,7 @@
 %% raised, with its name: `service_startup_failed'.
 -spec start() -> ok.
 start() ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         Configured = mongoose_domain_configured:services(),
         case start_all(resolve(Configured, Configured)) of
             {ok, _} -> ok;
@@ -42,12 +43,12 @@ start() ->
 %% @doc Stops all that run. A failure is raised and leaves the others running.
 -spec stop() -> ok.
 stop() ->
-    mongoose_domain_parts:exclusively(fun() -> lists:foreach(fun stop_one/1, stop_order()) end).
+    mongoose_domain_turns:exclusively(fun() -> lists:foreach(fun stop_one/1, stop_order()) end).
 
 %% @private The application's end: whatever fails, the others are stopped.
 -spec stop_all() -> ok.
 stop_all() ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         lists:foreach(fun(Service) ->
             try
                 stop_one(Service)
@@ -61,30 +62,34 @@ stop_all() ->
 %% are started before, if they are configured. When something fails, what this call started is stopped again.
 -spec ensure_started(service(), options()) -> mongoose_domain_parts:outcome().
 ensure_started(Service, Options) when is_atom(Service), is_map(Options) ->
-    mongoose_domain_parts:exclusively(fun() ->
-        case mongoose_domain_parts:runs_with({services, Service}, Options) of
-            true -> already_started;
-            false ->
-                Running = running(),
-                Known = maps:merge(mongoose_domain_configured:services(), Running),
-                Needed = resolve(#{Service => Options}, Known),
-                Absent = [Needs || {Name, _} = Needs <- Needed,
-                                   Name =:= Service orelse not is_map_key(Name, Running)],
-                lists:last(started(start_all(Absent)))
-        end
-    end).
+    case mongoose_domain_parts:is_running_with({services, Service}, Options) of
+        true -> already_started;
+        false -> mongoose_domain_turns:exclusively(fun() -> ensure_started_now(Service, Options) end)
+    end.
+
+ensure_started_now(Service, Options) ->
+    case mongoose_domain_parts:runs_with({services, Service}, Options) of
+        true -> already_started;
+        false ->
+            Running = running(),
+            Known = maps:merge(mongoose_domain_configured:services(), Running),
+            Needed = resolve(#{Service => Options}, Known),
+            Absent = [Needs || {Name, _} = Needs <- Needed,
+                               Name =:= Service orelse not is_map_key(Name, Running)],
+            lists:last(started(start_all(Absent)))
+    end.
 
 %% @doc Stops a service, whoever needs it. When that fails, it stays loaded.
 -spec ensure_stopped(service()) -> {stopped, options()} | already_stopped.
 ensure_stopped(Service) when is_atom(Service) ->
-    mongoose_domain_parts:exclusively(fun() -> stop_one(Service) end).
+    mongoose_domain_turns:exclusively(fun() -> stop_one(Service) end).
 
 %% @doc Stops services together with what they need, and starts others with what those need; what is still needed
 %% runs on. When a start fails, what this call had started is stopped again; what it had stopped stays so. What runs
 %% counts as configured.
 -spec replace_services(ToStop :: [service()], ToEnsure :: #{service() => options()}) -> ok.
 replace_services(ToStop, ToEnsure) when is_list(ToStop), is_map(ToEnsure) ->
-    mongoose_domain_parts:exclusively(fun() ->
+    mongoose_domain_turns:exclusively(fun() ->
         Running = running(),
         Stays = maps:without(mongoose_domain_deps:closure(ToStop, fun get_deps/1), Running),
         Known = maps:merge(mongoose_domain_configured:services(), Running),

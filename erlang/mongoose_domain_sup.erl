@@ -1,5 +1,5 @@
-%% Supervises the process that opens the table, the two that observe it (subdomains, and routing), the processes of
-%% services and modules, and the door to people. Those of service_domain_db, which follow the database and change it
+%% Supervises the process that opens the table, the two that observe it (subdomains, and routing), the one that says whose
+%% turn it is to start and stop services and modules, the processes of these, and the door to people. Those of service_domain_db, which follow the database and change it
 %% (operations, and removals), come and go with it, and the door opens last.
 %%
 %% They restart apart from each other: a crashed core leaves the table open for its successor, a
@@ -99,6 +99,7 @@ restart_core([Pairs, HostTypes]) ->
 init([]) ->
     {ok, #{hosts := Hosts, host_types := HostTypes} = Config} = mongoose_domain_config:read(),
     ok = mongoose_domain_removal:create_registry(mongoose_domain_configured:removal_handlers(Config)),
+    ok = mongoose_domain_turns:create_registry(),
     ok = mongoose_domain_parts:create_table(),
     ok = mongoose_domain_parts_sup:create_registry(),
     ok = mongoose_domain_observers:create_registry(),
@@ -106,7 +107,7 @@ init([]) ->
     ok = mongoose_lazy_routing:create_registry(),
     ok = mongoose_domain_router_table:create_table(),
     Flags = #{strategy => one_for_one, intensity => 10, period => 10},
-    {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ [parts()]}}.
+    {ok, {Flags, [core(Hosts, HostTypes)] ++ observers() ++ parts()}}.
 
 core(Pairs, HostTypes) ->
     #{id => mongoose_domain_core, start => {mongoose_domain_core, resume_link, [Pairs, HostTypes]}}.
@@ -115,7 +116,8 @@ observers() ->
     [#{id => Module, start => {Module, start_link, []}} || Module <- [mongoose_subdomain_core, mongoose_lazy_routing]].
 
 parts() ->
-    #{id => mongoose_domain_parts_sup, start => {mongoose_domain_parts_sup, start_link, []}, type => supervisor}.
+    [#{id => mongoose_domain_turns, start => {mongoose_domain_turns, start_link, []}},
+     #{id => mongoose_domain_parts_sup, start => {mongoose_domain_parts_sup, start_link, []}, type => supervisor}].
 
 service() ->
     [#{id => pg_scope, start => {?MODULE, start_scope, []}},

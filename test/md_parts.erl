@@ -8,6 +8,7 @@
 -module(md_parts).
 
 -export([make/1, behave/3, calls/0, forget/0]).
+-export([hold/3, await_held/1, let_go/1, await_callers/2]).
 -export([done/3]).
 
 -type description() :: {service | module, #{Callback :: atom() => Answer :: term()}}.
@@ -59,6 +60,35 @@ calls() ->
 -spec forget() -> ok.
 forget() ->
     persistent_term:put({?MODULE, calls}, []).
+
+%% From outside of the node: a callback that takes as long as a test wants.
+
+%% @doc Has a callback wait for let_go/1, from now on. One waits at a time.
+-spec hold(md_node:t(), module(), atom()) -> ok.
+hold(Node, Name, Callback) ->
+    md_node:call(Node, ?MODULE, behave, [Name, Callback, {call, fun(_Arguments) ->
+        true = register(md_parts_held, self()),
+        receive go -> ok end
+    end}]).
+
+%% @doc Returns when it waits.
+-spec await_held(md_node:t()) -> ok.
+await_held(Node) ->
+    md_wait:until(fun() -> is_pid(md_node:call(Node, erlang, whereis, [md_parts_held])) end).
+
+-spec let_go(md_node:t()) -> ok.
+let_go(Node) ->
+    go = md_node:call(Node, erlang, send, [md_parts_held, go]),
+    ok.
+
+%% @doc Returns when so many processes change what runs, or wait for their turn.
+-spec await_callers(md_node:t(), non_neg_integer()) -> ok.
+await_callers(Node, Count) ->
+    Turns = md_node:call(Node, erlang, whereis, [mongoose_domain_turns]),
+    md_wait:until(fun() ->
+        {monitors, Monitors} = md_node:call(Node, erlang, process_info, [Turns, monitors]),
+        length(Monitors)
+    end, Count).
 
 %% @private A callback was called.
 -spec done(module(), atom(), [term()]) -> term().

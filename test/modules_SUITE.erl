@@ -28,6 +28,7 @@
          a_failed_restart_is_not_listed/1,
          a_failed_stop_leaves_the_module_listed/1,
          options_are_there_while_a_module_starts_and_stops/1,
+         what_runs_already_is_answered_while_another_start_hangs/1,
          replace_modules_stops_what_is_needed_no_more_and_leaves_the_rest_alone/1,
          replace_modules_starts_what_the_new_ones_depend_on/1,
          replace_modules_that_cannot_be_resolved_touch_nothing/1,
@@ -91,6 +92,7 @@ groups() ->
                  a_failed_restart_is_not_listed,
                  a_failed_stop_leaves_the_module_listed,
                  options_are_there_while_a_module_starts_and_stops,
+                 what_runs_already_is_answered_while_another_start_hangs,
                  replace_modules_stops_what_is_needed_no_more_and_leaves_the_rest_alone,
                  replace_modules_starts_what_the_new_ones_depend_on,
                  replace_modules_that_cannot_be_resolved_touch_nothing,
@@ -346,6 +348,20 @@ options_are_there_while_a_module_starts_and_stops(_Config) ->
     behave(Node, ?A, stop, {call, Own}),
     ?assertEqual({stopped, #{x => 1}}, modules(Node, ensure_stopped, [?TYPE, ?A])),
     ?assertMatch({error, #{what := module_not_loaded}}, failure(Node, get_module_opts, [?TYPE, ?A])).
+
+what_runs_already_is_answered_while_another_start_hangs(_Config) ->
+    Node = start(#{?A => [], ?B => []}, #{?TYPE => #{?A => #{x => 1}}}),
+    md_parts:hold(Node, ?B, start),
+    Self = self(),
+    Hanging = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?B, #{}])} end),
+    md_parts:await_held(Node),
+    ?assertEqual(already_started, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
+    %% With other options: that is no answer.
+    Others = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?A, #{x => 2}])} end),
+    md_parts:await_callers(Node, 2),
+    ok = md_parts:let_go(Node),
+    ?assertEqual([{started, ok}, {restarted, #{x => 1}, ok}],
+                 [receive {Pid, Answer} -> Answer end || Pid <- [Hanging, Others]]).
 
 replace_modules_stops_what_is_needed_no_more_and_leaves_the_rest_alone(_Config) ->
     Node = start(#{?A => [hard(?B), {?C, #{}, soft}], ?B => [], ?C => [], ?D => [hard(?C)]},

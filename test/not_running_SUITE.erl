@@ -88,7 +88,8 @@ internal() ->
      mongoose_domain_constant, mongoose_domain_deps, mongoose_domain_discreet, mongoose_domain_late_answers,
      mongoose_domain_log, mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner,
      mongoose_domain_nif, mongoose_domain_parts, mongoose_domain_remover, mongoose_domain_retry, mongoose_domain_running,
-     mongoose_domain_service, mongoose_domain_text, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
+     mongoose_domain_service, mongoose_domain_text, mongoose_domain_turns, mongoose_subdomain_conflicts,
+     mongoose_subdomain_utils].
 
 exempt() ->
     [%% They ask whether or what something does, which is answered: it does nothing.

@@ -604,7 +604,8 @@ static_domains_need_no_service(Config) ->
     ?assertEqual(ok, md_node:call(Node, service_domain_db, check_local, [])),
     Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_sup]),
     Ids = lists:sort([Id || {Id, _, _, _} <- Children]),
-    Always = [mongoose_domain_core, mongoose_domain_parts_sup, mongoose_lazy_routing, mongoose_subdomain_core],
+    Always = [mongoose_domain_core, mongoose_domain_parts_sup, mongoose_domain_turns, mongoose_lazy_routing,
+              mongoose_subdomain_core],
     ?assertEqual(Always, Ids),
     ok = md_node:stop_application(Node).
 

@@ -29,6 +29,8 @@
          replace_services_that_cannot_be_resolved_touch_nothing/1,
          a_service_may_ask_for_another_one_while_it_starts/1,
          callers_take_turns/1,
+         what_runs_already_is_answered_while_another_start_hangs/1,
+         what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it/1,
          a_caller_that_is_killed_while_it_starts_a_service_leaves_nothing_listed/1,
          the_list_outlives_every_process_but_the_supervisor/1]).
 %% What is said.
@@ -41,6 +43,8 @@
          a_start_of_the_service_of_the_database_that_fails_leaves_the_environment_as_it_was/1,
          another_service_may_need_the_one_of_the_database/1,
          the_url_is_shown_nowhere/1]).
+
+-import(md_parts, [hold/3, await_held/1, let_go/1, await_callers/2]).
 
 -define(SECRET, "s3cret-pa55word").
 -define(A, md_service_a).
@@ -76,6 +80,8 @@ groups() ->
                  replace_services_that_cannot_be_resolved_touch_nothing,
                  a_service_may_ask_for_another_one_while_it_starts,
                  callers_take_turns,
+                 what_runs_already_is_answered_while_another_start_hangs,
+                 what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it,
                  a_caller_that_is_killed_while_it_starts_a_service_leaves_nothing_listed,
                  the_list_outlives_every_process_but_the_supervisor]},
      {words, [starts_and_stops_are_logged_with_the_keys_of_options,
@@ -340,16 +346,55 @@ a_service_may_ask_for_another_one_while_it_starts(_Config) ->
 %% One start waits until somebody lets it go; the other caller comes to nothing before.
 callers_take_turns(_Config) ->
     Node = start(#{?A => [], ?B => []}, #{}),
-    Gate = fun(_) -> receive go -> ok end end,
-    behave(Node, ?A, start, {call, fun([_]) -> true = register(md_waiting, self()), Gate(x) end}),
+    hold(Node, ?A, start),
     First = call_beside(Node, ensure_started, [?A, #{}]),
-    md_wait:until(fun() -> is_pid(md_node:call(Node, erlang, whereis, [md_waiting])) end),
+    await_held(Node),
     Second = call_beside(Node, ensure_started, [?B, #{}]),
+    await_callers(Node, 2),
     ?assertNot(services(Node, is_loaded, [?A])),
     ?assertEqual([{start, ?A}], calls(Node)),
-    go = md_node:call(Node, erlang, send, [md_waiting, go]),
+    ok = let_go(Node),
     ?assertEqual([{started, ok}, {started, ok}], [First(), Second()]),
     ?assertEqual([{start, ?B}], calls(Node)).
+
+what_runs_already_is_answered_while_another_start_hangs(_Config) ->
+    Node = start(#{?A => [], ?B => []}, #{?A => #{x => 1}}),
+    hold(Node, ?B, start),
+    Hanging = call_beside(Node, ensure_started, [?B, #{}]),
+    await_held(Node),
+    ?assertEqual(already_started, services(Node, ensure_started, [?A, #{x => 1}])),
+    %% With other options, or not yet: that is no answer.
+    Others = call_beside(Node, ensure_started, [?A, #{x => 2}]),
+    await_callers(Node, 2),
+    Same = call_beside(Node, ensure_started, [?B, #{}]),
+    await_callers(Node, 3),
+    ok = let_go(Node),
+    ?assertEqual([{started, ok}, {restarted, #{x => 1}, ok}, already_started], [Hanging(), Others(), Same()]),
+    ok = md_node:stop_application(Node),
+    ?assertEqual({error, {not_running, mongoose_domain}}, failure(Node, ensure_started, [?A, #{x => 2}])).
+
+what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it(_Config) ->
+    Node = start(#{?A => []}, #{?A => #{x => 1}}),
+    Ask = fun() -> call_beside(Node, ensure_started, [?A, #{x => 1}]) end,
+    %% It stops, or it is started anew with other options.
+    Changes = [{ensure_stopped, [?A], {stopped, #{x => 1}}, {started, ok}},
+               {ensure_started, [?A, #{x => 2}], {restarted, #{x => 1}, ok}, {restarted, #{x => 2}, ok}}],
+    [begin
+        hold(Node, ?A, stop),
+        Change = call_beside(Node, Function, Arguments),
+        await_held(Node),
+        ?assert(services(Node, is_loaded, [?A])),
+        ?assertEqual(#{?A => #{x => 1}}, loaded(Node)),
+        Asks = Ask(),
+        await_callers(Node, 2),
+        behave(Node, ?A, stop, {return, ok}),
+        ok = let_go(Node),
+        ?assertEqual([Changed, Asked], [Change(), Asks()])
+     end || {Function, Arguments, Changed, Asked} <- Changes],
+    %% One whose stop failed runs on, which is an answer.
+    behave(Node, ?A, stop, {crash, stuck}),
+    ?assertEqual({error, stuck}, failure(Node, ensure_stopped, [?A])),
+    ?assertEqual(already_started, services(Node, ensure_started, [?A, #{x => 1}])).
 
 call_beside(Node, Function, Arguments) ->
     Self = self(),
@@ -430,7 +475,8 @@ insert(Node, Domain) ->
 
 %% Those that are not always there.
 children(Node) ->
-    Always = [mongoose_domain_core, mongoose_subdomain_core, mongoose_lazy_routing, mongoose_domain_parts_sup],
+    Always = [mongoose_domain_core, mongoose_subdomain_core, mongoose_lazy_routing, mongoose_domain_turns,
+              mongoose_domain_parts_sup],
     Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_sup]),
     lists:sort([Id || {Id, _, _, _} <- Children] -- Always).
 
