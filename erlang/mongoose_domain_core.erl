@@ -36,8 +36,11 @@
 
 -include("mongoose_domain_log.hrl").
 
-%% The arguments that the open table was opened with; absent while it is closed.
--define(START_ARGS, {?MODULE, start_args}).
+%% The number of the arguments that the open table was opened with; absent while it is closed. To replace or erase a
+%% number touches no process, as it would for lists: the VM looks at every process whether it holds the old one.
+-define(OPENED_WITH, {?MODULE, opened_with}).
+%% The arguments of this number, which stay as long as the VM lives: few are ever used.
+-define(START_ARGS(Number), {?MODULE, start_args, Number}).
 
 -define(PAGE, 1000).
 %% How many changes the observers are told of before others have their turn.
@@ -66,9 +69,15 @@ resume_link(Pairs, HostTypes) ->
 %% @doc The two arguments that the table was opened with.
 -spec get_start_args() -> [[pair()] | [host_type()]].
 get_start_args() ->
-    case persistent_term:get(?START_ARGS, closed) of
+    case start_args() of
         closed -> mongoose_domain_running:fail();
         Args -> Args
+    end.
+
+start_args() ->
+    case persistent_term:get(?OPENED_WITH, closed) of
+        closed -> closed;
+        Number -> persistent_term:get(?START_ARGS(Number))
     end.
 
 %% @doc The host type that serves this domain. Fails with badarg when Domain is no binary.
@@ -256,7 +265,7 @@ init({How, Pairs, HostTypes}) ->
     %% So that an orderly stop closes the table.
     process_flag(trap_exit, true),
     Args = [Pairs, HostTypes],
-    case How =:= resume andalso persistent_term:get(?START_ARGS, closed) =:= Args of
+    case How =:= resume andalso start_args() =:= Args of
         true -> ok;
         false -> open(Args)
     end,
@@ -299,7 +308,7 @@ handle_info(Message, Observers) ->
 
 -spec terminate(term(), mongoose_domain_observers:t()) -> ok.
 terminate(Reason, _Observers) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
-    _ = persistent_term:erase(?START_ARGS),
+    _ = persistent_term:erase(?OPENED_WITH),
     ok = mongoose_domain_nif:close(),
     ok;
 terminate(_Crash, _Observers) ->
@@ -323,12 +332,22 @@ open([Pairs, HostTypes] = Args) ->
     {Static, _Seen} = lists:mapfoldl(fun static_pair/2, #{}, Pairs),
     %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
     %% last: a crash in between leaves nothing that a successor would take over.
-    _ = persistent_term:erase(?START_ARGS),
+    _ = persistent_term:erase(?OPENED_WITH),
     ok = prepare_answers(),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
-    persistent_term:put(?START_ARGS, Args),
+    persistent_term:put(?OPENED_WITH, number(Args, 1)),
     %% Its routes are gone; whoever follows the database begins anew.
     service_domain_db:check_local().
+
+%% The number of these arguments, from this one on.
+number(Args, Number) ->
+    case persistent_term:get(?START_ARGS(Number), none) of
+        Args -> Number;
+        none ->
+            ok = persistent_term:put(?START_ARGS(Number), Args),
+            Number;
+        _Others -> number(Args, Number + 1)
+    end.
 
 %% Host types are never forgotten, so the answers stay the same or become more: literals, where no process has to be
 %% looked at for that, which is at the first start of this VM.
