@@ -40,15 +40,18 @@ main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
 scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
       latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
-      operations => {1000, 3}, lists => 3, subdomains => [1000, 100000]};
+      operations => {1000, 3}, lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
+      turns => #{callers => [1, 10], rounds => 10}};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
       latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
-      operations => {2000, 5}, lists => 7, subdomains => [1000, 1000000]};
+      operations => {2000, 5}, lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
+      turns => #{callers => [1, 10], rounds => 30}};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
       loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
-      changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000]};
+      changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000],
+      crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100}};
 %% All that, and three million.
 scale("full-3m") ->
     #{sizes := Sizes} = Full = scale("full"),
@@ -106,6 +109,13 @@ part(Memory, #{subdomains := Sizes}, Results) when Memory =:= subdomain_memory; 
     end,
     fill_one(Fill, Domains),
     save(Results, bench_subdomains:memory(Side, Domains));
+part(crowd, #{crowd := Options, lookups := Lookups}, Results) ->
+    ok = start_without_database(),
+    save(Results, bench_crowd:answers(Lookups)),
+    save_all(Results, bench_crowd:run(Options));
+part(turns, #{turns := Options}, Results) ->
+    ok = start_without_database(),
+    save_all(Results, bench_turns:run(Options));
 part(listing, #{rows := Rows, lists := Rounds}, Results) ->
     ok = open_tables(),
     fill(0, Rows),
@@ -123,9 +133,13 @@ keys(_Domains) -> [hot, hits, misses].
 
 %% Both sides, without a database.
 open_tables() ->
+    ok = start_without_database(),
+    bench_ets:new().
+
+start_without_database() ->
     ok = bench_node:configure(no_database),
     {ok, _} = application:ensure_all_started(mongoose_domain),
-    bench_ets:new().
+    ok.
 
 %% Both sides, from domain number From on.
 fill(From, To) ->
@@ -147,6 +161,7 @@ save_all(Results, Found) ->
 
 %% On standard error, what was just measured.
 save(Results, {What, Facts} = Result) ->
-    Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999, beyond_commit, bytes_a_domain],
+    Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999,
+             beyond_commit, bytes_a_domain, what, callers],
     io:format(standard_error, "  ~s ~0p~n", [What, maps:with(Shown, Facts)]),
     ok = file:write_file(Results, io_lib:format("~w.~n", [Result]), [append]).

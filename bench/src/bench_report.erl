@@ -11,7 +11,7 @@ print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
                 subdomain_memories(Results), latencies(Results), loads(Results),
                 memories(Results), catchups(Results), propagations(Results), idle(Results), operations(Results),
-                listings(Results), pages(Results), targets(Results)],
+                listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
 
 machine(Results) ->
@@ -168,6 +168,40 @@ pages(Results) ->
             #{calls := Calls, median := Median, p999 := P999, longest := Longest, long := Long} <-
                 [map_get(Key, Facts)]]
     ).
+
+crowds(Results) ->
+    table(
+        "A VM with many idle processes: milliseconds of the call, and the longest for which a process stood still",
+        ["what is done", "idle processes", "rounds", "the call", "longest call", "stood still", "longest"],
+        [[crowd(What), number(Size), number(Rounds), number(map_get(median, Call)), number(map_get(max, Call)),
+          number(map_get(median, Still)), number(map_get(max, Still))]
+         || #{what := What, crowd := Size, rounds := Rounds, call := Call, still := Still} <- all(crowd, Results)]
+    ).
+
+crowd(known) -> "a known one is registered again";
+crowd(code) -> "a module is loaded again";
+crowd(host_type) -> "a new host type is registered";
+crowd(table) -> "the table is opened with a new host type".
+
+answers(Results) ->
+    table(
+        "Lookups by their host type: nanoseconds a call, the loop's own cost subtracted; median (eight of ten rounds)",
+        ["known at the first start", "new since then", "times as long"],
+        [[summary(First), summary(Later), number(map_get(median, Later) / map_get(median, First))]
+         || #{first := First, later := Later} <- all(answers, Results)]
+    ).
+
+turns(Results) ->
+    table(
+        "Asking for a service: microseconds a call",
+        ["callers", "what is asked for", "calls", "median (eight of ten)", "longest"],
+        [[number(Callers), turn(Side), number(Calls), summary(Took), number(map_get(max, Took))]
+         || #{callers := Callers, side := Side, calls := Calls, took := Took} <- all(turns, Results)]
+    ).
+
+turn(running) -> "what runs";
+turn(changed) -> "other options, so it is stopped and started";
+turn(global) -> "an empty turn at a lock of global's".
 
 targets(Results) ->
     table(

@@ -14,7 +14,7 @@
 all(Results) ->
     lists:append([
         hot(Results), random(Results), scaling(Results), memory(Results), load(Results), catchup(Results),
-        propagation(Results), tails(Results), long(Results), listing(Results), idle(Results)
+        propagation(Results), tails(Results), long(Results), listing(Results), idle(Results), crowd(Results)
     ]).
 
 hot(Results) ->
@@ -101,6 +101,14 @@ listing(Results) ->
 idle(Results) ->
     [target("processor time of the idle follower, ticks", at_most, 0, Ticks)
      || #{ticks := Ticks} <- found(idle, Results)].
+
+%% Whoever brings a host type, and whoever looks up meanwhile.
+crowd(Results) ->
+    lists:append([
+        [target([bench_table:number(Size), " processes: a new host type, longest call, ms"], at_most, 50, Call),
+         target([bench_table:number(Size), " processes: a new host type, longest stand-still, ms"], at_most, 50, Still)]
+     || #{what := host_type, crowd := Size, call := #{max := Call}, still := #{max := Still}} <- found(crowd, Results)
+    ]).
 
 where(Domains, Processes) -> [domains(Domains), ", ", bench_table:number(Processes), " at a time"].
 

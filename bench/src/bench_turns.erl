@@ -1,0 +1,62 @@
+%% What it costs to ask for a service.
+%%
+%% One process asks for it, or several do at the same time, once each; each call is timed. Three sides take turns:
+%%
+%%   running   the service runs with these options: there is nothing to do
+%%   changed   it runs with other options, so each call stops and starts it, one after the other
+%%   global    the yardstick: nothing is done under a lock of global's, for this node alone
+%%
+%% This module is the service, whose start and stop do nothing.
+-module(bench_turns).
+
+-export([run/1]).
+-export([start/1, stop/0]).
+
+-define(SIDES, [running, changed, global]).
+
+%% @doc In a VM whose application runs.
+-spec run(#{callers := [pos_integer()], rounds := pos_integer()}) -> [bench:result()].
+run(#{callers := Callers, rounds := Rounds}) ->
+    Timings = [{{Side, Count}, time(Side, Count)}
+               || _Round <- lists:seq(1, Rounds), Count <- Callers, Side <- ?SIDES],
+    [result(Side, Count, lists:append(proplists:get_all_values({Side, Count}, Timings)))
+     || Count <- Callers, Side <- ?SIDES].
+
+result(Side, Callers, Timings) ->
+    {turns, #{side => Side, callers => Callers, calls => length(Timings), unit => us,
+              took => bench_stats:summary(Timings)}}.
+
+%% The microseconds of each call.
+time(Side, Callers) ->
+    _ = mongoose_domain_services:ensure_started(?MODULE, #{}),
+    Self = self(),
+    Pids = [spawn_link(fun() ->
+        receive go -> ok end,
+        Self ! {self(), time(Side)}
+    end) || _ <- lists:seq(1, Callers)],
+    [Pid ! go || Pid <- Pids],
+    [receive {Pid, Took} -> Took end || Pid <- Pids].
+
+time(Side) ->
+    Begin = os:perf_counter(),
+    ok = ask(Side),
+    (os:perf_counter() - Begin) / 1000.
+
+ask(running) ->
+    already_started = mongoose_domain_services:ensure_started(?MODULE, #{}),
+    ok;
+ask(changed) ->
+    {restarted, _, ok} = mongoose_domain_services:ensure_started(?MODULE, #{caller => make_ref()}),
+    ok;
+ask(global) ->
+    global:trans({?MODULE, self()}, fun() -> ok end, [node()]).
+
+%% The service
+
+-spec start(map()) -> ok.
+start(_Options) ->
+    ok.
+
+-spec stop() -> ok.
+stop() ->
+    ok.
