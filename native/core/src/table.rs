@@ -273,6 +273,15 @@ impl Table {
         matches!(self.look(domain), Found::Route(head) if head.origin() == Origin::Static)
     }
 
+    /// The host type and the source of a domain that was inserted. Not counted as a lookup.
+    pub fn route(&self, domain: &[u8]) -> Option<(HostTypeId, Source)> {
+        let Found::Route(head) = self.look(domain) else { return None };
+        match head.origin() {
+            Origin::Dynamic(source) => Some((head.host_type(), source)),
+            Origin::Static => None,
+        }
+    }
+
     /// Whether there is a domain of this name. Not counted as a lookup.
     pub fn has_domain(&self, name: &[u8]) -> bool {
         matches!(self.look(name), Found::Route(_))

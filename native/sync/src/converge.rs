@@ -56,6 +56,15 @@ struct Census {
     named: HashMap<Box<str>, Repair>,
     /// Routes that were there before, by the host type that they had.
     confirmed: HashMap<HostTypeId, u64>,
+    /// What routes were before an event told of their domains.
+    heard: HashMap<Box<str>, (Standing, HostTypeId)>,
+}
+
+/// Whether a route is in the snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Confirmed,
+    Outdated,
 }
 
 #[derive(Clone, Copy)]
@@ -95,13 +104,31 @@ impl Census {
         }
     }
 
-    /// What earlier attempts added says nothing of what the table had before.
-    fn forget_added(&mut self, added: &HashMap<HostTypeId, u64>) {
-        for (host_type, added) in added {
-            if let Some(confirmed) = self.confirmed.get_mut(host_type) {
-                *confirmed = confirmed.saturating_sub(*added);
+    /// An event tells of this domain, whose route is this one: what it leads to is known later.
+    fn hear(&mut self, domain: &str, route: Option<(Standing, HostTypeId)>) {
+        let repaired = self.named.contains_key(domain);
+        self.strike(domain);
+        if let Some(route) = route.filter(|_| !repaired && self.heard.len() < NAMED) {
+            self.heard.entry(domain.into()).or_insert(route);
+        }
+    }
+
+    /// Counts as confirmed what events confirmed, and no more what they removed.
+    fn reckon(&mut self, is_confirmed: impl Fn(&str) -> bool) {
+        for (domain, (standing, host_type)) in self.heard.drain() {
+            let confirmed = self.confirmed.entry(host_type).or_default();
+            match (standing, is_confirmed(&domain)) {
+                (Standing::Outdated, true) => *confirmed += 1,
+                (Standing::Confirmed, false) => *confirmed = confirmed.saturating_sub(1),
+                (Standing::Outdated, false) | (Standing::Confirmed, true) => (),
             }
         }
+    }
+
+    /// The same without what attempts that broke off have added: that says nothing of what the table had before them.
+    fn confirmed_of_old(&self, added: &HashMap<HostTypeId, u64>) -> HashMap<HostTypeId, u64> {
+        let less = |host_type| added.get(host_type).copied().unwrap_or(0);
+        self.confirmed.iter().map(|(host_type, count)| (*host_type, count.saturating_sub(less(host_type)))).collect()
     }
 
     fn of(&mut self, repair: Repair) -> &mut u64 {
@@ -125,13 +152,20 @@ impl Work<'_> {
         self.enter(if reason == Reason::Cold { State::Loading } else { State::Converging });
         let source = self.table.new_source();
         let mut census = Census::default();
-        let before = self.memory.added.clone();
+        let added = self.memory.added.clone();
         let loaded = self.load(store, epoch, source, wanted, &mut census)?;
-        census.forget_added(&before);
         self.take_over(&loaded, wanted, now);
         self.table.advance(epoch, Progress::Following { source })?;
-        self.catch_up(store, Look::new(epoch, source, Scope::All, now, &mut |domain| census.strike(domain)))?;
-        let gone = self.remove_outdated(epoch, source, reason, &loaded, &mut census)?;
+        let table = self.table;
+        let route = |domain: &str| {
+            let (host_type, of) = table.route(domain.as_bytes())?;
+            Some((if of == source { Standing::Confirmed } else { Standing::Outdated }, host_type))
+        };
+        let mut hear = |domain: &str| census.hear(domain, route(domain));
+        self.catch_up(store, Look::new(epoch, source, Scope::All, now, &mut hear))?;
+        census.reckon(|domain| matches!(route(domain), Some((Standing::Confirmed, _))));
+        let confirmed = [census.confirmed_of_old(&added), std::mem::take(&mut census.confirmed)];
+        let gone = self.remove_outdated(epoch, source, reason, &loaded, &confirmed, &mut census)?;
         self.converged(now + begin.elapsed());
         self.desk.status(|status| status.loads += 1);
         let Census { routes, repairs, named, .. } = census;
@@ -187,6 +221,7 @@ impl Work<'_> {
         source: Source,
         reason: Reason,
         loaded: &Loaded,
+        confirmed: &[HashMap<HostTypeId, u64>],
         census: &mut Census,
     ) -> Result<Vec<String>, Break> {
         let table = self.table;
@@ -194,7 +229,7 @@ impl Work<'_> {
         for page in table.pages(Select::Outdated(source), BATCH) {
             page.iter().for_each(|(_, host_type)| *missing.entry(host_type).or_default() += 1);
         }
-        let evidence = self.evidence(reason, loaded, &missing, &census.confirmed);
+        let evidence = self.evidence(reason, loaded, &missing, confirmed);
         let verdict = match (reason, evidence) {
             // What is there is from a load that broke off, and the events since then were passed over.
             (Reason::Cold, None) => Verdict::All,
@@ -228,10 +263,12 @@ impl Work<'_> {
         reason: Reason,
         loaded: &Loaded,
         missing: &HashMap<HostTypeId, u64>,
-        confirmed: &HashMap<HostTypeId, u64>,
+        confirmed: &[HashMap<HostTypeId, u64>],
     ) -> Option<Evidence> {
         let no_rows = (loaded.rows == Rows::None && !missing.is_empty()).then_some(Evidence::NoRows);
-        let many = self.options.gate.is_loss(missing, confirmed).then_some(Evidence::ManyRoutes);
+        // Beside what is there now, and beside what was there before attempts that broke off.
+        let many = confirmed.iter().any(|confirmed| self.options.gate.is_loss(missing, confirmed));
+        let many = many.then_some(Evidence::ManyRoutes);
         // What was lost is lost until its owner says that the content is complete, however many passes later.
         reason.evidence().or(no_rows).or(many).or(self.memory.loss)
     }
@@ -254,5 +291,34 @@ impl Work<'_> {
             host_types.sort();
             self.desk.report(Report::Kept { count, evidence, host_types });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain_core::HostTypes;
+
+    use super::*;
+
+    /// 11118, 94321.
+    #[test]
+    fn of_a_share_count_the_routes_that_events_confirm_and_not_those_that_they_remove() {
+        let host_types = HostTypes::default();
+        let one = host_types.intern(b"one").unwrap();
+        let name = |n: u32| format!("d{n}.example");
+        let mut census = Census::default();
+        for n in 0..3 {
+            census.count(&Change::Put(DomainName::new(&name(n)).unwrap(), one), Outcome::Kept);
+        }
+        census.count(&Change::Put(DomainName::new(&name(3)).unwrap(), one), Outcome::Added);
+        for (n, standing) in [(2, Standing::Confirmed), (3, Standing::Confirmed), (4, Standing::Outdated)] {
+            census.hear(&name(n), Some((standing, one)));
+            // What a second event says is the outcome of the first one.
+            census.hear(&name(n), Some((Standing::Confirmed, one)));
+        }
+        census.hear(&name(5), Some((Standing::Outdated, one)));
+        census.hear(&name(6), None);
+        census.reckon(|domain| [name(3), name(4), name(6)].iter().any(|present| present == domain));
+        assert_eq!(census.confirmed[&one], 3, "0 and 1, which the load confirmed, and 4");
     }
 }

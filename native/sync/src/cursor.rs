@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use domain_core::EventId;
-use domain_store::{Bounds, Event, Events, IdRange, Loaded};
+use domain_store::{Bounds, Events, IdRange, Loaded};
 
 use crate::holes::{Forgot, Holes};
 
@@ -22,7 +22,8 @@ pub(crate) enum LogFault {
     Begun,
 }
 
-/// A place in the log. Without an anchor the place is before the log's first event.
+/// A place in the log. Without an anchor the place is right before the log's first event, or
+/// [`Cursor::EMPTY`] if there was none.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor {
     pub(crate) at: EventId,
@@ -31,11 +32,13 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// The place in a log that has no event: its first id may be any from 1 on.
+    pub(crate) const EMPTY: EventId = EventId(0);
+
     /// The end of a log whose rows were loaded.
     pub(crate) fn at_end(loaded: &Loaded, now: Instant) -> Cursor {
         let (at, oldest) = match loaded.bounds {
-            // Its first id may be any from 1 on.
-            Bounds::Empty => (EventId(0), EventId(1)),
+            Bounds::Empty => (Cursor::EMPTY, EventId(1)),
             Bounds::From { oldest, newest } => (newest, oldest),
         };
         let mut holes = Holes::of_log(oldest, now);
@@ -57,11 +60,22 @@ impl Cursor {
         }
     }
 
+    /// Stays in the log of another database, which goes on where the one before ended. Which ids are still to show
+    /// there is another question.
+    pub(crate) fn stay(&mut self, loaded: &Loaded, now: Instant) {
+        let Cursor { mut holes, .. } = Cursor::at_end(loaded, now);
+        holes.cut(self.at);
+        self.holes = holes;
+    }
+
     /// Whether these events follow on what was read before.
     pub(crate) fn check(&self, events: &Events) -> Result<(), LogFault> {
         match (events.bounds, &self.anchor) {
-            (Bounds::Empty, None) => Ok(()),
-            (Bounds::Empty, Some(_)) => Err(LogFault::Truncated),
+            (Bounds::Empty, None) if self.at == Cursor::EMPTY => Ok(()),
+            (Bounds::Empty, _) => Err(LogFault::Truncated),
+            (Bounds::From { newest, .. }, None) if newest <= self.at && self.at != Cursor::EMPTY => {
+                Err(LogFault::Backwards)
+            }
             (Bounds::From { oldest, .. }, None) => {
                 if oldest.0 <= self.at.0.saturating_add(1) {
                     Ok(())
@@ -92,15 +106,20 @@ impl Cursor {
     }
 
     /// Passes these events, which are in the order of their ids, and remembers what they leave out.
-    pub(crate) fn pass(&mut self, events: &[Event], now: Instant) {
-        for event in events {
+    pub(crate) fn pass(&mut self, events: &Events, now: Instant) {
+        if self.anchor.is_some() && events.anchor.is_none() {
+            // All up to here was pruned, or it is another log that begins right here: what is still to show below
+            // is another question then.
+            self.holes.watch_below(now);
+        }
+        for event in &events.events {
             let first = EventId(self.at.0 + 1);
             if first < event.id {
                 self.holes.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
             }
             self.at = event.id;
         }
-        if let Some(last) = events.last() {
+        if let Some(last) = events.events.last() {
             self.anchor = Some(last.domain().to_owned());
         }
     }
@@ -108,7 +127,7 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
-    use domain_store::Rows;
+    use domain_store::{Event, Rows};
 
     use super::*;
     use crate::holes::Scope;
@@ -123,6 +142,11 @@ mod tests {
         let newest_domain = Some("a.example".to_owned());
         let loaded = Loaded { bounds, newest_domain, gaps: vec![], rows: Rows::Some, fresh: vec![] };
         Cursor::at_end(&loaded, Instant::now())
+    }
+
+    /// An event after the anchor.
+    fn dummy(id: i64) -> Events {
+        Events { events: vec![Event { id: EventId(id), row: None }], ..log(1, id, Some("a.example")) }
     }
 
     const EMPTY: Events = Events { bounds: Bounds::Empty, anchor: None, events: vec![] };
@@ -201,7 +225,7 @@ mod tests {
             Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
         let now = Instant::now();
         let mut cursor = Cursor::at_end(&loaded, now);
-        cursor.pass(&[Event { id: EventId(2), row: None }], now);
+        cursor.pass(&dummy(2), now);
         assert!(cursor.holes.to_read(Scope::Open).contains(&IdRange { first: EventId(1), last: EventId(1) }));
     }
 
@@ -209,7 +233,7 @@ mod tests {
     fn an_open_hole_that_was_pruned_may_have_hidden_an_event() {
         let (mut cursor, now) = (cursor(5, 10), Instant::now());
         let from = |oldest| Bounds::From { oldest: EventId(oldest), newest: EventId(20) };
-        cursor.pass(&[Event { id: EventId(20), row: None }], now);
+        cursor.pass(&dummy(20), now);
         assert_eq!(cursor.note_oldest(from(8), now), Ok(()));
         assert_eq!(cursor.note_oldest(from(15), now), Err(LogFault::Truncated));
         assert_eq!(cursor.holes.oldest(), EventId(15));

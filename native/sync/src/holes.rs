@@ -132,6 +132,17 @@ impl Holes {
         self.bound(now);
     }
 
+    /// Leaves out what is above this id: it was not passed by.
+    pub(crate) fn cut(&mut self, at: EventId) {
+        while let Some(mut entry) = self.ranges.last_entry().filter(|entry| entry.get().last > at) {
+            if *entry.key() <= at {
+                entry.get_mut().last = at;
+                return;
+            }
+            entry.remove();
+        }
+    }
+
     /// Notes who writes now, which was asked after all these holes were seen.
     pub(crate) fn look(&mut self, writers: &Writers, now: Instant) {
         let watched = match writers {
@@ -214,9 +225,14 @@ impl Holes {
             }
         }
         if forgot == Forgot::Open {
-            self.below = Watch::new(now);
+            self.watch_below(now);
         }
         forgot
+    }
+
+    /// What is below the log's oldest event may still show.
+    pub(crate) fn watch_below(&mut self, now: Instant) {
+        self.below = Watch::new(now);
     }
 
     /// How many are open.

@@ -130,17 +130,20 @@ impl Work<'_> {
         loop {
             let cursor = self.cursor()?;
             let mut events = store.events(cursor.at, cursor.holes.oldest(), EVENTS)?;
-            if cursor.check(&events).is_err() {
+            let mut check = cursor.check(&events);
+            // Evidence of a loss stands, whatever becomes of the connection or of the log a moment later.
+            if let Err(LogFault::Truncated | LogFault::Begun) = check {
                 // Where another log begins, the known beginning says nothing of.
                 events = store.events(cursor.at, EventId(i64::MIN), EVENTS)?;
+                check = cursor.check(&events);
             }
             let bounds = events.bounds;
-            if let Err(fault) = cursor.check(&events) {
+            if let Err(fault) = check {
                 return Err(self.out_of_sync(fault, bounds));
             }
             self.hear(&mut look, &events.events)?;
             let cursor = self.cursor()?;
-            cursor.pass(&events.events, look.now);
+            cursor.pass(&events, look.now);
             if let Err(fault) = cursor.note_oldest(bounds, look.now) {
                 return Err(self.out_of_sync(fault, bounds));
             }

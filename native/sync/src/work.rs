@@ -77,8 +77,8 @@ impl Reason {
             | Reason::ManyHoles
             | Reason::Asked
             | Reason::Fresh
-            | Reason::Periodic
-            | Reason::OtherDatabase => LogState::Followed,
+            | Reason::Periodic => LogState::Followed,
+            Reason::OtherDatabase => LogState::Elsewhere,
             Reason::LogTruncated | Reason::LogBegun => LogState::Shortened,
             Reason::Cold | Reason::LogBackwards => LogState::Lost,
         }
@@ -86,7 +86,7 @@ impl Reason {
 
     /// Whether something is wrong with the log or the database.
     fn is_grave(self) -> bool {
-        self == Reason::OtherDatabase || self.log() != LogState::Followed
+        self.log() != LogState::Followed
     }
 
     /// What it says about a database that lost data.
@@ -107,11 +107,20 @@ pub(crate) struct Wanted {
     pub(crate) log: LogState,
 }
 
+impl Wanted {
+    /// Whether it passes over events that were not followed: without it there is no log to follow.
+    pub(crate) fn skips(self) -> bool {
+        matches!(self.log, LogState::Shortened | LogState::Lost)
+    }
+}
+
 /// What a comparison finds of the log that was followed so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogState {
     /// All of it.
     Followed,
+    /// All of it, in another database: it goes on there, and which ids are still to show is another question.
+    Elsewhere,
     /// Its beginning is gone, and what was not seen with it.
     Shortened,
     /// Another one: only what comes from now on can be followed.
@@ -190,11 +199,14 @@ impl<'a> Work<'a> {
 
     /// The log cannot be followed. What another database has left of it is no news.
     pub(crate) fn want_for(&mut self, fault: LogFault) {
-        if self.elsewhere().is_some() {
-            self.memory.wanted = Some(Wanted { reason: Reason::OtherDatabase, log: LogState::Lost });
-        } else {
-            self.want(fault.into());
-        }
+        let (found, log) = match Reason::from(fault) {
+            _ if self.elsewhere().is_some() => (Reason::OtherDatabase, LogState::Lost),
+            found => (found, found.log()),
+        };
+        self.memory.loss = found.evidence().or(self.memory.loss);
+        // A first load that has not ended stays the first one, whatever became of the log meanwhile.
+        let reason = self.wanted().filter(|wanted| *wanted == Reason::Cold).unwrap_or(found);
+        self.memory.wanted = Some(Wanted { reason, log });
     }
 
     /// The database that the routes are from and the present one, if they are not the same.
@@ -235,14 +247,15 @@ impl<'a> Work<'a> {
             self.want(Reason::OtherDatabase);
         }
         let reset = progress == Progress::Reset;
-        let first = |wanted: &Wanted| reset || wanted.reason == Reason::Reset || wanted.log != LogState::Followed;
+        let first = |wanted: &Wanted| reset || wanted.reason == Reason::Reset || wanted.skips();
         self.memory.wanted.filter(first)
     }
 
     /// The comparison that is due once the log was followed to its end.
     pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Wanted>, Halt> {
         let is_time = self.converge.take_due(now);
-        if self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow()) {
+        let overflow = self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow());
+        if overflow && self.memory.wanted.is_none() {
             self.want(Reason::ManyHoles);
         }
         if self.memory.wanted.is_some() {
@@ -270,6 +283,7 @@ impl<'a> Work<'a> {
         self.memory.wanted = Some(Wanted { reason, log: LogState::Followed });
         match (log, &mut self.memory.cursor) {
             (LogState::Followed, Some(_)) => (),
+            (LogState::Elsewhere, Some(cursor)) => cursor.stay(loaded, now),
             (LogState::Shortened, Some(cursor)) => cursor.skip_to(loaded, now),
             (LogState::Lost, _) | (_, None) => self.memory.cursor = Some(Cursor::at_end(loaded, now)),
         }
