@@ -260,8 +260,8 @@ impl Database {
         self.replacements += 1;
     }
 
-    pub(super) fn is_logged(&self, mark: u64) -> bool {
-        self.content.events.values().any(|event| event.mark == mark)
+    pub(super) fn is_logged(&self, shown: &Shown) -> bool {
+        self.content.events.get(&shown.id).is_some_and(|event| event.mark == shown.mark)
     }
 
     pub(super) fn is_fresh(&self, host_type: &str) -> bool {

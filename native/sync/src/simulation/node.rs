@@ -18,8 +18,8 @@ use super::weather::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
 use crate::desk::{Desk, Halt, Shared};
 use crate::inbox::{Ask, Inbox};
 use crate::memory::Memory;
-use crate::work::Work;
-use crate::{Answer, Ended, Force, Leave, Options, Owner, Reason, Report, Status, Ticket};
+use crate::work::{Wanted, Work};
+use crate::{Answer, Ended, Force, Leave, Options, Owner, Report, Status, Ticket};
 
 /// What all nodes share.
 #[derive(Clone)]
@@ -182,15 +182,14 @@ impl<'a> Node<'a> {
         let table = self.table;
         let work = self.work.as_mut().expect("there is one");
         work.desk.take_tickets();
-        let restarted = table.progress().1 == Progress::Reset || work.wanted() == Some(Reason::Reset);
         let everywhere = work.poll.left(world.now).is_zero() || work.desk.is_awaited();
         let (epoch, before) = (table.epoch(), routes(table));
         // A restart of the service keeps its place in the log.
         let stays = work.memory.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
         let cursor = work.memory.cursor.clone().filter(|_| stays);
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
-        let anchor = cursor.as_ref().and_then(|cursor| Some((cursor.at.0, cursor.anchor.clone()?)));
-        connection.told = Told { anchor, ..Told::default() };
+        let anchor = cursor.as_ref().and_then(|cursor| self.oracle.anchor(cursor));
+        connection.told = Told { anchor, masked_before: self.oracle.masked(), ..Told::default() };
         connection.watch(Box::new(move |database| {
             statics_answer(table);
             for (domain, host_type) in &stable {
@@ -208,7 +207,7 @@ impl<'a> Node<'a> {
             identity: connection.identity.clone(),
             before,
             everywhere,
-            restarted,
+            wants_to_skip: work.memory.wanted.is_some_and(Wanted::skips),
             forced: self.force == Some(Force::Yes),
             repairs: result.as_ref().ok().cloned().flatten(),
             went,

@@ -17,10 +17,11 @@
 //! comparison, which adds and moves; what it would have removed is up to the gate.
 //!
 //! Nobody can notice, and so nobody is blamed for: a log that was replaced by one whose event at the
-//! cursor is about the same domain, or that begins right behind the cursor; events that came to a log that was empty when it was followed
-//! last, or below the oldest event, and are gone; an event by hand at an id that is none of the holes that
-//! are remembered. Where nobody can tell who writes, an event that shows later than age allows is found
-//! at the poll interval, and not at all if it is deleted before.
+//! cursor is about the same domain, which hides the events up to there and those of the former log (see
+//! `Hidden`); one that begins right behind the cursor, which hides the latter; events that came to a log that was
+//! empty when it was followed last, or below the oldest event, and are gone; an event by hand at an id that is
+//! none of the holes that are remembered. Where nobody can tell who writes, an event that shows later than age
+//! allows is found at the poll interval, and not at all if it is deleted before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -28,7 +29,7 @@ use domain_core::{HostTypeId, HostTypes, Select, Table};
 use domain_store::Identity;
 use parking_lot::Mutex;
 
-use super::connection::{Connection, Told};
+use super::connection::{Anchor, Connection, Masked, Told};
 use super::database::{By, Database, Kind, Logged, Shown};
 use super::node::Went;
 use super::weather::{self, ALLOWED, Climate, STATIC_DOMAINS};
@@ -53,14 +54,40 @@ pub(super) struct Pass<'a> {
     /// It was to look into dead holes, too.
     pub(super) everywhere: bool,
     pub(super) forced: bool,
-    /// The service was restarted, and everything is loaded to that end.
-    pub(super) restarted: bool,
+    /// It ended with a log that cannot be followed further: the next load passes over what shows before it. (A
+    /// pass may find that more than once, before its loads and after them.)
+    pub(super) wants_to_skip: bool,
     pub(super) repairs: Option<Repairs>,
     pub(super) went: Went,
     pub(super) reports: &'a [Report],
     pub(super) climate: Climate,
     /// As the pass began.
     pub(super) cursor: Option<Cursor>,
+}
+
+/// What another log hid when it took the place of the one that was followed, and nobody could tell.
+struct Hidden {
+    masked: Masked,
+    /// Where the follower was.
+    cursor: Cursor,
+    /// How many events had shown.
+    known: u64,
+}
+
+impl Hidden {
+    /// It may be in a dead hole, like those by hand.
+    fn delays(&self, shown: &Shown) -> bool {
+        self.masked == Masked::SameDomain && !reaches(&self.cursor, Scope::Open, shown.id)
+    }
+
+    fn hides(&self, database: &Database, shown: &Shown) -> bool {
+        let is_gone = |before: u64| shown.mark < before && !database.is_logged(shown);
+        match self.masked {
+            // What has the id of an event that was followed in the other log; and what was deleted with that.
+            Masked::SameDomain => !reaches(&self.cursor, Scope::All, shown.id) || is_gone(self.known),
+            Masked::BeginsBehind(first) => is_gone(first),
+        }
+    }
 }
 
 pub(super) struct Oracle {
@@ -73,6 +100,7 @@ pub(super) struct Oracle {
     owed: Vec<Shown>,
     /// The mark of the event at the cursor.
     anchor: Option<(i64, u64)>,
+    hidden: Option<Hidden>,
     loaded_from: Option<Identity>,
     loss: Loss,
     fresh: HashSet<HostTypeId>,
@@ -80,7 +108,7 @@ pub(super) struct Oracle {
     replacements: u64,
     /// The connection leads to another database than that of the last load.
     is_other: bool,
-    /// The log was found to be another one, and no load was complete since.
+    /// The log was found to be another one, and no load that passed over it was complete since.
     is_out_of_sync: bool,
 }
 
@@ -114,6 +142,7 @@ impl Oracle {
             news: Vec::new(),
             owed: Vec::new(),
             anchor: None,
+            hidden: None,
             loaded_from: None,
             loss: Loss::None,
             fresh: HashSet::new(),
@@ -125,7 +154,7 @@ impl Oracle {
 
     /// The table was emptied: nothing is known of what went before.
     pub(super) fn forget(&mut self) {
-        (self.anchor, self.loaded_from, self.loss) = (None, None, Loss::None);
+        (self.anchor, self.hidden, self.loaded_from, self.loss) = (None, None, None, Loss::None);
     }
 
     /// Learns what there is to follow. Answers the routes that are right as the pass begins.
@@ -142,15 +171,17 @@ impl Oracle {
         database.pruned.clear();
         let new = &database.shown[self.known..];
         self.known = database.shown.len();
-        self.news.extend_from_slice(new);
-        let reachable =
-            |shown: &&Shown| shown.by == By::Program || cursor.is_none_or(|cursor| reaches(cursor, shown.id));
-        self.owed.extend(new.iter().filter(reachable).cloned());
+        let new = || new.iter().filter(|shown| !shown.domain.is_empty());
+        self.news.extend(new().cloned());
+        let reachable = |shown: &&Shown| {
+            shown.by == By::Program || cursor.is_none_or(|cursor| reaches(cursor, Scope::All, shown.id))
+        };
+        self.owed.extend(new().filter(reachable).cloned());
         if let Some(cursor) = cursor
             && std::mem::replace(&mut self.replacements, database.replacements) != database.replacements
         {
             // What was followed in another log, and comes again in this one, is an order like any other.
-            let again = database.content.events.iter().filter(|(id, _)| reaches(cursor, **id));
+            let again = database.content.events.iter().filter(|(id, _)| reaches(cursor, Scope::All, **id));
             let shown = |(&id, event): (&i64, &Logged)| {
                 // Perhaps in a dead hole, like those by hand.
                 Shown { id, mark: event.mark, domain: event.domain.clone(), by: By::Hand }
@@ -160,26 +191,18 @@ impl Oracle {
         // Some of them may have been followed before their rows were changed without an event.
         let changed = |domain: &str| database.silent.get(domain).copied().unwrap_or(0).max(database.replaced);
         self.owed.retain(|shown| changed(&shown.domain) <= shown.mark);
-        if cursor.is_some_and(|cursor| cursor.anchor.is_none()) {
-            self.owed.retain(|shown| database.is_logged(shown.mark));
+        if cursor.is_some_and(is_empty) {
+            self.owed.retain(|shown| database.is_logged(shown));
         }
         // Others who prune while a smaller id is still to come hide that they did.
-        self.owed.retain(|shown| shown.mark >= database.pruned_early || database.is_logged(shown.mark));
-        if cursor.is_some_and(|cursor| self.is_masked(&database, cursor)) {
-            self.owed.clear();
-        }
-        // Where a log was replaced and then cut off behind the cursor, nothing is left that speaks of it.
-        if let Some(cursor) = cursor
-            && database.content.events.range(..=cursor.at.0).next().is_none()
-        {
-            self.owed.retain(|shown| reaches(cursor, shown.id));
-        }
+        self.owed.retain(|shown| shown.mark >= database.pruned_early || database.is_logged(shown));
+        self.excuse(&database);
         // Too many holes hide events until it is known who wrote them.
         if let Some(cursor) = cursor
             && database.crowded
             && database.kind == Kind::Silent
         {
-            self.owed.retain(|shown| reaches(cursor, shown.id));
+            self.owed.retain(|shown| reaches(cursor, Scope::All, shown.id));
         }
         let is_other = |before: &Identity| connection.identity.as_ref().is_some_and(|now| now != before);
         self.is_other = self.loaded_from.as_ref().is_some_and(is_other);
@@ -193,11 +216,24 @@ impl Oracle {
         routes.iter().filter(is_right).map(|(domain, host_type)| (domain.clone(), *host_type)).collect()
     }
 
-    /// Whether another event of the same domain took the place of the one at the cursor.
-    fn is_masked(&self, database: &Database, cursor: &Cursor) -> bool {
-        let event = database.content.events.get(&cursor.at.0);
-        let same = event.filter(|event| Some(&event.domain) == cursor.anchor.as_ref());
-        same.is_some_and(|event| self.anchor.is_some_and(|anchor| anchor != (cursor.at.0, event.mark)))
+    /// Nobody is blamed for what a log that cannot be told from the one before hides.
+    fn excuse(&mut self, database: &Database) {
+        if let Some(hidden) = &self.hidden {
+            self.owed.retain(|shown| !hidden.hides(database, shown));
+            self.owed.iter_mut().filter(|shown| hidden.delays(shown)).for_each(|shown| shown.by = By::Hand);
+        }
+    }
+
+    /// The event at the cursor, as far as it is known.
+    pub(super) fn anchor(&self, cursor: &Cursor) -> Option<Anchor> {
+        let at = cursor.at.0;
+        let mark = self.anchor.filter(|(known, _)| *known == at).map(|(_, mark)| mark);
+        Some(Anchor { at, domain: cursor.anchor.clone()?, mark })
+    }
+
+    /// Why the log is taken for another one that is gone.
+    pub(super) fn masked(&self) -> Option<Masked> {
+        self.hidden.as_ref().map(|hidden| hidden.masked)
     }
 
     pub(super) fn end(&mut self, database: &Mutex<Database>, table: &Table, pass: &Pass<'_>, cursor: Option<&Cursor>) {
@@ -207,6 +243,10 @@ impl Oracle {
         }
         if pass.told.backwards && !pass.before.is_empty() {
             self.loss = Loss::Suspected;
+        }
+        if let (Some(masked), Some(cursor), false) = (pass.told.masked, &pass.cursor, self.is_other) {
+            self.hidden = Some(Hidden { masked, cursor: cursor.clone(), known: database.shown.len() as u64 });
+            self.excuse(&database);
         }
         let after = routes(table);
         // What showed meanwhile may have been followed, and need not.
@@ -225,11 +265,9 @@ impl Oracle {
             }
         }
         let lost = self.loses_the_log(pass);
-        // In a restart the first load is made before the log is looked at, and so it is in a pass that goes on
-        // with an earlier one: what it finds of the log may call for another load.
-        let looked_later = pass.restarted || self.is_out_of_sync && pass.reports.iter().any(is_out_of_sync);
-        self.is_out_of_sync = lost && pass.went == Went::Away && (!pass.told.loaded || looked_later);
+        self.is_out_of_sync = lost && pass.went == Went::Away && pass.wants_to_skip;
         if pass.told.loaded && lost {
+            self.hidden = None;
             // What showed before the snapshot was passed over; if the pass broke off, that was it.
             self.news.extend_from_slice(&database.shown[self.known..]);
             self.known = database.shown.len();
@@ -256,7 +294,7 @@ impl Oracle {
         let mut unexplained: HashMap<HostTypeId, Vec<&str>> = HashMap::new();
         for (domain, host_type) in pass.before.iter().filter(|(domain, _)| !after.contains_key(*domain)) {
             let told = |shown: &Shown| {
-                shown.domain == *domain && (database.is_logged(shown.mark) || database.pruned.contains(&shown.mark))
+                shown.domain == *domain && (database.is_logged(shown) || database.pruned.contains(&shown.mark))
             };
             let senseless = database.content.settings.get(domain).is_some_and(|(_, status)| ![0, 2].contains(status))
                 && wanted(database, domain, host_types).is_none();
@@ -307,9 +345,10 @@ impl Oracle {
         cursor: Option<&Cursor>,
     ) {
         let lost = self.loses_the_log(pass);
-        let anchored = pass.cursor.as_ref().is_none_or(|cursor| cursor.anchor.is_some());
+        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.holes.open() > 0);
+        let anchored = !pass.cursor.as_ref().is_some_and(is_empty);
         for shown in std::mem::take(&mut self.owed) {
-            if database.crowded && cursor.is_some_and(|cursor| cursor.holes.open() > 0) {
+            if waits {
                 self.owed.push(shown);
                 continue;
             }
@@ -317,13 +356,13 @@ impl Oracle {
                 self.owed.push(shown);
                 continue;
             }
-            if shown.domain.is_empty() || STATIC_DOMAINS.contains(&shown.domain.as_str()) {
+            if STATIC_DOMAINS.contains(&shown.domain.as_str()) {
                 continue;
             }
             if database.touched.contains(&shown.domain) {
                 continue;
             }
-            let logged = database.is_logged(shown.mark) || database.pruned.contains(&shown.mark);
+            let logged = database.is_logged(&shown) || database.pruned.contains(&shown.mark);
             let present = after.get(&shown.domain).copied();
             match wanted(database, &shown.domain, host_types) {
                 Some(host_type) => {
@@ -351,9 +390,14 @@ fn is_out_of_sync(report: &Report) -> bool {
     matches!(report, Report::OutOfSync { .. })
 }
 
+/// Whether there was no event in the log up to here.
+fn is_empty(cursor: &Cursor) -> bool {
+    cursor.anchor.is_none() && cursor.at == Cursor::EMPTY
+}
+
 /// Whether following looks at this id, or did.
-fn reaches(cursor: &Cursor, id: i64) -> bool {
-    let holes = cursor.holes.to_read(Scope::All);
+fn reaches(cursor: &Cursor, scope: Scope, id: i64) -> bool {
+    let holes = cursor.holes.to_read(scope);
     id > cursor.at.0 || holes.iter().any(|hole| (hole.first.0..=hole.last.0).contains(&id))
 }
 
