@@ -172,6 +172,17 @@ impl Holes {
         below.into_iter().chain(others.map(|(&first, hole)| IdRange { first, last: hole.last })).collect()
     }
 
+    /// Whether this id would be read.
+    #[cfg(test)]
+    pub(crate) fn has(&self, scope: Scope, id: EventId) -> bool {
+        let wanted = |watch: &Watch| scope == Scope::All || !watch.is_dead();
+        if id < self.oldest {
+            return wanted(&self.below);
+        }
+        let hole = self.ranges.range(..=id).next_back().map(|(_, hole)| hole);
+        hole.is_some_and(|hole| id <= hole.last && wanted(&hole.watch))
+    }
+
     /// This event showed.
     pub(crate) fn fill(&mut self, id: EventId, now: Instant) {
         if id < self.oldest {

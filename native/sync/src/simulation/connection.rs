@@ -175,13 +175,15 @@ impl<'a> Connection<'a> {
             }
             _ => None,
         };
-        self.told.masked = self.told.masked.or(masked);
         if !std::mem::replace(&mut self.told.judged, true) && !self.told.loaded {
             self.told.backwards = match events.bounds {
                 Bounds::Empty => false,
                 Bounds::From { newest, .. } if newest.0 < anchor.at => true,
                 Bounds::From { oldest, .. } => oldest.0 <= anchor.at && events.anchor.as_ref() != Some(&anchor.domain),
             };
+        }
+        if !self.told.backwards {
+            self.told.masked = self.told.masked.or(masked);
         }
     }
 }

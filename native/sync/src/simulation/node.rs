@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain_core::{DomainName, HostTypeId, Progress, Table};
+use domain_core::{DomainName, Epoch, HostTypeId, Progress, Table};
 use parking_lot::Mutex;
 
 use super::connection::{Breaks, Connection, Told};
 use super::database::Database;
-use super::oracle::{Oracle, Pass, routes};
+use super::oracle::{Oracle, Pass, Routes, routes};
 use super::weather::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
 use crate::desk::{Desk, Halt, Shared};
 use crate::inbox::{Ask, Inbox};
@@ -93,6 +93,8 @@ pub(super) struct Node<'a> {
     options: &'a Options,
     pub(super) oracle: Oracle,
     force: Option<Force>,
+    /// What the last pass left, if the table was not opened anew since: it changes in passes alone.
+    routes: Option<(Epoch, Routes)>,
     /// What the last pass reported, for the diary.
     pub(super) said: String,
 }
@@ -111,6 +113,7 @@ impl<'a> Node<'a> {
             options,
             oracle,
             force: None,
+            routes: None,
             said: String::new(),
         }
     }
@@ -183,7 +186,11 @@ impl<'a> Node<'a> {
         let work = self.work.as_mut().expect("there is one");
         work.desk.take_tickets();
         let everywhere = work.poll.left(world.now).is_zero() || work.desk.is_awaited();
-        let (epoch, before) = (table.epoch(), routes(table));
+        let epoch = table.epoch();
+        let before = match self.routes.take() {
+            Some((of, routes)) if of == epoch => routes,
+            _ => routes(table),
+        };
         // A restart of the service keeps its place in the log.
         let stays = work.memory.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
         let cursor = work.memory.cursor.clone().filter(|_| stays);
@@ -217,7 +224,9 @@ impl<'a> Node<'a> {
         };
         let worth = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
         self.said = reports.iter().filter(worth).map(|report| format!("\n    {report:?}")).collect();
-        self.oracle.end(&world.database, table, &pass, work.memory.cursor.as_ref());
+        let after = routes(table);
+        self.oracle.end(&world.database, table.host_types(), &pass, &after, work.memory.cursor.as_ref());
+        self.routes = Some((table.epoch(), after));
         self.force = None;
         match result {
             Ok(repairs) => {

@@ -25,7 +25,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use domain_core::{HostTypeId, HostTypes, Select, Table};
+use domain_core::{EventId, HostTypeId, HostTypes, Select, Table};
 use domain_store::Identity;
 use parking_lot::Mutex;
 
@@ -84,7 +84,7 @@ impl Hidden {
         let is_gone = |before: u64| shown.mark < before && !database.is_logged(shown);
         match self.masked {
             // What has the id of an event that was followed in the other log; and what was deleted with that.
-            Masked::SameDomain => !reaches(&self.cursor, Scope::All, shown.id) || is_gone(self.known),
+            Masked::SameDomain => is_gone(self.known) || !reaches(&self.cursor, Scope::All, shown.id),
             Masked::BeginsBehind(first) => is_gone(first),
         }
     }
@@ -236,7 +236,14 @@ impl Oracle {
         self.hidden.as_ref().map(|hidden| hidden.masked)
     }
 
-    pub(super) fn end(&mut self, database: &Mutex<Database>, table: &Table, pass: &Pass<'_>, cursor: Option<&Cursor>) {
+    pub(super) fn end(
+        &mut self,
+        database: &Mutex<Database>,
+        host_types: &HostTypes,
+        pass: &Pass<'_>,
+        after: &Routes,
+        cursor: Option<&Cursor>,
+    ) {
         let database = database.lock();
         if pass.told.loaded && pass.identity.is_some() {
             self.loaded_from = pass.identity.clone();
@@ -244,17 +251,18 @@ impl Oracle {
         if pass.told.backwards && !pass.before.is_empty() {
             self.loss = Loss::Suspected;
         }
-        if let (Some(masked), Some(cursor), false) = (pass.told.masked, &pass.cursor, self.is_other) {
+        // Who knows already that it is another one has to look.
+        let is_known = self.is_other || self.is_out_of_sync;
+        if let (Some(masked), Some(cursor), false) = (pass.told.masked, &pass.cursor, is_known) {
             self.hidden = Some(Hidden { masked, cursor: cursor.clone(), known: database.shown.len() as u64 });
             self.excuse(&database);
         }
-        let after = routes(table);
         // What showed meanwhile may have been followed, and need not.
         self.news.extend_from_slice(&database.shown[self.known..]);
-        self.check_gate(&database, table.host_types(), pass, &after);
+        self.check_gate(&database, host_types, pass, after);
         self.news.truncate(self.news.len() - (database.shown.len() - self.known));
         if pass.went == Went::Well {
-            self.check_following(&database, table.host_types(), pass, &after, cursor);
+            self.check_following(&database, host_types, pass, after, cursor);
             if pass.everywhere {
                 self.news.clear();
             } else {
@@ -397,8 +405,7 @@ fn is_empty(cursor: &Cursor) -> bool {
 
 /// Whether following looks at this id, or did.
 fn reaches(cursor: &Cursor, scope: Scope, id: i64) -> bool {
-    let holes = cursor.holes.to_read(scope);
-    id > cursor.at.0 || holes.iter().any(|hole| (hole.first.0..=hole.last.0).contains(&id))
+    id > cursor.at.0 || cursor.holes.has(scope, EventId(id))
 }
 
 /// Where all changes are announced, following finds them all. (An old hole that an unrelated transaction
