@@ -89,9 +89,10 @@ impl HostTypes {
         Ok(id)
     }
 
-    /// The id of a host type that was named before.
+    /// The id of a host type that was named before. Bytes that are too many for one are not looked at.
     pub fn id(&self, name: impl AsRef<[u8]>) -> Option<HostTypeId> {
-        self.0.read().ids.get(name.as_ref()).copied()
+        let name = Some(name.as_ref()).filter(|name| name.len() <= HostTypes::MAX_BYTES)?;
+        self.0.read().ids.get(name).copied()
     }
 
     /// The id whose [`HostTypeId::index`] this is.

@@ -11,42 +11,35 @@
 //!
 //! Memory: 64 bytes for 4 to 5 entries.
 
+use crate::arena::Arena;
 use crate::entries::Place;
-use crate::line::{Key, Line, SLOTS, Slot, fill, slot, tags};
+use crate::fault;
+use crate::line::{Further, Key, Line, SLOTS, Slot};
 use crate::sync::{AtomicU64, Ordering};
 use crate::versions::{STRIPES, Versions};
-use crate::words::Words;
 
 /// Entries a bucket on average, halves of them: nine. In a model eight entries, so that a bucket goes on before it
 /// is split.
-const FILL: usize = if cfg!(loom) { 16 } else { 9 };
-
-/// Addresses for so many buckets: 4 GiB, for 300 million entries.
-#[cfg(not(loom))]
-const BUCKETS: usize = 1 << 26;
-#[cfg(loom)]
-const BUCKETS: usize = 4;
-
-/// Addresses for so many lines that go on.
-#[cfg(not(loom))]
-const MORE: usize = BUCKETS / 4;
-#[cfg(loom)]
-const MORE: usize = 4;
+const FILL: usize = if cfg!(loom) { 8 } else { 9 };
 
 /// Lines for going on that are kept ready: more than one change can need.
 const READY: usize = 2;
+
+/// How far a lookup follows the lines of a bucket. A bucket that needs more is not to be expected in the life of the
+/// universe: a hundred names in a bucket that has five.
+const HOPS: usize = 16;
 
 /// How many buckets there are, and in its upper half the bits that tell all of them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size(u64);
 
 impl Size {
-    fn new(count: usize) -> Size {
-        Size((((count as u64).next_power_of_two() - 1) << 32) | count as u64)
+    fn new(count: u32) -> Size {
+        Size(((u64::from(count).next_power_of_two() - 1) << 32) | u64::from(count))
     }
 
-    fn count(self) -> usize {
-        self.0 as u32 as usize
+    fn count(self) -> u32 {
+        self.0 as u32
     }
 }
 
@@ -60,17 +53,42 @@ impl Key {
 
     /// The bucket of this key when there are so many: those that are not split yet are found by one bit less.
     #[inline]
-    fn bucket(self, Size(size): Size) -> usize {
+    fn bucket(self, Size(size): Size) -> u32 {
         let (mask, count) = ((size >> 32) as u32, size as u32);
         let bucket = self.0 & mask;
-        (if bucket < count { bucket } else { bucket & (mask >> 1) }) as usize
+        if bucket < count { bucket } else { bucket & (mask >> 1) }
     }
+}
+
+/// Lines that are found by their number.
+struct Lines(Arena<{ 1 + SLOTS }, STRIPES>);
+
+impl Lines {
+    #[inline]
+    fn get(&self, number: u32) -> Option<Line<'_>> {
+        self.0.get(number).map(Line)
+    }
+
+    /// A line that is there from now on.
+    fn reserve(&self, number: u32) -> Line<'_> {
+        Line(self.0.reserve(number, 1).first_chunk().expect("a line has as many words"))
+    }
+}
+
+/// What a lookup that follows a bucket's lines comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Searched<R> {
+    Found(R),
+    /// No place of which anything is to be said has this key.
+    Nothing,
+    /// It went on too far: most likely it is late, and was led about.
+    Lost,
 }
 
 /// The index, as lookups read it.
 pub(crate) struct Index {
-    buckets: Words,
-    more: Words,
+    buckets: Lines,
+    further: Lines,
     /// A [`Size`].
     size: AtomicU64,
 }
@@ -79,7 +97,7 @@ pub(crate) struct Index {
 pub(crate) struct Shelf {
     entries: usize,
     /// Free lines for going on.
-    ready: Vec<u32>,
+    ready: Vec<Further>,
     /// The first such line that was never used.
     next: u32,
     /// What is being moved.
@@ -94,38 +112,63 @@ impl Shelf {
 
 impl Index {
     pub(crate) fn new() -> Index {
-        let words = |lines| Words::new(lines * size_of::<Line>() / size_of::<u64>());
-        let index = Index { buckets: words(BUCKETS), more: words(MORE), size: AtomicU64::new(0) };
-        index.clear();
-        index
+        Index {
+            buckets: Lines(Arena::new()),
+            further: Lines(Arena::new()),
+            size: AtomicU64::new(Size::new(STRIPES as u32).0),
+        }
     }
 
     /// What `is` says of the first place with this key of which it says something. Late readers may be asked
     /// about any place.
     #[inline]
-    pub(crate) fn find<R>(&self, key: Key, is: impl Fn(Place) -> Option<R>) -> Option<R> {
-        let mut line = self.buckets.line(key.bucket(self.size()))?;
-        // Lines never go on in a circle, and a late reader that is led about arrives when writers pause.
-        loop {
-            let tags = tags(line);
-            for slot in tags.matches(key.tag()).map(|number| slot(line, number)) {
-                if slot.key() == key
-                    && let Some(found) = is(slot.place())
-                {
-                    return Some(found);
-                }
-            }
-            if !tags.goes_on() {
-                return None;
-            }
-            line = self.more.line(slot(line, SLOTS - 1).place() as usize)?;
+    pub(crate) fn find<R>(&self, key: Key, is: impl Fn(Place) -> Option<R>) -> Searched<R> {
+        self.search(key, HOPS, is)
+    }
+
+    /// As [`Index::find`], however far the bucket goes on, while nobody writes: it goes on in no circle then.
+    pub(crate) fn find_alone<R>(&self, _shelf: &Shelf, key: Key, is: impl Fn(Place) -> Option<R>) -> Option<R> {
+        match self.search(key, usize::MAX, is) {
+            Searched::Found(found) => Some(found),
+            Searched::Nothing | Searched::Lost => None,
         }
+    }
+
+    #[inline]
+    fn search<R>(&self, key: Key, hops: usize, is: impl Fn(Place) -> Option<R>) -> Searched<R> {
+        // There is none in an index that was never written to, or for a reader that is late.
+        let Some(line) = self.buckets.get(key.bucket(self.size())) else { return Searched::Nothing };
+        match line.find(key, &is) {
+            Ok(found) => Searched::Found(found),
+            Err(None) => Searched::Nothing,
+            Err(Some(further)) => self.search_further(further, key, hops, is),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search_further<R>(
+        &self,
+        mut further: Further,
+        key: Key,
+        hops: usize,
+        is: impl Fn(Place) -> Option<R>,
+    ) -> Searched<R> {
+        for _ in 0..hops {
+            let Some(line) = self.further.get(further.0) else { return Searched::Nothing };
+            match line.find(key, &is) {
+                Ok(found) => return Searched::Found(found),
+                Err(None) => return Searched::Nothing,
+                Err(Some(next)) => further = next,
+            }
+        }
+        Searched::Lost
     }
 
     /// Reads where this key's slot will be read soon: then the processor need not wait for it then.
     #[inline]
     pub(crate) fn touch(&self, key: Key) -> u64 {
-        self.buckets.line(key.bucket(self.size())).map_or(0, |line| tags(line).0)
+        self.buckets.get(key.bucket(self.size())).map_or(0, |line| line.0[0].load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -134,28 +177,37 @@ impl Index {
     }
 
     /// The line of the bucket that this key belongs to.
-    fn bucket(&self, key: Key) -> &Line {
-        self.buckets.reserve_line(key.bucket(self.size()))
+    fn bucket(&self, key: Key) -> Line<'_> {
+        self.buckets.reserve(key.bucket(self.size()))
     }
 
-    /// Adds an entry, and then perhaps a bucket.
+    /// Asks the system for all memory that the addition of an entry may need, so that it is there when that begins.
+    pub(crate) fn make_ready(&self, shelf: &mut Shelf) {
+        while shelf.ready.len() < READY {
+            fault::point();
+            self.further.reserve(shelf.next);
+            shelf.ready.push(Further(shelf.next));
+            shelf.next += 1;
+        }
+        self.buckets.reserve(self.size().count());
+    }
+
+    /// Adds an entry, and then perhaps a bucket, after [`Index::make_ready`].
     pub(crate) fn insert(&self, shelf: &mut Shelf, versions: &Versions, key: Key, place: Place) {
-        let (bucket, new) = (self.bucket(key), Slot::new(key, place));
-        self.make_ready(shelf);
-        versions.write(key.stripe(), || match (0..SLOTS).find(|&number| slot(bucket, number) == Slot(0)) {
-            Some(free) => {
-                bucket[1 + free].store(new.0, Ordering::Relaxed);
-                bucket[0].store(tags(bucket).with(free, key.tag()).0, Ordering::Relaxed);
-            }
-            None => {
+        let (bucket, new) = (self.bucket(key), Slot { key, place });
+        versions.write(key.stripe(), || {
+            if !bucket.add(new) {
                 self.take_all(shelf, bucket);
+                fault::point();
                 shelf.slots.push(new);
                 self.put(shelf, bucket, |_| true);
                 shelf.slots.clear();
             }
+            fault::point();
         });
+        fault::point();
         shelf.entries += 1;
-        if shelf.entries * 2 > self.size().count() * FILL {
+        if shelf.entries * 2 > self.size().count() as usize * FILL {
             self.split(shelf, versions);
         }
     }
@@ -165,8 +217,11 @@ impl Index {
         let bucket = self.bucket(key);
         versions.write(key.stripe(), || {
             self.take_all(shelf, bucket);
-            self.put(shelf, bucket, |slot| slot.place() != place);
+            fault::point();
+            self.put(shelf, bucket, |slot| slot.place != place);
+            fault::point();
         });
+        fault::point();
         shelf.slots.clear();
         shelf.entries -= 1;
     }
@@ -175,66 +230,60 @@ impl Index {
     fn split(&self, shelf: &mut Shelf, versions: &Versions) {
         let (new, size) = (self.size().count(), Size::new(self.size().count() + 1));
         // Of all keys that belong to the new bucket, the one that has no other bits. They are in one bucket now.
-        let key = Key(new as u32);
-        let (from, to) = (self.bucket(key), self.buckets.reserve_line(new));
+        let key = Key(new);
+        let (from, to) = (self.bucket(key), self.buckets.reserve(new));
         versions.write(key.stripe(), || {
             self.take_all(shelf, from);
+            fault::point();
             self.size.store(size.0, Ordering::Relaxed);
-            self.put(shelf, to, |slot| slot.key().bucket(size) == new);
-            self.put(shelf, from, |slot| slot.key().bucket(size) != new);
+            fault::point();
+            self.put(shelf, to, |slot| slot.key.bucket(size) == new);
+            fault::point();
+            self.put(shelf, from, |slot| slot.key.bucket(size) != new);
         });
         shelf.slots.clear();
     }
 
     /// Takes all slots of a bucket. The lines in which it went on are free.
-    fn take_all(&self, shelf: &mut Shelf, bucket: &Line) {
+    fn take_all(&self, shelf: &mut Shelf, bucket: Line) {
         let mut line = bucket;
-        while tags(line).goes_on() {
-            let next = slot(line, SLOTS - 1).place();
-            shelf.slots.extend((0..SLOTS - 1).map(|number| slot(line, number)));
-            shelf.ready.push(next);
-            line = self.more.reserve_line(next as usize);
+        loop {
+            shelf.slots.extend(line.entries());
+            let Some(further) = line.further() else { return };
+            shelf.ready.push(further);
+            line = self.further.reserve(further.0);
         }
-        shelf.slots.extend((0..SLOTS).map(|number| slot(line, number)).filter(|&slot| slot != Slot(0)));
     }
 
     /// Puts those of the slots that were taken that belong to it into a bucket; what it had before is gone.
-    fn put(&self, shelf: &mut Shelf, bucket: &Line, belongs: impl Fn(Slot) -> bool) {
+    fn put(&self, shelf: &mut Shelf, bucket: Line, belongs: impl Fn(Slot) -> bool) {
         let mut rest = shelf.slots.iter().copied().filter(|&slot| belongs(slot)).count();
         let mut slots = shelf.slots.iter().copied().filter(|&slot| belongs(slot));
         let mut line = bucket;
         while rest > SLOTS {
             let next = shelf.ready.pop().expect("lines were made ready");
-            fill(line, slots.by_ref().take(SLOTS - 1), Some(next));
+            line.fill(slots.by_ref().take(SLOTS - 1), Some(next));
+            fault::point();
             rest -= SLOTS - 1;
-            line = self.more.reserve_line(next as usize);
+            line = self.further.reserve(next.0);
         }
-        fill(line, slots, None);
-    }
-
-    /// What may ask the system for memory is done before a change begins.
-    fn make_ready(&self, shelf: &mut Shelf) {
-        while shelf.ready.len() < READY {
-            self.more.reserve_line(shelf.next as usize);
-            shelf.ready.push(shelf.next);
-            shelf.next += 1;
-        }
+        line.fill(slots, None);
     }
 
     /// Forgets everything. The caller sees to it that nobody reads meanwhile, and begins with a new [`Shelf`].
     pub(crate) fn clear(&self) {
-        (0..STRIPES).for_each(|bucket| fill(self.buckets.reserve_line(bucket), std::iter::empty(), None));
-        self.size.store(Size::new(STRIPES).0, Ordering::Relaxed);
+        (0..STRIPES as u32).for_each(|bucket| self.buckets.reserve(bucket).fill(std::iter::empty(), None));
+        self.size.store(Size::new(STRIPES as u32).0, Ordering::Relaxed);
     }
 
     /// How many bytes its lines take.
     pub(crate) fn bytes(&self, shelf: &Shelf) -> usize {
-        (self.size().count() + shelf.next as usize) * size_of::<Line>()
+        (self.size().count() as usize + shelf.next as usize) * size_of::<[AtomicU64; 1 + SLOTS]>()
     }
 
-    /// Gives the memory of what is not used back.
-    pub(crate) fn give_back(&self, shelf: &Shelf) {
-        self.buckets.give_back(self.size().count() * (1 + SLOTS));
-        self.more.give_back(shelf.next as usize * (1 + SLOTS));
+    /// Nobody reads it any more but those who are late: gives its memory back.
+    pub(crate) fn give_back(&self) {
+        self.buckets.0.give_back();
+        self.further.0.give_back();
     }
 }

@@ -6,16 +6,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::change::{
-    Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale, StaticPair,
-};
+use crate::change::{Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale};
 use crate::contests::Contests;
 use crate::entries::Place;
 use crate::entry::{Head, Origin, Source};
+use crate::fault;
 use crate::host_types::HostTypeId;
 use crate::journal::{Fate, Journal};
 use crate::patterns::{Claim, Kind, Patterns};
-use crate::routes::{Books, Keyed, Open, Routes};
+use crate::routes::{Books, Built, Keyed, Open, Routes};
 use crate::sources::Sources;
 
 /// What is guarded by the table's mutex.
@@ -53,16 +52,40 @@ impl Ledger {
         }
     }
 
-    /// Puts static routes in the place of all others.
-    pub(crate) fn begin(&mut self, routes: &Routes, open: Open, pairs: &[StaticPair]) {
-        let pairs = pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type));
+    /// Puts the routes that were built in the place of all others. Every progress is forgotten.
+    pub(crate) fn begin(&mut self, routes: &Routes, open: Open, built: Built, allowed: Vec<HostTypeId>) {
+        self.epoch.0 += 1;
+        self.allowed = allowed;
+        self.progress = match open {
+            Open::Yes => Progress::Unloaded,
+            Open::No => Progress::Closed,
+        };
         self.counts.clear();
-        for host_type in routes.exchange(&mut self.books, open, pairs) {
+        for host_type in routes.turn(&mut self.books, built, open) {
             self.count(host_type).r#static += 1;
         }
         self.contests.clear();
         self.sources.clear();
         self.journal.note_everything();
+    }
+
+    /// Puts right what a change left that was broken off in its middle. What is known of the order of claims on a
+    /// subdomain is forgotten: the older pattern wins.
+    pub(crate) fn restore(&mut self, routes: &Routes) {
+        self.counts.clear();
+        for head in routes.writer(&mut self.books).restore() {
+            let counts = self.count(head.host_type());
+            match head.origin() {
+                Origin::Static => counts.r#static += 1,
+                Origin::Dynamic(_) => counts.dynamic += 1,
+            }
+        }
+        self.contests.clear();
+        self.journal.note_everything();
+        self.epoch.0 += 1;
+        if matches!(self.progress, Progress::Following { .. }) {
+            self.progress = Progress::Reset;
+        }
     }
 
     /// Says how current the routes are now. What a first load brought was not noted: it is noted as a whole.
@@ -125,7 +148,7 @@ impl Ledger {
             Err(Refusal::Static) => Err(InsertError::Static),
             Ok(Some((_, head))) if head.host_type() != host_type => Err(InsertError::OtherHostType(head.host_type())),
             Ok(Some(found)) => {
-                routes.set(&mut self.books, found, host_type, Origin::Dynamic(source));
+                routes.writer(&mut self.books).set(found, host_type, Origin::Dynamic(source));
                 Ok(Inserted::Kept)
             }
             Ok(None) => {
@@ -151,12 +174,14 @@ impl Ledger {
         match self.slot(routes, domain, host_type) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok(Some((place, head))) => {
-                routes.set(&mut self.books, (place, head), host_type, Origin::Dynamic(source));
+                routes.writer(&mut self.books).set((place, head), host_type, Origin::Dynamic(source));
                 let before = head.host_type();
                 if before == host_type {
                     return Outcome::Kept;
                 }
+                fault::point();
                 self.count(before).dynamic -= 1;
+                fault::point();
                 self.count(host_type).dynamic += 1;
                 self.went(domain, before);
                 self.came(routes, domain, host_type);
@@ -174,7 +199,8 @@ impl Ledger {
     }
 
     fn add(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId, source: Source) {
-        routes.insert(&mut self.books, domain, host_type, Origin::Dynamic(source));
+        routes.writer(&mut self.books).insert(domain, host_type, Origin::Dynamic(source));
+        fault::point();
         self.count(host_type).dynamic += 1;
     }
 
@@ -183,7 +209,8 @@ impl Ledger {
         match routes.find(&self.books, domain) {
             Some((_, head)) if head.origin() == Origin::Static => Err(IsStatic),
             Some((place, head)) => {
-                routes.remove(&mut self.books, domain, place);
+                routes.writer(&mut self.books).remove(domain, place);
+                fault::point();
                 self.count(head.host_type()).dynamic -= 1;
                 self.went(domain, head.host_type());
                 Ok(Some(head.host_type()))

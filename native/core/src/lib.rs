@@ -1,15 +1,15 @@
 //! The table that answers *which host type serves this domain?*, and the rules it keeps.
 //!
 //! This crate does no I/O, knows no clock and nothing of the Erlang VM, so everything that can be
-//! wrong about the table can be tested here: against an oracle (`tests/oracle.rs`), and under every
-//! interleaving of a lookup and a writer (`tests/loom.rs`).
+//! wrong about the table can be tested here: against a reference (`tests/oracle.rs`), and under the
+//! interleavings of lookups and writers (`tests/loom.rs`).
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`name`] | [`DomainName`]: a name that exists is valid |
 //! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
 //! | [`versions`] | [`Versions`](versions::Versions): reading without waiting and without writing |
-//! | `words` | memory that never moves |
+//! | `memory`, `arena` | zeroed words; items that never move, however many become of them |
 //! | `entry`, `entries` | a domain as words of memory; all of them, found by place |
 //! | `line`, `index` | a few names' places in one cache line; all of them, growing by one bucket at a time |
 //! | `routes` | those together: many who look, and one who writes |
@@ -22,16 +22,22 @@
 //! | `ledger` | what the one writer does: the static rules |
 //! | [`table`] | [`Table`]: all that can be asked and changed, and the progress that lives and dies with the routes |
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("mongoose_domain runs on 64-bit systems only: numbers of domains and places are computed in words");
+
+mod arena;
 pub mod change;
 mod contests;
 mod entries;
 mod entry;
+mod fault;
 pub mod host_types;
 mod index;
 pub mod journal;
 mod ledger;
 mod line;
 pub mod lookups;
+mod memory;
 pub mod name;
 pub mod page;
 pub mod patterns;
@@ -40,7 +46,6 @@ mod sources;
 mod sync;
 pub mod table;
 pub mod versions;
-mod words;
 
 pub use change::{
     Change, Closed, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Refusal,
@@ -53,4 +58,6 @@ pub use lookups::Lookups;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use patterns::{Claim, Kind, Pattern};
+#[cfg(loom)]
+pub use sync::{Site, leave_out};
 pub use table::Table;

@@ -58,7 +58,15 @@ impl DomainName {
 
     /// As [`DomainName::new`], for bytes that may not be UTF-8.
     pub fn from_bytes(name: &[u8]) -> Result<DomainName, InvalidDomain> {
-        DomainName::new(std::str::from_utf8(name).map_err(|_| InvalidDomain::NotUtf8)?)
+        DomainName::new(DomainName::text(name)?)
+    }
+
+    /// The text that may be a name. Bytes that are too many for one are not looked at, however many they are.
+    pub fn text(name: &[u8]) -> Result<&str, InvalidDomain> {
+        if name.len() > DomainName::MAX_BYTES {
+            return Err(InvalidDomain::TooLong(name.len()));
+        }
+        std::str::from_utf8(name).map_err(|_| InvalidDomain::NotUtf8)
     }
 
     /// Applies nameprep to `name`: the valid name that stands for it.
@@ -158,6 +166,7 @@ mod tests {
         assert!(DomainName::new(&"a".repeat(250)).is_ok());
         assert_eq!(DomainName::new(&"a".repeat(251)), Err(InvalidDomain::TooLong(251)));
         assert_eq!(DomainName::new(&"é".repeat(126)), Err(InvalidDomain::TooLong(252)));
+        assert_eq!(DomainName::from_bytes(&[0xff; 251]), Err(InvalidDomain::TooLong(251)), "they are not looked at");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(crate) struct Patterns {
     newest: Age,
     /// Bytes of the longest prefix.
     longest: usize,
+    /// Bytes of the longest FQDN.
+    longest_fqdn: usize,
     /// Whether two patterns that are there can make the same name, whatever the domains are.
     overlap: bool,
 }
@@ -81,7 +83,9 @@ impl Patterns {
         name: &'a [u8],
         parent: impl Fn(&[u8]) -> Option<HostTypeId> + 'a,
     ) -> impl Iterator<Item = Claim> + 'a {
-        let fqdns = self.fqdns.get(name).into_iter().flatten();
+        // A name that is longer than any is not looked at, however long it is.
+        let fqdns = Some(name).filter(|name| name.len() <= self.longest_fqdn);
+        let fqdns = fqdns.and_then(|name| self.fqdns.get(name)).into_iter().flatten();
         let fqdns = fqdns.map(|&(host_type, age)| Claim { host_type, kind: Kind::Fqdn, age });
         let begin = &name[..name.len().min(self.longest)];
         let dots = begin.iter().enumerate().filter(|&(_, &byte)| byte == b'.');
@@ -144,6 +148,7 @@ impl Patterns {
             |name: &[u8]| self.prefixes.keys().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix));
         self.overlap = self.prefixes.keys().chain(self.fqdns.keys()).any(|text| begins(text));
         self.longest = self.prefixes.keys().map(|prefix| prefix.len()).max().unwrap_or(0);
+        self.longest_fqdn = self.fqdns.keys().map(|name| name.len()).max().unwrap_or(0);
         self
     }
 }

@@ -1,8 +1,12 @@
 //! The routes: which domain leads to which host type, for many who look and one who writes.
 //!
-//! Looking ([`Routes::get`]) takes no lock and writes nothing: two cache misses at most, the line of the index
-//! and the entry's, under a version that tells whether a writer was there meanwhile. Everything else needs the
-//! [`Books`], of which there is one for each `Routes`: who has them is the only writer.
+//! Looking ([`Routes::get`]) takes no lock and writes nothing: the tags of a bucket, which a cache holds, and two cache
+//! misses at most, the slots of the bucket and the entry, under a version that tells whether a writer was there
+//! meanwhile. Everything else needs the [`Books`], of which there is one for each [`Side`]: who has them is the only
+//! writer, and writes by a [`Writer`].
+//!
+//! There are two sides, and lookups read one of them. The other one is where routes are built that are to take the
+//! place of all others: so a lookup never waits for that, however many they are.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -13,10 +17,12 @@ use foldhash::fast::RandomState as Hashing;
 
 use crate::entries::{Entries, Place, Room};
 use crate::entry::{self, Entry, Head, Origin};
+use crate::fault;
 use crate::host_types::HostTypeId;
-use crate::index::{Index, Shelf};
+use crate::index::{Index, Searched, Shelf};
 use crate::line::Key;
-use crate::sync::{AtomicBool, Ordering};
+use crate::name::DomainName;
+use crate::sync::{AtomicU64, Ordering};
 use crate::versions::Versions;
 
 /// A name and its key.
@@ -27,6 +33,11 @@ pub(crate) struct Keyed<'a> {
 }
 
 impl<'a> Keyed<'a> {
+    #[cfg(loom)]
+    pub(crate) fn stripe(self) -> usize {
+        self.key.stripe() % crate::versions::STRIPES
+    }
+
     pub(crate) fn name(self) -> &'a [u8] {
         self.name
     }
@@ -54,14 +65,20 @@ impl Found {
 /// The routes, as lookups read them.
 pub(crate) struct Routes {
     versions: Versions,
-    index: Index,
-    entries: Entries,
-    open: AtomicBool,
+    sides: [Side; 2],
+    /// A [`State`].
+    state: AtomicU64,
     /// Seeded at random: the names come from tenants, who must not choose the collisions.
     hashing: Hashing,
 }
 
-/// What only the writer knows of them.
+/// An index, and the entries that it leads to.
+struct Side {
+    index: Index,
+    entries: Entries,
+}
+
+/// What only the writer of a side knows of it.
 pub(crate) struct Books {
     room: Room,
     shelf: Shelf,
@@ -73,43 +90,126 @@ impl Books {
     }
 }
 
+/// The right to build on the side that lookups do not read. There is one for each [`Routes`].
+pub(crate) struct Spare(());
+
+impl Spare {
+    /// The caller sees to it that there is no other one.
+    pub(crate) fn new() -> Spare {
+        Spare(())
+    }
+}
+
+/// Routes that are complete, on the side that lookups do not read.
+pub(crate) struct Built {
+    books: Books,
+    /// Of each route.
+    pub(crate) host_types: Vec<HostTypeId>,
+}
+
+/// Whether lookups find anything but that the table is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    Yes,
+    No,
+}
+
+/// Which side lookups read, and whether the table is open.
+#[derive(Clone, Copy)]
+struct State(u64);
+
+impl State {
+    const SIDE: u64 = 1;
+    const OPEN: u64 = 2;
+
+    #[inline]
+    fn side(self) -> usize {
+        (self.0 & State::SIDE) as usize
+    }
+
+    #[inline]
+    fn is_open(self) -> bool {
+        self.0 & State::OPEN != 0
+    }
+
+    /// The other side, and this.
+    fn turned(self, open: Open) -> State {
+        State(self.0 & State::SIDE ^ State::SIDE | if open == Open::Yes { State::OPEN } else { 0 })
+    }
+}
+
+impl Side {
+    fn new() -> Side {
+        Side { index: Index::new(), entries: Entries::new() }
+    }
+
+    #[inline]
+    fn find(&self, Keyed { name, key }: Keyed) -> Searched<Head> {
+        self.index.find(key, |place| entry::read(self.entries.at(place)?, name))
+    }
+
+    fn find_alone(&self, books: &Books, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
+        self.index.find_alone(&books.shelf, key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
+    }
+}
+
 impl Routes {
     /// Closed, and empty.
     pub(crate) fn new() -> Routes {
-        let (versions, index, entries) = (Versions::default(), Index::new(), Entries::new());
-        Routes { versions, index, entries, open: AtomicBool::new(false), hashing: Hashing::default() }
+        Routes {
+            versions: Versions::default(),
+            sides: [Side::new(), Side::new()],
+            state: AtomicU64::new(0),
+            hashing: Hashing::default(),
+        }
+    }
+
+    #[inline]
+    fn state(&self) -> State {
+        State(self.state.load(Ordering::Relaxed))
     }
 
     /// What there is about this name; nothing when writers were in the way for too long.
     #[inline]
     pub(crate) fn get(&self, name: &[u8]) -> Option<Found> {
+        if name.len() > DomainName::MAX_BYTES {
+            return Some(self.longer_than_any());
+        }
         let name = self.keyed(name);
-        self.versions.read(name.key.stripe(), || self.look(name))
+        self.versions.read(name.key.stripe(), || {
+            let state = self.state();
+            match self.sides[state.side()].find(name) {
+                Searched::Found(head) => Some(Found::Route(head)),
+                Searched::Nothing => Some(self.without(state)),
+                Searched::Lost => None,
+            }
+        })
     }
 
     /// As [`Routes::get`], while nobody writes.
-    pub(crate) fn get_alone(&self, _books: &Books, name: &[u8]) -> Found {
-        self.look(self.keyed(name))
+    pub(crate) fn get_alone(&self, books: &Books, name: &[u8]) -> Found {
+        match self.find(books, self.keyed(name)) {
+            Some((_, head)) => Found::Route(head),
+            None => self.without(self.state()),
+        }
+    }
+
+    /// What there is about a name that is too long for a domain, however long it is.
+    #[cold]
+    #[inline(never)]
+    fn longer_than_any(&self) -> Found {
+        self.without(self.state())
     }
 
     #[inline]
-    fn look(&self, name: Keyed) -> Found {
-        match self.entry(name) {
-            Some((_, head)) => Found::Route(head),
-            None if self.is_open() => Found::Nothing,
-            None => Found::Closed,
-        }
+    fn without(&self, state: State) -> Found {
+        if state.is_open() { Found::Nothing } else { Found::Closed }
     }
 
     /// Whether lookups find anything but that the table is closed.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    fn entry(&self, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
-        self.index.find(key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
+        self.state().is_open()
     }
 
     #[inline]
@@ -119,60 +219,55 @@ impl Routes {
         Keyed { name, key: Key(hasher.finish() as u32) }
     }
 
+    /// The side that lookups read.
+    fn side(&self) -> &Side {
+        &self.sides[self.state().side()]
+    }
+
     /// Reads what a change of each of these names will read first: so the processor waits for all at once.
     pub(crate) fn touch(&self, names: &[Keyed]) {
-        std::hint::black_box(names.iter().fold(0, |sum, name| sum ^ self.index.touch(name.key)));
+        let side = self.side();
+        std::hint::black_box(names.iter().fold(0, |sum, name| sum ^ side.index.touch(name.key)));
     }
 
     /// The place and the head of this name's entry.
-    pub(crate) fn find(&self, _books: &Books, name: Keyed) -> Option<(Place, Head)> {
-        self.entry(name)
+    pub(crate) fn find(&self, books: &Books, name: Keyed) -> Option<(Place, Head)> {
+        self.side().find_alone(books, name)
     }
 
-    /// Adds a route of a name that has none (the caller looked).
-    pub(crate) fn insert(&self, books: &mut Books, Keyed { name, key }: Keyed, host_type: HostTypeId, origin: Origin) {
-        let (place, words) = self.entries.take(&mut books.room, name.len());
-        // Nobody finds it before the index tells where it is.
-        entry::write(words, name, Head::new(name, host_type, origin));
-        self.index.insert(&mut books.shelf, &self.versions, key, place);
+    /// Writes to what lookups read.
+    pub(crate) fn writer<'a>(&'a self, books: &'a mut Books) -> Writer<'a> {
+        Writer::new(self, self.side(), books)
     }
 
-    /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
-    pub(crate) fn set(&self, _books: &mut Books, (place, head): (Place, Head), host_type: HostTypeId, origin: Origin) {
-        if let Some(words) = self.entries.at(place) {
-            head.with(host_type, origin).store(words);
-        }
-    }
-
-    /// Takes the route at this place out, which has this name.
-    pub(crate) fn remove(&self, books: &mut Books, Keyed { name, key }: Keyed, place: Place) {
-        self.index.remove(&mut books.shelf, &self.versions, key, place);
-        // Who found it before that and reads it now finds that the version is another one.
-        self.entries.free(&mut books.room, place, name.len());
-    }
-
-    /// Removes all routes and puts static ones in their place, of which the first of a name wins. Lookups find what
-    /// was before or what is then, and nothing in between. Answers the host type of each route that there is.
-    pub(crate) fn exchange<'a>(
-        &self,
-        books: &mut Books,
-        open: Open,
-        routes: impl Iterator<Item = (&'a [u8], HostTypeId)>,
-    ) -> Vec<HostTypeId> {
-        let host_types = self.versions.write_all(|| {
-            *books = Books::new();
-            self.index.clear();
-            self.open.store(open == Open::Yes, Ordering::Relaxed);
-            let mut insert = |(name, host_type)| {
-                let name = self.keyed(name);
-                let new = self.find(books, name).is_none();
-                new.then(|| self.insert(books, name, host_type, Origin::Static)).map(|()| host_type)
-            };
-            routes.filter_map(&mut insert).collect()
+    /// Builds static routes, of which the first of a name wins, where lookups do not read them yet.
+    pub(crate) fn build<'a>(&self, _spare: &mut Spare, routes: impl Iterator<Item = (&'a [u8], HostTypeId)>) -> Built {
+        let side = &self.sides[self.state().turned(Open::No).side()];
+        let mut books = Books::new();
+        let mut writer = Writer::new(self, side, &mut books);
+        writer.side.index.clear();
+        let host_types = routes.filter_map(|(name, host_type)| {
+            let name = self.keyed(name);
+            let new = side.find_alone(writer.books, name).is_none();
+            new.then(|| writer.insert(name, host_type, Origin::Static)).map(|()| host_type)
         });
-        self.index.give_back(&books.shelf);
-        self.entries.give_back(&books.room);
-        host_types
+        let host_types = host_types.collect();
+        Built { books, host_types }
+    }
+
+    /// Puts what was built in the place of all routes. Lookups find what was before or what is then, and nothing in
+    /// between.
+    pub(crate) fn turn(&self, books: &mut Books, built: Built, open: Open) -> Vec<HostTypeId> {
+        self.versions.write_all(|| self.state.store(self.state().turned(open).0, Ordering::Relaxed));
+        *books = built.books;
+        built.host_types
+    }
+
+    /// Gives the memory of the side that lookups do not read back.
+    pub(crate) fn give_back(&self, _spare: &mut Spare) {
+        let side = &self.sides[self.state().turned(Open::No).side()];
+        side.index.give_back();
+        side.entries.give_back();
     }
 
     /// The entries that lie from one place to before another one.
@@ -182,12 +277,13 @@ impl Routes {
         from: Place,
         to: Place,
     ) -> impl Iterator<Item = (Place, Entry<'a>)> {
-        self.entries.range(&books.room, from, to)
+        self.side().entries.range(&books.room, from, to)
     }
 
     /// How many bytes the entries take, and the index.
     pub(crate) fn bytes(&self, books: &Books) -> (usize, usize) {
-        (self.entries.bytes(&books.room), self.index.bytes(&books.shelf))
+        let side = self.side();
+        (side.entries.bytes(&books.room), side.index.bytes(&books.shelf))
     }
 
     /// Where the places end.
@@ -196,9 +292,66 @@ impl Routes {
     }
 }
 
-/// Whether lookups find anything but that the table is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Open {
-    Yes,
-    No,
+/// Changes one side, by who has its books.
+pub(crate) struct Writer<'a> {
+    routes: &'a Routes,
+    side: &'a Side,
+    books: &'a mut Books,
+}
+
+impl<'a> Writer<'a> {
+    fn new(routes: &'a Routes, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
+        routes.versions.follow();
+        Writer { routes, side, books }
+    }
+
+    /// Adds a route of a name that has none (the caller looked).
+    pub(crate) fn insert(&mut self, Keyed { name, key }: Keyed, host_type: HostTypeId, origin: Origin) {
+        let Side { index, entries } = self.side;
+        entries.make_ready(&mut self.books.room, name.len());
+        fault::point();
+        index.make_ready(&mut self.books.shelf);
+        let (place, words) = entries.take(&mut self.books.room, name.len());
+        fault::point();
+        // Nobody finds it before the index tells where it is.
+        entry::write(words, name, Head::new(name, host_type, origin));
+        fault::point();
+        index.insert(&mut self.books.shelf, &self.routes.versions, key, place);
+    }
+
+    /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
+    pub(crate) fn set(&mut self, (place, head): (Place, Head), host_type: HostTypeId, origin: Origin) {
+        if let Some(words) = self.side.entries.at(place) {
+            head.with(host_type, origin).store(words);
+        }
+    }
+
+    /// Takes the route at this place out, which has this name.
+    pub(crate) fn remove(&mut self, Keyed { name, key }: Keyed, place: Place) {
+        let Side { index, entries } = self.side;
+        index.remove(&mut self.books.shelf, &self.routes.versions, key, place);
+        // Who found it before that and reads it now finds that the version is another one.
+        entries.free(&mut self.books.room, place, name.len());
+    }
+
+    /// Makes the index anew from the entries, after a change that was broken off: each route that is there is found,
+    /// and all else is forgotten. No lookup ends meanwhile. Answers the head of each route.
+    pub(crate) fn restore(&mut self) -> Vec<Head> {
+        let Side { index, entries } = self.side;
+        self.routes.versions.write_all(|| {
+            self.books.shelf = Shelf::new();
+            index.clear();
+            entries.recount(&mut self.books.room);
+            let mut name = Vec::new();
+            let all = entries.range(&self.books.room, Place(0), self.books.room.end());
+            let heads = all.map(|(place, entry)| {
+                name.clear();
+                entry.name(&mut name);
+                index.make_ready(&mut self.books.shelf);
+                index.insert(&mut self.books.shelf, &self.routes.versions, self.routes.keyed(&name).key, place);
+                entry.head
+            });
+            heads.collect()
+        })
+    }
 }

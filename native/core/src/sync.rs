@@ -1,16 +1,16 @@
 //! The primitives that lookups and writers meet in: the standard library's and parking_lot's, or loom's
-//! when a model explores every interleaving of them (`--cfg loom`).
+//! when a model explores their interleavings (`--cfg loom`).
 
 #[cfg(not(loom))]
 pub(crate) use {
     parking_lot::Mutex,
     std::hint::spin_loop,
-    std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence},
+    std::sync::atomic::{AtomicU64, Ordering, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use {
-    loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence},
+    loom::sync::atomic::{AtomicU64, Ordering, fence},
     loom::thread::yield_now as spin_loop,
     loom_mutex::Mutex,
 };
@@ -29,4 +29,67 @@ mod loom_mutex {
             self.0.lock().unwrap()
         }
     }
+}
+
+/// The places whose order of memory the table rests on. Each is known by name, so that the models can do without one at
+/// a time and show what it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// A lookup reads the version before all else.
+    VersionIsRead,
+    /// It has read all else before it reads the version again.
+    VersionIsReadAgain,
+    /// A writer has made the version odd before it writes.
+    WriteBegins,
+    /// It has written before it makes the version even.
+    WriteEnds,
+    /// What earlier writers did comes before what this one writes.
+    WriterFollows,
+}
+
+impl Site {
+    /// All of them.
+    #[cfg(loom)]
+    pub const ALL: [Site; 5] =
+        [Site::VersionIsRead, Site::VersionIsReadAgain, Site::WriteBegins, Site::WriteEnds, Site::WriterFollows];
+
+    /// The order of the load or the store, or of the fence.
+    #[inline]
+    pub(crate) fn order(self) -> Ordering {
+        #[cfg(loom)]
+        if left_out(self) {
+            return Ordering::Relaxed;
+        }
+        match self {
+            Site::VersionIsRead | Site::VersionIsReadAgain => Ordering::Acquire,
+            Site::WriteBegins | Site::WriteEnds | Site::WriterFollows => Ordering::Release,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fence(self) {
+        // No fence is relaxed: a model that leaves one out has none.
+        #[cfg(loom)]
+        if left_out(self) {
+            return;
+        }
+        fence(self.order());
+    }
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    /// The place that the models of this thread do without: loom runs all threads of a model in one.
+    static LEFT_OUT: std::cell::Cell<Option<Site>> = const { std::cell::Cell::new(None) };
+}
+
+/// Has this thread's models do without this place, or with all of them.
+#[cfg(loom)]
+pub fn leave_out(site: Option<Site>) {
+    LEFT_OUT.set(site);
+}
+
+#[cfg(loom)]
+fn left_out(site: Site) -> bool {
+    LEFT_OUT.get() == Some(site)
 }

@@ -14,11 +14,13 @@
 //! such as the event up to which they are current, whether it is still about them.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::change::{
     Change, Closed, Counts, Epoch, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Stale, StaticPair,
 };
+use crate::entries::Place;
 use crate::entry::{Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
 use crate::journal::News;
@@ -27,7 +29,7 @@ use crate::lookups::{Counter, Lookups, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
 use crate::patterns::{Claim, Pattern, Published};
-use crate::routes::{Found, Open, Routes};
+use crate::routes::{Found, Open, Routes, Spare};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// How many changes are made between two moments at which others than lookups get in.
@@ -41,8 +43,11 @@ pub struct Table {
     routes: Routes,
     patterns: Published,
     ledger: Mutex<Ledger>,
+    /// Is taken before the ledger.
+    spare: Mutex<Spare>,
     lookups: Counter,
-    /// Odd while the table is open; another number each time that it is opened or closed.
+    /// Odd while the table is open; another number each time that it is opened or closed. It needs no order of memory of
+    /// its own: who asks takes the mutex that it is changed under, or reads under a version that changes beside it.
     life: AtomicU64,
     /// Calls who watches the domains.
     bell: OnceLock<Bell>,
@@ -58,6 +63,7 @@ impl Table {
             routes: Routes::new(),
             patterns: Published::default(),
             ledger: Mutex::new(Ledger::new()),
+            spare: Mutex::new(Spare::new()),
             lookups: Counter::new(threads),
             life: AtomicU64::new(0),
             bell: OnceLock::new(),
@@ -81,54 +87,57 @@ impl Table {
     }
 
     fn begin(&self, open: Open, pairs: &[StaticPair], allowed: Vec<HostTypeId>) {
+        let spare = &mut *self.spare.lock();
+        // However long this takes, nobody waits for it who looks up or changes something.
+        let built = self.routes.build(spare, pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type)));
         self.change(|ledger| {
-            ledger.epoch.0 += 1;
-            ledger.allowed = allowed;
-            ledger.progress = match open {
-                Open::Yes => Progress::Unloaded,
-                Open::No => Progress::Closed,
-            };
             let life = self.life.load(Ordering::Relaxed);
             if open == Open::No {
-                self.life.store((life + 2) & !1, Ordering::Release);
+                self.life.store((life + 2) & !1, Ordering::Relaxed);
             }
-            ledger.begin(&self.routes, open, pairs);
+            ledger.begin(&self.routes, open, built, allowed);
             if open == Open::Yes {
-                self.life.store((life + 2) | 1, Ordering::Release);
+                self.life.store((life + 2) | 1, Ordering::Relaxed);
             }
         });
+        self.routes.give_back(spare);
     }
 
     /// Whether the table is open.
     pub fn is_open(&self) -> bool {
-        !self.life.load(Ordering::Acquire).is_multiple_of(2)
+        !self.life.load(Ordering::Relaxed).is_multiple_of(2)
     }
 
-    /// What `ask` answers while the table is open. It is asked again where the table was closed or opened meanwhile, so
-    /// an answer is never about a closed table.
+    /// What `ask`, which asks this table something, answers while the table is open. It is asked again where the table
+    /// was closed or opened meanwhile, so an answer is never about a closed table.
     pub fn while_open<R>(&self, mut ask: impl FnMut() -> R) -> Result<R, Closed> {
         loop {
-            let life = self.life.load(Ordering::Acquire);
+            let life = self.life.load(Ordering::Relaxed);
             if life.is_multiple_of(2) {
                 return Err(Closed);
             }
             let answer = ask();
-            if self.life.load(Ordering::Acquire) == life {
+            if self.life.load(Ordering::Relaxed) == life {
                 return Ok(answer);
             }
         }
     }
 
-    /// Changes what is guarded, and calls who watches if there is something for him.
+    /// Changes what is guarded, and calls who watches if there is something for him. Where the change panics, the table
+    /// is put right before the panic goes on: a change that was broken off is made or is not, and the domains are to be
+    /// loaded anew.
     fn change<R>(&self, change: impl FnOnce(&mut Ledger) -> R) -> R {
         let mut ledger = self.ledger.lock();
-        let result = change(&mut ledger);
+        let result = catch_unwind(AssertUnwindSafe(|| change(&mut ledger)));
+        if result.is_err() {
+            ledger.restore(&self.routes);
+        }
         let rings = ledger.journal.rings();
         drop(ledger);
         if rings && let Some(bell) = self.bell.get() {
             bell();
         }
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// The host type that serves `name`: a domain, or else a subdomain.
@@ -250,13 +259,19 @@ impl Table {
         self.ledger.lock().journal.take(limit)
     }
 
+    /// Which version stands for this name, for models.
+    #[cfg(loom)]
+    pub fn stripe(&self, name: &[u8]) -> usize {
+        self.routes.keyed(name).stripe()
+    }
+
     #[inline]
     fn look(&self, name: &[u8]) -> Found {
         self.routes.get(name).unwrap_or_else(|| self.wait_and_look(name))
     }
 
     /// The writer was in the way for longer than a change takes: it does not run just now. Waiting for the
-    /// ledger lets it.
+    /// ledger lets it. Nobody who has the ledger takes longer than a few changes do.
     #[cold]
     fn wait_and_look(&self, name: &[u8]) -> Found {
         self.routes.get_alone(&self.ledger.lock().books, name)
@@ -384,9 +399,9 @@ impl Table {
     pub fn page(&self, select: Select, from: Position, limit: usize) -> Page {
         let ledger = self.ledger.lock();
         let mut page = Page::default();
-        let to = from.0.saturating_add(PLACES);
+        let (from, to) = (Place(from.0), Place(from.0.saturating_add(PLACES)));
         let mut next = to;
-        for (place, entry) in self.routes.range(&ledger.books, from.0, to) {
+        for (place, entry) in self.routes.range(&ledger.books, from, to) {
             if !select.takes(entry.head) {
                 continue;
             }
@@ -396,7 +411,7 @@ impl Table {
             }
             page.push(&entry);
         }
-        page.next = (next < self.routes.end(&ledger.books)).then_some(Position(next));
+        page.next = (next < self.routes.end(&ledger.books)).then_some(Position(next.0));
         page
     }
 
@@ -429,5 +444,114 @@ impl Table {
         let listed = |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || ledger.allowed.contains(id);
         let counts = ledger.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
         self.host_types.ids().zip(counts).filter(listed).collect()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::fault;
+
+    /// So many of one bucket that it goes on, and enough for the index to grow.
+    const DOMAINS: usize = 6_000;
+
+    fn name(number: usize) -> DomainName {
+        DomainName::new(&format!("{number}.{}example", "sub.".repeat(number % 3))).unwrap()
+    }
+
+    struct Broken {
+        table: Table,
+        host_types: [HostTypeId; 2],
+        /// What the table should hold.
+        model: BTreeMap<usize, HostTypeId>,
+    }
+
+    impl Broken {
+        /// Does a change, broken off at each of its points in turn until it is made.
+        fn change(&mut self, number: usize, host_type: Option<usize>) {
+            let wanted = host_type.map(|host_type| self.host_types[host_type]);
+            let change = wanted.map_or(Change::Remove(name(number)), |wanted| Change::Put(name(number), wanted));
+            for points in 0.. {
+                let (epoch, progress) = self.table.progress();
+                let source = self.table.new_source();
+                fault::after(points);
+                let made =
+                    catch_unwind(AssertUnwindSafe(|| self.table.apply(epoch, source, std::slice::from_ref(&change))));
+                let broken = fault::never();
+                assert_eq!(made.is_err(), broken);
+                let before = self.model.get(&number).copied();
+                let found = self.table.host_type(name(number).as_bytes()).ok();
+                assert!(found == wanted || broken && found == before, "{number}: {found:?}");
+                if broken {
+                    assert_ne!(self.table.epoch(), epoch, "what is under way is not about this table any more");
+                    assert!(matches!(progress, Progress::Following { .. }));
+                    assert_eq!(self.table.progress().1, Progress::Reset);
+                    self.table.advance(self.table.epoch(), Progress::Following { source }).unwrap();
+                }
+                match found {
+                    Some(found) => _ = self.model.insert(number, found),
+                    None => _ = self.model.remove(&number),
+                }
+                if broken {
+                    self.compare();
+                } else {
+                    break;
+                }
+            }
+        }
+
+        fn compare(&self) {
+            for number in (0..DOMAINS).step_by(97) {
+                let found = self.table.host_type(name(number).as_bytes()).ok();
+                assert_eq!(found, self.model.get(&number).copied(), "{number}");
+            }
+            assert_eq!(self.table.counts().dynamic, self.model.len());
+            for (host_type, counts) in self.table.counts_by_host_type() {
+                assert_eq!(counts.dynamic, self.model.values().filter(|one| **one == host_type).count());
+            }
+        }
+
+        /// All of it, and each of them once.
+        fn compare_all(&self) {
+            self.compare();
+            let pages = self.table.pages(Select::All, 1_000);
+            let mut listed: Vec<_> = pages
+                .flat_map(|page| page.iter().map(|(name, host_type)| (name.to_vec(), host_type)).collect::<Vec<_>>())
+                .collect();
+            let model = self.model.iter().map(|(&number, &host_type)| (name(number).as_bytes().to_vec(), host_type));
+            let mut model: Vec<_> = model.collect();
+            listed.sort();
+            model.sort();
+            assert_eq!(listed, model);
+        }
+    }
+
+    #[test]
+    fn a_change_that_is_broken_off_anywhere_is_made_or_is_not() {
+        let table = Table::new(1);
+        let host_types = ["type1", "type2"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
+        table.open(&[], host_types);
+        table.watch(|| ());
+        table.advance(table.epoch(), Progress::Following { source: table.new_source() }).unwrap();
+        let mut broken = Broken { table, host_types, model: BTreeMap::new() };
+        for number in 0..DOMAINS {
+            // All changes to some, and one addition in which the index grows in nine.
+            if number % 150 < 3 {
+                broken.change(number, Some(0));
+                broken.change(number, Some(1));
+                broken.change(number, None);
+                broken.change(number, Some(1));
+            } else {
+                let added = broken.table.insert(&name(number), host_types[0], Source(std::num::NonZeroU32::MIN));
+                assert_eq!(added, Ok(Inserted::Added));
+                broken.model.insert(number, host_types[0]);
+            }
+        }
+        broken.compare_all();
+        let told = broken.table.news(1);
+        assert_eq!(told, News::Everything, "who watches is told to look at the table");
     }
 }

@@ -10,24 +10,25 @@
 //! answers [`None`]: it should then wait for the writers' mutex, which puts it to sleep, because a writer that
 //! the system took off its processor in the middle of a change cannot be waited for by looking.
 //!
-//! What is read under a version are atomic words in memory that is never given to anybody else ([`Words`]), so
+//! What is read under a version are atomic words in memory that is never given to anybody else ([`Arena`]), so
 //! a reader that is late reads nonsense, and nothing worse. No `unsafe` is involved.
 //!
 //! Promised, and modelled in `tests/loom.rs`: what a read answers was there, as a whole, at one moment between
-//! its begin and its end. Writers have to be kept apart by their caller.
+//! its begin and its end. Writers have to be kept apart by their caller, and each of them calls
+//! [`Versions::follow`] when its turn has come.
 //!
 //! The orders of memory are those of Boehm, *Can seqlocks get along with programming language memory
 //! models?* (2012), section 4.
 //!
-//! [`Words`]: crate::words::Words
+//! [`Arena`]: crate::arena::Arena
 
-use crate::sync::{AtomicU64, Ordering, fence, spin_loop};
+use crate::sync::{AtomicU64, Ordering, Site, spin_loop};
 
 /// How many versions there are: a power of two. All of them are 8 KiB, a quarter of a first-level cache.
 #[cfg(not(loom))]
 pub(crate) const STRIPES: usize = 1024;
 #[cfg(loom)]
-pub(crate) const STRIPES: usize = 1;
+pub(crate) const STRIPES: usize = 2;
 
 /// How often a read is tried: some microseconds.
 #[cfg(not(loom))]
@@ -45,10 +46,11 @@ impl Default for Versions {
 }
 
 impl Versions {
-    /// What `read` answered while nobody wrote to this stripe; nothing when somebody always did. `read` may be
+    /// What `read` answered while nobody wrote to this stripe; nothing when somebody always did, or when it always
+    /// answered nothing, as one that was led astray does. `read` may be
     /// called several times and see nonsense: it must end and not panic whatever it reads.
     #[inline]
-    pub fn read<R>(&self, stripe: usize, read: impl Fn() -> R) -> Option<R> {
+    pub fn read<R>(&self, stripe: usize, read: impl Fn() -> Option<R>) -> Option<R> {
         match self.try_read(stripe, &read) {
             Some(answer) => Some(answer),
             None => self.read_again(stripe, read),
@@ -57,7 +59,7 @@ impl Versions {
 
     #[cold]
     #[inline(never)]
-    fn read_again<R>(&self, stripe: usize, read: impl Fn() -> R) -> Option<R> {
+    fn read_again<R>(&self, stripe: usize, read: impl Fn() -> Option<R>) -> Option<R> {
         (0..TRIES).find_map(|_| {
             spin_loop();
             self.try_read(stripe, &read)
@@ -65,16 +67,24 @@ impl Versions {
     }
 
     #[inline]
-    fn try_read<R>(&self, stripe: usize, read: impl Fn() -> R) -> Option<R> {
+    fn try_read<R>(&self, stripe: usize, read: impl Fn() -> Option<R>) -> Option<R> {
         let version = &self.0[stripe % STRIPES];
-        let before = version.load(Ordering::Acquire);
+        let before = version.load(Site::VersionIsRead.order());
         if is_odd(before) {
             return None;
         }
         let answer = read();
         // What was read above is read before the version is read again.
-        fence(Ordering::Acquire);
-        (version.load(Ordering::Relaxed) == before).then_some(answer)
+        Site::VersionIsReadAgain.fence();
+        if version.load(Ordering::Relaxed) == before { answer } else { None }
+    }
+
+    /// A writer calls this when its turn has come (it has the writers' mutex), before it writes words outside of any
+    /// [`Versions::write`]: words that nobody is to find yet, but that were another entry's. Who reads one of them late,
+    /// for that other one, then sees that the version is not what it was when the entry was taken out, by whatever
+    /// writer that was.
+    pub fn follow(&self) {
+        Site::WriterFollows.fence();
     }
 
     /// Runs `write`, which changes what belongs to this stripe. One writer at a time, whatever the stripe. Inside
@@ -112,7 +122,7 @@ impl Writing<'_> {
             version.store(version.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
         // Who sees a word that is written from here on will see that the version is odd, or a later one.
-        fence(Ordering::Release);
+        Site::WriteBegins.fence();
         Writing(versions)
     }
 }
@@ -120,7 +130,7 @@ impl Writing<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         for version in self.0 {
-            version.store(version.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+            version.store(version.load(Ordering::Relaxed).wrapping_add(1), Site::WriteEnds.order());
         }
     }
 }
@@ -135,7 +145,7 @@ mod tests {
     fn readers_never_see_half_a_write_and_writers_of_other_stripes_are_not_in_their_way() {
         let (versions, done) = (Versions::default(), AtomicBool::new(false));
         let pair = [AtomicU64::new(0), AtomicU64::new(0)];
-        let read = || versions.read(1, || (pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed)));
+        let read = || versions.read(1, || Some((pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed))));
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
@@ -160,16 +170,16 @@ mod tests {
     #[test]
     fn who_cannot_read_is_told_so() {
         let versions = Versions::default();
-        assert_eq!(versions.write(1, || versions.read(1, || ())), None);
-        assert_eq!(versions.write_all(|| versions.read(7, || ())), None);
-        assert_eq!(versions.write_all(|| (versions.write(7, || ()), versions.read(7, || ()))), ((), None));
-        assert_eq!(versions.read(1, || ()), Some(()));
+        assert_eq!(versions.write(1, || versions.read(1, || Some(()))), None);
+        assert_eq!(versions.write_all(|| versions.read(7, || Some(()))), None);
+        assert_eq!(versions.write_all(|| (versions.write(7, || ()), versions.read(7, || Some(())))), ((), None));
+        assert_eq!(versions.read(1, || Some(())), Some(()));
     }
 
     #[test]
     fn a_panic_inside_keeps_nobody_out() {
         let versions = Versions::default();
         assert!(catch_unwind(AssertUnwindSafe(|| versions.write_all(|| panic!("on purpose")))).is_err());
-        assert_eq!(versions.read(1, || ()), Some(()));
+        assert_eq!(versions.read(1, || Some(())), Some(()));
     }
 }

@@ -183,6 +183,35 @@ fn growing_hides_nobody() {
     assert_eq!(table.counts().dynamic, 150_000);
 }
 
+/// However many static domains there are: lookups and changes go on until the moment in which all are exchanged.
+#[test]
+fn opening_holds_up_nobody() {
+    let (table, host_type) = open();
+    let pairs: Vec<_> = (0..100_000).map(|number| (name(number), host_type)).collect();
+    let (opening, done, during) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let before = opening.load(Ordering::Acquire);
+                let changed = table.insert(&domain("dynamic"), host_type, source(1)).is_ok();
+                assert!(changed || table.is_open());
+                assert_eq!(table.host_type(b"none"), Err(Miss::NotFound));
+                if before && opening.load(Ordering::Acquire) {
+                    during.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        // One of them would have waited until the end, and the next one comes after it.
+        while during.load(Ordering::Relaxed) < 1_000 {
+            opening.store(true, Ordering::Release);
+            table.open(&pairs, [host_type]);
+            opening.store(false, Ordering::Release);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(table.counts().r#static, 100_000);
+}
+
 #[test]
 fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
     let (table, host_type) = open();

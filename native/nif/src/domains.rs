@@ -59,9 +59,9 @@ fn check_domain<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
 
 #[rustler::nif]
 fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
-    match std::str::from_utf8(&domain).ok().and_then(|text| DomainName::prepare(text).ok()) {
-        Some(name) => (atoms::ok(), binary(env, name.as_bytes())).encode(env),
-        None => (atoms::error(), atoms::invalid_domain()).encode(env),
+    match DomainName::text(&domain).and_then(DomainName::prepare) {
+        Ok(name) => (atoms::ok(), binary(env, name.as_bytes())).encode(env),
+        Err(_) => (atoms::error(), atoms::invalid_domain()).encode(env),
     }
 }
 
