@@ -1,8 +1,7 @@
 //! The table in its most obvious form: a hash map behind a lock, and the static rules.
 //!
-//! It is what the table is compared with: by random histories (`tests/oracle.rs`), which have to be the same, and by the
-//! clock (`benches/maps.rs`).
-#![allow(dead_code, reason = "each of the two uses some of it")]
+//! It is what the table is compared with by random histories (`tests/oracle.rs`), which have to be the same; by the clock
+//! it is compared with the same map (`benches/maps`).
 
 use domain_core::{
     Change, Counts, DomainName, HostTypeId, InsertError, Inserted, IsStatic, Outcome, Refusal, Select, Source,
@@ -18,9 +17,11 @@ enum Origin {
     Dynamic(Source),
 }
 
+type Routes = HashMap<Box<[u8]>, (HostTypeId, Origin), RandomState>;
+
 #[derive(Default)]
 pub struct Reference {
-    routes: RwLock<HashMap<Box<[u8]>, (HostTypeId, Origin), RandomState>>,
+    routes: RwLock<Routes>,
     allowed: RwLock<Vec<HostTypeId>>,
 }
 

@@ -1,0 +1,130 @@
+//! What a thousandth of the lookups wait for beside a writer, and how much memory a name takes, in the table and in other
+//! maps: `cargo bench -p domain_core --bench tails`. It prints a table. And for how long the longest lookup waits while
+//! a million static domains are opened.
+//!
+//! Each map is measured in a process of its own, so none has another one's memory.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, Table};
+use map::{Dashmap, Locked, Map, Ours, Papaya, Scc, filled, name, spread};
+
+#[path = "map.rs"]
+mod map;
+
+const SIZE: usize = 1_000_000;
+const TIME: Duration = Duration::from_secs(3);
+
+fn main() {
+    match std::env::args().skip(1).find(|argument| argument != "--bench").as_deref() {
+        Some("ours") => measure::<Ours>(),
+        Some("locked") => measure::<Locked>(),
+        Some("dashmap") => measure::<Dashmap>(),
+        Some("papaya") => measure::<Papaya>(),
+        Some("scc") => measure::<Scc>(),
+        Some("opening") => measure_opening(),
+        _ => {
+            println!(
+                "| {SIZE} names | bytes a name | p50 | p99 | p99.9 | longest, beside a writer (ns) | changes a second |"
+            );
+            println!("|---|---:|---:|---:|---:|---:|---:|");
+            ["ours", "locked", "dashmap", "papaya", "scc", "opening"].iter().for_each(|map| run(map));
+        }
+    }
+}
+
+fn run(map: &str) {
+    let this = std::env::current_exe().expect("this program");
+    let status = Command::new(this).arg(map).status().expect("a process");
+    assert!(status.success(), "{map}: {status}");
+}
+
+/// Resident memory, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a system with /proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
+    let kilobytes = line.split_whitespace().next().and_then(|number| number.parse::<usize>().ok());
+    kilobytes.expect("a number of kilobytes") * 1024
+}
+
+fn measure<M: Map>() {
+    let before = resident();
+    let map: M = filled(SIZE);
+    let bytes = (resident() - before) as f64 / SIZE as f64;
+    let done = AtomicBool::new(false);
+    let (times, changes) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut changes = 0;
+            while !done.load(Ordering::Relaxed) {
+                let name = name(SIZE + spread(changes / 2, SIZE / 10));
+                if changes % 2 == 0 {
+                    map.put(name.as_bytes(), 1)
+                } else {
+                    map.remove(name.as_bytes())
+                }
+                changes += 1;
+            }
+            changes
+        });
+        let times = times(&done, |turn| name(spread(turn, SIZE)), |name| assert!(map.has(name)));
+        (times, writer.join().expect("the writer ends"))
+    });
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    let map = std::any::type_name::<M>().rsplit("::").next().unwrap_or_default();
+    println!(
+        "| {map} | {bytes:.0} | {} | {} | {} | {} | {:.0} |",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+        f64::from(changes as u32) / TIME.as_secs_f64()
+    );
+}
+
+/// How long each lookup takes until the time is over, in nanoseconds, sorted.
+fn times(done: &AtomicBool, name: impl Fn(usize) -> String, look_up: impl Fn(&[u8])) -> Vec<u64> {
+    let begin = Instant::now();
+    let mut times = Vec::with_capacity(10_000_000);
+    for turn in 0.. {
+        let name = name(turn);
+        let before = Instant::now();
+        look_up(name.as_bytes());
+        times.push(before.elapsed().as_nanos() as u64);
+        if turn % 1024 == 0 && begin.elapsed() > TIME {
+            break;
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    times.sort_unstable();
+    times
+}
+
+fn measure_opening() {
+    let table = Table::new(2);
+    let host_type = table.host_types().intern(b"type1").expect("a name");
+    let pairs: Vec<_> = (0..SIZE).map(|number| (DomainName::new(&name(number)).expect("a name"), host_type)).collect();
+    table.open(&pairs, [host_type]);
+    let done = AtomicBool::new(false);
+    let (times, openings) = std::thread::scope(|scope| {
+        let opener = scope.spawn(|| {
+            let mut took = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let begin = Instant::now();
+                table.open(&pairs, [host_type]);
+                took.push(begin.elapsed().as_millis());
+            }
+            took
+        });
+        let has = |name: &[u8]| assert!(table.host_type(name).is_ok());
+        (times(&done, |turn| name(spread(turn, SIZE)), has), opener.join().expect("the opener ends"))
+    });
+    println!(
+        "\nA million static domains opened again and again, each time in {openings:?} ms: of {} lookups beside it the longest \
+         took {} ns, one of a million no less than {} ns.",
+        times.len(),
+        times.last().copied().unwrap_or_default(),
+        times[times.len() - 1 - times.len() / 1_000_000]
+    );
+}
