@@ -3,7 +3,7 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test bench bench-full release format clean
+.PHONY: help run build test sanitize bench bench-full bench-maps release format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -12,7 +12,9 @@ help:
 	@echo '              NODE=NAME@HOST                                   let other Erlang nodes connect'
 	@echo 'make build    the native library and the Erlang application'
 	@echo 'make test     every check and every test'
+	@echo 'make sanitize the tests of the table under the compiler'"'"'s sanitizers, in some minutes'
 	@echo 'make bench    the benchmarks, in some minutes; make bench-full takes half an hour for more of them'
+	@echo '              make bench-maps: the table beside other maps, without the VM'
 	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
 	@echo 'make format   formats the Rust sources'
 	@echo 'make clean    removes everything that was built; data/ stays'
@@ -30,11 +32,17 @@ build:
 test:
 	@scripts/test
 
+sanitize:
+	@scripts/sanitize
+
 bench:
 	@bench/run
 
 bench-full:
 	@bench/run full
+
+bench-maps:
+	cargo bench --locked --package domain_core --bench maps --bench tails
 
 release:
 	@scripts/require run
