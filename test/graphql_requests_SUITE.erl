@@ -230,8 +230,8 @@ deep_and_complex_documents_are_refused(Config) ->
         [{query_too_complex, ["{domain {", Many, "}}"]},
          {query_too_complex, ["{...f1} ", Bomb, "fragment f31 on AdminQuery {__typename}"]},
          {query_too_deep, ["{__type(name: \"Domain\") {", Of, "name", lists:duplicate(22, "}"), "}"]},
-         {query_too_deep, lists:duplicate(100000, "{a")},
-         {query_too_deep, ["{a(b: ", lists:duplicate(100000, "[")]},
+         {query_too_complex, lists:duplicate(100000, "{a")},
+         {query_too_complex, ["{a(b: ", lists:duplicate(100000, "[")]},
          {query_too_deep, "{...f} fragment f on AdminQuery {...f}"}]],
     ?assertMatch({200, _}, post(Config, ["{domain {", lists:sublist(Many, 3), "}}"])).
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! role ── who asks              asked ── query, variables, operation
-//!   └─ document ── parsed, within bounds
+//!   └─ parser ── where no document can end the program; document ── what it asks for, within bounds
 //!        └─ schema ── the library's rules; the gate: variables, permissions; then each field by domains
 //!             └─ fault ── what went wrong, in the peer's codes; explain translates what the library says
 //! ```
@@ -19,6 +19,7 @@ mod domains;
 mod explain;
 mod fault;
 mod gate;
+mod parser;
 mod permissions;
 mod role;
 mod scalars;
@@ -42,6 +43,7 @@ use crate::graphql::asked::Query;
 use crate::graphql::document::Document;
 use crate::graphql::fault::{Code, Fault};
 use crate::graphql::gate::Asked;
+use crate::graphql::parser::Asker;
 use crate::graphql::permissions::Role;
 use crate::graphql::schema::AdminSchema;
 use crate::reply::json;
@@ -89,7 +91,7 @@ pub async fn endpoint(
 
 async fn get(doors: &Doors, role: Role, query: &str) -> Result<Response, Fault> {
     let query = Query::from_query_string(query)?;
-    let document = Document::parse(&query.text, query.operation.clone())?;
+    let document = parser::parse(Asker::of(&role), &query.text, query.operation.clone()).await?;
     match document.kind()? {
         OperationType::Mutation => Err(Fault::new(Code::UnsupportedOperation, "Mutations must be sent by POST")),
         _ => execute(doors, role, query, document).await,
@@ -98,7 +100,7 @@ async fn get(doors: &Doors, role: Role, query: &str) -> Result<Response, Fault> 
 
 async fn post(doors: &Doors, role: Role, body: Body) -> Result<Response, Fault> {
     let query = Query::from_body(&body::read(body).await?)?;
-    let document = Document::parse(&query.text, query.operation.clone())?;
+    let document = parser::parse(Asker::of(&role), &query.text, query.operation.clone()).await?;
     execute(doors, role, query, document).await
 }
 

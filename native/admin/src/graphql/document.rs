@@ -1,15 +1,15 @@
 //! What a client wrote: the operation that it chose, and the fields that it calls, fragments resolved.
 //!
-//! A document is bounded before the GraphQL library looks at it, because both its parser and its rules recurse:
-//! brackets in brackets would exhaust the stack, which ends the program, and fragments that spread each other
-//! twice would take for ever. What is counted: brackets around a place, parts of the text, and fields when all
-//! fragments are spread.
+//! A document is bounded before the GraphQL library looks at it, because its rules recurse: deep brackets would exhaust
+//! the stack, which ends the program, and fragments that spread each other twice would take for ever. What is
+//! counted, in what was parsed: brackets around a place, parts, and fields when all fragments are spread. How it is
+//! parsed says [`parser`](super::parser).
 
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
-    Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection,
-    SelectionSet,
+    BaseType, Directive, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection,
+    SelectionSet, Type,
 };
 use async_graphql::parser::{Error, parse_query};
 use async_graphql::{Name, Pos, Positioned, Value as Constant, Variables};
@@ -18,7 +18,7 @@ use async_graphql_value::Value;
 use super::fault::{Code, Fault};
 
 /// Brackets around a place in the text.
-const BRACKETS: usize = 64;
+const NESTED: usize = 64;
 
 /// Selections around a field, when all fragments are spread. What editors ask to know the schema needs half of it.
 const DEPTH: usize = 32;
@@ -58,12 +58,12 @@ pub struct Argument<'a> {
 }
 
 impl Document {
-    /// Reads a text; `asked` is the operation's name in the request.
-    pub fn parse(text: &str, asked: Option<String>) -> Result<Document, Fault> {
-        if brackets(text) > BRACKETS {
+    /// Parses a text; `asked` is the operation's name in the request. Only where the stack has room for the parser.
+    pub(super) fn parse(text: &str, asked: Option<String>) -> Result<Document, Fault> {
+        let document = Document { parsed: parse_query(text).map_err(unparsed)?, asked };
+        if document.nested() > NESTED {
             return Err(too_deep());
         }
-        let document = Document { parsed: parse_query(text).map_err(unparsed)?, asked };
         document.check_parts()?;
         for (_, operation) in document.parsed.operations.iter() {
             document.calls_of(&operation.node)?;
@@ -157,6 +157,24 @@ impl Document {
         Ok(spreading.calls)
     }
 
+    /// How many brackets are around a place at the most.
+    fn nested(&self) -> usize {
+        let operations = self.parsed.operations.iter().map(|(_, operation)| {
+            let OperationDefinition { variable_definitions, directives, selection_set, .. } = &operation.node;
+            let variables = variable_definitions.iter().map(|variable| {
+                let default = variable.node.default_value.as_ref().map_or(0, |it| nested_constant(&it.node));
+                let marks = nested_directives(&variable.node.directives);
+                1 + nested_type(&variable.node.var_type.node).max(default).max(marks)
+            });
+            let inner = nested_selections(&selection_set.node).max(nested_directives(directives));
+            variables.max().unwrap_or(0).max(inner)
+        });
+        let fragments = self.parsed.fragments.values().map(|fragment| {
+            nested_selections(&fragment.node.selection_set.node).max(nested_directives(&fragment.node.directives))
+        });
+        operations.chain(fragments).max().unwrap_or(0)
+    }
+
     fn check_parts(&self) -> Result<(), Fault> {
         let operations = self.parsed.operations.iter().map(|(_, operation)| &operation.node);
         let fragments = self.parsed.fragments.values().map(|fragment| &fragment.node);
@@ -229,36 +247,47 @@ fn directives(directives: &[Positioned<Directive>]) -> usize {
     directives.iter().map(|directive| 1 + directive.node.arguments.len()).sum()
 }
 
-/// How deep the brackets of a text are at the most; those in strings and comments are none.
-fn brackets(text: &str) -> usize {
-    let (mut open, mut most) = (0_usize, 0);
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        rest = match next {
-            '"' => after_string(rest),
-            '#' => rest.find(['\n', '\r']).map_or("", |end| &rest[end..]),
-            _ => &rest[next.len_utf8()..],
+fn nested_selections(selections: &SelectionSet) -> usize {
+    let nested = selections.items.iter().map(|selection| {
+        let inner = match &selection.node {
+            Selection::Field(field) => {
+                let arguments = field.node.arguments.iter().map(|(_, value)| 1 + nested_value(&value.node));
+                arguments.max().unwrap_or(0).max(nested_selections(&field.node.selection_set.node))
+            }
+            Selection::InlineFragment(fragment) => nested_selections(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => 0,
         };
-        match next {
-            '{' | '[' | '(' => open += 1,
-            '}' | ']' | ')' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(open);
-    }
-    most
+        1 + inner.max(nested_directives(selection.node.directives()))
+    });
+    nested.max().unwrap_or(0)
 }
 
-/// What comes after the string that begins here.
-fn after_string(text: &str) -> &str {
-    let quotes = if text.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
-    let mut rest = &text[quotes.len()..];
-    while !rest.is_empty() && !rest.starts_with(quotes) {
-        // An escape takes the character behind it along.
-        let skipped = if rest.starts_with('\\') { 2 } else { 1 };
-        rest = rest.char_indices().nth(skipped).map_or("", |(end, _)| &rest[end..]);
+fn nested_directives(directives: &[Positioned<Directive>]) -> usize {
+    let values = directives.iter().flat_map(|directive| &directive.node.arguments);
+    values.map(|(_, value)| 1 + nested_value(&value.node)).max().unwrap_or(0)
+}
+
+fn nested_type(r#type: &Type) -> usize {
+    match &r#type.base {
+        BaseType::Named(_) => 0,
+        BaseType::List(inner) => 1 + nested_type(inner),
     }
-    rest.get(quotes.len()..).unwrap_or_default()
+}
+
+fn nested_value(value: &Value) -> usize {
+    match value {
+        Value::List(items) => 1 + items.iter().map(nested_value).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(nested_value).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn nested_constant(value: &Constant) -> usize {
+    match value {
+        Constant::List(items) => 1 + items.iter().map(nested_constant).max().unwrap_or(0),
+        Constant::Object(fields) => 1 + fields.values().map(nested_constant).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The parser's own words would show the text, and with it what may be a password.
@@ -274,11 +303,11 @@ fn unparsed(error: Error) -> Fault {
     Fault::new(Code::ParserError, format!("The document makes no sense{}: {what}", place.unwrap_or_default()))
 }
 
-fn too_deep() -> Fault {
+pub(super) fn too_deep() -> Fault {
     Fault::new(Code::QueryTooDeep, "The document is nested too deep")
 }
 
-fn too_complex() -> Fault {
+pub(super) fn too_complex() -> Fault {
     Fault::new(Code::QueryTooComplex, "The document asks for too much at once")
 }
 
@@ -291,17 +320,29 @@ mod tests {
     }
 
     #[test]
-    fn brackets_that_would_exhaust_the_stack_are_not_parsed() {
-        assert_eq!(refused(&"{a".repeat(100_000)), Some(Code::QueryTooDeep));
-        assert_eq!(refused(&format!("{{a(b: {}", "[".repeat(100_000))), Some(Code::QueryTooDeep));
-        assert_eq!(refused(&format!("{{a(b: \"]]]]]]]\", c: {}", "[\"]\"".repeat(65))), Some(Code::QueryTooDeep));
-        assert_eq!(refused(&format!("{{a # \" {{{{{{\n(b: {}", "{a: ".repeat(65))), Some(Code::QueryTooDeep));
+    fn brackets_are_counted_wherever_they_are() {
+        let (open, close) = (|text: &str, count| text.repeat(count), |text: &str, count| text.repeat(count));
+        let deep = |begin: &str, left: &str, middle: &str, right: &str, end: &str| {
+            let text = |count| format!("{begin}{}{middle}{}{end}", open(left, count), close(right, count));
+            (refused(&text(20)), refused(&text(NESTED + 1)))
+        };
+        let bounded = (None, Some(Code::QueryTooDeep));
+        assert_eq!(deep("{a(b: ", "[", "1", "]", ")}"), bounded);
+        assert_eq!(deep("{a(b: ", "{c: ", "1", "}", ")}"), bounded);
+        assert_eq!(deep("{a @b(c: ", "[", "1", "]", ")}"), bounded);
+        assert_eq!(deep("query @b(c: ", "[", "1", "]", ") {a}"), bounded);
+        assert_eq!(deep("query($v: ", "[", "Int", "]", ") {a}"), bounded);
+        assert_eq!(deep("query($v: Int = ", "[", "1", "]", ") {a}"), bounded);
+        assert_eq!(deep("{...F} fragment F on T @b(c: ", "[", "1", "]", ") {a}"), bounded);
+        assert_eq!(deep("{", "a {", "a", "}", "}"), bounded);
+        assert_eq!(deep("{", "... {", "a", "}", "}"), bounded);
     }
 
     #[test]
     fn brackets_in_strings_and_comments_are_none() {
         let many = "{[(".repeat(100);
-        assert_eq!(refused(&format!("{{a(b: \"\\\"{many}\", c: \"\"\"\"{many}\\\"\"\"\"\"\") # {many}\n}}")), None);
+        let text = format!("{{a(b: \"\\\"{many}\", c: \"\"\"\"{many}\\\"\"\"\"\"\") # {many}\n}}");
+        assert_eq!(refused(&text), None);
     }
 
     #[test]

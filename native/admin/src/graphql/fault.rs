@@ -36,6 +36,7 @@ pub enum Code {
     ParserError,
     QueryTooDeep,
     QueryTooComplex,
+    Busy,
     OperationNotFound,
     UnsupportedOperation,
     UnknownField,
@@ -76,6 +77,7 @@ impl Code {
             Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Code::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Code::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
