@@ -2,7 +2,8 @@
 //!
 //! TLS 1.2 and 1.3. Where the configuration names authorities, a client may show a certificate; one that is not
 //! theirs ends the handshake, and the names in one that is are part of the `Peer`. Lists of revoked certificates
-//! are not read.
+//! are not read. There are no sessions to resume then: a client that resumed one would not show its certificate again,
+//! and go on with one that has expired, or whose authority is not in the file any more.
 //!
 //! The files are read when the door opens, and one that makes no sense keeps it shut. Tools renew certificates
 //! in place, so the files are read again every few seconds. What makes no sense then (half of the files are new,
@@ -17,7 +18,7 @@ use parking_lot::RwLock;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -171,6 +172,10 @@ impl Files {
             reason: error.to_string(),
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.client_ca.is_some() {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(config)
     }
 }
@@ -234,7 +239,12 @@ fn address(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair};
+    use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rustls::client::Resumption;
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion, version};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
 
     use super::*;
 
@@ -304,6 +314,78 @@ mod tests {
         folder.put("k.pem", &key);
         door.look(&mut last);
         assert!(!Arc::ptr_eq(&first, &door.current.read()));
+    }
+
+    /// How a client that remembers sessions connects the first time and the second, with a certificate or without.
+    async fn connects_twice(tls: &'static SupportedProtocolVersion, shows: Shows) -> [Option<HandshakeKind>; 2] {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+        let issue = |name: &str| {
+            let key = KeyPair::generate().expect("a key");
+            let params = CertificateParams::new([name.to_owned()]).expect("a name");
+            (params.signed_by(&key, &authority).expect("a certificate"), key)
+        };
+        let (certificate, key) = issue("door.example");
+        let folder = Folder::with(&certificate.pem(), &key.serialize_pem());
+        folder.put("ca.pem", &authority.pem());
+        let path = folder.0.path().join("ca.pem").display().to_string();
+        let client_ca = (shows == Shows::Certificate).then_some(path);
+        let door = Terminator::open(&Tls { client_ca, ..folder.paths() }).expect("the files belong together");
+
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("a root");
+        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[tls])
+            .expect("a version that ring has")
+            .with_root_certificates(roots);
+        let (certificate, key) = issue("client.example");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let mut client = match shows {
+            Shows::Certificate => {
+                client.with_client_auth_cert(vec![certificate.der().clone()], key).expect("both belong together")
+            }
+            Shows::Nothing => client.with_no_client_auth(),
+        };
+        client.resumption = Resumption::in_memory_sessions(8);
+        let connector = TlsConnector::from(Arc::new(client));
+        let mut kinds = [None; 2];
+        for kind in &mut kinds {
+            let (near, far) = tokio::io::duplex(65_536);
+            let name = ServerName::try_from("door.example").expect("a name");
+            let serve = async {
+                let (mut stream, names) = door.accept(far).await.expect("the door accepts");
+                assert_eq!(names.is_some(), shows == Shows::Certificate);
+                // With it go the tickets that a client may resume by.
+                stream.write_all(b"x").await.expect("the client is there");
+                stream.flush().await.expect("the client is there");
+            };
+            let ask = async {
+                let mut stream = connector.connect(name, near).await.expect("the client connects");
+                stream.read_u8().await.expect("the door answers");
+                stream.get_ref().1.handshake_kind()
+            };
+            (*kind, ()) = tokio::join!(ask, serve);
+        }
+        kinds
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Shows {
+        Certificate,
+        Nothing,
+    }
+
+    /// What was verified once is verified each time.
+    #[tokio::test]
+    async fn a_client_shows_its_certificate_each_time_that_it_connects() {
+        for tls in [&version::TLS12, &version::TLS13] {
+            assert_eq!(connects_twice(tls, Shows::Certificate).await, [Some(HandshakeKind::Full); 2]);
+            // The other way round, so that it is known that the client would.
+            let [_, again] = connects_twice(tls, Shows::Nothing).await;
+            assert_eq!(again, Some(HandshakeKind::Resumed));
+        }
     }
 
     #[test]
