@@ -345,5 +345,6 @@ events() ->
       domain_freshness_request_failed => [tag, text],
       graphql_crash => [category, reason],
       graphql_login_not_checked => [reason],
+      graphql_parser_not_started => [reason],
       mongoose_admin_api_error_response => [error_type, message],
       parse_body_failed => []}.
