@@ -79,19 +79,29 @@ openssl req -x509 -key p384.key -subj /CN=stranger -days 100 -out stranger.crt
 openssl req -new -key between.key -subj /CN=between -out between.csr
 echo 'subjectAltName=DNS:db.example.com' >san
 printf '%s\n' 'basicConstraints=critical,CA:true' >authority
+printf '%s\n' '[req]' 'distinguished_name=name' '[name]' >nothing
 "#;
 
-/// What [`PREPARE`] has for each certificate: `sign NAME [OPTION...]` has the authority sign the request NAME.csr,
-/// `old` the same as X.509 v1, `ask KEY SUBJECT` makes the request.
+/// What makes a certificate: `ask KEY SUBJECT` the request out.csr, `extended FILE OPTION...` has the authority sign it
+/// with the extensions in that file, `old OPTION...` as X.509 v1, and `v1 NAME OPTION...` signs NAME.csr so. `past` is
+/// the options for a certificate that has expired.
+///
+/// Versions of OpenSSL differ: without -x509v1 the newer ones, which alone know it, add extensions; and what ends before
+/// it begins, as with `-days -1`, they don't make.
 const TOOLS: &str = r#"
 ask() { openssl req -new -key "$1.key" -subj "${2:-/CN=db.example.com}" -out out.csr; }
-sign() { openssl x509 -req -in out.csr -CA "${CA:-ca}.crt" -CAkey "${CA:-ca}.key" -CAcreateserial -days 50 -out out.crt "$@" 2>/dev/null; }
-extended() { file=$1; shift; sign -extfile "$file" "$@"; }
+extended() { file=$1; shift
+    openssl x509 -req -in out.csr -CA "${CA:-ca}.crt" -CAkey "${CA:-ca}.key" -days 50 -out out.crt -extfile "$file" "$@" 2>/dev/null; }
 says() { printf '%s\n' 'subjectAltName=DNS:db.example.com' "$@" >said; extended said; }
-old() { openssl req -x509v1 -in out.csr -CA "${CA:-ca}.crt" -CAkey "${CA:-ca}.key" -days 50 -out out.crt "$@" 2>/dev/null || sign "$@"
-    openssl x509 -in out.crt -noout -text | grep -q 'Version: 1 '; }
+v1() { name=$1; shift
+    openssl req -x509v1 -config nothing -in "$name.csr" -days 50 -out "$name.crt" "$@" 2>/dev/null ||
+        openssl x509 -req -in "$name.csr" -days 50 -out "$name.crt" "$@" 2>/dev/null
+    openssl x509 -in "$name.crt" -noout -text | grep -q 'Version: 1 '; }
+old() { v1 out -CA "${CA:-ca}.crt" -CAkey "${CA:-ca}.key" "$@"; }
+past() { if openssl x509 -help 2>&1 | grep -q -e -not_after
+    then echo -not_before 20200101000000Z -not_after 20200102000000Z; else echo -days -1; fi; }
 root() { openssl req -x509 -key "$1.key" -subj "/CN=$1" -days 50 -out "$1.crt" ${2:+$2}; }
-via() { openssl x509 -req -in between.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 50 -extfile "$1" -out between.crt 2>/dev/null; }
+via() { openssl x509 -req -in between.csr -CA ca.crt -CAkey ca.key -days 50 -extfile "$1" -out between.crt 2>/dev/null; }
 "#;
 
 /// What a server may show: a name, and a script that leaves `out.crt`, if it makes another key `out.key`, and, if it
@@ -149,31 +159,21 @@ const SHOWN: &[(&str, &str)] = &[
     ("v1 of another name", "ask db /CN=other.example.com; old"),
     ("v1 rsa", "ask rsa2048; old; cp rsa2048.key out.key"),
     ("v1 by a stranger", "root p384 ; ask db; CA=p384 old"),
-    (
-        "v1 that is its own root",
-        "openssl req -x509v1 -key db.key -subj /CN=db.example.com -days 50 -out out.crt 2>/dev/null || \
-        { ask db; openssl x509 -req -in out.csr -signkey db.key -days 50 -out out.crt 2>/dev/null; }; cp out.crt root.crt",
-    ),
+    ("v1 that is its own root", "ask db; v1 out -key db.key; cp out.crt root.crt"),
     (
         "v1 root",
-        "openssl req -new -key p384.key -subj /CN=p384 -out out.csr; \
-        openssl req -x509v1 -key p384.key -subj /CN=p384 -days 50 -out p384.crt 2>/dev/null || \
-        openssl x509 -req -in out.csr -signkey p384.key -days 50 -out p384.crt 2>/dev/null; \
+        "ask p384 /CN=p384; mv out.csr p384.csr; v1 p384 -key p384.key; \
         cp p384.crt root.crt; ask db; CA=p384 extended san",
     ),
-    (
-        "v1 between",
-        "openssl x509 -req -in between.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 50 -out between.crt 2>/dev/null; \
-        ask db; CA=between extended san; cat between.crt >>out.crt",
-    ),
+    ("v1 between", "v1 between -CA ca.crt -CAkey ca.key; ask db; CA=between extended san; cat between.crt >>out.crt"),
     ("v1 below an authority between", "via authority; ask db; CA=between old; cat between.crt >>out.crt"),
     // Times.
-    ("expired", "ask db; extended san -days -1"),
-    ("expired v1", "ask db; sign -days -1"),
+    ("expired", "ask db; extended san $(past)"),
+    ("expired v1", "ask db; old $(past)"),
     (
         "expired root",
-        "openssl req -new -key p384.key -subj /CN=p384 -out out.csr; \
-        openssl x509 -req -in out.csr -signkey p384.key -days -1 -extfile authority -out p384.crt 2>/dev/null; \
+        "ask p384 /CN=p384; \
+        openssl x509 -req -in out.csr -key p384.key $(past) -extfile authority -out p384.crt 2>/dev/null; \
         cp p384.crt root.crt; ask db; CA=p384 extended san",
     ),
     // Names.
@@ -189,7 +189,7 @@ const SHOWN: &[(&str, &str)] = &[
     ("another name", "ask db /CN=other.example.com; echo 'subjectAltName=DNS:other.example.com' >said; extended said"),
     ("name by a wildcard", "ask db /CN=x; echo 'subjectAltName=DNS:*.example.com' >said; extended said"),
     ("name by a wildcard for more", "ask db /CN=x; echo 'subjectAltName=DNS:*.com' >said; extended said"),
-    ("no name", "ask db /O=nobody; sign"),
+    ("no name", "ask db /O=nobody; old"),
     ("an address", "ask db /CN=x; echo 'subjectAltName=IP:127.0.0.1' >said; extended said"),
     // Ways to a root.
     ("stranger", "cp p384.key stranger.key; ask db; CA=stranger extended san"),
@@ -268,7 +268,7 @@ const SHOWN: &[(&str, &str)] = &[
 
 /// Certificates that a client shows: how `out.crt` and `out.key` come about.
 const CLIENTS: &[(&str, &str)] = &[
-    ("rsa2048", "ask rsa2048 /CN=certified; sign; cp rsa2048.key out.key"),
+    ("rsa2048", "ask rsa2048 /CN=certified; old; cp rsa2048.key out.key"),
     (
         "rsa2048 in PKCS1",
         "ask rsa2048 /CN=certified; extended san; openssl rsa -in rsa2048.key -traditional -out out.key 2>/dev/null",
@@ -276,10 +276,10 @@ const CLIENTS: &[(&str, &str)] = &[
     ("rsa4096", "ask rsa4096 /CN=certified; extended san; cp rsa4096.key out.key"),
     ("rsa-pss", "ask pss2048 /CN=certified; extended san; cp pss2048.key out.key"),
     ("p256", "ask p256 /CN=certified; extended san; cp p256.key out.key"),
-    ("p256 in SEC1", "ask p256 /CN=certified; sign; openssl ec -in p256.key -out out.key 2>/dev/null"),
+    ("p256 in SEC1", "ask p256 /CN=certified; old; openssl ec -in p256.key -out out.key 2>/dev/null"),
     (
         "p256 in SEC1 behind its parameters",
-        "ask p256 /CN=certified; sign; \
+        "ask p256 /CN=certified; old; \
         { openssl ecparam -name prime256v1; openssl ec -in p256.key 2>/dev/null; } >out.key",
     ),
     ("p384", "ask p384 /CN=certified; extended san; cp p384.key out.key"),
@@ -289,7 +289,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("an authority's own", "ask p256 /CN=certified; extended authority; cp p256.key out.key"),
     ("another name", "ask p256 /CN=other; extended san; cp p256.key out.key"),
     ("a stranger", "cp p384.key stranger.key; ask p256 /CN=certified; CA=stranger extended san; cp p256.key out.key"),
-    ("expired", "ask p256 /CN=certified; extended san -days -1; cp p256.key out.key"),
+    ("expired", "ask p256 /CN=certified; extended san $(past); cp p256.key out.key"),
     (
         "via an authority between",
         "via authority; ask p256 /CN=certified; CA=between extended san; cat between.crt >>out.crt; cp p256.key out.key",
