@@ -4,19 +4,21 @@
 %% A line that begins with `$ ' is a command; it goes on while lines end with a backslash. `…' in what is printed
 %% stands for anything. The commands find the node at the address that `make run' has, which is exchanged for that of
 %% the test's node; all commands of a block run in one shell, in an empty directory.
+%%
+%% A command of domainctl that the running text names does something, too: it ends with 0.
 -module(readme_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
--export([every_example_prints_what_it_says/1]).
+-export([every_example_prints_what_it_says/1, every_command_in_the_text_is_one/1]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
 
 all() ->
-    [every_example_prints_what_it_says].
+    [every_example_prints_what_it_says, every_command_in_the_text_is_one].
 
 init_per_testcase(_Case, Config) ->
     md_database:or_fail(fun() ->
@@ -34,13 +36,24 @@ end_per_testcase(_Case, Config) ->
 
 every_example_prints_what_it_says(Config) ->
     Root = root(filename:dirname(code:which(?MODULE))),
-    {ok, Readme} = file:read_file(filename:join(Root, "README.md")),
-    Blocks = blocks(Readme),
+    Blocks = blocks(readme(Root)),
     ?assert(length(Blocks) >= 3),
     #{port := Port} = ?config(door, Config),
     Directory = filename:join(?config(priv_dir, Config), "readme"),
     ok = filelib:ensure_path(Directory),
     [run(Example, Port, Root, Directory) || Block <- Blocks, Example <- examples(Block)].
+
+every_command_in_the_text_is_one(Config) ->
+    Readme = readme(root(filename:dirname(code:which(?MODULE)))),
+    {match, Commands} = re:run(Readme, "`domainctl ([^`]+)`", [global, {capture, all_but_first, binary}]),
+    #{port := Port} = ?config(door, Config),
+    Environment = [{"DOMAINCTL_URL", "http://127.0.0.1:" ++ integer_to_list(Port)}],
+    [?assertMatch(#{exit := 0}, md_command:run(string:lexemes(Command, " \n"), Environment), Command)
+     || [Command] <- Commands].
+
+readme(Root) ->
+    {ok, Readme} = file:read_file(filename:join(Root, "README.md")),
+    Readme.
 
 %% The checkout: where the README and the programs are.
 root(Directory) ->

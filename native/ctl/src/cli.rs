@@ -71,6 +71,11 @@ pub enum Verb {
         /// A verb.
         verb: Option<String>,
     },
+    /// Print this help, or a verb's if one is given
+    Help {
+        /// A verb.
+        verb: Option<String>,
+    },
     /// A word that is no verb, and what follows it.
     #[command(external_subcommand)]
     Other(Vec<OsString>),

@@ -35,6 +35,7 @@ pub fn run(verb: Verb, flags: &Flags, output: &mut impl Write) -> Result<Exit> {
         Verb::Doctor => doctor::run(&client()?, output),
         Verb::Completion { shell } => pages::completion(shell, output),
         Verb::Man { verb } => pages::manual(verb.as_deref(), output),
+        Verb::Help { verb } => pages::help(verb.as_deref(), output),
         Verb::Other(words) => {
             let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
             grammar::run(&words, flags, output)

@@ -1,4 +1,4 @@
-//! `completion` and `man`: what is generated from the command line itself.
+//! `completion`, `man` and `help`: what is generated from the command line itself.
 
 use std::io::Write;
 
@@ -19,17 +19,27 @@ pub fn completion(shell: Shell, output: &mut impl Write) -> Result<Exit> {
 
 /// The manual page, of a verb if one is given.
 pub fn manual(verb: Option<&str>, output: &mut impl Write) -> Result<Exit> {
+    Man::new(described(verb)?).render(output)?;
+    Ok(Exit::Done)
+}
+
+/// What `--help` prints, behind a verb if one is given.
+pub fn help(verb: Option<&str>, output: &mut impl Write) -> Result<Exit> {
+    write!(output, "{}", described(verb)?.render_long_help())?;
+    Ok(Exit::Done)
+}
+
+/// The program, or one of its verbs.
+fn described(verb: Option<&str>) -> Result<clap::Command> {
     let mut whole = cli::whole();
     whole.build();
-    let command = match verb {
-        None => whole,
+    match verb {
+        None => Ok(whole),
         Some(verb) => {
             let found = whole.find_subcommand(verb).cloned();
-            found.ok_or_else(|| Error::Usage(format!("there is no verb {verb}")))?
+            found.ok_or_else(|| Error::Usage(format!("there is no verb {verb}")))
         }
-    };
-    Man::new(command).render(output)?;
-    Ok(Exit::Done)
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +69,15 @@ mod tests {
             assert!(String::from_utf8(page).unwrap().contains(".TH domainctl"), "{verb:?}");
         }
         assert!(manual(Some("x"), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn there_is_help_for_the_program_and_for_each_verb() {
+        for (verb, words) in [(None, "doctor"), (Some("import"), "--dry-run"), (Some("domain"), "addDomain")] {
+            let mut text = Vec::new();
+            help(verb, &mut text).unwrap();
+            assert!(String::from_utf8(text).unwrap().contains(words), "{verb:?}");
+        }
+        assert!(help(Some("x"), &mut Vec::new()).is_err());
     }
 }
