@@ -195,7 +195,8 @@ failures_of_the_database_are_counted(Config) ->
     ?assertEqual({0.0, 0.0}, errors(scrape(Config))),
     sql(Config, "ALTER TABLE domain_settings RENAME TO elsewhere"),
     {500, _, _} = ask(Config, get, "/api/domains/a.example", #{}),
-    ?assertEqual({0.0, 1.0}, errors(scrape(Config))),
+    %% The follower may have looked by itself meanwhile.
+    ?assertMatch({_, 1.0}, errors(scrape(Config))),
     {error, _} = md_node:call(?config(node, Config), service_domain_db, converge, []),
     {Follower, _} = errors(scrape(Config)),
     ?assert(Follower >= 1.0),
