@@ -191,7 +191,7 @@ the_operations_name_is_told(Config) ->
 
 a_failing_database_admits_nobody_without_words(Config) ->
     Client = md_client:open(?config(database, Config)),
-    [] = md_client:query(Client, "ALTER TABLE domain_admins RENAME TO elsewhere"),
+    [] = md_client:query(Client, "ALTER TABLE domain_admins RENAME COLUMN pass_details TO elsewhere"),
     Answer = md_http:request((?config(door, Config))#{user => ?ADMIN}, post, "/api/graphql",
                              #{json => "{\"query\": \"{__typename}\"}"}),
     ?assertMatch({500, _, _}, Answer),

@@ -1,8 +1,10 @@
-%% What the rows of a database say of domains, read by a client, and whether nodes say the same.
+%% What the rows of a database say of domains, read by a client, and whether nodes say the same. A client can also have
+%% no node read them.
 -module(md_rows).
 
 -export([all/1, enabled/1, disagreements/2, disagreements/3]).
 -export([wait_until_agreed/2, wait_until_agreed/3]).
+-export([hide/1, show/1]).
 
 -type disagreements() :: [{Place :: pos_integer(), Only :: list(), Missing :: list()} | {pos_integer(), binary()}].
 -type rows() :: #{Domain :: binary() => {HostType :: binary(), enabled | disabled | deleting}}.
@@ -53,3 +55,16 @@ wait_until_agreed(Nodes, Client) ->
 -spec wait_until_agreed([md_node:t()], md_client:t(), #{binary() => binary()}) -> ok.
 wait_until_agreed(Nodes, Client, Kept) ->
     md_wait:until(fun() -> disagreements(Nodes, Client, Kept) end, []).
+
+%% @doc Until show/1, every statement about rows fails: a column has another name. Had the table another one, whoever
+%% connects would make it anew, and a node connects when it likes.
+-spec hide(md_client:t()) -> ok.
+hide(Client) ->
+    [] = md_client:query(Client, "ALTER TABLE domain_settings RENAME COLUMN status TO elsewhere"),
+    ok.
+
+%% @doc The end of that.
+-spec show(md_client:t()) -> ok.
+show(Client) ->
+    [] = md_client:query(Client, "ALTER TABLE domain_settings RENAME COLUMN elsewhere TO status"),
+    ok.
