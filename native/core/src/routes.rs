@@ -91,12 +91,15 @@ impl Books {
 }
 
 /// The right to build on the side that lookups do not read. There is one for each [`Routes`].
-pub(crate) struct Spare(());
+///
+/// It has versions that no lookup reads: those that lookups do read change by one writer at a time, who has the other
+/// side's books.
+pub(crate) struct Spare(Versions);
 
 impl Spare {
     /// The caller sees to it that there is no other one.
     pub(crate) fn new() -> Spare {
-        Spare(())
+        Spare(Versions::default())
     }
 }
 
@@ -237,14 +240,14 @@ impl Routes {
 
     /// Writes to what lookups read.
     pub(crate) fn writer<'a>(&'a self, books: &'a mut Books) -> Writer<'a> {
-        Writer::new(self, self.side(), books)
+        Writer::new(self, &self.versions, self.side(), books)
     }
 
     /// Builds static routes, of which the first of a name wins, where lookups do not read them yet.
-    pub(crate) fn build<'a>(&self, _spare: &mut Spare, routes: impl Iterator<Item = (&'a [u8], HostTypeId)>) -> Built {
+    pub(crate) fn build<'a>(&self, spare: &mut Spare, routes: impl Iterator<Item = (&'a [u8], HostTypeId)>) -> Built {
         let side = &self.sides[self.state().turned(Open::No).side()];
         let mut books = Books::new();
-        let mut writer = Writer::new(self, side, &mut books);
+        let mut writer = Writer::new(self, &spare.0, side, &mut books);
         writer.side.index.clear();
         let host_types = routes.filter_map(|(name, host_type)| {
             let name = self.keyed(name);
@@ -295,14 +298,15 @@ impl Routes {
 /// Changes one side, by who has its books.
 pub(crate) struct Writer<'a> {
     routes: &'a Routes,
+    versions: &'a Versions,
     side: &'a Side,
     books: &'a mut Books,
 }
 
 impl<'a> Writer<'a> {
-    fn new(routes: &'a Routes, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
-        routes.versions.follow();
-        Writer { routes, side, books }
+    fn new(routes: &'a Routes, versions: &'a Versions, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
+        versions.follow();
+        Writer { routes, versions, side, books }
     }
 
     /// Adds a route of a name that has none (the caller looked).
@@ -316,7 +320,7 @@ impl<'a> Writer<'a> {
         // Nobody finds it before the index tells where it is.
         entry::write(words, name, Head::new(name, host_type, origin));
         fault::point();
-        index.insert(&mut self.books.shelf, &self.routes.versions, key, place);
+        index.insert(&mut self.books.shelf, self.versions, key, place);
     }
 
     /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
@@ -329,7 +333,7 @@ impl<'a> Writer<'a> {
     /// Takes the route at this place out, which has this name.
     pub(crate) fn remove(&mut self, Keyed { name, key }: Keyed, place: Place) {
         let Side { index, entries } = self.side;
-        index.remove(&mut self.books.shelf, &self.routes.versions, key, place);
+        index.remove(&mut self.books.shelf, self.versions, key, place);
         // Who found it before that and reads it now finds that the version is another one.
         entries.free(&mut self.books.room, place, name.len());
     }
@@ -338,7 +342,7 @@ impl<'a> Writer<'a> {
     /// and all else is forgotten. No lookup ends meanwhile. Answers the head of each route.
     pub(crate) fn restore(&mut self) -> Vec<Head> {
         let Side { index, entries } = self.side;
-        self.routes.versions.write_all(|| {
+        self.versions.write_all(|| {
             self.books.shelf = Shelf::new();
             index.clear();
             entries.recount(&mut self.books.room);
@@ -348,7 +352,7 @@ impl<'a> Writer<'a> {
                 name.clear();
                 entry.name(&mut name);
                 index.make_ready(&mut self.books.shelf);
-                index.insert(&mut self.books.shelf, &self.routes.versions, self.routes.keyed(&name).key, place);
+                index.insert(&mut self.books.shelf, self.versions, self.routes.keyed(&name).key, place);
                 entry.head
             });
             heads.collect()

@@ -334,6 +334,24 @@ fn opening_twice_misleads_nobody() {
     assert_eq!(seen, [None, Some(0)].into(), "another domain's host type");
 }
 
+/// What is built aside disturbs no writer of what lookups read: they see its change whole.
+#[test]
+fn opening_beside_another_writer_misleads_nobody() {
+    let (a, b, c) = (names(0, 1).remove(0), names(0, 2).remove(1), names(0, 3).remove(2));
+    let (there, gone, new) = (a.clone(), a.clone(), b.clone());
+    let writers = [
+        task(move |model| {
+            model.remove(&gone);
+            // Its epoch may be over: then it is not wanted any more.
+            let change = Change::Put(new.clone(), model.host_types[1]);
+            _ = model.table.apply(model.table.epoch(), SOURCE, &[change]);
+        }),
+        task(move |model| model.open(&[(c.clone(), model.host_types[1])])),
+    ];
+    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.look(&a));
+    assert_eq!(seen, [None, Some(0)].into(), "another domain's host type");
+}
+
 /// Without any one of the fences and orders, one of the models fails: the one that is named here.
 #[test]
 fn each_fence_and_each_order_is_needed() {
