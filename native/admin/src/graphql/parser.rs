@@ -21,8 +21,8 @@ use super::permissions::Role;
 /// Opening brackets of a text, those in strings and comments included.
 const BRACKETS: usize = 4_096;
 
-/// Stack of a thread that parses: 32 KiB for each bracket. The parser takes less than a third of it for one, in a build without
-/// optimisation. The system provides memory for it when it is used.
+/// Stack of a thread that parses: 32 KiB for each bracket, which the tests show to be enough for as many brackets as there
+/// may be. The system provides memory for it when it is used.
 const STACK: usize = BRACKETS * 32 * 1024;
 
 /// Documents that wait for a thread.
