@@ -32,10 +32,8 @@ pub(crate) struct Arena<const WIDTH: usize, const FIRST: usize> {
 /// The items whose numbers have as many bits.
 struct Page {
     words: Box<[AtomicU64]>,
-    /// The number of the first item.
-    first: u32,
-    /// Where it begins.
-    begin: u32,
+    /// Where the item of number 0 would begin, before all words most often: so a place is computed in one step.
+    nought: usize,
 }
 
 impl<const WIDTH: usize, const FIRST: usize> Arena<WIDTH, FIRST> {
@@ -54,7 +52,7 @@ impl<const WIDTH: usize, const FIRST: usize> Arena<WIDTH, FIRST> {
         const { assert!(N <= WIDTH + BEHIND) };
         let page = self.pages.get((number as usize + FIRST).ilog2() as usize)?.get()?;
         let from = page.place(number, WIDTH);
-        page.words.get(from..from + N)?.first_chunk()
+        page.words.get(from..)?.first_chunk()
     }
 
     /// The words of `count` items of one page, the first of which is this one. They are there from now on: asks the
@@ -75,14 +73,13 @@ impl Page {
     /// Of so many items, of which this is the number of the first.
     fn new(first: usize, items: usize, width: usize) -> Page {
         let (words, begin) = memory::zeroed(items * width + BEHIND);
-        // Memory begins at a boundary of 2 MiB at most, and numbers of items have 32 bits.
-        Page { words, first: first as u32, begin: begin as u32 }
+        Page { words, nought: begin.wrapping_sub(first * width) }
     }
 
     /// Where an item begins, or, where a number is no item's, anywhere.
     #[inline]
     fn place(&self, number: u32, width: usize) -> usize {
-        number.wrapping_sub(self.first) as usize * width + self.begin as usize
+        self.nought.wrapping_add(number as usize * width)
     }
 }
 

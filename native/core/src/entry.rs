@@ -135,16 +135,10 @@ pub(crate) fn read(words: &[AtomicU64; LONGEST], name: &[u8]) -> Option<Head> {
         return None;
     }
     let (eights, rest) = name[1..].as_chunks::<8>();
-    let mut words = words[1..].iter();
-    for (eight, word) in eights.iter().zip(&mut words) {
-        if word.load(Ordering::Relaxed) != u64::from_le_bytes(*eight) {
-            return None;
-        }
-    }
-    if !rest.is_empty() && words.next()?.load(Ordering::Relaxed) != end(name) {
-        return None;
-    }
-    Some(head)
+    let is = |word: &AtomicU64, bytes: u64| word.load(Ordering::Relaxed) == bytes;
+    let begin = words[1..].iter().zip(eights).all(|(word, eight)| is(word, u64::from_le_bytes(*eight)));
+    let is_name = begin && (rest.is_empty() || is(words.get(1 + eights.len())?, end(name)));
+    is_name.then_some(head)
 }
 
 /// An entry as a listing sees it.
