@@ -98,7 +98,7 @@
 %% Nanoseconds since 1970, and what they meant when they were read.
 -type freshness() :: {binary(), ExpireTime :: integer(), infinity | {in, Seconds :: pos_integer()} | past}.
 
-%% The only configuration is the number of schedulers: the table's lock has a place for each.
+%% The only configuration is the number of schedulers: each counts its lookups in a place of its own.
 load() ->
     erlang:load_nif(filename:join(priv_dir(), "domain_nif"), erlang:system_info(schedulers)).
 

@@ -9,7 +9,8 @@
 //! begins with, whose rest is a domain of the pattern's host type. A name may have several; `contests` tells which of
 //! them came first.
 //!
-//! Lookups read patterns through [`Published`], without a lock, and only where there is no domain of the name.
+//! Lookups read patterns through [`Published`], without a lock, and only where there is no domain of the name. Only to
+//! tell which of several claims came first they take the writers' mutex.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

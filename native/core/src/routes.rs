@@ -1,9 +1,9 @@
 //! The routes: which domain leads to which host type, for many who look and one who writes.
 //!
-//! Looking ([`Routes::get`]) takes no lock and writes nothing: the tags of a bucket, which a cache holds, and two cache
-//! misses at most, the slots of the bucket and the entry, under a version that tells whether a writer was there
-//! meanwhile. Everything else needs the [`Books`], of which there is one for each [`Side`]: who has them is the only
-//! writer, and writes by a [`Writer`].
+//! Looking ([`Routes::get`]) takes no lock and writes nothing: it reads the line of the bucket and the entry, two or
+//! three cache lines, under a version that tells whether a writer was there meanwhile, and gives up where writers are in
+//! the way for too long. Everything else needs the [`Books`], of which there is one for each [`Side`]: who has them is
+//! the only writer, and writes by a [`Writer`].
 //!
 //! There are two sides, and lookups read one of them. The other one is where routes are built that are to take the
 //! place of all others: so a lookup never waits for that, however many they are.

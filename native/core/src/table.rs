@@ -37,7 +37,9 @@ const SECTION: usize = 64;
 
 /// Which host type serves which domain.
 ///
-/// Lookups take no lock. All others take the ledger's, one at a time and for a short while each.
+/// Lookups take no lock, but for two cases: a stripe that is being written each time that they read it, and a
+/// subdomain's name that has several claims. These, and all others, take the ledger's, one at a time and for a short
+/// while each.
 pub struct Table {
     host_types: Arc<HostTypes>,
     routes: Routes,
