@@ -2,7 +2,9 @@
 %%
 %% The program (priv/bin/domain_admin) is a process of its own, started as a port: no HTTP, TLS or GraphQL
 %% code runs inside the VM. It asks, in frames of Erlang terms, and each question is answered by a process
-%% that calls mongoose_domain_api (see mongoose_domain_admin_request): so many at once and no more.
+%% that calls mongoose_domain_api (see mongoose_domain_admin_request): so many at once and no more. Only which host types
+%% serve some names, which the program asks for the edge (/ask), is answered by this process: to look at the table takes
+%% less time than to hand the question on, and the program asks once more only when it has the answer.
 %%
 %% When the program ends, it is started again: at once, if it had listened; with growing pauses, if it could
 %% not (its port is taken, or the program is not there, say). One that hangs is killed, which is an end like any
@@ -20,7 +22,7 @@
 -module(mongoose_domain_admin).
 -behaviour(gen_server).
 
--export([start_link/0, url/0]).
+-export([start_link/0, url/0, ask_url/0]).
 -export([events/0, answer_and_end/2, read_credentials/1, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 
@@ -43,6 +45,8 @@
     unanswered = 0 :: non_neg_integer(),
     %% Where the program listens, once it does.
     url :: binary() | undefined,
+    %% Where the edge may ask, as soon as it can.
+    ask_url :: binary() | undefined,
     %% The port that it found free, to be taken again.
     found = 0 :: inet:port_number(),
     %% Who answers which question.
@@ -62,8 +66,17 @@ start_link() ->
 %% configuration opens none.
 -spec url() -> {ok, binary()} | {error, closed}.
 url() ->
+    call(url).
+
+%% @doc The URL at which the edge asks which names are served (without `?domain=NAME'), as soon as the program listens
+%% there: `{error, closed}' before, and where the configuration has no `ask'.
+-spec ask_url() -> {ok, binary()} | {error, closed}.
+ask_url() ->
+    call(ask_url).
+
+call(Request) ->
     try
-        gen_server:call(?MODULE, url)
+        gen_server:call(?MODULE, Request)
     catch
         exit:_NotRunning -> {error, closed}
     end.
@@ -79,13 +92,16 @@ init([]) ->
     {ok, start_program(#state{})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
-handle_call(url, _From, #state{url = undefined} = State) ->
-    {reply, {error, closed}, State};
 handle_call(url, _From, #state{url = Url} = State) ->
-    {reply, {ok, Url}, State};
+    {reply, told(Url), State};
+handle_call(ask_url, _From, #state{ask_url = Url} = State) ->
+    {reply, told(Url), State};
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, State}.
+
+told(undefined) -> {error, closed};
+told(Url) -> {ok, Url}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(Message, State) ->
@@ -139,9 +155,9 @@ start_program(#state{retry = Retry, found = Found} = State) ->
     case mongoose_domain_config:admin() of
         {ok, #{port := Wanted} = Config} ->
             Admin = Config#{port := case Wanted of 0 -> Found; _ -> Wanted end},
-            start_program(frame({configure, Admin}), State#state{url = undefined});
+            start_program(frame({configure, Admin}), State#state{url = undefined, ask_url = undefined});
         {error, Problem} ->
-            State#state{port = undefined, url = undefined, retry = mongoose_domain_retry:wrong(Problem, Retry)}
+            State#state{port = undefined, url = undefined, ask_url = undefined, retry = mongoose_domain_retry:wrong(Problem, Retry)}
     end.
 
 start_program(Configuration, State) ->
@@ -255,9 +271,12 @@ ended(Reason, #state{url = undefined, retry = Retry} = State) ->
 ended(Reason, State) ->
     ?LOG_ERROR(#{what => domain_admin_ended, reason => Reason, retry_after => ?PAUSE}),
     _ = erlang:send_after(?PAUSE, self(), retry),
-    State#state{port = undefined, writer = undefined, url = undefined}.
+    State#state{port = undefined, writer = undefined, url = undefined, ask_url = undefined}.
 
 handle_frame(pong, State) ->
+    State;
+handle_frame({ask, Id, {serving, _Names} = Request}, #state{writer = Writer} = State) ->
+    ok = say(Writer, frame({answer, Id, answer(Request)})),
     State;
 handle_frame({ask, Id, Request}, #state{writer = Writer, workers = Workers} = State)
   when map_size(Workers) < ?WORKERS ->
@@ -267,9 +286,13 @@ handle_frame({ask, Id, _Request}, #state{writer = Writer} = State) ->
     ok = say(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
     State;
 handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
-    Url = iolist_to_binary(io_lib:format("~s://~s:~b", [scheme(), host(Ip), Number])),
+    Url = url(scheme(), Ip, Number, ""),
     ?LOG_NOTICE(#{what => domain_admin_listening, url => Url}),
     State#state{url = Url, found = Number, retry = mongoose_domain_retry:started(Retry)};
+handle_frame({ask_listening, Ip, Number}, State) ->
+    Url = url("http", Ip, Number, "/ask"),
+    ?LOG_NOTICE(#{what => domain_ask_listening, url => Url}),
+    State#state{ask_url = Url};
 handle_frame({log, Level, What, Fields}, State) ->
     Report = maps:from_list([{known(Name), Value} || {Name, Value} <- maps:to_list(Fields)]),
     ?LOG(Level, Report#{what => known(What)}),
@@ -310,6 +333,9 @@ answered(Worker, Frame, #state{workers = Workers} = State) ->
     ok = say(Writer, Frame),
     State#state{workers = Others}.
 
+url(Scheme, Ip, Number, Path) ->
+    iolist_to_binary(io_lib:format("~s://~s:~b~s", [Scheme, host(Ip), Number, Path])).
+
 scheme() ->
     case mongoose_domain_config:admin() of
         {ok, #{tls := #{}}} -> "https";
@@ -341,6 +367,7 @@ events() ->
       domain_admin_gives_up => [error],
       domain_admin_handshake_failed => [address, error],
       domain_admin_panicked => [place],
+      domain_ask_not_listening => [error, retry_after],
       domain_freshness_request => [domain, ttl, request_id],
       domain_freshness_request_failed => [tag, text],
       graphql_crash => [category, reason],

@@ -29,6 +29,7 @@ call({removal, Domain}) -> mongoose_domain_api:removal_status(Domain);
 call(removals) -> mongoose_domain_api:get_removals();
 call(statics) -> {ok, mongoose_domain_api:get_all_static()};
 call({host_type, Domain}) -> mongoose_domain_api:get_domain_host_type(Domain);
+call({serving, Names}) -> {ok, serving(Names)};
 call({subdomains, Domain}) ->
     %% A name that is a domain, too, is not for the admin of its parent.
     {ok, [Name || #{subdomain := Name} <- mongoose_domain_api:get_all_subdomains_for_domain(Domain),
@@ -45,6 +46,18 @@ call(doctor) -> {ok, mongoose_domain_doctor:examine()};
 call(overview) -> {ok, overview()};
 call(metrics) -> {ok, mongoose_domain_metrics:collect()};
 call(readiness) -> {ok, mongoose_domain_metrics:readiness()}.
+
+%% Who serves each name, by this node's table alone. Before the dynamic domains are there, of a name that is not found
+%% nothing is known. That is looked at first: they may come meanwhile.
+serving(Names) ->
+    Otherwise = case mongoose_domain_metrics:readiness() of
+        ready -> not_found;
+        _NotYet -> not_loaded
+    end,
+    [case mongoose_domain_api:get_host_type(Name) of
+         {ok, HostType} -> #{host_type => HostType};
+         {error, not_found} -> Otherwise
+     end || Name <- Names].
 
 %% What this node is, and what it is doing.
 overview() ->

@@ -61,7 +61,8 @@
     credentials := #{username := binary(), password := binary()} | undefined,
     tls := #{certificate | key := binary(), client_ca := binary() | undefined,
              allowed_names := [binary()] | undefined} | undefined,
-    allowed_origins := [binary()]
+    allowed_origins := [binary()],
+    ask := #{ip := binary(), port := inet:port_number()} | undefined
 }.
 -type secret() :: unicode:chardata() | {env, text()} | {file, file:filename_all() | atom()}.
 -type text() :: unicode:chardata() | atom().
@@ -316,25 +317,39 @@ check_service(#{}) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there").
 
 check_admin(Options) ->
-    Known = [ip, port, username, password, tls, allowed_origins, unprotected],
+    Known = [ip, port, username, password, tls, allowed_origins, unprotected, ask],
     known_keys([admin], Options, Known),
-    Admin = #{
-        ip => check_ip(maps:get(ip, Options, "127.0.0.1")),
-        port => check_port(maps:get(port, Options, 8088)),
+    Place = check_place([admin], Options, 8088),
+    Admin = Place#{
         credentials => check_credentials(Options),
         tls => check_tls(maps:get(tls, Options, undefined)),
-        allowed_origins => check_texts([admin, allowed_origins], maps:get(allowed_origins, Options, []))
+        allowed_origins => check_texts([admin, allowed_origins], maps:get(allowed_origins, Options, [])),
+        ask => check_ask(maps:get(ask, Options, undefined))
     },
     check_protection(maps:get(unprotected, Options, no), Admin).
+
+%% It has no credentials. Who has it listen beyond this machine says so by the address.
+check_ask(undefined) ->
+    undefined;
+check_ask(#{} = Ask) ->
+    Options = without_absent(Ask),
+    known_keys([admin, ask], Options, [ip, port]),
+    check_place([admin, ask], Options, 8089);
+check_ask(Other) ->
+    wrong([admin, ask], shown(Other), "a map, or no such key where nobody is to ask").
+
+check_place(Key, Options, Port) ->
+    #{ip => check_ip(Key ++ [ip], maps:get(ip, Options, "127.0.0.1")),
+      port => check_port(Key ++ [port], maps:get(port, Options, Port))}.
 
 known_keys(Key, Options, Known) ->
     [wrong(Key ++ [Other], ?NOT_SHOWN, io_lib:format("no such key; known are ~p", [Known]))
      || Other <- maps:keys(Options) -- Known].
 
-check_ip(Ip) ->
+check_ip(Key, Ip) ->
     case ip_text(Ip) of
         {ok, Text} -> list_to_binary(Text);
-        error -> wrong([admin, ip], shown(Ip), "an address, such as \"127.0.0.1\", \"::1\" or {127, 0, 0, 1}")
+        error -> wrong(Key, shown(Ip), "an address, such as \"127.0.0.1\", \"::1\" or {127, 0, 0, 1}")
     end.
 
 ip_text(Address) when is_tuple(Address) ->
@@ -352,8 +367,8 @@ ip_text(Ip) ->
         error -> error
     end.
 
-check_port(Port) when is_integer(Port), Port >= 0, Port =< 65535 -> Port;
-check_port(Port) -> wrong([admin, port], shown(Port), "a number from 0 (any port that is free) to 65535").
+check_port(_Key, Port) when is_integer(Port), Port >= 0, Port =< 65535 -> Port;
+check_port(Key, Port) -> wrong(Key, shown(Port), "a number from 0 (any port that is free) to 65535").
 
 check_credentials(#{username := Username, password := Password}) ->
     #{username => check_username(text([admin, username], Username)),

@@ -17,6 +17,7 @@
 -export([repeated_operations_are_ok_or_error/0]).
 -export([a_door_has_every_default/0, every_text_may_be_a_binary_a_string_or_an_atom/0,
          what_is_nil_or_undefined_is_not_given/0,
+         the_edge_asks_at_a_place_of_its_own_on_this_machine_unless_told_otherwise/0,
          an_address_may_be_a_tuple/0,
          a_place_of_a_password_that_makes_no_sense_is_named/0,
          what_is_wrong_with_a_door_is_named/0, a_password_is_in_no_report/0,
@@ -154,7 +155,7 @@ repeated_operations_are_ok_or_error() ->
 a_door_has_every_default() ->
     {ok, #{admin := Admin}} = read(#{admin => #{}}),
     ?assertEqual(#{ip => <<"127.0.0.1">>, port => 8088, credentials => undefined, tls => undefined,
-                   allowed_origins => []}, Admin),
+                   allowed_origins => [], ask => undefined}, Admin),
     Given = #{ip => <<"::1">>, port => 0, username => "admin", password => {env, "HOME"},
               tls => #{certificate => "c.pem", key => <<"k.pem">>, client_ca => "ca.pem", allowed_names => ["diego"]},
               allowed_origins => ["https://admin.example"]},
@@ -196,7 +197,7 @@ what_is_nil_or_undefined_is_not_given() ->
         hosts => Absent, host_types => Absent, data_dir => Absent, repeated_operations => Absent, router => Absent,
         services => Absent, modules => Absent,
         admin => #{ip => Absent, port => Absent, username => Absent, password => Absent, tls => Absent,
-                   allowed_origins => Absent, unprotected => Absent},
+                   allowed_origins => Absent, unprotected => Absent, ask => Absent},
         service_domain_db => #{database => "sqlite:x.db", poll_interval => Absent, warm_start => Absent}
     })) || Absent <- [nil, undefined]],
     [begin
@@ -205,6 +206,18 @@ what_is_nil_or_undefined_is_not_given() ->
         ?assertWrong([service_domain_db, database], undefined, #{service_domain_db => #{database => Absent}}),
         ?assertWrong([admin, password], undefined, #{admin => #{username => "admin", password => Absent}})
      end || Absent <- [nil, undefined]].
+
+the_edge_asks_at_a_place_of_its_own_on_this_machine_unless_told_otherwise() ->
+    [?assertMatch({ok, #{admin := #{ask := Place}}}, read(#{admin => #{ask => Ask}}))
+     || {Ask, Place} <- [{#{}, #{ip => <<"127.0.0.1">>, port => 8089}},
+                         {#{ip => nil, port => 0}, #{ip => <<"127.0.0.1">>, port => 0}},
+                         {#{ip => {0, 0, 0, 0, 0, 0, 0, 1}}, #{ip => <<"::1">>, port => 8089}},
+                         {#{ip => "192.0.2.1", port => 80}, #{ip => <<"192.0.2.1">>, port => 80}},
+                         {undefined, undefined}]],
+    [?assertWrong([admin, ask, Key], Value, #{admin => #{ask => #{Key => Value}}})
+     || {Key, Value} <- [{ip, "localhost"}, {port, -1}, {port, '8089'}]],
+    ?assertWrong([admin, ask], open, #{admin => #{ask => open}}),
+    ?assertMatch({error, #{key := [admin, ask, colour]}}, read(#{admin => #{ask => #{colour => red}}})).
 
 an_address_may_be_a_tuple() ->
     [?assertMatch({ok, #{admin := #{ip := Text}}}, read(#{admin => #{ip => Ip}}))

@@ -98,6 +98,7 @@ exempt() ->
      {mongoose_domain_services, is_loaded, 1}, {mongoose_domain_services, loaded_services_with_opts, 0},
      {mongoose_domain_modules, is_loaded, 2}, {mongoose_domain_modules, loaded_modules, 1},
      {mongoose_domain_modules, loaded_modules_with_opts, 1}, {mongoose_domain_admin, url, 0},
+     {mongoose_domain_admin, ask_url, 0},
      %% They need no table and no process.
      {mongoose_domain_api, remove_domain_wrapper, 3}, {mongoose_domain_core, nameprep, 1},
      {mongoose_domain_core, lookups, 0}, {mongoose_domain_core, memory, 0}, {mongoose_domain_operations, failures, 0},

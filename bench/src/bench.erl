@@ -16,7 +16,7 @@
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
 %% The parts in which the application follows the database.
--define(FOLLOWING, ["load", "latency", "idle", "propagation", "operations", "catchup"]).
+-define(FOLLOWING, ["load", "latency", "idle", "propagation", "operations", "catchup", "ask"]).
 
 -spec main([string()]) -> no_return().
 main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
@@ -41,17 +41,18 @@ scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
       latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
       operations => {1000, 3}, lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
-      turns => #{callers => [1, 10], rounds => 10}};
+      turns => #{callers => [1, 10], rounds => 10}, ask => #{connections => [1, 64], rounds => 2, seconds => 1}};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
       latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
       operations => {2000, 5}, lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
-      turns => #{callers => [1, 10], rounds => 30}};
+      turns => #{callers => [1, 10], rounds => 30}, ask => #{connections => [1, 16, 64, 256], rounds => 5, seconds => 2}};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
       loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
       changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000],
-      crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100}};
+      crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100},
+      ask => #{connections => [1, 16, 64, 256], rounds => 9, seconds => 3}};
 %% All that, and three million.
 scale("full-3m") ->
     #{sizes := Sizes} = Full = scale("full"),
@@ -116,6 +117,8 @@ part(crowd, #{crowd := Options, lookups := Lookups}, Results) ->
 part(turns, #{turns := Options}, Results) ->
     ok = start_without_database(),
     save_all(Results, bench_turns:run(Options));
+part(ask, #{rows := Rows, ask := Options}, Results) ->
+    save_all(Results, bench_ask:run(Rows, Options));
 part(listing, #{rows := Rows, lists := Rounds}, Results) ->
     ok = open_tables(),
     fill(0, Rows),
@@ -162,6 +165,6 @@ save_all(Results, Found) ->
 %% On standard error, what was just measured.
 save(Results, {What, Facts} = Result) ->
     Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999,
-             beyond_commit, bytes_a_domain, what, callers],
+             beyond_commit, bytes_a_domain, what, callers, connections, p99],
     io:format(standard_error, "  ~s ~0p~n", [What, maps:with(Shown, Facts)]),
     ok = file:write_file(Results, io_lib:format("~w.~n", [Result]), [append]).

@@ -11,7 +11,8 @@ print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
                 subdomain_memories(Results), latencies(Results), loads(Results),
                 memories(Results), catchups(Results), propagations(Results), idle(Results), operations(Results),
-                listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), targets(Results)],
+                listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), asks(Results),
+                targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
 
 machine(Results) ->
@@ -202,6 +203,17 @@ turns(Results) ->
 turn(running) -> "what runs";
 turn(changed) -> "other options, so it is stopped and started";
 turn(global) -> "an empty turn at a lock of global's".
+
+asks(Results) ->
+    table(
+        "The edge asks: answers a second (/ask), and microseconds, beside an nginx that answers 200 to everything",
+        ["who answers", "connections", "answers a second", "p50", "p99"],
+        [[answerer(Side), number(Connections), summary(Rate), number(round(P50)), number(round(P99))]
+         || #{side := Side, connections := Connections, rate := Rate, p50 := P50, p99 := P99} <- all(ask, Results)]
+    ).
+
+answerer(nginx) -> "nginx, return 200";
+answerer(ours) -> "the node".
 
 targets(Results) ->
     table(

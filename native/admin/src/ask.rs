@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::node::{Node, result_of};
-use crate::request::{Change, Details, Freshness, Listed, Listing, Refusal, Removal, Request, Status};
+use crate::request::{Change, Details, Freshness, Listed, Listing, Refusal, Removal, Request, Served, Status};
 
 impl Node {
     /// Whether there are dynamic domains at all: refuses with `service_disabled`.
@@ -37,6 +37,11 @@ impl Node {
     /// All removals that run, were left, or failed.
     pub async fn removals(&self) -> Result<Vec<Removal>, Refusal> {
         typed(self.ask(Request::Removals).await?)
+    }
+
+    /// Who serves each of these names, in order. Takes no turn: the node looks at its table.
+    pub async fn serving(&self, names: &[DomainName]) -> Result<Vec<Served>, Refusal> {
+        typed(self.ask_without_a_turn(Request::Serving(names)).await?)
     }
 
     /// The subdomains that a domain has.

@@ -25,6 +25,24 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Which pages of other origins may use the door from a browser.
     pub allowed_origins: Vec<String>,
+    /// Where programs at the edge ask which names are served, if they do.
+    pub ask: Option<Place>,
+}
+
+/// A place to listen at.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Place {
+    /// The address.
+    ip: IpAddr,
+    /// The port; 0 takes a free one.
+    port: u16,
+}
+
+impl Place {
+    /// As the system has it.
+    pub fn address(self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
+    }
 }
 
 /// The name and the password of the global admin.

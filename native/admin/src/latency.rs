@@ -43,12 +43,15 @@ pub enum Door {
     Metrics,
     /// `/healthz` and `/readyz`.
     Health,
+    /// `/ask`, which has a listener of its own.
+    Ask,
     /// Where there is no door.
     None,
 }
 
 impl Door {
-    const ALL: [Door; 6] = [Door::Rest, Door::GraphQl, Door::Freshness, Door::Metrics, Door::Health, Door::None];
+    const ALL: [Door; 7] =
+        [Door::Rest, Door::GraphQl, Door::Freshness, Door::Metrics, Door::Health, Door::Ask, Door::None];
 
     fn of(path: &str) -> Door {
         let mut parts = path.split('/').skip(1);
@@ -70,6 +73,7 @@ impl Door {
             Door::Freshness => "freshness",
             Door::Metrics => "metrics",
             Door::Health => "health",
+            Door::Ask => "ask",
             Door::None => "none",
         }
     }
@@ -108,6 +112,14 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Counts the request that is answered so.
+    pub async fn time(&self, door: Door, answer: impl Future<Output = Response>) -> Response {
+        let begin = Instant::now();
+        let response = answer.await;
+        self.record(door, response.status(), begin.elapsed());
+        response
+    }
+
     /// Counts a request.
     fn record(&self, door: Door, status: StatusCode, took: Duration) {
         // A code has three digits and begins with 1 to 9; those beyond 5 do not exist.
@@ -142,10 +154,8 @@ impl Histogram {
 
 /// Has a request answered, and counts it.
 pub async fn measure(State(latency): State<Arc<Latency>>, request: Request, next: Next) -> Response {
-    let (door, begin) = (Door::of(request.uri().path()), Instant::now());
-    let response = next.run(request).await;
-    latency.record(door, response.status(), begin.elapsed());
-    response
+    let door = Door::of(request.uri().path());
+    latency.time(door, next.run(request)).await
 }
 
 #[cfg(test)]

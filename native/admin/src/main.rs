@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! server ── connections, TLS, limits
-//!   └─ router ── rest, graphql, freshness, metrics: what is asked becomes a request of the node
+//!   ├─ router ── rest, graphql, freshness, metrics: what is asked becomes a request of the node
+//!   └─ edge ── /ask, at a listener of its own: looks at the node's table, many in one request
 //!        └─ node ── frames of terms on standard input and output
 //! ```
 //!
@@ -21,11 +22,13 @@ mod browsers;
 mod caller;
 mod config;
 mod doors;
+mod edge;
 mod exposition;
 mod freshness;
 mod graphql;
 mod latency;
 mod log;
+mod looks;
 mod metrics;
 mod node;
 mod peer;

@@ -8,6 +8,7 @@
 //! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
 //!                      {credentials, Map}
 //! program -> node      {ask, Id, Request}   pong   {listening, Ip, Port}   {log, Level, What, Fields}
+//!                      {ask_listening, Ip, Port}
 //! ```
 //!
 //! Credentials are those of the configuration as the node has read it again.
@@ -17,6 +18,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,6 +69,12 @@ impl Node {
     /// Asks and waits for the answer, however long the node takes: it has deadlines of its own.
     pub async fn ask(&self, request: Request<'_>) -> Answer {
         let _turn = self.turns.acquire().await.map_err(|_| Refusal::gone())?;
+        self.ask_without_a_turn(request).await
+    }
+
+    /// The same, for who asks one question at a time, to which the node knows the answer: those of others may wait for a
+    /// database that hangs.
+    pub async fn ask_without_a_turn(&self, request: Request<'_>) -> Answer {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.waiting.lock().insert(id, tell);
@@ -77,15 +85,24 @@ impl Node {
     }
 
     /// Tells where the door is.
-    pub async fn listening(&self, address: std::net::SocketAddr) {
+    pub async fn listening(&self, address: SocketAddr) {
+        self.tell_place("listening", address).await;
+    }
+
+    /// Tells where the listener for the edge is.
+    pub async fn ask_listening(&self, address: SocketAddr) {
+        self.tell_place("ask_listening", address).await;
+    }
+
+    async fn tell_place(&self, what: &str, address: SocketAddr) {
         let port = integer(address.port().into());
-        let frame = tuple([atom("listening"), binary(address.ip().to_string()), port]);
+        let frame = tuple([atom(what), binary(address.ip().to_string()), port]);
         // A node that is gone needs no word; the end of standard input ends this program.
         let _ = self.frames.send(frame).await;
     }
 
     /// Hands over an answer.
-    fn answered(&self, id: u64, answer: Answer) {
+    pub(crate) fn answered(&self, id: u64, answer: Answer) {
         if let Some(tell) = self.waiting.lock().remove(&id) {
             // Who asked may have gone this moment.
             let _ = tell.send(answer);

@@ -37,6 +37,8 @@ pub enum Request<'a> {
     Statics,
     /// Which host type this node's table has for a domain.
     HostType(&'a DomainName),
+    /// Which host types serve these domains or subdomains, as far as this node's table tells.
+    Serving(&'a [DomainName]),
     /// The subdomains that this node's table has for a domain.
     Subdomains(&'a DomainName),
     /// The domains of a host type in this node's table.
@@ -63,6 +65,18 @@ pub enum Request<'a> {
     Metrics,
     /// Whether the dynamic domains are served.
     Readiness,
+}
+
+/// Who serves a name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Served {
+    /// This host type.
+    HostType(String),
+    /// Nobody.
+    NotFound,
+    /// Nobody yet: the dynamic domains are not loaded.
+    NotLoaded,
 }
 
 /// Which domains, and how many of them.
@@ -300,6 +314,7 @@ impl Request<'_> {
             Request::Removals => atom("removals"),
             Request::Statics => atom("statics"),
             Request::HostType(domain) => tuple([atom("host_type"), name(domain)]),
+            Request::Serving(names) => tuple([atom("serving"), list(names.iter().map(name))]),
             Request::Subdomains(domain) => tuple([atom("subdomains"), name(domain)]),
             Request::DomainsByHostType(host_type) => tuple([atom("domains_by_host_type"), binary(host_type)]),
             Request::SetPassword(domain, password) => tuple([atom("set_password"), name(domain), binary(password)]),

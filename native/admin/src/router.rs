@@ -18,9 +18,8 @@ use crate::node::Node;
 use crate::rest;
 
 /// All doors.
-pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> Router {
+pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node, latency: Arc<Latency>) -> Router {
     let guard = Guard::new(&config, admin);
-    let latency = Arc::new(Latency::default());
     let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
     Router::new()
         .merge(rest::routes())

@@ -21,6 +21,8 @@ use tower::ServiceExt;
 
 use crate::auth::CurrentCredentials;
 use crate::config::Config;
+use crate::edge;
+use crate::latency::Latency;
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::router::router;
@@ -33,7 +35,7 @@ const HEAD: Duration = Duration::from_secs(20);
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Connections at the same time; one more waits to be accepted.
+/// Connections of a listener at the same time; one more waits to be accepted.
 const CONNECTIONS: usize = 4_096;
 
 /// The rest after an `accept` that failed, for lack of file descriptors, say.
@@ -46,17 +48,30 @@ const LINGER: (Duration, u64) = (Duration::from_secs(2), 16 * 1024 * 1024);
 pub async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> io::Result<()> {
     let tls = config.tls.as_ref().map(Terminator::open).transpose().map_err(io::Error::other)?;
     let address = config.address();
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+    let listener = listen(address).await?;
     node.listening(listener.local_addr()?).await;
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().follow_files());
     }
-    let router = router(config, admin, node);
+    let latency = Arc::new(Latency::default());
+    if let Some(place) = config.ask {
+        tokio::spawn(edge::serve(place, node.clone(), latency.clone()));
+    }
+    accept(listener, tls, router(config, admin, node, latency)).await;
+    Ok(())
+}
+
+/// The error says where.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+/// Serves whoever connects, for ever.
+pub async fn accept(listener: TcpListener, tls: Option<Arc<Terminator>>, router: Router) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
                 let connection = connection(stream, address, tls.clone(), router.clone());

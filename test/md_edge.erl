@@ -1,0 +1,110 @@
+%% Programs that stand before servers, as a test starts them: Caddy and nginx, and a server behind them.
+%%
+%%   Behind = md_edge:start_server(),                            % answers each request with the request's head
+%%   {ok, Caddy} = md_edge:program("caddy"),
+%%   Edge = md_edge:start(Caddy, ["run", "--config", File], Directory),
+%%   ok = md_edge:stop(Edge).
+%%
+%% How they are configured is what docs/doors.md shows: block/1 reads it there. They end with the process that started
+%% them.
+-module(md_edge).
+
+-export([program/1, start/3, stop/1, said/1]).
+-export([start_server/0, free_port/0, block/1]).
+
+-export_type([t/0]).
+
+%% Ends the program with its owner, whatever ends that: its input ends then.
+-define(GUARD, "\"$@\" </dev/null & program=$!; cat >/dev/null; kill -TERM $program; wait $program").
+
+-record(edge, {guard :: port(), log :: file:filename()}).
+-opaque t() :: #edge{}.
+
+%% @doc Where the program is; it is fetched where it is not here.
+-spec program(string()) -> {ok, file:filename()} | {skip, string()}.
+program(Name) ->
+    Script = filename:join([root(), "scripts", "edges"]),
+    Port = open_port({spawn_executable, Script}, [{args, [Name]}, exit_status, {line, 1000}, hide]),
+    await_program(Port, Name, none).
+
+await_program(Port, Name, Found) ->
+    receive
+        {Port, {data, {_, Line}}} -> await_program(Port, Name, Line);
+        {Port, {exit_status, 0}} -> {ok, Found};
+        {Port, {exit_status, 77}} -> {skip, Name ++ " is not here and could not be fetched"}
+    end.
+
+%% @doc Starts it, with a directory of its own for what it keeps.
+-spec start(file:filename(), [string()], file:filename()) -> t().
+start(Program, Args, Directory) ->
+    Log = filename:join(Directory, "log"),
+    Guard = open_port({spawn_executable, "/bin/sh"},
+                      [{args, ["-c", "exec >\"$0\" 2>&1; " ++ ?GUARD, Log, Program | Args]}, exit_status, hide,
+                       {env, [{"HOME", Directory}, {"XDG_DATA_HOME", Directory}, {"XDG_CONFIG_HOME", Directory}]}]),
+    #edge{guard = Guard, log = Log}.
+
+%% @doc Ends it.
+-spec stop(t()) -> ok.
+stop(#edge{guard = Guard}) ->
+    true = port_close(Guard),
+    ok.
+
+%% @doc What it has written up to now.
+-spec said(t()) -> binary().
+said(#edge{log = Log}) ->
+    case file:read_file(Log) of
+        {ok, Text} -> Text;
+        {error, enoent} -> <<>>
+    end.
+
+%% @doc A server on this machine that answers each request with the request's head.
+-spec start_server() -> inet:port_number().
+start_server() ->
+    Self = self(),
+    Server = spawn_link(fun() ->
+        {ok, Listener} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, {active, false}, binary]),
+        {ok, Port} = inet:port(Listener),
+        Self ! {self(), Port},
+        accept(Listener)
+    end),
+    receive {Server, Port} -> Port end.
+
+accept(Listener) ->
+    {ok, Socket} = gen_tcp:accept(Listener),
+    ok = answer(Socket, <<>>),
+    accept(Listener).
+
+answer(Socket, Head) ->
+    {ok, Bytes} = gen_tcp:recv(Socket, 0),
+    case <<Head/binary, Bytes/binary>> of
+        All when binary_part(All, byte_size(All), -4) =:= <<"\r\n\r\n">> ->
+            Length = integer_to_list(byte_size(All)),
+            ok = gen_tcp:send(Socket, ["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ", Length, "\r\n\r\n", All]),
+            gen_tcp:close(Socket);
+        Some ->
+            answer(Socket, Some)
+    end.
+
+%% @doc A port of this machine at which nobody listens just now.
+-spec free_port() -> inet:port_number().
+free_port() ->
+    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(Socket),
+    ok = gen_tcp:close(Socket),
+    Port.
+
+%% @doc The configuration of this kind that docs/doors.md shows.
+-spec block(string()) -> binary().
+block(Kind) ->
+    {ok, Text} = file:read_file(filename:join([root(), "docs", "doors.md"])),
+    {match, [Block]} = re:run(Text, ["```", Kind, "\n(.*?)```"], [dotall, {capture, all_but_first, binary}]),
+    Block.
+
+root() ->
+    root(filename:dirname(filename:absname(code:which(?MODULE)))).
+
+root(Directory) ->
+    case filelib:is_regular(filename:join([Directory, "scripts", "edges"])) of
+        true -> Directory;
+        false -> root(filename:dirname(Directory))
+    end.
