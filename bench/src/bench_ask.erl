@@ -80,7 +80,7 @@ start_nginx(Nginx, Directory) ->
     Server = io_lib:format("server {\nlisten 127.0.0.1:~b;\nkeepalive_requests 1000000000;\nlocation = /ask { return 200; }\n}\n",
                            [Port]),
     Config = filename:join(Directory, "nginx.conf"),
-    ok = file:write_file(Config, ["daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log stderr;\n",
+    ok = file:write_file(Config, ["daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log errors;\n",
                                   "events { worker_connections 4096; }\nhttp {\naccess_log off;\n", Paths, Server, "}\n"]),
     Guard = "\"$@\" </dev/null & program=$!; cat >/dev/null; kill -TERM $program; wait $program",
     _ = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", Guard, "sh", Nginx, "-p", Directory, "-c", Config]}, hide]),

@@ -13,7 +13,9 @@
 //! served, by asking for each. What is answered is what the node's table says ([`looks`](crate::looks)), so a database
 //! that is away or hangs does not show here, and a flood of questions does not show at the other doors.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -50,9 +52,17 @@ struct Edge {
     latency: Arc<Latency>,
 }
 
+/// Has a thread of its own serve, as long as this program runs: it takes no other door's thread however many ask, and a
+/// question is handed from thread to thread no more often than to the node and back.
+pub fn start(place: Place, node: Node, latency: Arc<Latency>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve = move || runtime.block_on(serve(place, node, latency));
+    thread::Builder::new().name("edge".to_owned()).spawn(serve).map(drop)
+}
+
 /// Listens, says where, and serves for ever. Where it cannot listen it says so and tries again: the other doors are open
 /// all the same.
-pub async fn serve(place: Place, node: Node, latency: Arc<Latency>) {
+async fn serve(place: Place, node: Node, latency: Arc<Latency>) {
     let mut pause = PAUSES.0;
     let (listener, address) = loop {
         let listening = listen(place.address()).await;

@@ -43,10 +43,13 @@ mod throttle;
 mod tls;
 
 use std::io;
+use std::os::fd::AsFd;
 use std::panic;
 use std::process;
 use std::time::Duration;
 
+use tokio::io::BufReader;
+use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -64,9 +67,18 @@ async fn main() {
     tracing_subscriber::registry().with(log::ToNode::new(frames.clone())).init();
     panic::set_hook(Box::new(log::panicked));
     let (end, ended) = oneshot::channel();
-    let mut writing = tokio::spawn(node::write_frames(tokio::io::stdout(), to_write, ended));
+    let (input, output) = match pipes() {
+        Ok(pipes) => pipes,
+        Err(error) => {
+            eprintln!(
+                "domain_admin: standard input or output is {error}: a node of mongoose_domain starts this program"
+            );
+            process::exit(2);
+        }
+    };
+    let mut writing = tokio::spawn(node::write_frames(output, to_write, ended));
     let served = tokio::select! {
-        served = run(Node::new(frames)) => served,
+        served = run(input, Node::new(frames)) => served,
         // Whoever reads what this program writes is gone.
         _ = &mut writing => process::exit(0),
     };
@@ -75,12 +87,19 @@ async fn main() {
     }
     drop(end);
     let _ = tokio::time::timeout(LAST_WORDS, writing).await;
-    // Not by returning: the runtime would wait for standard input, which may never say any more.
     process::exit(if served.is_ok() { 0 } else { 1 });
 }
 
-async fn run(node: Node) -> io::Result<()> {
-    let mut input = tokio::io::stdin();
+/// From the node and to it. Tokio's own standard input and output each have a thread that waits for them, and so would
+/// every frame.
+fn pipes() -> io::Result<(pipe::Receiver, pipe::Sender)> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok((pipe::Receiver::from_owned_fd(input)?, pipe::Sender::from_owned_fd(output)?))
+}
+
+async fn run(input: pipe::Receiver, node: Node) -> io::Result<()> {
+    let mut input = BufReader::new(input);
     let Some(first) = node::read_frame(&mut input).await? else { return Ok(()) };
     let config = Config::from_term(&first).ok_or_else(node::no_sense)?;
     // As many connections as this user may have.

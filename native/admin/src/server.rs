@@ -55,7 +55,7 @@ pub async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -
     }
     let latency = Arc::new(Latency::default());
     if let Some(place) = config.ask {
-        tokio::spawn(edge::serve(place, node.clone(), latency.clone()));
+        edge::start(place, node.clone(), latency.clone())?;
     }
     accept(listener, tls, router(config, admin, node, latency)).await;
     Ok(())
