@@ -100,7 +100,7 @@ what_is_missing_is_not_found(Config) ->
     ?assertEqual({404, <<"\"Given domain does not exist\"">>}, ask(Config, get, ?PATH, #{})),
     ?assertEqual({404, <<"\"Given domain does not exist\"">>},
                  ask(Config, patch, ?PATH, #{json => "{\"enabled\": true}"})),
-    [?assertMatch({404, _}, ask(Config, get, Path, #{})) || Path <- ["/", "/api", "/api/domains/", "/api/domains/a/b"]].
+    [?assertMatch({404, _}, ask(Config, get, Path, #{})) || Path <- ["/api", "/api/domains/", "/api/domains/a/b"]].
 
 a_domain_in_removal_cannot_be_switched_or_added(Config) ->
     row(Config, "type1", 2),

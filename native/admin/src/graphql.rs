@@ -144,7 +144,7 @@ fn page() -> Response {
 }
 
 /// Whether this is a browser that was pointed here.
-fn takes_a_page(headers: &HeaderMap) -> bool {
+pub fn takes_a_page(headers: &HeaderMap) -> bool {
     let takes = |accept: &str| accept.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
     headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(takes))
 }

@@ -25,6 +25,7 @@ mod doors;
 mod edge;
 mod exposition;
 mod freshness;
+mod front;
 mod graphql;
 mod latency;
 mod log;

@@ -117,10 +117,28 @@ pub async fn healthz(State(doors): State<Arc<Doors>>) -> Response {
 
 /// Whether the node serves its dynamic domains; what its service is doing, where it does not.
 pub async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    match ask(&doors, Request::Readiness).await {
-        Some(Ok(Value::String(ready))) if ready == "ready" => told(StatusCode::OK, "ready"),
-        Some(Ok(Value::String(state))) => told(StatusCode::SERVICE_UNAVAILABLE, &state),
-        Some(_) | None => told(StatusCode::SERVICE_UNAVAILABLE, "the node does not answer"),
+    match readiness(&doors).await {
+        Some(Readiness::Ready) => told(StatusCode::OK, "ready"),
+        Some(Readiness::Not(state)) => told(StatusCode::SERVICE_UNAVAILABLE, &state),
+        None => told(StatusCode::SERVICE_UNAVAILABLE, "the node does not answer"),
+    }
+}
+
+/// Whether the node serves its dynamic domains.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It does not: what its service is doing.
+    Not(String),
+}
+
+/// What the node says of that; nothing where it does not answer in time.
+pub async fn readiness(doors: &Doors) -> Option<Readiness> {
+    match ask(doors, Request::Readiness).await {
+        Some(Ok(Value::String(ready))) if ready == "ready" => Some(Readiness::Ready),
+        Some(Ok(Value::String(state))) => Some(Readiness::Not(state)),
+        Some(_) | None => None,
     }
 }
 

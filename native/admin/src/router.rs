@@ -11,6 +11,7 @@ use crate::browsers::{self, Origins};
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::freshness;
+use crate::front;
 use crate::graphql;
 use crate::latency::{self, Latency};
 use crate::metrics;
@@ -22,6 +23,7 @@ pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node, latenc
     let guard = Guard::new(&config, admin);
     let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
     Router::new()
+        .route("/", get(front::front))
         .merge(rest::routes())
         .route("/api/graphql", any(graphql::endpoint))
         .route("/v1/domains/upsert", any(freshness::upsert))
