@@ -1,5 +1,5 @@
 %% The edge asks which names a node serves, at a listener of its own, and is answered from the node's table: whatever
-%% becomes of the database, and however many ask. Caddy and nginx ask as docs/doors.md shows it.
+%% becomes of the database, and however many ask. Caddy, nginx and HAProxy ask as docs/doors.md shows it.
 -module(ask_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -17,7 +17,8 @@
          a_killed_program_is_back_at_the_same_port/1,
          a_port_that_is_taken_keeps_no_other_door_shut_and_is_taken_when_it_is_free/1,
          caddy_gets_certificates_for_what_is_served_while_the_database_is_stopped_and_after_a_restart/1,
-         nginx_lets_through_what_is_served/1]).
+         nginx_lets_through_what_is_served/1,
+         haproxy_lets_through_what_is_served/1]).
 
 -define(A, <<"a.example">>).
 -define(B, <<"b.example">>).
@@ -265,12 +266,11 @@ caddy(Program, Config) ->
     md_cluster:stop(Cluster).
 
 caddyfile(Directory, Port, Config) ->
-    Number = fun integer_to_list/1,
-    Globals = ["{\n\tadmin off\n\tpersist_config off\n\tskip_install_trust\n\thttps_port ", Number(Port),
+    Globals = ["{\n\tadmin off\n\tpersist_config off\n\tskip_install_trust\n\thttps_port ", integer_to_list(Port),
                "\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n\tstorage file_system ", Directory, "\n"],
     #{port := Ask} = ?config(edge, Config),
-    replaced([{<<"{\n">>, Globals}, {<<"\ttls {\n">>, "\ttls internal {\n"}, {<<"127.0.0.1:8089">>, ["127.0.0.1:", Number(Ask)]},
-              {<<"127.0.0.1:8080">>, ["127.0.0.1:", Number(md_edge:start_server())]}],
+    replaced([{<<"{\n">>, Globals}, {<<"\ttls {\n">>, "\ttls internal {\n"}, {<<"127.0.0.1:8089">>, address(Ask)},
+              {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
              md_edge:block("caddyfile"), filename:join(Directory, "Caddyfile")).
 
 %% The first place of each text is another one; the file is answered.
@@ -299,21 +299,45 @@ nginx_lets_through_what_is_served(Config) ->
     end.
 
 nginx(Program, Config) ->
-    Directory = filename:join(?config(directory, Config), "nginx"),
+    lets_through_what_is_served(Config, fun(Directory, Port) ->
+        md_edge:start(Program, ["-p", Directory, "-c", nginx_conf(Directory, Port, Config)], Directory)
+    end).
+
+haproxy_lets_through_what_is_served(Config) ->
+    case md_edge:program("haproxy") of
+        {ok, Haproxy} ->
+            lets_through_what_is_served(Config, fun(Directory, Port) ->
+                md_edge:start(Haproxy, ["-db", "-f", haproxy_cfg(Directory, Port, Config)], Directory)
+            end);
+        Skip -> Skip
+    end.
+
+haproxy_cfg(Directory, Port, Config) ->
+    #{port := Ask} = ?config(edge, Config),
+    Lua = replaced([{<<"127.0.0.1:8089">>, address(Ask)}], md_edge:block("lua"), filename:join(Directory, "served.lua")),
+    replaced([{<<"/etc/haproxy/served.lua">>, Lua}, {<<"bind :80\n">>, ["bind ", address(Port), "\n"]},
+              {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
+             md_edge:block("haproxy"), filename:join(Directory, "haproxy.cfg")).
+
+address(Port) ->
+    ["127.0.0.1:", integer_to_list(Port)].
+
+lets_through_what_is_served(Config, Start) ->
+    Directory = filename:join(?config(directory, Config), "edge"),
     ok = filelib:ensure_path(Directory),
     Port = md_edge:free_port(),
-    Edge = md_edge:start(Program, ["-p", Directory, "-c", nginx_conf(Directory, Port, Config)], Directory),
+    Edge = Start(Directory, Port),
     Through = fun(Host) ->
-        Request = ["GET /page HTTP/1.1\r\nhost: ", Host, "\r\nconnection: close\r\n\r\n"],
+        Request = ["GET /page HTTP/1.1\r\nhost: ", Host, "\r\nx-host-type: of-the-client\r\nconnection: close\r\n\r\n"],
         case md_http:send(#{host => "127.0.0.1", port => Port}, Request) of
-            {ok, {Code, _, Behind}} -> {Code, host_type(Behind)};
+            {ok, {Code, _, Behind}} -> {Code, host_types(Behind)};
             Error -> {Error, md_edge:said(Edge)}
         end
     end,
-    md_wait:until(fun() -> Through("a.example") end, {200, <<"type1">>}),
+    md_wait:until(fun() -> Through("a.example") end, {200, [<<"type1">>]}),
     Hosts = ["A.example", "muc.a.example", "static.example", "b.example", "a.example&domain=b.example"],
     Answers = fun() -> [Through(Host) || Host <- Hosts] end,
-    Expected = [{200, <<"type1">>}, {200, <<"type1">>}, {200, <<"static%20type:%20100%25">>}, {403, none}, {403, none}],
+    Expected = [{200, [<<"type1">>]}, {200, [<<"type1">>]}, {200, [<<"static%20type:%20100%25">>]}, {403, []}, {403, []}],
     ?assertEqual(Expected, Answers()),
     ok = md_gate:close(?config(gate, Config)),
     md_wait:until(fun() -> maps:get(state, md_node:status(?config(node, Config))) end, away),
@@ -321,11 +345,9 @@ nginx(Program, Config) ->
     md_edge:stop(Edge).
 
 nginx_conf(Directory, Port, Config) ->
-    Number = fun integer_to_list/1,
     #{port := Ask} = ?config(edge, Config),
-    File = replaced([{<<"listen 80;">>, ["listen 127.0.0.1:", Number(Port), ";"]},
-                     {<<"127.0.0.1:8089">>, ["127.0.0.1:", Number(Ask)]},
-                     {<<"127.0.0.1:8080">>, ["127.0.0.1:", Number(md_edge:start_server())]}],
+    File = replaced([{<<"listen 80;">>, ["listen ", address(Port), ";"]}, {<<"127.0.0.1:8089">>, address(Ask)},
+                     {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
                     md_edge:block("nginx"), filename:join(Directory, "site.conf")),
     Paths = [[Kind, "_temp_path ", Directory, "/", Kind, ";\n"] || Kind <- ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]],
     Main = filename:join(Directory, "nginx.conf"),
@@ -334,8 +356,8 @@ nginx_conf(Directory, Port, Config) ->
     Main.
 
 %% What the server behind was told.
-host_type(Behind) ->
-    case re:run(Behind, "x-host-type: (.*)\r\n", [caseless, {capture, all_but_first, binary}]) of
-        {match, [HostType]} -> HostType;
-        nomatch -> none
+host_types(Behind) ->
+    case re:run(Behind, "x-host-type: (.*)\r\n", [global, caseless, {capture, all_but_first, binary}]) of
+        {match, Found} -> lists:append(Found);
+        nomatch -> []
     end.

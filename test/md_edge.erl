@@ -1,4 +1,4 @@
-%% Programs that stand before servers, as a test starts them: Caddy and nginx, and a server behind them.
+%% Programs that stand before servers, as a test starts them: Caddy, nginx and HAProxy, and a server behind them.
 %%
 %%   Behind = md_edge:start_server(),                            % answers each request with the request's head
 %%   {ok, Caddy} = md_edge:program("caddy"),
