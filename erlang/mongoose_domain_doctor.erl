@@ -16,6 +16,12 @@
 %% Clocks that are further apart than this make times in logs hard to compare, in milliseconds.
 -define(CLOCKS_APART, 5000).
 
+%% Domains that are looked at together.
+-define(PART, 1000).
+
+%% How many of something are named.
+-define(SHOWN, 10).
+
 %% @doc All checks, those of the database last; without a configured database, that is the only one.
 -spec examine() -> [check(), ...].
 examine() ->
@@ -25,7 +31,7 @@ examine() ->
             [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];
         true ->
             Status = service_domain_db:status(),
-            [follower(Status), freshness(Status), holes(Status), kept(Status), table() | rights() ++ database()]
+            [follower(Status), freshness(Status), holes(Status), kept(Status), table(), names() | rights() ++ database()]
     end.
 
 follower(#{state := following} = Status) ->
@@ -48,14 +54,14 @@ freshness(_Unknown) ->
     check(<<"routes">>, warning, "never seen to be current", "Wait for the first load, and ask again.").
 
 holes(#{open_holes := Open}) when is_integer(Open), Open > 0 ->
-    check(<<"holes">>, warning, io_lib:format("~b ranges of event ids may still show", [Open]),
+    check(<<"holes">>, warning, [counted(Open, "range", "ranges"), " of event ids may still show"],
           "A transaction that writes is open for long. If this stays, look for it in pg_stat_activity and "
           "pg_prepared_xacts, and end it.");
 holes(_None) ->
     check(<<"holes">>, ok, "none is open", "").
 
 kept(#{kept := Kept}) when is_integer(Kept), Kept > 0 ->
-    check(<<"gate">>, warning, io_lib:format("~b routes stay that the database does not have", [Kept]),
+    check(<<"gate">>, warning, [counted(Kept, "route stays", "routes stay"), " that the database does not have"],
           "Restore the rows; or, if they were meant to go, declare the content complete "
           "(domainctl fresh HOST_TYPE TTL), or have service_domain_db:converge(force) called.");
 kept(_None) ->
@@ -64,8 +70,35 @@ kept(_None) ->
 %% Nothing else on the node shows this memory.
 table() ->
     Bytes = lists:sum(maps:values(mongoose_domain_core:memory())),
-    check(<<"table">>, ok, io_lib:format("~b domains in ~.1f MiB beside the VM's own memory",
-                                         [mongoose_domain_core:domains_count(), Bytes / (1 bsl 20)]), "").
+    check(<<"table">>, ok, [counted(mongoose_domain_core:domains_count(), "domain", "domains"),
+                             io_lib:format(" in ~.1f MiB beside the VM's own memory", [Bytes / (1 bsl 20)])], "").
+
+%% Two domains with one name: some requests for it reach the one, some the other. The table is read in parts, so that a
+%% million names neither fill the memory nor hold up a scheduler.
+names() ->
+    case names_in_two_spellings(0, 0, []) of
+        {0, []} ->
+            check(<<"names">>, ok, "none is there in two spellings", "");
+        {Count, Some} ->
+            Pairs = [[One, " and ", Other] || {One, Other} <- lists:reverse(Some)],
+            check(<<"names">>, warning,
+                  [counted(Count, "is there in two spellings: ", "are there in two spellings: "), lists:join("; ", Pairs)],
+                  "A request names either, so these are two tenants with one name. Keep the one, and disable or remove the "
+                  "other.")
+    end.
+
+names_in_two_spellings(done, Count, Some) ->
+    {Count, Some};
+names_in_two_spellings(Position, Count, Some) ->
+    {Pairs, Next} = mongoose_domain_core:page(all, Position, ?PART),
+    %% One of two spellings has such a label. Where both have one, the first stands for both.
+    Found = [{Other, Domain} || {Domain, _HostType} <- Pairs, binary:match(Domain, <<"xn--">>) =/= nomatch,
+                                Other <- mongoose_domain_nif:spellings(Domain), is_domain(Other),
+                                binary:match(Other, <<"xn--">>) =:= nomatch orelse Other < Domain],
+    names_in_two_spellings(Next, Count + length(Found), lists:sublist(lists:reverse(Found, Some), ?SHOWN)).
+
+is_domain(Name) ->
+    element(1, mongoose_domain_nif:name_use(Name)) =:= domain.
 
 %% Of the tables that the nodes use and of what the database's user may do with them. A database that does not answer
 %% is told of by database/0.
@@ -82,7 +115,7 @@ database() ->
     case mongoose_domain_operations:explain(survey) of
         {ok, {Time, Counted, LeftOut}} ->
             Here = (Began + erlang:system_time(millisecond)) div 2,
-            [check(<<"database">>, ok, io_lib:format("answers, ~b rows", [lists:sum([N || {_, N} <- Counted])]), ""),
+            [check(<<"database">>, ok, ["answers, ", counted(lists:sum([N || {_, N} <- Counted]), "row", "rows")], ""),
              clocks(Time - Here), ids(mongoose_domain_operations:run(sequences)), host_types(Counted), rows(LeftOut),
              removals(mongoose_domain_operations:explain(removals))];
         {error, Why} ->
@@ -123,7 +156,7 @@ host_types(Counted) ->
         [] ->
             check(<<"host types">>, ok, "this node serves those of all rows", "");
         Unknown ->
-            Names = lists:join(", ", [io_lib:format("~ts (~b rows)", [Name, N]) || {Name, N} <- Unknown]),
+            Names = lists:join(", ", [[Name, " (", counted(N, "row", "rows"), ")"] || {Name, N} <- Unknown]),
             check(<<"host types">>, warning, ["not served here: ", Names],
                   "Add them to host_types in this node's configuration, if it should serve their domains.")
     end.
@@ -133,7 +166,7 @@ removals({ok, Removals, {0, []}}) ->
         [] ->
             check(<<"removals">>, ok, io_lib:format("~b at work, none failed", [length(Removals)]), "");
         Failed ->
-            Some = lists:join(", ", lists:sublist(Failed, 10)),
+            Some = lists:join(", ", lists:sublist(Failed, ?SHOWN)),
             check(<<"removals">>, failed, io_lib:format("~b failed: ~ts", [length(Failed), Some]),
                   "A handler could not delete their data: its reason is in the log and in the removal. Mend it, and "
                   "remove them again.")
@@ -149,6 +182,10 @@ cursor(_Unknown) -> "unknown".
 
 last_error(#{last_error := Error}) when is_binary(Error) -> Error;
 last_error(_None) -> "no reason is known".
+
+%% How many of what.
+counted(1, One, _Many) -> ["1 ", One];
+counted(N, _One, Many) -> [integer_to_list(N), " ", Many].
 
 check(Name, State, Found, Advice) ->
     #{name => Name, state => State, found => unicode:characters_to_binary(Found),

@@ -9,7 +9,8 @@
 -module(mongoose_domain_nif).
 
 -export([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1]).
--export([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1]).
+-export([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1,
+         spellings/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -export([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
@@ -21,7 +22,8 @@
 -export_type([source/0, status/0, settings/0, removal/0, freshness/0, pattern/0]).
 
 -nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1]).
--nifs([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1]).
+-nifs([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1,
+       spellings/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
 -nifs([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
@@ -69,7 +71,7 @@
 }.
 %% Domains have valid names and host types were named on this node, else it is a badarg.
 -type request() ::
-    {insert, [{binary(), binary()}]}
+    {insert, [{binary(), HostType :: binary(), enabled | disabled}]}
     | {set_status, binary(), enabled | disabled}
     | {details | delete_password | finish_removal | removal, binary()}
     | {list, choice(), Limit :: pos_integer()}
@@ -141,6 +143,10 @@ check_domain(_Domain) -> ?STUB.
 
 -spec nameprep(binary()) -> {ok, binary()} | {error, invalid_domain}.
 nameprep(_Domain) -> ?STUB.
+
+%% @doc The other ways in which this name is written: labels in Unicode or as `xn--' and Punycode.
+-spec spellings(binary()) -> [binary()].
+spellings(_Domain) -> ?STUB.
 
 -spec open([{binary(), answer()}], [answer()]) -> ok.
 open(_Pairs, _Allowed) -> ?STUB.

@@ -7,6 +7,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`name`] | [`DomainName`]: a name that exists is valid |
+//! | [`spellings`] | one name in Unicode and in Punycode |
 //! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
 //! | [`versions`] | [`Versions`](versions::Versions): reading without waiting and without writing |
 //! | `memory`, `arena` | zeroed words; items that never move, however many become of them |
@@ -43,6 +44,7 @@ pub mod page;
 pub mod patterns;
 mod routes;
 mod sources;
+pub mod spellings;
 mod sync;
 pub mod table;
 pub mod versions;

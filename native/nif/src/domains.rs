@@ -65,6 +65,14 @@ fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
     }
 }
 
+/// Those that are valid names; none for what is none itself.
+#[rustler::nif]
+fn spellings<'a>(env: Env<'a>, domain: Binary) -> Vec<Term<'a>> {
+    let names =
+        DomainName::from_bytes(&domain).map(|name| domain_core::spellings::spellings(&name)).unwrap_or_default();
+    names.iter().map(|name| binary(env, name.as_bytes())).collect()
+}
+
 #[rustler::nif(schedule = "DirtyCpu")]
 fn open(pairs: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
     let pair =
