@@ -51,6 +51,7 @@
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
 -type pair() :: mongoose_domain_core:pair().
+-type wanted() :: pair() | {domain(), host_type(), enabled | disabled}.
 -opaque continuation() :: mongoose_domain_core:position().
 -type status() :: mongoose_domain_nif:status().
 -type error() ::
@@ -172,15 +173,18 @@ insert_domain(Domain, HostType) ->
 
 %% @doc Adds many domains, a thousand a transaction: for each pair, in order, what insert_domain/2 would
 %% answer. A row that the database refuses is `refused', and the others are made; a database that fails, fails for all
-%% pairs of a transaction.
--spec insert_domains([pair()]) -> [{ok, details()} | error()].
-insert_domains(Pairs) ->
-    Numbered = lists:zip(lists:seq(1, length(Pairs)), Pairs),
-    Checked = [{Number, Pair, check(rules(HostType), Domain)} || {Number, {Domain, HostType} = Pair} <- Numbered],
+%% pairs of a transaction. A domain that is given with a status has it from the first moment; one that is there already gets it.
+-spec insert_domains([wanted()]) -> [{ok, details()} | error()].
+insert_domains(Wanted) ->
+    Numbered = lists:zip(lists:seq(1, length(Wanted)), [with_status(One) || One <- Wanted]),
+    Checked = [{Number, One, check(rules(HostType), Domain)} || {Number, {Domain, HostType, _Status} = One} <- Numbered],
     Wrong = maps:from_list([{Number, Error} || {Number, _, Error} <- Checked, Error =/= ok]),
-    Results = insert_rounds([{Number, Pair} || {Number, Pair, ok} <- Checked], Wrong),
+    Results = insert_rounds([{Number, One} || {Number, One, ok} <- Checked], Wrong),
     Shown = wait_until_all_visible(maps:values(Results)),
     [shown(maps:get(Number, Results), Shown) || {Number, _} <- Numbered].
+
+with_status({Domain, HostType}) -> {Domain, HostType, any};
+with_status({_Domain, _HostType, Status} = Wanted) when Status =:= enabled; Status =:= disabled -> Wanted.
 
 %% Whether each event is visible. Where nothing was added, what was there already is.
 wait_until_all_visible(Results) ->
@@ -201,9 +205,9 @@ shown(Result, _Shown) ->
 %% A domain that is there more than once is added by the first pair, and repeated by the others.
 insert_rounds([], Results) ->
     Results;
-insert_rounds(Pairs, Results) ->
-    First = maps:from_list(lists:reverse([{Domain, Number} || {Number, {Domain, _}} <- Pairs])),
-    {Round, Later} = lists:partition(fun({Number, {Domain, _}}) -> map_get(Domain, First) =:= Number end, Pairs),
+insert_rounds(Wanted, Results) ->
+    First = maps:from_list(lists:reverse([{Domain, Number} || {Number, {Domain, _, _}} <- Wanted])),
+    {Round, Later} = lists:partition(fun({Number, {Domain, _, _}}) -> map_get(Domain, First) =:= Number end, Wanted),
     insert_rounds(Later, maps:merge(Results, maps:from_list(insert_parts(Round)))).
 
 insert_parts(Round) when length(Round) =< ?BATCH ->
@@ -213,8 +217,9 @@ insert_parts(Round) ->
     insert_part(Part) ++ insert_parts(Rest).
 
 insert_part(Part) ->
-    {Numbers, Pairs} = lists:unzip(Part),
-    case mongoose_domain_operations:run({insert, Pairs}) of
+    {Numbers, Wanted} = lists:unzip(Part),
+    New = [{Domain, HostType, case Status of any -> enabled; _ -> Status end} || {Domain, HostType, Status} <- Wanted],
+    case mongoose_domain_operations:run({insert, New}) of
         {ok, Outcomes} ->
             Refused = [Reason || {refused, Reason} <- Outcomes],
             _ = [ok = mongoose_domain_operations:refused(length(Refused), hd(Refused)) || Refused =/= []],
@@ -222,19 +227,25 @@ insert_part(Part) ->
                                        || {failed, Doubt, Reason} = Failed <- lists:usort(Outcomes)]),
             %% They came with one transaction each: the newest stands for all.
             Newest = lists:max([0 | [Event || {added, Event} <- Outcomes]]),
-            Inserted = fun(Pair, Outcome) -> inserted(Pair, maps:get(Outcome, Failures, Outcome), Newest) end,
-            lists:zip(Numbers, lists:zipwith(Inserted, Pairs, Outcomes));
+            Inserted = fun(One, Outcome) -> inserted(One, maps:get(Outcome, Failures, Outcome), Newest) end,
+            lists:zip(Numbers, lists:zipwith(Inserted, Wanted, Outcomes));
         Failure -> [{Number, Failure} || Number <- Numbers]
     end.
 
-inserted({Domain, HostType}, {added, _Event}, Newest) ->
+inserted({Domain, HostType, _Wanted}, {added, _Event}, Newest) ->
     {added, Newest, {ok, #{domain => Domain, host_type => HostType}}};
-inserted({Domain, HostType}, {HostType, Status}, _Newest) when Status =:= enabled; Status =:= disabled ->
-    repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>});
-inserted(_Pair, {HostType, _Status}, _Newest) when is_binary(HostType) ->
+inserted({Domain, HostType, Wanted}, {HostType, Status}, _Newest) when Status =:= enabled; Status =:= disabled ->
+    case repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>}) of
+        {ok, Details} when Wanted =/= any, Wanted =/= Status -> switched(set_status(Domain, Wanted), Details);
+        Answer -> Answer
+    end;
+inserted(_Wanted, {HostType, _Status}, _Newest) when is_binary(HostType) ->
     {duplicate, <<"Domain already exists">>};
-inserted(_Pair, {Tag, _Text} = Failure, _Newest) when is_atom(Tag) ->
+inserted(_Wanted, {Tag, _Text} = Failure, _Newest) when is_atom(Tag) ->
     Failure.
+
+switched({ok, _Switched}, Details) -> {ok, Details};
+switched(Error, _Details) -> Error.
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
 %% of its host type delete its data, and deletes its row and its admin's password. Returns when all that is

@@ -8,6 +8,8 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([pages_show_every_domain_once_in_order/1,
          pages_can_be_of_a_host_type_a_status_and_a_prefix/1,
+         pages_of_static_domains_need_no_database/1,
+         a_line_may_say_with_which_status_a_domain_is_added/1,
          a_page_of_rows_that_make_no_sense_is_shown_all_the_same/1,
          parameters_that_make_no_sense_are_refused/1,
          an_import_answers_each_line_in_order/1,
@@ -82,6 +84,40 @@ pages_can_be_of_a_host_type_a_status_and_a_prefix(Config) ->
                               {"prefix=a", [<<"a1.example">>, <<"a2.example">>]},
                               {"prefix=a&hostType=type2&status=enabled", [<<"a2.example">>]},
                               {"status=deleting", []}, {"hostType=type3", []}, {"prefix=%25", []}]].
+
+pages_of_static_domains_need_no_database(Config) ->
+    Hosts = [<<"c.example">>, {<<"a.example">>, <<"type1">>}, {<<"b.example">>, <<"type1">>}],
+    Door = md_http:door(md_node:start(#{hosts => Hosts, host_types => [<<"type1">>], admin => #{port => 0}}), none),
+    Entry = fun(Domain, Type) -> #{<<"domain">> => Domain, <<"host_type">> => Type, <<"status">> => <<"enabled">>} end,
+    [A, B, C] = [Entry(<<"a.example">>, <<"type1">>), Entry(<<"b.example">>, <<"type1">>),
+                 Entry(<<"c.example">>, <<"c.example">>)],
+    [begin
+         {200, _, Page} = request(Door, get, ["/api/domains?type=static", Query], #{}),
+         ?assertEqual(#{<<"domains">> => Domains, <<"next">> => Next}, md_json:decode(Page))
+     end || {Query, Domains, Next} <- [{"", [A, B, C], null}, {"&limit=2", [A, B], <<"b.example">>},
+                                       {"&limit=2&after=b.example", [C], null}, {"&hostType=type1", [A, B], null},
+                                       {"&prefix=b", [B], null}, {"&status=disabled", [], null}]],
+    [?assertMatch({Code, _, _}, request(Door, get, ["/api/domains?type=", Type], #{}))
+     || {Code, Type} <- [{403, "dynamic"}, {400, "static&limit=0"}]],
+    ?assertMatch({400, _, _}, request(?config(door, Config), get, "/api/domains?type=x", #{})).
+
+a_line_may_say_with_which_status_a_domain_is_added(Config) ->
+    Line = fun(Domain, Status) -> ["{\"domain\": \"", Domain, "\", \"host_type\": \"type1\", \"status\": ", Status, "}\n"] end,
+    Import = fun(Lines) ->
+        {200, _, Answers} = import(Config, Lines),
+        [maps:get(<<"result">>, md_json:decode(Answer)) || Answer <- binary:split(Answers, <<"\n">>, [global, trim])]
+    end,
+    Rows = fun() -> md_rows:all(?config(client, Config)) end,
+    ?assertEqual([<<"ok">>, <<"ok">>, <<"ok">>, <<"error">>],
+                 Import([Line("off.example", "\"disabled\""), Line("on.example", "\"enabled\""),
+                         Line("null.example", "null"), Line("x.example", "\"deleting\"")])),
+    ?assertEqual(#{<<"off.example">> => {<<"type1">>, disabled}, <<"on.example">> => {<<"type1">>, enabled},
+                   <<"null.example">> => {<<"type1">>, enabled}}, Rows()),
+    %% Of several lines about one domain the last one counts.
+    ?assertEqual([<<"ok">>, <<"ok">>], Import([Line("off.example", "\"enabled\""), Line("off.example", "\"disabled\"")])),
+    ?assertEqual([<<"ok">>], Import([Line("on.example", "\"disabled\"")])),
+    ?assertEqual([disabled, enabled, disabled],
+                 [element(2, maps:get(Name, Rows())) || Name <- [<<"off.example">>, <<"null.example">>, <<"on.example">>]]).
 
 a_page_of_rows_that_make_no_sense_is_shown_all_the_same(Config) ->
     [] = md_client:query(?config(client, Config),
@@ -264,7 +300,7 @@ a_doctor_finds_what_is_wrong_and_says_what_to_do(Config) ->
     ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, [<<"b.example">>]}]),
     md_wait:until(fun() -> maps:get(<<"state">>, map_get(<<"holes">>, doctor(Config))) end, <<"warning">>),
     #{<<"host types">> := #{<<"state">> := <<"warning">>, <<"found">> := Found, <<"advice">> := Advice}} = doctor(Config),
-    ?assertNotEqual(nomatch, string:find(Found, "type9 (1 rows)")),
+    ?assertNotEqual(nomatch, string:find(Found, "type9 (1 row)")),
     ?assertNotEqual(nomatch, string:find(Advice, "host_types")).
 
 a_doctor_tells_that_the_database_is_away(Config) ->

@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::node::{Node, result_of};
-use crate::request::{Change, Details, Freshness, Listed, Listing, Refusal, Removal, Request, Served, Status};
+use crate::request::{
+    Change, Details, Freshness, Listed, Listing, NewDomain, Refusal, Removal, Request, Served, Status,
+};
 
 impl Node {
     /// Whether there are dynamic domains at all: refuses with `service_disabled`.
@@ -13,9 +15,9 @@ impl Node {
         self.ask(Request::Service).await.map(drop)
     }
 
-    /// Adds pairs: for each, in order, what became of it.
-    pub async fn insert(&self, pairs: &[(DomainName, String)]) -> Result<Vec<Result<Details, Refusal>>, Refusal> {
-        let results: Vec<Value> = typed(self.ask(Request::Insert(pairs)).await?)?;
+    /// Adds domains: for each, in order, what became of it.
+    pub async fn insert(&self, domains: &[NewDomain]) -> Result<Vec<Result<Details, Refusal>>, Refusal> {
+        let results: Vec<Value> = typed(self.ask(Request::Insert(domains)).await?)?;
         Ok(results.iter().map(|result| typed(result_of(result).unwrap_or(Err(Refusal::gone()))?)).collect())
     }
 

@@ -15,8 +15,8 @@ use crate::term::{atom, binary, integer, list, map, signed, tuple};
 pub enum Request<'a> {
     /// Whether there are dynamic domains at all.
     Service,
-    /// Adds these pairs.
-    Insert(&'a [(DomainName, String)]),
+    /// Adds these domains.
+    Insert(&'a [NewDomain]),
     /// Removes a domain, and answers when all of it is gone.
     Delete(&'a DomainName, &'a str),
     /// Begins to remove a domain.
@@ -77,6 +77,27 @@ pub enum Served {
     NotFound,
     /// Nobody yet: the dynamic domains are not loaded.
     NotLoaded,
+}
+
+/// A domain to add.
+#[derive(Debug, Clone)]
+pub struct NewDomain {
+    /// Its name.
+    pub name: DomainName,
+    /// Its host type.
+    pub host_type: String,
+    /// The status that it is to have, whether it is there already or not.
+    pub status: Option<Switch>,
+}
+
+/// What a domain can be switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// It is served.
+    Enabled,
+    /// It is not.
+    Disabled,
 }
 
 /// Which domains, and how many of them.
@@ -300,10 +321,7 @@ impl Request<'_> {
         let name = |domain: &DomainName| binary(domain.as_bytes());
         match self {
             Request::Service => atom("service"),
-            Request::Insert(pairs) => {
-                let pairs = pairs.iter().map(|(domain, host_type)| tuple([name(domain), binary(host_type)]));
-                tuple([atom("insert"), list(pairs)])
-            }
+            Request::Insert(domains) => tuple([atom("insert"), list(domains.iter().map(NewDomain::to_term))]),
             Request::Delete(domain, host_type) => tuple([atom("delete"), name(domain), binary(host_type)]),
             Request::BeginDelete(domain, host_type) => tuple([atom("request_delete"), name(domain), binary(host_type)]),
             Request::Enable(domain) => tuple([atom("enable"), name(domain)]),
@@ -333,6 +351,17 @@ impl Request<'_> {
             }
             Request::Metrics => atom("metrics"),
             Request::Readiness => atom("readiness"),
+        }
+    }
+}
+
+impl NewDomain {
+    fn to_term(&self) -> Term {
+        let (name, host_type) = (binary(self.name.as_bytes()), binary(&self.host_type));
+        match self.status {
+            None => tuple([name, host_type]),
+            Some(Switch::Enabled) => tuple([name, host_type, atom("enabled")]),
+            Some(Switch::Disabled) => tuple([name, host_type, atom("disabled")]),
         }
     }
 }

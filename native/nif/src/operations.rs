@@ -82,10 +82,19 @@ fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Han
     Ok(handle)
 }
 
-#[derive(NifUnitEnum)]
+#[derive(Clone, Copy, NifUnitEnum)]
 enum Wanted {
     Enabled,
     Disabled,
+}
+
+impl From<Wanted> for Switch {
+    fn from(wanted: Wanted) -> Switch {
+        match wanted {
+            Wanted::Enabled => Switch::Enabled,
+            Wanted::Disabled => Switch::Disabled,
+        }
+    }
 }
 
 #[derive(NifMap)]
@@ -100,7 +109,7 @@ struct Choice<'a> {
 #[derive(NifTaggedEnum)]
 #[rustler(decode)]
 enum Request<'a> {
-    Insert(Vec<(Binary<'a>, Binary<'a>)>),
+    Insert(Vec<(Binary<'a>, Binary<'a>, Wanted)>),
     SetStatus(Binary<'a>, Wanted),
     Details(Binary<'a>),
     List(Choice<'a>, u32),
@@ -154,12 +163,12 @@ fn operations_reconnect(handle: ResourceArc<Handle>) -> Atom {
 fn order(request: Request) -> NifResult<Order> {
     Ok(match request {
         Request::Insert(pairs) => {
-            let pairs: NifResult<_> =
-                pairs.iter().map(|(domain, name)| Ok((proven(domain)?, host_type(name)?))).collect();
-            Order::Insert(pairs?)
+            let pair = |(domain, name, wanted): &(Binary, Binary, Wanted)| {
+                Ok((proven(domain)?, host_type(name)?, Switch::from(*wanted)))
+            };
+            Order::Insert(pairs.iter().map(pair).collect::<NifResult<_>>()?)
         }
-        Request::SetStatus(domain, Wanted::Enabled) => Order::Switch(proven(&domain)?, Switch::Enabled),
-        Request::SetStatus(domain, Wanted::Disabled) => Order::Switch(proven(&domain)?, Switch::Disabled),
+        Request::SetStatus(domain, wanted) => Order::Switch(proven(&domain)?, wanted.into()),
         Request::Details(domain) => Order::Details(proven(&domain)?),
         Request::List(choice, limit) => {
             let owned = |Maybe(text): Maybe<Binary>| text.map(|text| string(&text)).transpose();

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 /// One operation.
 pub enum Request {
-    /// Adds domains; none may be there twice.
-    Insert(Vec<(DomainName, HostTypeId)>),
+    /// Adds domains, served or not; none may be there twice.
+    Insert(Vec<(DomainName, HostTypeId, Switch)>),
     /// Enables or disables a domain.
     Switch(DomainName, Switch),
     /// Reads a domain's row.

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, HostTypes, Kind, Table};
-use domain_store::{Basis, Found, Inserted, Lease, NewPair, Rules, StoreError, Which, Writer};
+use domain_store::{Basis, Found, Inserted, Lease, NewPair, Rules, StoreError, Switch, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
@@ -103,11 +103,14 @@ impl Work {
         }
     }
 
-    fn insert(&self, pairs: &[(DomainName, HostTypeId)], until: Instant) -> Result<Answer, Failure> {
-        let named: Vec<_> =
-            pairs.iter().map(|(domain, id)| (domain, self.name(*id), self.subdomains(domain, &[*id]))).collect();
-        let pairs: Vec<_> =
-            named.iter().map(|(domain, host_type, subdomains)| NewPair { domain, host_type, subdomains }).collect();
+    fn insert(&self, pairs: &[(DomainName, HostTypeId, Switch)], until: Instant) -> Result<Answer, Failure> {
+        let named =
+            pairs.iter().map(|(domain, id, status)| (domain, self.name(*id), *status, self.subdomains(domain, &[*id])));
+        let named: Vec<_> = named.collect();
+        let pairs: Vec<_> = named
+            .iter()
+            .map(|(domain, host_type, status, subdomains)| NewPair { domain, host_type, status: *status, subdomains })
+            .collect();
         let mut outcomes = vec![None; pairs.len()];
         let whole = 0..pairs.len();
         let mut parts = vec![whole];

@@ -80,8 +80,8 @@ impl Bench {
         self.table.host_types().id(name).unwrap()
     }
 
-    fn pair(&self, domain: &str) -> (DomainName, HostTypeId) {
-        (name(domain), self.host_type("type1"))
+    fn pair(&self, domain: &str) -> (DomainName, HostTypeId, Switch) {
+        (name(domain), self.host_type("type1"), Switch::Enabled)
     }
 
     fn client(&mut self) -> &mut postgres::Client {
@@ -215,7 +215,7 @@ fn every_request_is_answered(bench: &mut Bench) {
     let settings = |status| Settings { host_type: "type1".to_owned(), status };
     let job = || Job { domain: "a.example".to_owned(), host_type: "type1".to_owned(), handlers: 2 };
 
-    let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"))];
+    let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"), Switch::Enabled)];
     match ask(&workers, Request::Insert(pairs)) {
         Answer::Inserted(all) => {
             assert!(matches!(all[..], [Ok(Inserted::Added(_)), Ok(Inserted::Added(_))]), "{all:?}")

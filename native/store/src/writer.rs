@@ -26,7 +26,7 @@ pub trait Writer: Send {
     /// which may have been promoted since it was asked last.
     fn place(&mut self, until: Instant) -> Result<Option<Place>, StoreError>;
 
-    /// Adds enabled rows, each with its event: an answer per pair, in order. No domain may stand in
+    /// Adds rows, each with its event: an answer per pair, in order. No domain may stand in
     /// `pairs` twice. A row that is there is left as it is. Passwords that an earlier life of an added domain left, its
     /// subdomains' among them, are deleted.
     fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError>;
@@ -218,13 +218,15 @@ impl Sequence {
     }
 }
 
-/// A domain and its host type.
+/// A domain to add.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPair<'a> {
     /// The domain.
     pub domain: &'a DomainName,
     /// The host type.
     pub host_type: &'a str,
+    /// Whether it is served at once.
+    pub status: Switch,
     /// The names of its subdomains. One that has a row of its own is a domain and counts as none.
     pub subdomains: &'a [String],
 }
@@ -267,6 +269,16 @@ pub enum Switch {
     Enabled,
     /// Do not.
     Disabled,
+}
+
+impl Switch {
+    /// The number in the database.
+    pub(crate) fn number(self) -> i16 {
+        match self {
+            Switch::Disabled => 0,
+            Switch::Enabled => 1,
+        }
+    }
 }
 
 /// What became of a switch.

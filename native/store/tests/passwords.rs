@@ -9,7 +9,7 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_store::{Basis, Found, Held, Inserted, Lease, NewPair, RemovalBegun, Writer};
+use domain_store::{Basis, Found, Held, Inserted, Lease, NewPair, RemovalBegun, Switch, Writer};
 use support::{Fixture, eventually, name};
 
 promises! {
@@ -40,7 +40,7 @@ fn holds(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> bool {
 
 fn insert(writer: &mut dyn Writer, domain: &str, subdomains: &[&str]) -> Inserted {
     let subdomains: Vec<_> = subdomains.iter().map(|&name| name.to_owned()).collect();
-    let pair = NewPair { domain: &name(domain), host_type: "type1", subdomains: &subdomains };
+    let pair = NewPair { domain: &name(domain), host_type: "type1", status: Switch::Enabled, subdomains: &subdomains };
     writer.insert(&[pair], until()).unwrap().remove(0)
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Database, NewPair, Store, StoreError, Timeouts, Transaction, Writers};
+use domain_store::{Database, NewPair, Store, StoreError, Switch, Timeouts, Transaction, Writers};
 use support::{Fixture, name};
 
 const LONG_TIME: Duration = Duration::from_secs(3600);
@@ -370,7 +370,12 @@ fn a_session_has_the_settings_that_it_relies_on_whatever_its_role_has() {
     );
     let mut writer = fixture.writer();
     let until = Instant::now() + Duration::from_secs(30);
-    writer.insert(&[NewPair { domain: &name("a.example"), host_type: "type1", subdomains: &[] }], until).unwrap();
+    writer
+        .insert(
+            &[NewPair { domain: &name("a.example"), host_type: "type1", status: Switch::Enabled, subdomains: &[] }],
+            until,
+        )
+        .unwrap();
     assert_eq!(fixture.read("SELECT setting FROM seen"), ["read committed", "on", "0", "off"]);
     assert!(ids(&mut *store).contains(&1));
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Inserted, NewPair, StoreError, Writers};
+use domain_store::{Inserted, NewPair, StoreError, Switch, Writers};
 use support::{Fixture, name};
 
 #[test]
@@ -61,7 +61,7 @@ fn a_change_is_made_in_the_file_that_has_the_name_or_not_at_all() {
     let fixture = Fixture::sqlite();
     let mut writer = fixture.writer();
     let (domain, until) = (name("a.example"), Instant::now() + Duration::from_secs(30));
-    let pairs = [NewPair { domain: &domain, host_type: "type1", subdomains: &[] }];
+    let pairs = [NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] }];
     let file = fixture.url.strip_prefix("sqlite:").unwrap();
     assert!(writer.is_alive());
     fs::rename(file, format!("{file}.old")).unwrap();

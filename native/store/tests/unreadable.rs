@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Filter, Inserted, Lease, LeftOut, NewPair, Rules, Settings, Status, Which, Writer};
+use domain_store::{Filter, Inserted, Lease, LeftOut, NewPair, Rules, Settings, Status, Switch, Which, Writer};
 use support::{Fixture, name};
 
 fn until() -> Instant {
@@ -135,8 +135,8 @@ fn a_row_that_cannot_be_read_fails_no_other() {
         let mut writer = fixture.writer();
         let (d, f) = (name("d"), name("f"));
         let pairs = [
-            NewPair { domain: &d, host_type: "type1", subdomains: &[] },
-            NewPair { domain: &f, host_type: "type1", subdomains: &[] },
+            NewPair { domain: &d, host_type: "type1", status: Switch::Enabled, subdomains: &[] },
+            NewPair { domain: &f, host_type: "type1", status: Switch::Enabled, subdomains: &[] },
         ];
         let there = Settings { host_type: r"t\xff".to_owned(), status: Status::Enabled };
         let found = writer.insert(&pairs, until()).unwrap();

@@ -73,6 +73,7 @@ promises! {
     the_first_declaration_makes_the_table_of_freshness
     changes_are_told_with_what_the_rows_say_now
     a_survey_counts_the_rows_of_each_host_type
+    a_domain_is_added_with_the_status_that_it_is_to_have
     a_declaration_expires_so_many_seconds_after_the_present
     a_declaration_for_ever_does_not_expire
     a_declaration_replaces_the_one_before_for_longer_or_shorter
@@ -95,9 +96,13 @@ fn until() -> Instant {
 }
 
 fn insert(writer: &mut dyn Writer, pairs: &[(&str, &str)]) -> Result<Vec<Inserted>, StoreError> {
+    insert_as(writer, pairs, Switch::Enabled)
+}
+
+fn insert_as(writer: &mut dyn Writer, pairs: &[(&str, &str)], status: Switch) -> Result<Vec<Inserted>, StoreError> {
     let named: Vec<_> = pairs.iter().map(|(domain, host_type)| (name(domain), *host_type)).collect();
     let pairs: Vec<_> =
-        named.iter().map(|(domain, host_type)| NewPair { domain, host_type, subdomains: &[] }).collect();
+        named.iter().map(|(domain, host_type)| NewPair { domain, host_type, status, subdomains: &[] }).collect();
     writer.insert(&pairs, until())
 }
 
@@ -1075,6 +1080,20 @@ fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
     assert_eq!(writer.changes(Some(EventId(4)), 10, until()).unwrap().rows, []);
 }
 
+fn a_domain_is_added_with_the_status_that_it_is_to_have(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let settings = |status| Settings { host_type: "type1".to_owned(), status };
+    for (domain, wanted, status) in
+        [("off.example", Switch::Disabled, Status::Disabled), ("on.example", Switch::Enabled, Status::Enabled)]
+    {
+        let added = insert_as(&mut *writer, &[(domain, "type1")], wanted).unwrap();
+        assert!(matches!(added[..], [Inserted::Added(_)]), "{added:?}");
+        assert_eq!(writer.settings(&name(domain), until()).unwrap(), Some(settings(status)));
+    }
+    let again = insert_as(&mut *writer, &[("off.example", "type1")], Switch::Enabled).unwrap();
+    assert_eq!(again, [Inserted::Exists(settings(Status::Disabled))]);
+}
+
 fn a_survey_counts_the_rows_of_each_host_type(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     assert_eq!(writer.survey(until()).unwrap().host_types, []);
@@ -1388,7 +1407,7 @@ fn a_statement_that_hangs_ends_at_its_deadline() {
     let mut writer = fixture.writer();
     fixture.write("BEGIN; LOCK TABLE domain_settings");
     let (domain, began, limit) = (name("a.example"), Instant::now(), Duration::from_millis(200));
-    let pair = NewPair { domain: &domain, host_type: "type1", subdomains: &[] };
+    let pair = NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] };
     let error = writer.insert(&[pair], began + limit).unwrap_err();
     assert!(matches!(error, StoreError::Deadline { doing: "adding domains", .. }), "{error:?}");
     // Well before the server's own limit.

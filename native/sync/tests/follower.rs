@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, Progress};
-use domain_store::NewPair;
+use domain_store::{NewPair, Switch};
 use domain_sync::{
     Cleaning, Complaint, ConvergenceGate, Ended, Evidence, Force, Leave, Reason, Repairs, Report, State,
 };
@@ -546,7 +546,9 @@ fn who_changes_another_database_has_the_follower_connect_anew() {
     assert!(!bench.followed.is_at(place.as_ref()));
     assert_eq!(bench.followed.settle(place.as_ref(), until), Ok(()));
     let domain = DomainName::new("a.example").unwrap();
-    writer.insert(&[NewPair { domain: &domain, host_type: "type1", subdomains: &[] }], until).unwrap();
+    writer
+        .insert(&[NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] }], until)
+        .unwrap();
     bench.synced(&follower);
     assert_eq!(bench.host_type("a.example"), Some("type1".into()));
     assert!(!bench.reports().iter().any(|report| matches!(report, Report::Away { .. })));

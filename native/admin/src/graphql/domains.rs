@@ -13,7 +13,7 @@ use super::scalars::StoredName;
 use super::schema::{Domain, DomainWithType};
 use crate::ask::typed;
 use crate::node::Node;
-use crate::request::{Details, Listed, Listing, Refusal, Request, Status, Tag};
+use crate::request::{Details, Listed, Listing, NewDomain, Refusal, Request, Status, Tag};
 
 /// Rows that one request to the node lists.
 const PAGE: u16 = 1_000;
@@ -74,9 +74,9 @@ pub async fn details(ctx: &Context<'_>, domain: &DomainName) -> Result<DomainWit
 
 /// Adds a domain.
 pub async fn add(ctx: &Context<'_>, domain: DomainName, host_type: String) -> Result<Domain, Fault> {
-    let pair = [(domain, host_type)];
-    let request = Request::Insert(&pair);
-    let results = node(ctx, &request).await?.insert(&pair).await;
+    let new = [NewDomain { name: domain, host_type, status: None }];
+    let request = Request::Insert(&new);
+    let results = node(ctx, &request).await?.insert(&new).await;
     let added = results.and_then(|results| results.into_iter().next().unwrap_or_else(|| Err(Refusal::gone())));
     added.map(Domain::from).map_err(|refusal| Fault::refused(refusal, &request))
 }

@@ -216,7 +216,7 @@ impl From<Unread> for Fault {
 /// The domain and the host type that a request is about.
 fn subject<'a>(request: &'a Request<'_>) -> (Option<&'a str>, Option<&'a str>) {
     match request {
-        Request::Insert([(domain, host_type), ..]) => (Some(domain.as_str()), Some(host_type)),
+        Request::Insert([new, ..]) => (Some(new.name.as_str()), Some(&new.host_type)),
         Request::Delete(domain, host_type) | Request::BeginDelete(domain, host_type) => {
             (Some(domain.as_str()), Some(host_type))
         }

@@ -22,7 +22,7 @@ use crate::body;
 use crate::caller::{Caller, JSON};
 use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::request::{Request, Status};
+use crate::request::{NewDomain, Request, Status};
 
 /// What one domain can be asked for.
 const METHODS: &str = "OPTIONS, GET, PATCH, PUT, DELETE";
@@ -115,8 +115,8 @@ pub(super) async fn get(doors: &Doors, domain: &DomainName) -> Result<Response, 
     Refused,
 ))]
 pub(super) async fn put(doors: &Doors, domain: DomainName, fields: Map<String, Value>) -> Result<Response, Failure> {
-    let pair = (domain, host_type(&fields)?);
-    doors.node.insert(&[pair]).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let new = NewDomain { name: domain, host_type: host_type(&fields)?, status: None };
+    doors.node.insert(&[new]).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -1,6 +1,7 @@
 //! `POST /api/domains`: many domains, a line each, answered line by line.
 //!
-//! Lines are `{"domain": …, "host_type": …}` (NDJSON). They are read as they come, added in transactions of up
+//! Lines are `{"domain": …, "host_type": …, "status"?}` (NDJSON); a domain with a status has it from the first moment, and one
+//! that is there already gets it. They are read as they come, added in transactions of up
 //! to a thousand, and answered in their order; nothing is kept but the lines that are on their way, so an
 //! import has no size. What is refused is answered in its line and stops nothing. A client that does not read
 //! its answers is not read from, either.
@@ -27,7 +28,7 @@ use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::node::Node;
 use crate::reply::Failure;
-use crate::request::{Refusal, Tag};
+use crate::request::{NewDomain, Refusal, Switch, Tag};
 
 /// Lines that are added at once.
 const LINES: usize = 1_000;
@@ -52,6 +53,9 @@ pub struct Wanted {
     domain: String,
     /// Its host type.
     host_type: String,
+    /// Its status afterwards; without one, it is added enabled, or left as it is.
+    #[schema(required = false)]
+    status: Option<Switch>,
 }
 
 /// What became of a line.
@@ -86,7 +90,7 @@ pub enum Outcome {
 
 /// A line that was read: what to add, or what to answer.
 enum Line {
-    Pair(u64, DomainName, String),
+    New(u64, NewDomain),
     Answered(Answer),
 }
 
@@ -138,20 +142,20 @@ async fn add_all(node: Node, body: Body, tell: mpsc::Sender<Bytes>) {
 
 /// Adds these lines in one transaction, and writes their answers.
 async fn add(node: &Node, lines: Vec<Line>) -> Bytes {
-    let pair = |line: &Line| match line {
-        Line::Pair(_, domain, host_type) => Some((domain.clone(), host_type.clone())),
+    let new = |line: &Line| match line {
+        Line::New(_, domain) => Some(domain.clone()),
         Line::Answered(_) => None,
     };
-    let pairs: Vec<_> = lines.iter().filter_map(pair).collect();
-    let mut results = match node.insert(&pairs).await {
+    let domains: Vec<_> = lines.iter().filter_map(new).collect();
+    let mut results = match node.insert(&domains).await {
         Ok(results) => results,
-        Err(refusal) => vec![Err(refusal); pairs.len()],
+        Err(refusal) => vec![Err(refusal); domains.len()],
     }
     .into_iter();
     let answers = lines.into_iter().map(|line| match line {
         Line::Answered(answer) => answer,
-        Line::Pair(line, domain, _) => {
-            let domain = Some(domain.to_string());
+        Line::New(line, domain) => {
+            let domain = Some(domain.name.to_string());
             match results.next().unwrap_or(Err(Refusal::gone())) {
                 Ok(_) => Answer { line, domain, result: Outcome::Ok, code: None, message: None },
                 Err(Refusal { tag, text }) => {
@@ -255,7 +259,7 @@ fn parsed(number: u64, line: &[u8]) -> Option<Line> {
         Err(error) => return Some(Line::Answered(invalid(number, &error.to_string()))),
     };
     Some(match DomainName::prepare(&wanted.domain) {
-        Ok(domain) => Line::Pair(number, domain, wanted.host_type),
+        Ok(name) => Line::New(number, NewDomain { name, host_type: wanted.host_type, status: wanted.status }),
         Err(error) => Line::Answered(Answer {
             domain: Some(wanted.domain),
             code: Some("invalid_domain"),

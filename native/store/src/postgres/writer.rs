@@ -198,15 +198,17 @@ impl Writer for PostgresWriter {
         const DOING: &str = "adding domains";
         let domains: Vec<&str> = pairs.iter().map(|pair| pair.domain.as_str()).collect();
         let host_types: Vec<&str> = pairs.iter().map(|pair| pair.host_type).collect();
+        let statuses: Vec<i16> = pairs.iter().map(|pair| pair.status.number()).collect();
         let beneath =
             pairs.iter().flat_map(|pair| pair.subdomains.iter().map(|name| (name.as_str(), pair.domain.as_str())));
         let (subdomains, parents): (Vec<&str>, Vec<&str>) = beneath.unzip();
         let rows = self.query(
             DOING,
             concat!(
-                "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (domain, host_type, place)),
-                   added AS (INSERT INTO domain_settings (domain, host_type)
-                             SELECT domain, host_type FROM wanted
+                "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $5::int2[])
+                                    WITH ORDINALITY AS w (domain, host_type, status, place)),
+                   added AS (INSERT INTO domain_settings (domain, host_type, status)
+                             SELECT domain, host_type, status FROM wanted
                               WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
                               ORDER BY domain RETURNING domain), ",
                 logged!("added"),
@@ -229,6 +231,7 @@ impl Writer for PostgresWriter {
                 (&host_types, Type::TEXT_ARRAY),
                 (&subdomains, Type::TEXT_ARRAY),
                 (&parents, Type::TEXT_ARRAY),
+                (&statuses, Type::INT2_ARRAY),
             ],
             until,
         )?;
@@ -249,10 +252,7 @@ impl Writer for PostgresWriter {
         until: Instant,
     ) -> Result<Switched, StoreError> {
         const DOING: &str = "changing a domain's status";
-        let status = match wanted {
-            Switch::Disabled => 0_i16,
-            Switch::Enabled => 1,
-        };
+        let status = wanted.number();
         let rows = self.query(
             DOING,
             concat!(

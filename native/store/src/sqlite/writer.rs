@@ -104,11 +104,12 @@ impl Writer for SqliteWriter {
     fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {
         self.transact("adding domains", until, |transaction| {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO domain_settings (domain, host_type) VALUES (?1, ?2) ON CONFLICT (domain) DO NOTHING",
+                "INSERT INTO domain_settings (domain, host_type, status) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (domain) DO NOTHING",
             )?;
             pairs
                 .iter()
-                .map(|pair| match insert.execute((pair.domain.as_str(), pair.host_type))? {
+                .map(|pair| match insert.execute((pair.domain.as_str(), pair.host_type, pair.status.number()))? {
                     0 => Ok(read_settings(transaction, pair.domain)?.map_or(Inserted::Skipped, Inserted::Exists)),
                     _ => {
                         // What an earlier life left: a row that was deleted by hand takes no password along.
@@ -127,10 +128,8 @@ impl Writer for SqliteWriter {
         rules: Rules<'_>,
         until: Instant,
     ) -> Result<Switched, StoreError> {
-        let (wanted, number) = match wanted {
-            Switch::Disabled => (Status::Disabled, 0),
-            Switch::Enabled => (Status::Enabled, 1),
-        };
+        let number = wanted.number();
+        let wanted = Status::new(number.into());
         self.transact("changing a domain's status", until, |transaction| {
             let Some(before) = read_settings(transaction, domain)? else { return Ok(Switched::NotFound) };
             if !rules.allowed.contains(&before.host_type) {
@@ -543,7 +542,7 @@ fn settings(row: &Row<'_>, column: usize) -> rusqlite::Result<Settings> {
     Ok(reading::settings_of_one(cell(row, column)?, cell(row, column + 1)?))
 }
 
-fn update_status(transaction: &Transaction<'_>, domain: &DomainName, status: i64) -> rusqlite::Result<()> {
+fn update_status(transaction: &Transaction<'_>, domain: &DomainName, status: i16) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("UPDATE domain_settings SET status = ?2 WHERE domain = ?1")?
         .execute((domain.as_str(), status))
