@@ -1,7 +1,7 @@
 //! How REST answers: a code, and a text for people as a JSON string.
 //!
 //! The texts and codes are those of MongooseIM 6.0 to 6.5. What went wrong inside is in the log and never in
-//! an answer: a 500 has no body.
+//! an answer: a 500 says at the most whether a change may have been made all the same.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -41,6 +41,8 @@ pub enum Failure {
     Overloaded,
     /// Too many attempts to log in wait already.
     TooManyAttempts,
+    /// The database did not do it or did not answer: whether a change may have been made all the same.
+    Unanswered(String),
     /// The reason is in the log.
     Internal,
 }
@@ -61,7 +63,7 @@ impl Failure {
             Failure::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Failure::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-            Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Failure::Unanswered(_) | Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -71,7 +73,8 @@ impl Failure {
             | Failure::Forbidden(text)
             | Failure::NotFound(text)
             | Failure::Conflict(text)
-            | Failure::Unprocessable(text) => Some(text),
+            | Failure::Unprocessable(text)
+            | Failure::Unanswered(text) => Some(text),
             Failure::TooLarge => Some("Request body is too large"),
             Failure::RequestTimeout => Some("Request body did not arrive in time"),
             Failure::TooManyAttempts => Some("Too many failed logins"),
@@ -98,6 +101,7 @@ impl IntoResponse for Failure {
         let (what, error_type) = ("mongoose_admin_api_error_response", self.error_type());
         match &self {
             Failure::Internal => tracing::error!(what, error_type),
+            Failure::Unanswered(message) => tracing::error!(what, error_type, message),
             _ => tracing::warn!(what, error_type, message = self.text().unwrap_or_default()),
         }
         let mut response = match self.text() {
@@ -156,7 +160,8 @@ impl From<Refusal> for Failure {
             Tag::InvalidPassword | Tag::InvalidRequest => Failure::BadRequest(text),
             Tag::Overloaded => Failure::Overloaded,
             Tag::WrongPassword => Failure::Unauthorized,
-            Tag::RemovalFailed | Tag::DbError | Tag::Timeout | Tag::Crashed => Failure::Internal,
+            Tag::DbError | Tag::Timeout => Failure::Unanswered(text),
+            Tag::RemovalFailed | Tag::Crashed => Failure::Internal,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A page is what comes behind a domain in the order of names, so a reader who goes on from the last one sees
 //! every domain that is there throughout, once, whatever is added and removed meanwhile. Static domains are
-//! from configuration and not among them.
+//! from configuration and not among them: `type=static` asks for those, in the same pages.
 
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
 use super::refused::Refused;
+use crate::ask::typed;
 use crate::caller::Caller;
 use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::request::{Details, LeftOut, Listed, Listing, Status};
+use crate::request::{Details, LeftOut, Listed, Listing, Request, Status};
 
 /// The most that a page holds.
 const MOST: u16 = 1_000;
@@ -41,6 +42,21 @@ pub struct Wanted {
     /// Only those whose names begin so.
     #[param(max_length = 250)]
     prefix: Option<String>,
+    /// Those of the database, or those from the configuration of this node.
+    #[param(inline)]
+    #[serde(rename = "type")]
+    origin: Option<Origin>,
+}
+
+/// Where domains are from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The database.
+    #[default]
+    Dynamic,
+    /// The configuration.
+    Static,
 }
 
 /// A status that a row can have.
@@ -91,10 +107,16 @@ pub async fn list(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Failure> {
     caller.enter(&doors).await?;
-    doors.node.service().await?;
+    let origin = wanted.as_ref().ok().and_then(|Query(wanted)| wanted.origin).unwrap_or_default();
+    if origin == Origin::Dynamic {
+        doors.node.service().await?;
+    }
     let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
     let listing = listing(wanted)?;
-    let Listed { domains: found, left_out } = doors.node.list(&listing).await?;
+    let Listed { domains: found, left_out } = match origin {
+        Origin::Dynamic => doors.node.list(&listing).await?,
+        Origin::Static => fixed(typed(doors.node.ask(Request::Statics).await?)?, &listing),
+    };
     let full = found.len() == usize::from(listing.limit);
     let next = found.last().filter(|_| full).map(|last| last.domain.clone());
     let row = |Details { domain, host_type, status }| Row { domain, host_type, status };
@@ -106,7 +128,21 @@ pub async fn other() -> Failure {
     Failure::MethodNotAllowed("GET, POST")
 }
 
-fn listing(Wanted { after, limit, host_type, status, prefix }: Wanted) -> Result<Listing, Failure> {
+/// A page of the static domains, all of which are served.
+fn fixed(mut all: Vec<(String, String)>, listing: &Listing) -> Listed {
+    all.retain(|(domain, host_type)| {
+        listing.after.as_ref().is_none_or(|after| domain > after)
+            && listing.host_type.as_ref().is_none_or(|wanted| host_type == wanted)
+            && listing.prefix.as_ref().is_none_or(|prefix| domain.starts_with(prefix.as_str()))
+            && listing.status.is_none_or(|status| status == Status::Enabled)
+    });
+    all.sort();
+    let shown = |(domain, host_type)| Details { domain, host_type: Some(host_type), status: Some(Status::Enabled) };
+    let domains = all.into_iter().take(listing.limit.into()).map(shown).collect();
+    Listed { domains, left_out: LeftOut::default() }
+}
+
+fn listing(Wanted { after, limit, host_type, status, prefix, .. }: Wanted) -> Result<Listing, Failure> {
     let limit = limit.unwrap_or(100);
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::BadRequest("'limit' is not a number from 1 to 1000".to_owned()));

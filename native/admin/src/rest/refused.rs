@@ -31,9 +31,9 @@ pub enum Refused {
     /// Too many attempts to log in from there failed, and too many wait.
     #[response(status = 429, content_type = "application/json")]
     TooMany(String),
-    /// The reason is in the log.
-    #[response(status = 500)]
-    Internal,
+    /// The reason is in the log. A text says whether a change may have been made all the same.
+    #[response(status = 500, content_type = "application/json")]
+    Internal(String),
     /// Too much is asked at once.
     #[response(status = 503, content_type = "application/json")]
     Overloaded(String),
