@@ -136,7 +136,7 @@ lines_that_make_no_sense_have_the_peers_words(_Config) ->
          ?assertEqual(iolist_to_binary(Begins), binary:part(maps:get(out, Result), 0, iolist_size(Begins)))
      end || {Exit, Begins, Args} <-
             [{2, General, []},
-             {1, ["Unknown category\n\n", General], ["domains"]},
+             {2, ["Unknown category\n\n", General], ["domains"]},
              {1, ["Unknown command 'adddomain'\n\n", Category], ["domain", "adddomain", "--domain", "a"]},
              {1, ["Unknown command '--help'\n\n", Category], ["domain", "--help"]},
              {1, ["Unknown argument 'x' for command 'addDomain'\n\n", Command],

@@ -15,7 +15,14 @@
          an_import_outlives_the_servers_end/1,
          an_import_without_a_server_gives_up_and_keeps_its_progress/1,
          wrong_credentials_import_nothing/1,
-         what_was_exported_is_imported_again/1]).
+         what_was_exported_is_imported_again/1,
+         what_is_malformed_is_never_taken_for_a_name/1,
+         spreadsheets_are_read_as_they_are_written/1,
+         a_json_array_is_read_like_its_lines/1,
+         a_file_whose_columns_are_not_known_is_not_imported/1,
+         every_name_and_status_comes_back_from_an_export/1,
+         a_disabled_domain_is_never_served_on_its_way/1,
+         a_status_is_what_the_domain_has_afterwards/1]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -81,7 +88,8 @@ a_dry_run_sends_nothing(Config) ->
     write(Config, [rows(1, 50), "a.example,\n"]),
     Nobody = ["--url", "http://127.0.0.1:1"],
     #{exit := 1, out := Out, err := Err} = command(Config, ["import", ?config(file, Config), "--dry-run" | Nobody]),
-    ?assertEqual(<<"50 domains to import, 1 lines make no sense; nothing was sent\n">>, Out),
+    ?assertEqual(<<"50 domains to import, 1 line makes no sense; nothing was sent\n"
+                   "read as CSV, cells separated by a comma, columns domain, host_type, status\n">>, Out),
     ?assertEqual(<<"line 51: the host type is empty\n">>, Err),
     ?assertEqual(["domains.csv"], files(Config)),
     write(Config, rows(1, 50)),
@@ -137,7 +145,8 @@ wrong_credentials_import_nothing(Config) ->
 
 what_was_exported_is_imported_again(Config) ->
     write(Config, ["\"a,b.example\",type1\n", rows(1, 1500)]),
-    imported(Config, 0, "accepted 1501, refused 0; "),
+    imported(Config, 1, "accepted 1500, refused 1; "),
+    #{exit := 0} = command(Config, ["import", "--as-is", ?config(file, Config)]),
     [begin
          File = filename:join(filename:dirname(?config(file, Config)), Name),
          #{exit := 0, out := Out} = command(Config, ["export", File]),
@@ -149,6 +158,126 @@ what_was_exported_is_imported_again(Config) ->
      end || Name <- ["all.csv", "all.ndjson"]],
     #{exit := 0, out := Some} = command(Config, ["export", "--prefix", "d150", "--format", "csv"]),
     ?assertEqual(<<"domain,host_type,status\nd150.example,type1,enabled\nd1500.example,type1,enabled\n">>, Some).
+
+what_is_malformed_is_never_taken_for_a_name(Config) ->
+    write(Config, ["Host Type , DOMAIN\n", "type1,a.example\n", "type1,\"x\nline.example\"\n", "type1,b\".example\n",
+                   "type1,\"c\".example\n", "type1 c2.example\n", ",\n", "type1,d.example,more\n",
+                   "type1,\"e.example\n", "type1,f.example\n"]),
+    imported(Config, 1, "accepted 2, refused 6; 11 lines in "),
+    ?assertEqual([<<"a.example">>, <<"f.example">>], lists:sort(maps:keys(rows(Config)))),
+    {ok, Refused} = file:read_file(?config(file, Config) ++ ".refused"),
+    ?assertMatch(<<"Host Type , DOMAIN\n# line 3: no request can carry the name \"x\\nline.example\": ", _/binary>>, Refused),
+    [?assertMatch({_, _}, binary:match(Refused, Line))
+     || Line <- [<<"\ntype1,\"x\nline.example\"\n">>, <<"# line 5: malformed CSV: a quotation mark inside a cell\n">>,
+                 <<"# line 6: malformed CSV: something behind a closing quotation mark\n">>,
+                 <<"# line 9: the line has 3 cells and not 2\n">>,
+                 <<"# line 10: malformed CSV: ">>]],
+    %% It is refused for the same reasons again.
+    #{exit := 1, out := Out} = command(Config, ["import", ?config(file, Config) ++ ".refused"]),
+    ?assertMatch(<<"accepted 0, refused 6; ", _/binary>>, Out).
+
+%% Python's module csv writes what Excel writes.
+spreadsheets_are_read_as_they_are_written(Config) ->
+    [begin
+         Script = ["import csv, sys; out = open(sys.argv[1], 'w', newline='', encoding='", Encoding, "'); ", First,
+                   "csv.writer(out, ", Dialect, ").writerows([['Host Type', ' Domain', 'Note'], ['type1', '\\u00fc.example', 'a, \"b\"; c\\n\\td'], "
+                   "['', '', ''], ['type2', 'b.example', '']])"],
+         Python = os:find_executable("python3"),
+         #{exit := 0} = md_command:run_shell([Python, " -c \"$SCRIPT\" ", ?config(file, Config)], [{"SCRIPT", lists:flatten(Script)}]),
+         #{exit := 0, out := Out} = command(Config, ["import", ?config(file, Config)]),
+         ?assertMatch(<<"accepted 2, refused 0; ", _/binary>>, Out),
+         ?assertMatch({_, _}, binary:match(Out, list_to_binary(["read as CSV, cells separated by ", Words, "\n"])), Out),
+         ?assertEqual(#{<<"ü.example"/utf8>> => {<<"type1">>, enabled}, <<"b.example">> => {<<"type2">>, enabled}}, rows(Config)),
+         [] = md_client:query(?config(client, Config), "DELETE FROM domain_settings")
+     end || {Dialect, First, Encoding, Words} <-
+                [{"'excel'", "", "utf-8", "a comma, columns as the first line names them"},
+                 {"'excel'", "", "utf-8-sig", "a comma, columns as the first line names them"},
+                 {"'excel-tab'", "", "utf-16", "a tab, columns as the first line names them, in UTF-16LE"},
+                 {"'excel', delimiter=';'", "", "utf-8-sig", "a semicolon, columns as the first line names them"},
+                 {"'excel', delimiter=';'", "out.write('sep=;\\r\\n'); ", "utf-8", "a semicolon, columns as the first line names them"},
+                 {"'excel', delimiter='|'", "out.write('sep=|\\r\\n'); ", "utf-8", "|, columns as the first line names them"},
+                 {"'excel', lineterminator='\\r'", "", "utf-8", "a comma, columns as the first line names them"},
+                 {"'excel', delimiter=';'", "out.write('\\ufeff'); ", "utf-16-be", "a semicolon, columns as the first line names them, in UTF-16BE"}]].
+
+a_json_array_is_read_like_its_lines(Config) ->
+    write(Config, "[\n  {\"domain\": \"a.example\", \"host_type\": \"type1\"},\n  {\"domain\": \"b.example\",\n   \"hostType\": \"type9\"}\n]\n"),
+    imported(Config, 1, "accepted 1, refused 1; "),
+    ?assertEqual({ok, <<"# line 3: Unknown host type\n{\"domain\": \"b.example\",    \"hostType\": \"type9\"}\n">>},
+                 file:read_file(?config(file, Config) ++ ".refused")),
+    #{exit := 0, out := Listed} = command(Config, ["list", "--output", "json"]),
+    [] = md_client:query(?config(client, Config), "DELETE FROM domain_settings"),
+    write(Config, Listed),
+    #{exit := 0, out := Out} = command(Config, ["import", ?config(file, Config)]),
+    ?assertMatch({_, _}, binary:match(Out, <<"read as a JSON array\n">>)),
+    ?assertEqual([<<"a.example">>], maps:keys(rows(Config))),
+    write(Config, "[{\"domain\": \"c.example\", \"host_type\": \"type1\"},"),
+    #{exit := 1, err := Err} = command(Config, ["import", ?config(file, Config)]),
+    ?assertMatch({_, _}, binary:match(Err, <<"the JSON array cannot be read">>)),
+    ?assertEqual([<<"a.example">>], maps:keys(rows(Config))).
+
+a_file_whose_columns_are_not_known_is_not_imported(Config) ->
+    [begin
+         write(Config, [Header, "\ntype1,a.example\na.example,type1\n"]),
+         #{exit := 1, err := Err} = command(Config, ["import", ?config(file, Config)]),
+         ?assertMatch({_, _}, binary:match(Err, <<"the first line names columns">>)),
+         ?assertEqual({0, 0}, counted(Config))
+     end || Header <- ["domain,type", "type,domain", "name,Host Type", "domain,host_type,domain"]].
+
+every_name_and_status_comes_back_from_an_export(Config) ->
+    Names = [<<"x\nvictim.example,type2">>, <<"y\r\n\"z\".example">>, <<"\"">>, <<"#a">>, <<"# as-is">>, <<" a ">>, <<"=1+1">>,
+             <<"a,b">>, <<"a;b">>, <<"a\tb">>, <<"\e[2j">>, <<"https://a.example/">>, <<"a..b.">>, <<"sep=;">>, <<"domain">>,
+             <<"ü.example"/utf8>>, <<"ド。example"/utf8>>, <<"xn--pl-wia.example">>],
+    All = maps:from_list([{Name, {Type, Status}}
+                          || {Name, N} <- lists:zip(Names, lists:seq(1, length(Names))),
+                             {Type, Status} <- [{lists:nth(1 + N rem 2, [<<"type1">>, <<"type2">>]),
+                                                 lists:nth(1 + N rem 3, [enabled, disabled, enabled])}]]),
+    Hex = fun(Text) -> ["convert_from('\\x", binary:encode_hex(Text), "', 'UTF8')"] end,
+    Number = fun(enabled) -> "1"; (disabled) -> "0" end,
+    Values = [["(", Hex(Name), ", '", Type, "', ", Number(Status), ")"] || {Name, {Type, Status}} <- maps:to_list(All)],
+    [] = md_client:query(?config(client, Config),
+                         ["INSERT INTO domain_settings (domain, host_type, status) VALUES ", lists:join(", ", Values)]),
+    ?assertEqual(All, exact_rows(Config)),
+    [begin
+         File = filename:join(filename:dirname(?config(file, Config)), Name),
+         #{exit := 0, out := <<"exported 18 domains to ", _/binary>>} = command(Config, ["export", File]),
+         [] = md_client:query(?config(client, Config), "DELETE FROM domain_settings"),
+         #{exit := 0, out := Out} = command(Config, ["import", File]),
+         ?assertMatch(<<"accepted 18, refused 0; ", _/binary>>, Out),
+         ?assertEqual(All, exact_rows(Config)),
+         %% Once more, and nothing changes.
+         #{exit := 0} = command(Config, ["import", File]),
+         ?assertEqual(All, exact_rows(Config))
+     end || Name <- ["all.csv", "all.ndjson"]],
+    %% A name that nameprep writes otherwise is of no domain, and does not become one.
+    [] = md_client:query(?config(client, Config), "UPDATE domain_settings SET domain = 'A.example' WHERE domain = 'domain'"),
+    [begin
+         File = filename:join(filename:dirname(?config(file, Config)), Name),
+         #{exit := 0} = command(Config, ["export", File, "--prefix", "A"]),
+         ?assertMatch(#{exit := 1, out := <<"accepted 0, refused 1; ", _/binary>>}, command(Config, ["import", File]))
+     end || Name <- ["all.csv", "all.ndjson"]].
+
+a_disabled_domain_is_never_served_on_its_way(Config) ->
+    write(Config, "domain,host_type,status\noff.example,type1,Disabled\non.example,type1,enabled\n"),
+    imported(Config, 0, "accepted 2, refused 0; "),
+    ?assertEqual(#{<<"off.example">> => {<<"type1">>, disabled}, <<"on.example">> => {<<"type1">>, enabled}}, rows(Config)),
+    %% It was added as it is: nothing has happened to it since.
+    ?assertEqual([[<<"1">>]], md_client:query(?config(client, Config),
+                                              "SELECT count(*) FROM domain_events WHERE domain = 'off.example'")).
+
+a_status_is_what_the_domain_has_afterwards(Config) ->
+    #{exit := 0} = command(Config, ["add", "a.example", "type1"]),
+    Import = fun(Line, Exit) ->
+        write(Config, Line),
+        #{exit := Exit} = command(Config, ["import", ?config(file, Config)]),
+        maps:get(<<"a.example">>, rows(Config))
+    end,
+    ?assertEqual({<<"type1">>, disabled}, Import("a.example,type1,disabled\n", 0)),
+    ?assertEqual({<<"type1">>, disabled}, Import("a.example,type1\n", 0)),
+    ?assertEqual({<<"type1">>, enabled}, Import("a.example,type1,enabled\n", 0)),
+    ?assertEqual({<<"type1">>, enabled}, Import("a.example,type1,deleting\n", 1)),
+    ?assertEqual({<<"type1">>, enabled}, Import("a.example,type1,off\n", 1)),
+    ?assertEqual({<<"type1">>, enabled}, Import("a.example,type2,disabled\n", 1)),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(?config(node, Config), <<"a.example">>)).
 
 killed_in_the_middle(Config) ->
     held_in_the_middle(Config, fun() ->
@@ -173,6 +302,16 @@ imported(Config, Exit, Begins) ->
 
 write(Config, Text) ->
     ok = file:write_file(?config(file, Config), Text).
+
+rows(Config) ->
+    md_rows:all(?config(client, Config)).
+
+%% The same where names have line breaks.
+exact_rows(Config) ->
+    Rows = md_client:query(?config(client, Config),
+                           "SELECT encode(convert_to(domain, 'UTF8'), 'hex'), host_type, status FROM domain_settings"),
+    Status = fun(<<"0">>) -> disabled; (<<"1">>) -> enabled end,
+    maps:from_list([{binary:decode_hex(Hex), {Type, Status(Number)}} || [Hex, Type, Number] <- Rows]).
 
 rows(First, Last) ->
     [["d", integer_to_list(N), ".example,type1\n"] || N <- lists:seq(First, Last)].

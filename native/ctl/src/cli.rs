@@ -31,7 +31,7 @@ MongooseIM's commands, over GraphQL:
   domainctl domain addDomain --domain example.com --hostType type1
   domainctl graphql '{ checkAuth { authStatus } }'
 
-Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no connection.";
+Exit codes: 0 done, 1 refused or failed (of doctor: something is wrong), 2 usage, 3 no connection.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -52,6 +52,7 @@ pub enum Verb {
     #[command(after_help = IMPORT_HELP)]
     Import(Import),
     /// Write all domains to a file
+    #[command(after_help = EXPORT_HELP)]
     Export(Export),
     /// Declare the domains of a host type complete, or show what was declared
     Fresh(Fresh),
@@ -60,7 +61,8 @@ pub enum Verb {
     /// Show changes as they come
     Watch(Watch),
     /// Look for what is wrong, and say what to do
-    Doctor,
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Doctor),
     /// Print a script that completes commands in a shell
     Completion {
         /// Which shell.
@@ -82,17 +84,38 @@ pub enum Verb {
 }
 
 const IMPORT_HELP: &str = "\
-CSV has the columns domain and host_type, in this order or as a first line says; NDJSON has a JSON object \
-with these keys on each line. Empty lines and lines that begin with # are skipped. A status, as an export \
-has it, must be enabled. An import that was interrupted goes on where it was when it is run again \
-(FILE.progress). Refused lines are written, each below its reason, to FILE.refused, which can be corrected \
-and imported.";
+CSV has the columns domain, host_type and, where it is told, status, in this order or as a first line says; they are \
+separated by commas, semicolons or tabs, or by what a line like sep=; says. JSON is an object with these keys on each line, \
+or an array of such objects. A file may be UTF-8 or, with a byte order mark, UTF-16. Empty lines, and lines that \
+begin with #, are skipped. How a file was read is told at the end.
+
+A domain with a status, enabled or disabled, has it afterwards; one without is added enabled, or left as it is. \
+An import that was interrupted goes on where it was when it is run again (FILE.progress). Refused lines are \
+written, each below its reason, to FILE.refused, which can be corrected and imported.";
+
+const EXPORT_HELP: &str = "\
+What is there is replaced when the export is whole, and keeps its owner and its mode; where FILE is a link, that \
+holds for what it leads to. A device or a pipe is written to. A name that no request can carry is marked (in CSV by a line \
+before it), so that an import takes it as it is.";
+
+const DOCTOR_HELP: &str = "Exit codes: 0 nothing is wrong, 1 a check warns or failed, 2 usage, 3 no connection.";
+
+/// How to look for what is wrong.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How to show what was found.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
 
 /// A domain.
 #[derive(Debug, Args)]
 pub struct Domain {
     /// Its name.
     pub domain: String,
+    /// Leave IDNA's other full stops (as in ドメイン。example) as they are.
+    #[arg(long)]
+    pub as_is: bool,
 }
 
 /// A domain and its host type.
@@ -102,6 +125,9 @@ pub struct Pair {
     pub domain: String,
     /// Its host type.
     pub host_type: String,
+    /// Take the name as it is, even if no request can carry it.
+    #[arg(long)]
+    pub as_is: bool,
 }
 
 /// What to remove.
@@ -158,6 +184,9 @@ pub struct List {
     /// Which domains.
     #[command(flatten)]
     pub filter: Filter,
+    /// Also those from the configuration of the node, first; and a column that says which are which.
+    #[arg(long = "static")]
+    pub with_static: bool,
     /// How to show them.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
@@ -167,9 +196,9 @@ pub struct List {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileFormat {
-    /// A line `domain,host_type` each.
+    /// A line `domain,host_type,status` each.
     Csv,
-    /// A line `{"domain":…,"host_type":…}` each.
+    /// A line `{"domain":…,"host_type":…,"status":…}` each.
     Ndjson,
 }
 
@@ -178,13 +207,16 @@ pub enum FileFormat {
 pub struct Import {
     /// The file; - is standard input.
     pub file: PathBuf,
-    /// Its format [default: what its name ends with, else csv].
+    /// Its format [default: what its name ends with, else what it begins with].
     #[arg(long, value_enum)]
     pub format: Option<FileFormat>,
     /// Look at every line, and send nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Where refused lines go [default: FILE.refused; standard error for standard input].
+    /// Take names as they are, even if no request can carry them.
+    #[arg(long)]
+    pub as_is: bool,
+    /// Where refused lines go [default: FILE.refused; standard error for standard input and pipes].
     #[arg(long, value_name = "FILE")]
     pub refused: Option<PathBuf>,
     /// How long to try again when the server is away.

@@ -4,7 +4,7 @@
 //! long nothing does. Redirects are not followed and no proxy of the environment is used: a password goes where the
 //! URL says, and nowhere else.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ureq::http::{Method, Request, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reached, Result};
 use crate::settings::Settings;
 use crate::url::{Channel, ServerUrl};
 
@@ -103,7 +103,14 @@ impl Client {
     pub fn send(&self, method: Method, path: &str, value: &impl Serialize) -> Result<()> {
         // Maps with keys that are no text cannot be written; there are none.
         let body = serde_json::to_vec(value).unwrap_or_default();
-        self.read(self.call(method, path, Content::Json(&body))?).map(drop)
+        let answer = self.call(method, path, Content::Json(&body)).and_then(|response| self.read(response));
+        answer.map(drop).map_err(|error| match error {
+            Error::Unreachable { url, reason, reached: Reached::Perhaps } => {
+                let reason = format!("{reason}; the change may have been made all the same");
+                Error::Unreachable { url, reason, reached: Reached::Perhaps }
+            }
+            other => other,
+        })
     }
 
     /// An answer that is read while it comes.
@@ -122,7 +129,7 @@ impl Client {
 
     /// That this server cannot be talked to.
     pub fn unreachable(&self, reason: impl ToString) -> Error {
-        Error::Unreachable { url: self.url.to_string(), reason: reason.to_string() }
+        Error::Unreachable { url: self.url.to_string(), reason: reason.to_string(), reached: Reached::Perhaps }
     }
 
     /// An answer that is a success.
@@ -160,7 +167,10 @@ impl Client {
             Some(kind) => request.header(CONTENT_TYPE, kind).body(body).map(|request| self.agent.run(request)),
         };
         let answer = answer.map_err(|error| Error::Usage(format!("this cannot be sent: {error}")))?;
-        answer.map_err(|error| self.unreachable(words(error)))
+        answer.map_err(|error| {
+            let (url, reached) = (self.url.to_string(), reached(&error));
+            Error::Unreachable { url, reason: words(error), reached }
+        })
     }
 
     fn read(&self, response: Response<Body>) -> Result<Vec<u8>> {
@@ -196,6 +206,19 @@ fn words(error: ureq::Error) -> String {
         ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
         ureq::Error::Io(error) => error.to_string(),
         other => other.to_string(),
+    }
+}
+
+/// Where there is no connection yet, nothing was sent.
+fn reached(error: &ureq::Error) -> Reached {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Reached::No,
+        ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => Reached::No,
+        _ => Reached::Perhaps,
     }
 }
 

@@ -3,7 +3,7 @@
 //! | code | means |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | refused or failed |
+//! | 1 | refused or failed; of `doctor`: something is wrong |
 //! | 2 | the command line, the environment or the configuration file makes no sense |
 //! | 3 | no connection to the server |
 //!
@@ -36,6 +36,8 @@ pub enum Error {
         url: String,
         /// What went wrong.
         reason: String,
+        /// Whether the server may have done what it was asked.
+        reached: Reached,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", .path.display())]
@@ -51,6 +53,15 @@ pub enum Error {
     /// What was to be shown cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
+}
+
+/// Whether a request that was not answered may have reached the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It did not.
+    No,
+    /// Nobody knows.
+    Perhaps,
 }
 
 /// How a command ends.

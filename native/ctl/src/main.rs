@@ -5,6 +5,8 @@
 //!   ├─ grammar ── MongooseIM's commands, over GraphQL: its words, its output, its exit codes
 //!   ├─ verbs ── short ones for people, over REST
 //!   └─ import ── many domains from a file, which survives interruptions
+//! name ── which names are taken
+//! place ── where a file is put, and what is left alone
 //! settings ── which server, and who asks: flags, environment, file
 //! client ── one server over HTTP
 //! ```
@@ -17,7 +19,9 @@ mod client;
 mod error;
 mod grammar;
 mod import;
+mod name;
 mod output;
+mod place;
 mod settings;
 mod url;
 mod verbs;
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
         Err(error) if error.nobody_reads() => Exit::Done,
         Err(error) => {
             // Where standard error is gone, too, nobody is left to be told.
-            let _ = writeln!(io::stderr(), "domainctl: {error}");
+            let _ = writeln!(io::stderr(), "domainctl: {}", output::printable(&error.to_string()));
             error.exit()
         }
     };

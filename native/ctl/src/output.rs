@@ -1,8 +1,10 @@
 //! What people and programs read: tables with aligned columns, and JSON.
 //!
-//! Everything is written to a `Write` whose errors are told, so that a reader who goes away ends the command.
+//! Everything is written to a `Write` whose errors are told, so that a reader who goes away ends the command. Names, host types
+//! and a server's words are whatever somebody made them, so a terminal gets them escaped.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::ValueEnum;
 use console::{Alignment, measure_text_width, pad_str};
@@ -19,8 +21,7 @@ pub enum Format {
     Ndjson,
 }
 
-/// Rows of text, the first of which are the columns' names. Cells hold no control characters when they are written:
-/// a terminal would obey them.
+/// Rows of text, the first of which are the columns' names. Cells are escaped for a terminal.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -55,21 +56,55 @@ impl Table {
     }
 }
 
-/// The text without control characters.
+/// The text for a terminal: what it would obey, or show as nothing, is escaped.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { char::REPLACEMENT_CHARACTER } else { it }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            it if is_plain(it) => shown.push(it),
+            it => shown.extend(it.escape_default()),
+        }
+    }
+    shown
+}
+
+/// Neither a control character, nor one that turns the direction of a line, breaks it, or cannot be seen.
+fn is_plain(it: char) -> bool {
+    !it.is_control()
+        && !matches!(it, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                       | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// A path, for a terminal.
+pub fn path_text(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// How many of what: `1 domain`, `2 domains`.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A value on a line of its own.
 pub fn json_line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *output, value)?;
-    writeln!(output)
+    writeln!(output, "{}", json_text(&serde_json::to_string(value)?))
 }
 
 /// A value with indentation.
 pub fn json(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *output, value)?;
-    writeln!(output)
+    writeln!(output, "{}", json_text(&serde_json::to_string_pretty(value)?))
+}
+
+/// The same JSON, in which a terminal finds nothing to obey. Only texts have such characters, and there each can be escaped.
+pub fn json_text(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            it if is_plain(it) || it == '\n' => text.push(it),
+            it => it.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -82,6 +117,23 @@ mod tests {
         table.row(["ü.example\u{1b}[2J", "1"]);
         let mut text = Vec::new();
         table.write(&mut text).unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), "DOMAIN         X\nü.example\u{fffd}[2J  1\n");
+        assert_eq!(String::from_utf8(text).unwrap(), "DOMAIN              X\nü.example\\u{1b}[2J  1\n");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let rows = [("a\nb\t", "a\\nb\\t"), ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"), ("\u{202e}x", "\\u{202e}x")];
+        for (text, shown) in rows.into_iter().chain([("ü\\n", "ü\\n")]) {
+            assert_eq!(printable(text), shown);
+        }
+    }
+
+    #[test]
+    fn in_json_it_is_escaped_and_stays_the_same() {
+        let value = "a\nb\u{9b}\u{7f}\u{202e}\u{1b}ü";
+        let mut line = Vec::new();
+        json_line(&mut line, &value).unwrap();
+        assert_eq!(String::from_utf8_lossy(&line), "\"a\\nb\\u009b\\u007f\\u202e\\u001bü\"\n");
+        assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), value);
     }
 }

@@ -14,6 +14,7 @@
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -173,19 +174,12 @@ impl File {
     }
 }
 
-#[cfg(unix)]
 fn check_private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let mode = fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?.mode();
     match mode & 0o077 {
         0 => Ok(()),
         _ => Err(unreadable(path, &format!("others may read it; say: chmod 600 {}", path.display()))),
     }
-}
-
-#[cfg(not(unix))]
-fn check_private(_path: &Path) -> Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

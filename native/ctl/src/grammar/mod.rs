@@ -43,7 +43,8 @@ pub fn run(words: &[String], flags: &Flags, output: &mut impl Write) -> Result<E
             writeln!(output, "The server answers with HTTP code {status} and without JSON")?;
             Ok(Exit::Failed)
         }
-        Err(Error::Unreachable { url, reason }) => {
+        Err(Error::Unreachable { url, reason, .. }) => {
+            let reason = output::printable(&reason);
             writeln!(output, "Failed RPC connection to the node {url}: {reason}\n\n{}", Help::General)?;
             Ok(Exit::Unreachable)
         }
@@ -86,11 +87,15 @@ fn complained(output: &mut impl Write, complaint: Complaint) -> Result<Exit> {
             writeln!(output, "{text}")?;
             return Ok(Exit::Failed);
         }
-        Complaint::Line(text) => (text, Help::General),
+        // It may have been meant for a verb of this program.
+        Complaint::Line(text) => {
+            writeln!(output, "{text}\n\n{}", Help::General)?;
+            return Ok(Exit::Usage);
+        }
         Complaint::Category(category, text) => (text, Help::Category(category)),
         Complaint::Command(category, command, text) => (text, Help::Command(category, command)),
     };
-    writeln!(output, "{text}\n\n{help}")?;
+    writeln!(output, "{}\n\n{help}", output::printable(&text))?;
     Ok(Exit::Failed)
 }
 
@@ -152,7 +157,7 @@ mod tests {
     fn each_kind_of_line_has_its_words_and_its_exit_code() {
         let rows = [
             ("", Exit::Usage, "Usage: domainctl [category] command [arguments]\n"),
-            ("account", Exit::Failed, "Unknown category\n\nUsage: domainctl [category] command [arguments]\n"),
+            ("account", Exit::Usage, "Unknown category\n\nUsage: domainctl [category] command [arguments]\n"),
             ("domain", Exit::Done, "Usage: domainctl domain command arguments\n"),
             ("domain x --y", Exit::Failed, "Unknown command 'x'\n\nUsage: domainctl domain command arguments\n"),
             ("domain addDomain --help", Exit::Done, "Usage: domainctl domain addDomain arguments\n"),

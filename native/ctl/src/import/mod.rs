@@ -1,34 +1,46 @@
 //! `import FILE`: many domains from a file, and back to where it was when it was interrupted.
 //!
 //! ```text
-//! lines ──► a thousand of them ──► send ──► verdicts ──► refused lines, then progress
+//! text ──► records (csv, json) ──► a thousand of them ──► send ──► verdicts ──► refused lines, then progress
 //! ```
 //!
-//! Every line of the file ends as accepted, as refused, or as nothing (a comment, say). What was accepted is in the
+//! Every record of the file ends as accepted, as refused, or as nothing (a comment, say). What was accepted is in the
 //! database when the import says so; whether it was there before is not told.
+//!
+//! What is no regular file (a pipe, say) is read like standard input: it cannot be read again, so there is no progress, and
+//! nothing is written beside it.
 
-mod lines;
+mod csv;
+mod json;
 mod progress;
+mod records;
 mod refused;
 mod send;
+mod text;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+pub use self::csv::cell;
+pub use self::records::AS_IS;
+
+use std::fs::{File, Metadata};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::lines::{Content, Line, Lines, Pair};
 use self::progress::{Counts, Progress, beside};
+use self::records::{Content, Pair, Record, Records};
 use self::refused::Refused;
 use self::send::{Sender, Verdict};
 use crate::cli::{FileFormat, Import};
 use crate::client::{Client, Patience};
 use crate::error::{Error, Exit, Result};
+use crate::output::{count, path_text, printable};
+use crate::place;
 use crate::settings::Settings;
 
-/// Lines and bytes that go to the server at a time. So few bytes fit the buffers of a connection: the server answers
+/// Records and bytes that go to the server at a time. So few bytes fit the buffers of a connection: the server answers
 /// while it still reads, and nobody reads what it answers until all is sent.
 const PART: (usize, usize) = (1000, 64 * 1024);
 
@@ -39,51 +51,73 @@ const SHOWN: u64 = 20;
 pub fn run(settings: &Settings, import: &Import, output: &mut impl Write) -> Result<Exit> {
     let path = import.file.as_path();
     let format = import.format.unwrap_or_else(|| FileFormat::of(path));
-    if path == Path::new("-") {
-        let lines = Lines::new(io::stdin().lock(), format);
-        return match import.dry_run {
-            true => look(lines, output),
-            false => {
-                let refused = match &import.refused {
-                    Some(path) => Refused::to_file(path.clone(), 0)?,
-                    None => Refused::Shown,
-                };
-                Run::new(settings, import, None, refused, Counts::default())?.whole(lines, 0, output)
-            }
-        };
+    let file = match path == Path::new("-") {
+        true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => File::open(path),
+    };
+    let file = file.map_err(Error::of_file(path))?;
+    let metadata = file.metadata().map_err(Error::of_file(path))?;
+    if metadata.is_dir() {
+        return Err(Error::of_file(path)(io::ErrorKind::IsADirectory.into()));
     }
-    let size = std::fs::metadata(path).map_err(Error::of_file(path))?.len();
-    let lines = Lines::new(BufReader::new(File::open(path).map_err(Error::of_file(path))?), format);
+    if let Some(to) = &import.refused {
+        check_apart(&metadata, to)?;
+    }
+    let is_kept = metadata.is_file() && path != Path::new("-");
+    let bar = bar(if is_kept { metadata.len() } else { 0 });
+    let records = |input: File| Records::new(bar.wrap_read(input), format, import.as_is.into()).map_err(unread);
     if import.dry_run {
-        return look(lines, output);
+        return look(records(file)?, output);
+    }
+    if !is_kept {
+        let refused = match &import.refused {
+            Some(path) => Refused::named(path.clone(), 0)?,
+            None => Refused::Shown,
+        };
+        return Run::new(settings, import, None, refused, Counts::default())?.whole(records(file)?, &bar, output);
     }
     let to = import.refused.clone().unwrap_or_else(|| beside(path, ".refused"));
-    let progress = Progress::of(path, settings.url.to_string(), format, &to).map_err(Error::of_file(path))?;
-    let counts = progress.load();
-    // Without the refused lines that it counts, a progress is worth nothing.
-    let (refused, counts) = match Refused::to_file(to.clone(), counts.refused_bytes) {
-        Ok(refused) => (refused, counts),
-        Err(_) => (Refused::to_file(to, 0)?, Counts::default()),
+    let refused = |bytes| match &import.refused {
+        Some(named) => Refused::named(named.clone(), bytes),
+        None => Refused::beside(to.clone(), bytes),
     };
-    Run::new(settings, import, Some(progress), refused, counts)?.whole(lines, size, output)
+    let progress = Progress::of(path, &metadata, settings.url.to_string(), import, format, &to);
+    let counts = progress.load().map_err(Error::of_file(path))?;
+    // Without the refused lines that it counts, a progress is worth nothing.
+    let (refused, counts) = match refused(counts.refused_bytes) {
+        Ok(refused) => (refused, counts),
+        Err(_) => (refused(0)?, Counts::default()),
+    };
+    Run::new(settings, import, Some(progress), refused, counts)?.whole(records(file)?, &bar, output)
 }
 
-/// Looks at every line.
-fn look(mut lines: Lines<impl BufRead>, output: &mut impl Write) -> Result<Exit> {
+/// What is refused would be written over what is imported.
+fn check_apart(imported: &Metadata, refused: &Path) -> Result<()> {
+    match std::fs::metadata(refused) {
+        Ok(there) if place::same(imported, &there) => {
+            Err(Error::Usage(format!("{} is the file that is imported: name another one", path_text(refused))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Looks at every record.
+fn look(mut records: Records, output: &mut impl Write) -> Result<Exit> {
     let (mut good, mut bad) = (0u64, 0u64);
-    while let Some(line) = lines.next().map_err(unread)? {
-        match line.content {
+    while let Some(record) = records.next().map_err(unread)? {
+        match record.content {
             Content::Nothing | Content::Header => {}
             Content::Pair(_) => good += 1,
             Content::Bad(reason) => {
                 bad += 1;
                 if bad <= SHOWN {
-                    let _ = writeln!(io::stderr(), "line {}: {reason}", line.number);
+                    let _ = writeln!(io::stderr(), "line {}: {}", record.number, printable(&reason));
                 }
             }
         }
     }
-    writeln!(output, "{good} domains to import, {bad} lines make no sense; nothing was sent")?;
+    let (good_ones, bad_ones) = (count(good, "domain", "domains"), count(bad, "line makes", "lines make"));
+    writeln!(output, "{good_ones} to import, {bad_ones} no sense; nothing was sent\nread as {records}")?;
     Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
 }
 
@@ -96,7 +130,8 @@ struct Run {
     sender: Sender,
     progress: Option<Progress>,
     refused: Refused,
-    header: Option<Vec<u8>>,
+    /// The lines that say how to read the others.
+    head: Vec<u8>,
     counts: Counts,
 }
 
@@ -109,25 +144,25 @@ impl Run {
         counts: Counts,
     ) -> Result<Run> {
         let sender = Sender::new(Client::new(settings, Patience::Answer)?, Duration::from_secs(import.patience));
-        Ok(Run { sender, progress, refused, header: None, counts })
+        Ok(Run { sender, progress, refused, head: Vec::new(), counts })
     }
 
-    fn whole(mut self, mut lines: Lines<impl BufRead>, size: u64, output: &mut impl Write) -> Result<Exit> {
+    fn whole(mut self, mut records: Records, bar: &ProgressBar, output: &mut impl Write) -> Result<Exit> {
         let (begun, before) = (Instant::now(), self.counts);
-        let bar = bar(size);
-        let ended = self.parts(&mut lines, &bar, before.lines);
+        let ended = self.parts(&mut records, bar, before.records);
         bar.finish_and_clear();
         let seconds = begun.elapsed().as_secs_f64();
         let lines = self.counts.lines - before.lines;
         let rate = lines as f64 / seconds.max(0.001);
         let went_on = match before.lines {
             0 => String::new(),
-            lines => format!(" (the first {lines} lines earlier)"),
+            lines => format!(" (the first {} earlier)", count(lines, "line", "lines")),
         };
         let Counts { accepted, refused, .. } = self.counts;
+        let lines = count(lines, "line", "lines");
         writeln!(
             output,
-            "accepted {accepted}, refused {refused}{went_on}; {lines} lines in {seconds:.1} s, {rate:.0} lines/s"
+            "accepted {accepted}, refused {refused}{went_on}; {lines} in {seconds:.1} s, {rate:.0} lines/s"
         )?;
         if let Err(error) = ended {
             if self.progress.is_some() {
@@ -135,36 +170,39 @@ impl Run {
             }
             return Err(error);
         }
+        writeln!(output, "read as {records}")?;
         if let Some(progress) = &self.progress {
             progress.remove().map_err(|error| Error::Failed(format!("the progress cannot be removed: {error}")))?;
         }
         match (self.counts.refused, &self.refused) {
             (0, _) => return Ok(Exit::Done),
-            (_, Refused::File { path, .. }) => writeln!(output, "refused lines are in {}", path.display())?,
+            (_, Refused::File { path, .. } | Refused::Stream { path, .. }) => {
+                writeln!(output, "refused lines are in {}", path_text(path))?;
+            }
             (_, Refused::Shown) => {}
         }
         Ok(Exit::Failed)
     }
 
     /// Skips what was done earlier, and sends the rest.
-    fn parts(&mut self, lines: &mut Lines<impl BufRead>, bar: &ProgressBar, done: u64) -> Result<()> {
-        let (mut part, mut bytes): (Vec<Line>, usize) = (Vec::new(), 0);
+    fn parts(&mut self, records: &mut Records, bar: &ProgressBar, done: u64) -> Result<()> {
+        let (mut part, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
         loop {
-            let line = lines.next().map_err(unread)?;
-            let ended = line.is_none();
-            if let Some(line) = line {
-                if line.content == Content::Header {
-                    self.header = Some(line.raw.clone());
+            let record = records.next().map_err(unread)?;
+            let ended = record.is_none();
+            if let Some(record) = record {
+                if record.content == Content::Header {
+                    self.head.extend_from_slice(&record.raw);
+                    self.head.push(b'\n');
                 }
-                if line.number > done {
-                    bytes += line.raw.len();
-                    part.push(line);
+                if record.place > done {
+                    bytes += record.raw.len();
+                    part.push(record);
                 }
             }
             if ended || part.len() >= PART.0 || bytes >= PART.1 {
                 self.part(&part)?;
                 (part, bytes) = (Vec::new(), 0);
-                bar.set_position(lines.bytes());
                 bar.set_message(format!("accepted {}, refused {}", self.counts.accepted, self.counts.refused));
             }
             if ended {
@@ -173,37 +211,38 @@ impl Run {
         }
     }
 
-    fn part(&mut self, part: &[Line]) -> Result<()> {
+    fn part(&mut self, part: &[Record]) -> Result<()> {
+        let Some(last) = part.last() else { return Ok(()) };
         let pairs: Vec<&Pair> = part
             .iter()
-            .filter_map(|line| match &line.content {
+            .filter_map(|record| match &record.content {
                 Content::Pair(pair) => Some(pair),
                 _ => None,
             })
             .collect();
         let mut verdicts = self.sender.send(&pairs)?.into_iter();
-        let mut refused: Vec<(&Line, String)> = Vec::new();
-        for line in part {
-            match &line.content {
+        let mut refused: Vec<(&Record, String)> = Vec::new();
+        for record in part {
+            match &record.content {
                 Content::Nothing | Content::Header => {}
-                Content::Bad(reason) => refused.push((line, reason.clone())),
+                Content::Bad(reason) => refused.push((record, reason.clone())),
                 Content::Pair(_) => match verdicts.next() {
                     Some(Verdict::Accepted) => self.counts.accepted += 1,
-                    Some(Verdict::Refused(reason)) => refused.push((line, reason)),
+                    Some(Verdict::Refused(reason)) => refused.push((record, reason)),
                     None => return Err(Error::Failed("a line has no verdict".to_owned())),
                 },
             }
         }
-        let lines: Vec<(&Line, &str)> = refused.iter().map(|(line, reason)| (*line, reason.as_str())).collect();
-        self.refused.write(self.header.as_deref(), &lines)?;
+        let records: Vec<(&Record, &str)> = refused.iter().map(|(record, reason)| (*record, reason.as_str())).collect();
+        self.refused.write(&self.head, &records)?;
         self.counts.refused += refused.len() as u64;
-        self.counts.lines += part.len() as u64;
+        (self.counts.records, self.counts.lines) = (last.place, last.last);
         self.counts.refused_bytes = self.refused.bytes();
         match &self.progress {
-            Some(progress) if !part.is_empty() => progress
+            Some(progress) => progress
                 .store(self.counts)
                 .map_err(|error| Error::Failed(format!("the progress cannot be written: {error}"))),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -5,14 +5,15 @@
 //! its place and renamed, after the server has answered for the lines it counts: who dies in between sends a part
 //! again, and forgets none.
 
-use std::fs;
-use std::io;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::FileFormat;
+use crate::cli::{FileFormat, Import};
+use crate::place;
 
 /// What a progress belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,13 +22,16 @@ pub struct Belonging {
     modified_ns: u64,
     server: String,
     format: FileFormat,
+    as_is: bool,
     refused: PathBuf,
 }
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Lines that are done with.
+    /// Records that are done with.
+    pub records: u64,
+    /// Their lines.
     pub lines: u64,
     /// Domains that the server has now.
     pub accepted: u64,
@@ -52,35 +56,40 @@ struct Content {
 
 impl Progress {
     /// For this file; nothing is written yet.
-    pub fn of(file: &Path, server: String, format: FileFormat, refused: &Path) -> io::Result<Progress> {
-        let metadata = fs::metadata(file)?;
-        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    pub fn of(
+        file: &Path,
+        metadata: &Metadata,
+        server: String,
+        import: &Import,
+        format: FileFormat,
+        refused: &Path,
+    ) -> Progress {
+        let modified = metadata.modified().ok().and_then(|it| it.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
-        let refused = refused.to_owned();
-        let belonging = Belonging { size: metadata.len(), modified_ns, server, format, refused };
-        Ok(Progress { path: beside(file, ".progress"), belonging })
+        let (size, as_is, refused) = (metadata.len(), import.as_is, refused.to_owned());
+        let belonging = Belonging { size, modified_ns, server, format, as_is, refused };
+        Progress { path: beside(file, ".progress"), belonging }
     }
 
     /// How far an earlier import of the same came; nothing, where there was none or it was another.
-    pub fn load(&self) -> Counts {
-        let content: Option<Content> = fs::read(&self.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        content.filter(|it| it.belonging == self.belonging).map(|it| it.counts).unwrap_or_default()
+    pub fn load(&self) -> io::Result<Counts> {
+        let mut bytes = Vec::new();
+        if let Some(mut file) = place::open_own(&self.path, OpenOptions::new().read(true))? {
+            file.read_to_end(&mut bytes)?;
+        }
+        let content: Option<Content> = serde_json::from_slice(&bytes).ok();
+        Ok(content.filter(|it| it.belonging == self.belonging).map(|it| it.counts).unwrap_or_default())
     }
 
     /// Notes how far it is.
     pub fn store(&self, counts: Counts) -> io::Result<()> {
-        let new = beside(&self.path, ".new");
         let content = Content { belonging: self.belonging.clone(), counts };
-        fs::write(&new, serde_json::to_vec(&content)?)?;
-        fs::rename(&new, &self.path)
+        place::replace_own(&self.path, &serde_json::to_vec(&content)?)
     }
 
     /// All is done.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        place::remove_own(&self.path)
     }
 }
 
@@ -93,14 +102,25 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use clap::Parser;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::cli::{Line, Verb};
 
-    const COUNTS: Counts = Counts { lines: 7, accepted: 5, refused: 2, refused_bytes: 80 };
+    const COUNTS: Counts = Counts { records: 7, lines: 8, accepted: 5, refused: 2, refused_bytes: 80 };
 
-    fn progress(file: &Path, server: &str) -> Progress {
-        Progress::of(file, server.to_owned(), FileFormat::Csv, &beside(file, ".refused")).unwrap()
+    fn progress(file: &Path, server: &str, flags: &[&str]) -> Progress {
+        let line = Line::parse_from(["domainctl", "import", "x"].iter().chain(flags));
+        let Some(Verb::Import(import)) = line.verb else { panic!() };
+        let refused = beside(file, ".refused");
+        Progress::of(file, &fs::metadata(file).unwrap(), server.to_owned(), &import, FileFormat::Csv, &refused)
+    }
+
+    fn load(file: &Path, server: &str, flags: &[&str]) -> Counts {
+        progress(file, server, flags).load().unwrap()
     }
 
     #[test]
@@ -108,12 +128,12 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("domains.csv");
         fs::write(&file, "a,t\n").unwrap();
-        assert_eq!(progress(&file, "s").load(), Counts::default());
-        progress(&file, "s").store(COUNTS).unwrap();
-        assert_eq!(progress(&file, "s").load(), COUNTS);
-        progress(&file, "s").remove().unwrap();
-        assert_eq!(progress(&file, "s").load(), Counts::default());
-        progress(&file, "s").remove().unwrap();
+        assert_eq!(load(&file, "s", &[]), Counts::default());
+        progress(&file, "s", &[]).store(COUNTS).unwrap();
+        assert_eq!(load(&file, "s", &[]), COUNTS);
+        progress(&file, "s", &[]).remove().unwrap();
+        assert_eq!(load(&file, "s", &[]), Counts::default());
+        progress(&file, "s", &[]).remove().unwrap();
     }
 
     #[test]
@@ -121,12 +141,13 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("domains.csv");
         fs::write(&file, "a,t\n").unwrap();
-        progress(&file, "s").store(COUNTS).unwrap();
-        assert_eq!(progress(&file, "other").load(), Counts::default());
+        progress(&file, "s", &[]).store(COUNTS).unwrap();
+        assert_eq!(load(&file, "other", &[]), Counts::default());
+        assert_eq!(load(&file, "s", &["--as-is"]), Counts::default());
         fs::write(&file, "a,t\nb,t\n").unwrap();
-        assert_eq!(progress(&file, "s").load(), Counts::default());
-        progress(&file, "s").store(COUNTS).unwrap();
+        assert_eq!(load(&file, "s", &[]), Counts::default());
+        progress(&file, "s", &[]).store(COUNTS).unwrap();
         fs::write(beside(&file, ".progress"), "{").unwrap();
-        assert_eq!(progress(&file, "s").load(), Counts::default());
+        assert_eq!(load(&file, "s", &[]), Counts::default());
     }
 }

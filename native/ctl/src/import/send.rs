@@ -7,10 +7,10 @@
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use ureq::http::Method;
 
-use super::lines::Pair;
+use super::records::{Pair, Status};
 use crate::client::{Client, Content};
 use crate::error::{Error, Result};
 
@@ -30,6 +30,15 @@ pub enum Verdict {
     Accepted,
     /// It does not want it: why.
     Refused(String),
+}
+
+/// A line for the server.
+#[derive(Serialize)]
+struct Wanted<'a> {
+    domain: &'a str,
+    host_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
 }
 
 /// The server's answer to a line.
@@ -142,8 +151,13 @@ impl Answer {
 }
 
 fn body<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Vec<u8> {
-    let line = |pair: &Pair| format!("{}\n", serde_json::json!({"domain": pair.domain, "host_type": pair.host_type}));
-    pairs.map(line).collect::<String>().into_bytes()
+    let mut body = Vec::new();
+    for Pair { domain, host_type, status } in pairs {
+        // Neither a map with odd keys nor an output that fails is involved.
+        let _ = serde_json::to_writer(&mut body, &Wanted { domain, host_type, status: *status });
+        body.push(b'\n');
+    }
+    body
 }
 
 #[cfg(test)]

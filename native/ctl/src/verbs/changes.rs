@@ -40,7 +40,7 @@ pub fn run(settings: &Settings, watch: &Watch, output: &mut impl Write) -> Resul
             Ok(()) => client.unreachable("the server ended the connection"),
         };
         let missed = if after.is_none() { "; what happens meanwhile is not shown" } else { "" };
-        let _ = writeln!(io::stderr(), "domainctl: {error}{missed}");
+        let _ = writeln!(io::stderr(), "domainctl: {}{missed}", printable(&error.to_string()));
         let time = pause.unwrap_or(PAUSES.0);
         std::thread::sleep(time);
         pause = Some((time * 2).min(PAUSES.1));

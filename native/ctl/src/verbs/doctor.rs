@@ -2,28 +2,29 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::cli::Doctor;
 use crate::client::Client;
 use crate::error::{Exit, Result};
-use crate::output::printable;
+use crate::output::{self, Format, printable};
 
 #[derive(Debug, Deserialize)]
 struct Answer {
     checks: Vec<Check>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Check {
     name: String,
     state: State,
     #[serde(default)]
-    found: Option<String>,
+    found: String,
     #[serde(default)]
-    advice: Option<String>,
+    advice: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
@@ -31,20 +32,31 @@ enum State {
     Failed,
 }
 
-/// Shows the checks; fails when one did.
-pub fn run(client: &Client, output: &mut impl Write) -> Result<Exit> {
+/// Shows the checks; fails when one found something.
+pub fn run(client: &Client, doctor: &Doctor, output: &mut impl Write) -> Result<Exit> {
     let checks = client.get::<Answer>("/api/doctor")?.checks;
-    for Check { name, state, found, advice } in &checks {
-        let mark = match state {
+    match doctor.output {
+        Format::Json => output::json(output, &checks)?,
+        Format::Ndjson => checks.iter().try_for_each(|check| output::json_line(output, check))?,
+        Format::Table => checks.iter().try_for_each(|check| check.show(output))?,
+    }
+    Ok(if checks.iter().all(|check| check.state == State::Ok) { Exit::Done } else { Exit::Failed })
+}
+
+impl Check {
+    fn show(&self, output: &mut impl Write) -> std::io::Result<()> {
+        let mark = match self.state {
             State::Ok => "ok     ",
             State::Warning => "warning",
             State::Failed => "FAILED ",
         };
-        let found = found.as_deref().filter(|it| !it.is_empty()).map(|it| format!(": {}", printable(it)));
-        writeln!(output, "{mark}  {}{}", printable(name), found.unwrap_or_default())?;
-        if let Some(advice) = advice.as_deref().filter(|it| !it.is_empty() && *state != State::Ok) {
-            writeln!(output, "         {}", printable(advice))?;
+        let found = if self.found.is_empty() { String::new() } else { format!(": {}", printable(&self.found)) };
+        writeln!(output, "{mark}  {}{found}", printable(&self.name))?;
+        match self.state {
+            State::Warning | State::Failed if !self.advice.is_empty() => {
+                writeln!(output, "         {}", printable(&self.advice))
+            }
+            _ => Ok(()),
         }
     }
-    Ok(if checks.iter().any(|check| check.state == State::Failed) { Exit::Failed } else { Exit::Done })
 }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::cli::{Pair, Remove, Show};
+use crate::cli::{Domain, Pair, Remove, Show};
 use crate::client::{Client, domain_path, hidden};
 use crate::error::{Error, Exit, Result};
+use crate::name;
 use crate::output::{self, Format, Table};
 
 /// Whether a domain is to be served.
@@ -50,27 +51,30 @@ struct Removal {
 }
 
 /// Adds a domain.
-pub fn add(client: &Client, Pair { domain, host_type }: &Pair, output: &mut impl Write) -> Result<Exit> {
-    client.send(Method::PUT, &domain_path(domain), &json!({"host_type": host_type}))?;
-    said(output, "added", domain)
+pub fn add(client: &Client, Pair { domain, host_type, as_is }: &Pair, output: &mut impl Write) -> Result<Exit> {
+    let domain = name::read(domain, (*as_is).into()).map_err(Error::Failed)?;
+    client.send(Method::PUT, &domain_path(domain.as_str()), &json!({"host_type": host_type}))?;
+    said(output, "added", domain.as_str())
 }
 
 /// Removes a domain.
 pub fn remove(client: &Client, remove: &Remove, output: &mut impl Write) -> Result<Exit> {
-    let Pair { domain, host_type } = &remove.pair;
+    let Pair { domain, host_type, as_is } = &remove.pair;
+    let domain = name::existing(domain, (*as_is).into());
     let body = json!({"host_type": host_type, "request": remove.no_wait});
-    client.send(Method::DELETE, &domain_path(domain), &body)?;
-    said(output, if remove.no_wait { "removing" } else { "removed" }, domain)
+    client.send(Method::DELETE, &domain_path(&domain), &body)?;
+    said(output, if remove.no_wait { "removing" } else { "removed" }, &domain)
 }
 
 /// Has a domain served, or not.
-pub fn switch(client: &Client, domain: &str, switch: Switch, output: &mut impl Write) -> Result<Exit> {
+pub fn switch(client: &Client, domain: &Domain, switch: Switch, output: &mut impl Write) -> Result<Exit> {
     let (enabled, done) = match switch {
         Switch::On => (true, "enabled"),
         Switch::Off => (false, "disabled"),
     };
-    client.send(Method::PATCH, &domain_path(domain), &json!({"enabled": enabled}))?;
-    said(output, done, domain)
+    let domain = name::existing(&domain.domain, domain.as_is.into());
+    client.send(Method::PATCH, &domain_path(&domain), &json!({"enabled": enabled}))?;
+    said(output, done, &domain)
 }
 
 fn said(output: &mut impl Write, done: &str, domain: &str) -> Result<Exit> {
@@ -80,7 +84,7 @@ fn said(output: &mut impl Write, done: &str, domain: &str) -> Result<Exit> {
 
 /// Shows a domain, and its removal if there is one.
 pub fn show(client: &Client, show: &Show, output: &mut impl Write) -> Result<Exit> {
-    let domain = show.domain.domain.as_str();
+    let domain = &name::existing(&show.domain.domain, show.domain.as_is.into());
     let Details { host_type, status } = client.get(&domain_path(domain))?;
     let removal = match status.as_deref() {
         Some("deleting") => removal(client, domain)?,

@@ -1,72 +1,87 @@
 //! `export`: all domains as CSV or NDJSON, as `import` reads them.
 //!
-//! A file is written beside its place and renamed when it is whole: so there is never half of one. It says what the
-//! database said while it was read, and is no snapshot of one moment.
+//! Nothing is lost on the way and nothing added, whatever names are: other programs write some that no request can carry,
+//! with line breaks in them. A name that an import would not take, or would take for another one, is marked, and is then
+//! taken as it is.
+//!
+//! A file is put in its place when it is whole (`place`). It says what the database said while it was read, and is no
+//! snapshot of one moment.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
 
 use crate::cli::{Export, FileFormat, Filter};
 use crate::client::Client;
 use crate::error::{Error, Exit, Result};
-use crate::output;
-use crate::verbs::list::pages;
+use crate::import::{AS_IS, cell};
+use crate::name;
+use crate::output::{self, count, path_text};
+use crate::place::Draft;
+use crate::verbs::list::{Entry, pages};
 
 /// Exports them.
 pub fn run(client: &Client, export: &Export, output: &mut impl Write) -> Result<Exit> {
-    let format = export.format.unwrap_or_else(|| FileFormat::of(&export.file));
-    if export.file == Path::new("-") {
+    let path = export.file.as_path();
+    let format = export.format.unwrap_or_else(|| FileFormat::of(path));
+    if path == Path::new("-") {
         write(client, &export.filter, format, output)?;
         return Ok(Exit::Done);
     }
-    let path = &export.file;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = Unfinished(path.with_file_name(name));
-    let file = File::create(&new.0).map_err(Error::of_file(&new.0))?;
-    let mut file = BufWriter::new(file);
-    let count = write(client, &export.filter, format, &mut file)?;
-    let finished = file.flush().and_then(|()| std::fs::rename(&new.0, path));
-    finished.map_err(Error::of_file(path))?;
-    writeln!(output, "exported {count} domains to {}", path.display())?;
+    let mut file = BufWriter::new(Draft::begin(path).map_err(Error::of_file(path))?);
+    let domains = write(client, &export.filter, format, &mut file).map_err(|error| match error {
+        // Of this file, and not of standard output.
+        Error::Output(error) => Error::of_file(path)(error),
+        other => other,
+    })?;
+    let draft = file.into_inner().map_err(|error| Error::of_file(path)(error.into_error()))?;
+    let said = format!("exported {} to {}", count(domains, "domain", "domains"), path_text(path));
+    match draft {
+        // It may be standard output by another name.
+        Draft::Stream(_) => {
+            let _ = writeln!(io::stderr(), "{said}");
+        }
+        Draft::Beside { .. } => {
+            draft.finish().map_err(Error::of_file(path))?;
+            writeln!(output, "{said}")?;
+        }
+    }
     Ok(Exit::Done)
 }
 
-/// A file that is removed unless it was renamed.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// A domain as a line of NDJSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_is: Option<bool>,
 }
 
 /// How many there are.
 fn write(client: &Client, filter: &Filter, format: FileFormat, output: &mut impl Write) -> Result<u64> {
     let mut count = 0;
-    match format {
-        FileFormat::Ndjson => pages(client, filter, |entries| {
-            count += entries.len() as u64;
-            Ok(entries.iter().try_for_each(|entry| output::json_line(output, entry))?)
-        })?,
-        FileFormat::Csv => {
-            let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(output);
-            csv.write_record(["domain", "host_type", "status"]).map_err(unwritten)?;
-            pages(client, filter, |entries| {
-                count += entries.len() as u64;
-                entries.iter().try_for_each(|entry| csv.serialize(entry)).map_err(unwritten)
-            })?;
-            csv.flush()?;
-        }
+    if format == FileFormat::Csv {
+        writeln!(output, "domain,host_type,status")?;
     }
+    pages(client, filter, |entries| {
+        count += entries.len() as u64;
+        Ok(entries.iter().try_for_each(|entry| match format {
+            FileFormat::Ndjson => {
+                let as_is = (!name::is_read_as_it_stands(&entry.domain)).then_some(true);
+                output::json_line(output, &Line { entry, as_is })
+            }
+            FileFormat::Csv => csv_line(entry, output),
+        })?)
+    })?;
     Ok(count)
 }
 
-/// The writer's own error, by which a reader that went away is known.
-fn unwritten(error: csv::Error) -> Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => Error::Output(error),
-        other => Error::Failed(format!("{other:?}")),
+fn csv_line(Entry { domain, host_type, status }: &Entry, output: &mut impl Write) -> io::Result<()> {
+    if !name::is_read_as_it_stands(domain) {
+        writeln!(output, "{AS_IS}")?;
     }
+    let text = |text: &Option<String>| text.as_deref().map(cell).unwrap_or_default();
+    writeln!(output, "{},{},{}", cell(domain), text(host_type), text(status))
 }

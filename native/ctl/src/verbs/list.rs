@@ -1,7 +1,8 @@
 //! `list`: the domains that the database has, a page at a time.
 //!
 //! Pages follow each other by the last name of the one before, so a domain that is there all the time is listed
-//! once, however many others come and go.
+//! once, however many others come and go. Static domains are from the configuration of the node that is asked, and
+//! listed where that is wanted.
 
 use std::io::{self, Write};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{Filter, List, Status};
 use crate::client::{Client, with_query};
 use crate::error::{Exit, Result};
-use crate::output::{self, Format, Table};
+use crate::output::{self, Format, Table, count, json_text, printable};
 
 /// A domain.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,15 +43,43 @@ impl LeftOut {
     /// Says so beside the output, which is for programs.
     fn tell(&self) {
         if self.count > 0 {
-            let (count, examples) = (self.count, self.examples.join("; "));
+            let (rows, examples) = (count(self.count, "row", "rows"), printable(&self.examples.join("; ")));
             // Nobody is left to tell that nobody reads this.
-            let _ = writeln!(io::stderr(), "domainctl: {count} rows cannot be read and are left out: {examples}");
+            let _ = writeln!(io::stderr(), "domainctl: left out, since they cannot be read: {rows}: {examples}");
         }
     }
 }
 
-/// Hands over all domains that pass the filter, in the order of their names, a page at a time.
-pub fn pages(client: &Client, filter: &Filter, mut each: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<()> {
+/// Where domains are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The configuration.
+    Static,
+    /// The database.
+    Dynamic,
+}
+
+impl Origin {
+    fn name(self) -> &'static str {
+        match self {
+            Origin::Static => "static",
+            Origin::Dynamic => "dynamic",
+        }
+    }
+}
+
+/// Hands over all dynamic domains that pass the filter, in the order of their names, a page at a time.
+pub fn pages(client: &Client, filter: &Filter, each: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<()> {
+    pages_of(client, Origin::Dynamic, filter, each)
+}
+
+fn pages_of(
+    client: &Client,
+    origin: Origin,
+    filter: &Filter,
+    mut each: impl FnMut(Vec<Entry>) -> Result<()>,
+) -> Result<()> {
     let mut after = None;
     loop {
         let path = with_query(
@@ -61,6 +90,7 @@ pub fn pages(client: &Client, filter: &Filter, mut each: impl FnMut(Vec<Entry>) 
                 ("hostType", filter.host_type.as_deref()),
                 ("status", filter.status.map(Status::name)),
                 ("prefix", filter.prefix.as_deref()),
+                ("type", Some(origin.name()).filter(|_| origin == Origin::Static)),
             ],
         );
         let page: Page = client.get(&path)?;
@@ -73,31 +103,51 @@ pub fn pages(client: &Client, filter: &Filter, mut each: impl FnMut(Vec<Entry>) 
     }
 }
 
+/// A domain of a list that says where each is from.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+}
+
 /// Lists them.
 pub fn run(client: &Client, list: &List, output: &mut impl Write) -> Result<Exit> {
-    match list.output {
-        Format::Table => {
-            let mut table = Table::new(&["domain", "host type", "status"]);
-            pages(client, &list.filter, |entries| {
-                let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-                entries.iter().for_each(|it| table.row([it.domain.clone(), shown(&it.host_type), shown(&it.status)]));
-                Ok(table.write(output)?)
-            })?;
-        }
-        Format::Ndjson => pages(client, &list.filter, |entries| {
-            Ok(entries.iter().try_for_each(|entry| output::json_line(output, entry))?)
-        })?,
-        Format::Json => {
-            let mut before = "[\n  ";
-            pages(client, &list.filter, |entries| {
-                for entry in &entries {
-                    write!(output, "{before}{}", serde_json::json!(entry))?;
-                    before = ",\n  ";
+    let origins: &[Origin] = if list.with_static { &[Origin::Static, Origin::Dynamic] } else { &[Origin::Dynamic] };
+    let shown = |origin| list.with_static.then_some(origin);
+    let names = ["domain", "host type", "status", "type"];
+    let mut table = Table::new(if list.with_static { &names } else { &names[..3] });
+    let mut before = "[\n  ";
+    for origin in origins {
+        pages_of(client, *origin, &list.filter, |entries| {
+            for entry in &entries {
+                let line = Line { entry, origin: shown(*origin) };
+                match list.output {
+                    Format::Table => table.row(line.cells()),
+                    Format::Ndjson => output::json_line(output, &line)?,
+                    Format::Json => {
+                        write!(output, "{before}{}", json_text(&serde_json::json!(line).to_string()))?;
+                        before = ",\n  ";
+                    }
                 }
-                Ok(())
-            })?;
-            writeln!(output, "{}", if before.starts_with('[') { "[]" } else { "\n]" })?;
-        }
+            }
+            if list.output == Format::Table {
+                table.write(output)?;
+            }
+            Ok(())
+        })?;
+    }
+    if list.output == Format::Json {
+        writeln!(output, "{}", if before.starts_with('[') { "[]" } else { "\n]" })?;
     }
     Ok(Exit::Done)
+}
+
+impl Line<'_> {
+    fn cells(&self) -> impl Iterator<Item = &str> {
+        let Entry { domain, host_type, status } = self.entry;
+        let told = [host_type, status].map(|text| text.as_deref().unwrap_or("-"));
+        [domain.as_str()].into_iter().chain(told).chain(self.origin.map(Origin::name))
+    }
 }

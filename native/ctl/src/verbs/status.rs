@@ -1,11 +1,15 @@
 //! `status`: what nodes are doing, side by side.
 //!
 //! What a node tells is shown as it comes, so a newer node may tell more. Where one cannot be asked, its column says
-//! why, and the exit code is that of the worst.
+//! why, and the exit code is that of the worst. A table has times and sizes as people read them; JSON has the numbers.
 
 use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use indicatif::{HumanBytes, HumanDuration};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 use crate::cli::Nodes;
 use crate::client::{Client, Patience};
@@ -79,7 +83,7 @@ fn table(said: &[Said]) -> Table {
     let columns: Vec<Vec<(String, String)>> = said
         .iter()
         .map(|it| match &it.status {
-            Ok(status) => flat("", status),
+            Ok(status) => flat("", status, SystemTime::now()),
             Err(error) => vec![("error".to_owned(), error.to_string())],
         })
         .collect();
@@ -98,23 +102,54 @@ fn table(said: &[Said]) -> Table {
 }
 
 /// An object's members, those of objects in it by both names; nothing is absent.
-fn flat(prefix: &str, object: &Map<String, Value>) -> Vec<(String, String)> {
+fn flat(prefix: &str, object: &Map<String, Value>, now: SystemTime) -> Vec<(String, String)> {
     let member = |(name, value): (&String, &Value)| match value {
-        Value::Object(inner) => flat(&format!("{prefix}{name}."), inner),
+        Value::Object(inner) => flat(&format!("{prefix}{name}."), inner, now),
         Value::Null => Vec::new(),
         Value::String(text) => vec![(format!("{prefix}{name}"), text.clone())],
         Value::Array(items) => {
             let texts = items.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
             vec![(format!("{prefix}{name}"), texts.collect::<Vec<_>>().join(", "))]
         }
-        other => vec![(format!("{prefix}{name}"), other.to_string())],
+        other => {
+            let number = other.as_u64();
+            let text = match name.as_str() {
+                name if name == "since" || name.ends_with("_at") => number.and_then(|it| time(it, now)),
+                name if name.ends_with("_bytes") => number.map(|it| HumanBytes(it).to_string()),
+                _ => None,
+            };
+            vec![(format!("{prefix}{name}"), text.unwrap_or_else(|| other.to_string()))]
+        }
     };
     object.iter().flat_map(member).collect()
+}
+
+/// Milliseconds since 1970, as a date, and how long ago that is if it is not to come.
+fn time(milliseconds: u64, now: SystemTime) -> Option<String> {
+    let seconds = i64::try_from(milliseconds / 1000).ok()?;
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let date = OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()?;
+    let ago = now.duration_since(UNIX_EPOCH + Duration::from_millis(milliseconds)).ok();
+    Some(ago.map_or_else(|| date.clone(), |ago| format!("{date}, {} ago", HumanDuration(ago))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_sizes_are_as_people_read_them() {
+        let value = json!({"since": 1_700_000_000_000_u64, "current_at": 1_700_000_090_000_u64, "table_bytes": 2_097_152, "x": 5});
+        let Value::Object(status) = value else { panic!() };
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_060);
+        let wanted = [
+            ("current_at", "2023-11-14 22:14:50 UTC"),
+            ("since", "2023-11-14 22:13:20 UTC, 60 seconds ago"),
+            ("table_bytes", "2.00 MiB"),
+            ("x", "5"),
+        ];
+        assert_eq!(flat("", &status, now), wanted.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
 
     #[test]
     fn nodes_stand_side_by_side_and_a_dead_one_says_why() {
