@@ -82,7 +82,7 @@ names() ->
         {Count, Some} ->
             Pairs = [[One, " and ", Other] || {One, Other} <- lists:reverse(Some)],
             check(<<"names">>, warning,
-                  [counted(Count, "is there in two spellings: ", "are there in two spellings: "), lists:join("; ", Pairs)],
+                  [counted(Count, "name is", "names are"), " there in two spellings: ", lists:join("; ", Pairs)],
                   "A request names either, so these are two tenants with one name. Keep the one, and disable or remove the "
                   "other.")
     end.

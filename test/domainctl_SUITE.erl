@@ -245,15 +245,15 @@ a_doctor_names_two_tenants_with_one_name(Config) ->
     Add(["im.plä.example", "xn--pl-wia.example", "пример.рф", "xn--e1afmkfd.com"]),
     ?assertMatch({_, _}, binary:match(Doctor(), <<"ok       names: none is there in two spellings\n">>)),
     Add(["im.xn--pl-wia.example"]),
-    One = <<"warning  names: 1 is there in two spellings: im.plä.example and im.xn--pl-wia.example\n"/utf8>>,
+    One = <<"warning  names: 1 name is there in two spellings: im.plä.example and im.xn--pl-wia.example\n"/utf8>>,
     ?assertMatch({_, _}, binary:match(Doctor(), One)),
     %% Written half and half they are the same, too.
     Add(["xn--e1afmkfd.рф", "пример.xn--p1ai"]),
-    ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 4 are there in two spellings: ">>)),
+    ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 4 names are there in two spellings: ">>)),
     {200, _, Json} = md_http:request(?config(door, Config), get, "/api/doctor", #{}),
     ?assertMatch({_, _}, binary:match(Json, <<"im.plä.example and im.xn--pl-wia.example"/utf8>>)),
     says(Config, ["disable", "im.plä.example"], "disabled im.plä.example\n"),
-    ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 3 are there in two spellings: ">>)).
+    ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 3 names are there in two spellings: ">>)).
 
 what_is_one_is_told_of_as_one(Config) ->
     #{out := None} = command(Config, ["doctor"]),

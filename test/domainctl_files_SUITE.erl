@@ -54,7 +54,10 @@ a_device_or_a_pipe_is_written_to_and_never_replaced_by_a_file(Config) ->
     ?assertMatch(#{exit := 0, out := ?EXPORTED}, shell(Config, "\"$0\" export /dev/stdout | cat")),
     ?assertMatch(#{exit := 0, out := ?EXPORTED}, shell(Config, "\"$0\" export /dev/stdout")),
     ?assertMatch(#{exit := 1, out := <<>>}, command(Config, ["export", ?config(directory, Config)])),
-    ?assertEqual(["device", "got", "null", "pipe"], lists:usort(["device" | files(Config)])).
+    ok = file:make_symlink("/dev/full", at(Config, "full")),
+    #{exit := 1, out := <<>>, err := Full} = command(Config, ["export", at(Config, "full")]),
+    ?assertMatch({_, _}, binary:match(Full, <<"No space left on device">>)),
+    ?assertEqual(["device", "full", "got", "null", "pipe"], lists:usort(["device" | files(Config)])).
 
 a_links_target_is_replaced_with_its_owner_and_mode_and_the_link_stays(Config) ->
     [Target, Link, Dangling] = [at(Config, Name) || Name <- ["target", "link", "dangling"]],

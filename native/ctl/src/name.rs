@@ -2,7 +2,8 @@
 //!
 //! A server accepts what nameprep accepts, so that it can hold whatever other programs wrote: `https://a.example/` is a name
 //! to it, and one that nobody ever asks for. What people type or import is therefore looked at here first. A name has labels
-//! of letters, digits, `-` and `_` between single dots; or it is an address in brackets. Beyond ASCII, nameprep decides.
+//! of letters, digits, `-` and `_` between single dots, each no longer than DNS has it; or it is an address in brackets. Beyond
+//! ASCII, nameprep decides.
 //!
 //! IDNA knows four full stops, three of which are typed where Chinese and Japanese are; they separate labels, too.
 
@@ -12,6 +13,9 @@ use domain_core::DomainName;
 
 /// IDNA's other full stops (RFC 3490, section 3.1).
 const FULL_STOPS: [char; 3] = ['\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
+/// Bytes of the longest label that DNS knows (RFC 1035, section 2.3.4).
+const LONGEST_LABEL: usize = 63;
 
 /// How a name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +109,19 @@ fn fault(name: &str) -> Option<String> {
         "" => Some("it is empty".to_owned()),
         name if name.ends_with('.') => Some("it ends with a dot".to_owned()),
         name if name.split('.').any(str::is_empty) => Some("a label in it is empty".to_owned()),
-        _ => None,
+        name => {
+            let long = name.split('.').find(|label| encoded_length(label) > LONGEST_LABEL)?;
+            Some(format!("its label {long} has more than {LONGEST_LABEL} bytes"))
+        }
     }
+}
+
+/// The bytes of a label as DNS and TLS have it.
+fn encoded_length(label: &str) -> usize {
+    if label.is_ascii() {
+        return label.len();
+    }
+    idna::punycode::encode_str(label).map_or(usize::MAX, |text| "xn--".len() + text.len())
 }
 
 fn is_address(name: &str) -> bool {
@@ -160,6 +175,16 @@ mod tests {
         ];
         for (text, words) in rows {
             assert!(refused(text).contains(words), "{text:?}: {}", refused(text));
+        }
+    }
+
+    #[test]
+    fn a_label_is_no_longer_than_dns_has_it() {
+        for label in ["a".repeat(63), "ü".repeat(57)] {
+            assert!(read(&format!("{label}.example"), Taken::Checked).is_ok());
+        }
+        for label in ["a".repeat(64), "ü".repeat(58)] {
+            assert!(refused(&format!("{label}.example")).contains("has more than 63 bytes (--as-is"));
         }
     }
 

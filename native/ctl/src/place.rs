@@ -164,11 +164,15 @@ impl Write for Draft {
     }
 }
 
-/// Opens a file of a name that this program made; `None` where there is none.
+/// Opens a file of a name that this program made; `None` where there is none, or one that somebody else wrote: what it
+/// says is not believed.
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     match options.custom_flags(flags.bits().cast_signed()).open(path) {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(file) if file.metadata()?.is_file() => {
+            let is_ours = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
+            Ok(is_ours.then_some(file))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if own(path)? != Own::Strange => Err(error),
         Ok(_) | Err(_) => Err(strange()),

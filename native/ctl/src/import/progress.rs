@@ -150,4 +150,15 @@ mod tests {
         fs::write(beside(&file, ".progress"), "{").unwrap();
         assert_eq!(load(&file, "s", &[]), Counts::default());
     }
+
+    #[test]
+    fn what_somebody_else_wrote_is_not_believed() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("domains.csv");
+        fs::write(&file, "a,t\n").unwrap();
+        progress(&file, "s", &[]).store(COUNTS).unwrap();
+        // Only root gives a file away.
+        let given = std::os::unix::fs::chown(beside(&file, ".progress"), Some(12345), None);
+        assert_eq!(load(&file, "s", &[]), if given.is_ok() { Counts::default() } else { COUNTS });
+    }
 }
