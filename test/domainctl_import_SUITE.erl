@@ -178,29 +178,33 @@ what_is_malformed_is_never_taken_for_a_name(Config) ->
 
 %% Python's module csv writes what Excel writes.
 spreadsheets_are_read_as_they_are_written(Config) ->
+    Python = os:find_executable("python3"),
+    Wanted = #{<<"ü.example"/utf8>> => {<<"type1">>, enabled}, <<"b.example">> => {<<"type2">>, enabled}},
     [begin
          Script = ["import csv, sys; out = open(sys.argv[1], 'w', newline='', encoding='", Encoding, "'); ", First,
-                   "csv.writer(out, ", Dialect, ").writerows([['Host Type', ' Domain', 'Note'], ['type1', '\\u00fc.example', 'a, \"b\"; c\\n\\td'], "
-                   "['', '', ''], ['type2', 'b.example', '']])"],
-         Python = os:find_executable("python3"),
-         #{exit := 0} = md_command:run_shell([Python, " -c \"$SCRIPT\" ", ?config(file, Config)], [{"SCRIPT", lists:flatten(Script)}]),
+                   "csv.writer(out, ", Dialect, ").writerows([['Host Type', ' Domain', 'Note'], "
+                   "['type1', '\\u00fc.example', 'a, \"b\"; c\\n\\td'], ['', '', ''], ['type2', 'b.example', '']])"],
+         #{exit := 0} = md_command:run_shell([Python, " -c \"$SCRIPT\" ", ?config(file, Config)],
+                                             [{"SCRIPT", lists:flatten(Script)}]),
          #{exit := 0, out := Out} = command(Config, ["import", ?config(file, Config)]),
          ?assertMatch(<<"accepted 2, refused 0; ", _/binary>>, Out),
-         ?assertMatch({_, _}, binary:match(Out, list_to_binary(["read as CSV, cells separated by ", Words, "\n"])), Out),
-         ?assertEqual(#{<<"ü.example"/utf8>> => {<<"type1">>, enabled}, <<"b.example">> => {<<"type2">>, enabled}}, rows(Config)),
+         Read = ["read as CSV, cells separated by ", Cells, ", columns as the first line names them", In, "\n"],
+         ?assertMatch({_, _}, binary:match(Out, list_to_binary(Read)), Out),
+         ?assertEqual(Wanted, rows(Config)),
          [] = md_client:query(?config(client, Config), "DELETE FROM domain_settings")
-     end || {Dialect, First, Encoding, Words} <-
-                [{"'excel'", "", "utf-8", "a comma, columns as the first line names them"},
-                 {"'excel'", "", "utf-8-sig", "a comma, columns as the first line names them"},
-                 {"'excel-tab'", "", "utf-16", "a tab, columns as the first line names them, in UTF-16LE"},
-                 {"'excel', delimiter=';'", "", "utf-8-sig", "a semicolon, columns as the first line names them"},
-                 {"'excel', delimiter=';'", "out.write('sep=;\\r\\n'); ", "utf-8", "a semicolon, columns as the first line names them"},
-                 {"'excel', delimiter='|'", "out.write('sep=|\\r\\n'); ", "utf-8", "|, columns as the first line names them"},
-                 {"'excel', lineterminator='\\r'", "", "utf-8", "a comma, columns as the first line names them"},
-                 {"'excel', delimiter=';'", "out.write('\\ufeff'); ", "utf-16-be", "a semicolon, columns as the first line names them, in UTF-16BE"}]].
+     end || {Dialect, First, Encoding, Cells, In} <-
+                [{"'excel'", "", "utf-8", "a comma", ""},
+                 {"'excel'", "", "utf-8-sig", "a comma", ""},
+                 {"'excel', lineterminator='\\r'", "", "utf-8", "a comma", ""},
+                 {"'excel-tab'", "", "utf-16", "a tab", ", in UTF-16LE"},
+                 {"'excel', delimiter=';'", "", "utf-8-sig", "a semicolon", ""},
+                 {"'excel', delimiter=';'", "out.write('\\ufeff'); ", "utf-16-be", "a semicolon", ", in UTF-16BE"},
+                 {"'excel', delimiter=';'", "out.write('sep=;\\r\\n'); ", "utf-8", "a semicolon", ""},
+                 {"'excel', delimiter='|'", "out.write('sep=|\\r\\n'); ", "utf-8", "|", ""}]].
 
 a_json_array_is_read_like_its_lines(Config) ->
-    write(Config, "[\n  {\"domain\": \"a.example\", \"host_type\": \"type1\"},\n  {\"domain\": \"b.example\",\n   \"hostType\": \"type9\"}\n]\n"),
+    write(Config, ["[\n  {\"domain\": \"a.example\", \"host_type\": \"type1\"},\n",
+                   "  {\"domain\": \"b.example\",\n   \"hostType\": \"type9\"}\n]\n"]),
     imported(Config, 1, "accepted 1, refused 1; "),
     ?assertEqual({ok, <<"# line 3: Unknown host type\n{\"domain\": \"b.example\",    \"hostType\": \"type9\"}\n">>},
                  file:read_file(?config(file, Config) ++ ".refused")),
