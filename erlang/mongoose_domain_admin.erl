@@ -28,8 +28,9 @@
 
 -include("mongoose_domain_log.hrl").
 
-%% Questions that are answered at once; the program asks half as many, but its predecessor's may still run.
--define(WORKERS, 256).
+%% Questions that are answered at once. The program asks no more than half as many: nearly all of them from who waits for
+%% the end of a removal, which costs a process and nothing else. Its predecessor's may still run.
+-define(WORKERS, 10000).
 %% The rest before a program that had listened is started again, in milliseconds.
 -define(PAUSE, 50).
 %% How often the program is asked for a sign of life, in milliseconds, and how often in vain before it is killed: it may
@@ -50,7 +51,7 @@
     %% The port that it found free, to be taken again.
     found = 0 :: inet:port_number(),
     %% Who answers which question.
-    workers = #{} :: #{reference() => {Writer :: pid(), Id :: non_neg_integer()}},
+    workers = #{} :: #{reference() => {Writer :: pid(), Id :: non_neg_integer(), Worker :: pid()}},
     %% Who reads the password again, and what was wrong with it the last time.
     reader :: reference() | undefined,
     problem :: mongoose_domain_config:problem() | undefined,
@@ -120,7 +121,7 @@ handle_info({'DOWN', Reader, process, _Pid, Result}, #state{reader = Reader} = S
 handle_info({'DOWN', Worker, process, _Pid, {answered, Frame}}, State) ->
     {noreply, answered(Worker, Frame, State)};
 handle_info({'DOWN', Worker, process, _Pid, _Crash}, #state{workers = Workers} = State) ->
-    {_Writer, Id} = map_get(Worker, Workers),
+    {_Writer, Id, _Pid} = map_get(Worker, Workers),
     {noreply, answered(Worker, frame({answer, Id, {refused, crashed, <<>>}}), State)};
 handle_info(heartbeat, State) ->
     _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
@@ -280,10 +281,14 @@ handle_frame({ask, Id, {serving, _Names} = Request}, #state{writer = Writer} = S
     State;
 handle_frame({ask, Id, Request}, #state{writer = Writer, workers = Workers} = State)
   when map_size(Workers) < ?WORKERS ->
-    {_Pid, Worker} = spawn_monitor(?MODULE, answer_and_end, [Id, fun() -> Request end]),
-    State#state{workers = Workers#{Worker => {Writer, Id}}};
+    {Pid, Worker} = spawn_monitor(?MODULE, answer_and_end, [Id, fun() -> Request end]),
+    State#state{workers = Workers#{Worker => {Writer, Id, Pid}}};
 handle_frame({ask, Id, _Request}, #state{writer = Writer} = State) ->
     ok = say(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
+    State;
+handle_frame({forget, Id}, #state{writer = Writer, workers = Workers} = State) ->
+    %% What was sent to the database is made there; what waits for its turn is not (see mongoose_domain_operations).
+    _ = [exit(Pid, kill) || {By, Asked, Pid} <- maps:values(Workers), Asked =:= Id, By =:= Writer],
     State;
 handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->
     Url = url(scheme(), Ip, Number, ""),
@@ -329,7 +334,7 @@ without_arguments(Call) ->
     Call.
 
 answered(Worker, Frame, #state{workers = Workers} = State) ->
-    {{Writer, _Id}, Others} = maps:take(Worker, Workers),
+    {{Writer, _Id, _Pid}, Others} = maps:take(Worker, Workers),
     ok = say(Writer, Frame),
     State#state{workers = Others}.
 

@@ -40,6 +40,7 @@ call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Do
 call({check_password, Domain, Password}) -> mongoose_domain_api:check_domain_password(Domain, Password);
 call({upsert_freshness, Domain, TTL}) -> mongoose_domain_freshness:upsert(Domain, TTL);
 call(freshness) -> mongoose_domain_freshness:details();
+call(fresh) -> mongoose_domain_freshness:list();
 call(status) -> {ok, service_domain_db:status()};
 call({changes, After, Limit}) -> mongoose_domain_api:get_changes(After, Limit);
 call(doctor) -> {ok, mongoose_domain_doctor:examine()};

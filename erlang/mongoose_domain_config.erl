@@ -59,9 +59,12 @@
     ip := binary(),
     port := inet:port_number(),
     credentials := #{username := binary(), password := binary()} | undefined,
-    tls := #{certificate | key := binary(), client_ca := binary() | undefined,
+    tls := #{certificate | key := binary(), client_ca := binary() | undefined, client_certificate := optional | required,
              allowed_names := [binary()] | undefined} | undefined,
+    host_names := [binary()],
     allowed_origins := [binary()],
+    %% Milliseconds.
+    keep_alive := pos_integer(),
     ask := #{ip := binary(), port := inet:port_number()} | undefined
 }.
 -type secret() :: unicode:chardata() | {env, text()} | {file, file:filename_all() | atom()}.
@@ -260,7 +263,7 @@ service_defaults() ->
     #{poll_interval => 30000, converge_interval => 300000, convergence_gate => on_loss, max_removal_share => 0.5,
       warm_start => true, snapshot_interval => 300000, snapshot_max_age => 604800,
       event_cleaning_interval => 1800, event_max_age => 7200, pool_size => 4, queue_limit => 1000,
-      operation_timeout => 10000, visibility_timeout => 5000, password_iterations => 10000,
+      operation_timeout => 5000, visibility_timeout => 3000, password_iterations => 10000,
       removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000, lock_timeout => 5000}.
 
 check(hosts, Hosts) ->
@@ -317,13 +320,15 @@ check_service(#{}) ->
     wrong([service_domain_db, database], undefined, "the database to follow: this key must be there").
 
 check_admin(Options) ->
-    Known = [ip, port, username, password, tls, allowed_origins, unprotected, ask],
+    Known = [ip, port, username, password, tls, host_names, allowed_origins, keep_alive, unprotected, ask],
     known_keys([admin], Options, Known),
     Place = check_place([admin], Options, 8088),
     Admin = Place#{
         credentials => check_credentials(Options),
         tls => check_tls(maps:get(tls, Options, undefined)),
+        host_names => [check_host_name(Name) || Name <- check_texts([admin, host_names], maps:get(host_names, Options, []))],
         allowed_origins => check_texts([admin, allowed_origins], maps:get(allowed_origins, Options, [])),
+        keep_alive => check_keep_alive(maps:get(keep_alive, Options, 75000)),
         ask => check_ask(maps:get(ask, Options, undefined))
     },
     check_protection(maps:get(unprotected, Options, no), Admin).
@@ -370,6 +375,15 @@ ip_text(Ip) ->
 check_port(_Key, Port) when is_integer(Port), Port >= 0, Port =< 65535 -> Port;
 check_port(Key, Port) -> wrong(Key, shown(Port), "a number from 0 (any port that is free) to 65535").
 
+%% What a browser sends as `host', without the port.
+check_host_name(Name) ->
+    binary:match(Name, [<<"/">>, <<":">>, <<"*">>, <<" ">>]) =:= nomatch andalso Name =/= <<>>
+        orelse wrong([admin, host_names], Name, "names such as \"admin.example\", without a scheme or a port"),
+    Name.
+
+check_keep_alive(Time) when is_integer(Time), Time > 0, Time =< 16#FFFFFFFF -> Time;
+check_keep_alive(Time) -> wrong([admin, keep_alive], shown(Time), "milliseconds, from 1 to 4294967295").
+
 check_credentials(#{username := Username, password := Password}) ->
     #{username => check_username(text([admin, username], Username)),
       password => secret([admin, password], Password, "a password")};
@@ -393,13 +407,17 @@ check_tls(Other) ->
     check_tls_files(Other).
 
 check_tls_files(#{certificate := Certificate, key := Key} = Tls) ->
-    known_keys([admin, tls], Tls, [certificate, key, client_ca, allowed_names]),
+    known_keys([admin, tls], Tls, [certificate, key, client_ca, client_certificate, allowed_names]),
     #{certificate => check_file(certificate, Certificate),
       key => check_file(key, Key),
       client_ca => optional(fun(File) -> check_file(client_ca, File) end, client_ca, Tls),
+      client_certificate => check_client_certificate(maps:get(client_certificate, Tls, optional)),
       allowed_names => optional(fun(Names) -> check_texts([admin, tls, allowed_names], Names) end, allowed_names, Tls)};
 check_tls_files(_Other) ->
     wrong([admin, tls], ?NOT_SHOWN, "a map with certificate and key, the names of PEM files").
+
+check_client_certificate(Word) when Word =:= optional; Word =:= required -> Word;
+check_client_certificate(Other) -> wrong([admin, tls, client_certificate], shown(Other), "optional or required").
 
 optional(Check, Key, Options) ->
     case Options of

@@ -25,6 +25,8 @@
 
 -export([upsert/2, list/0, details/0]).
 
+-include("mongoose_domain_log.hrl").
+
 -export_type([domain/0, ttl/0, details/0, failure/0]).
 
 %% What a host type may be called: UTF-8 of 1 to 250 bytes, none of which is 0. No node needs to know a host type
@@ -46,10 +48,16 @@
 -spec upsert(domain(), ttl()) -> ok | {invalid_request, binary()} | failure().
 upsert(Domain, TTL) ->
     case {is_domain(Domain), is_ttl(TTL)} of
-        {true, true} -> ask({upsert_freshness, Domain, TTL}, fun(ok) -> ok end);
+        {true, true} -> ask({upsert_freshness, Domain, TTL}, fun(ok) -> declared(Domain, TTL) end);
         {false, _} -> {invalid_request, <<"Invalid field: domain">>};
         {true, false} -> {invalid_request, <<"Invalid field: ttl">>}
     end.
+
+%% A client that leaves the ttl out, or whose time is less than a second, says `for ever' without meaning it.
+declared(Domain, 0) ->
+    ?LOG_NOTICE(#{what => domain_freshness_for_ever, domain => Domain});
+declared(_Domain, _TTL) ->
+    ok.
 
 %% @doc The freshness domains that are fresh, in the order of their bytes.
 -spec list() -> {ok, [domain()]} | failure().

@@ -16,7 +16,7 @@
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -export([watch/0, news/1]).
 -export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
--export([operations_start/2, operations_stop/1, operations_reconnect/1, operation/4]).
+-export([operations_start/2, operations_stop/1, operations_reconnect/1, operation/5]).
 
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
 -export_type([source/0, status/0, settings/0, removal/0, freshness/0, pattern/0]).
@@ -29,7 +29,7 @@
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
 -nifs([watch/0, news/1]).
 -nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
--nifs([operations_start/2, operations_stop/1, operations_reconnect/1, operation/4]).
+-nifs([operations_start/2, operations_stop/1, operations_reconnect/1, operation/5]).
 
 -on_load(load/0).
 
@@ -228,6 +228,6 @@ operations_reconnect(_Workers) -> ?STUB.
 -spec operations_stop(workers()) -> ok.
 operations_stop(_Workers) -> ?STUB.
 
--spec operation(workers(), Ticket :: non_neg_integer(), Milliseconds :: non_neg_integer(), request()) ->
+-spec operation(workers(), Ticket :: non_neg_integer(), Milliseconds :: non_neg_integer(), Asker :: pid(), request()) ->
     ok | overloaded.
-operation(_Workers, _Ticket, _Limit, _Request) -> ?STUB.
+operation(_Workers, _Ticket, _Limit, _Asker, _Request) -> ?STUB.

@@ -2,7 +2,7 @@
 %%
 %% run/1 hands a request over and waits for its answer; the workers answer every request within
 %% `operation_timeout', or refuse it at once when `queue_limit' requests wait. No scheduler ever waits
-%% for the database.
+%% for the database. Where the process that asked has died before a worker took its request up, nothing is done.
 %%
 %% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it
 %% answers `db_error' and tries again with growing pauses.
@@ -83,9 +83,10 @@ explain(Request) ->
 
 ask(Request, Most) ->
     %% Inside a fun, a password shows in no message and no crash report.
+    Asker = self(),
     Submit = fun(Workers, Ticket, Limit) ->
         %% An atom is more than any number.
-        mongoose_domain_nif:operation(Workers, Ticket, min(Limit, Most), Request)
+        mongoose_domain_nif:operation(Workers, Ticket, min(Limit, Most), Asker, Request)
     end,
     try gen_server:call(?MODULE, {run, Submit}, infinity) of
         badarg -> erlang:error(badarg);
@@ -227,6 +228,8 @@ noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
     end;
 noted({refused, Reason}, State) ->
     ok = refused(1, Reason),
+    State;
+noted({failed, forgotten, _Reason}, State) ->
     State;
 noted({failed, Doubt, Reason}, State) ->
     _ = failed(Doubt, Reason),

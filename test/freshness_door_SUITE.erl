@@ -24,6 +24,10 @@
 -export([a_certificate_stands_for_credentials_here_and_nowhere_else/1,
          of_named_certificates_only_those_may/1,
          a_certificate_of_another_authority_ends_the_handshake/1,
+         a_handshake_that_fails_says_why_and_one_that_does_not_names_the_authorities/1,
+         what_was_verified_once_is_not_believed_later/1,
+         a_ping_is_answered_as_the_bbs_does/1,
+         what_is_fresh_for_ever_is_told/1,
          where_certificates_are_asked_for_and_nothing_else_one_is_needed/1,
          renewed_certificates_are_used_without_a_restart/1]).
 
@@ -192,6 +196,56 @@ a_certificate_of_another_authority_ends_the_handshake(Config) ->
         md_wait:until(fun() -> length(said(Node, <<"domain_admin_handshake_failed">>)) end, 2)
     end).
 
+%% By what Diego's BBS sends; its clients tell by these what is wrong with their certificate.
+a_handshake_that_fails_says_why_and_one_that_does_not_names_the_authorities(Config) ->
+    with_tls(Config, #{client_certificate => required}, fun(#{door := #{port := Port}, authority := Authority, dir := Dir}) ->
+        Said = fun(Certificate) ->
+            Arguments = [[" -cert '", File, "' -key '", Key, "'"] || #{certificate := File, key := Key} <- [Certificate]],
+            os:cmd(lists:flatten(["(printf 'GET /v1/ping HTTP/1.0\\r\\n\\r\\n'; sleep 1) | openssl s_client -ign_eof -connect localhost:",
+                                  integer_to_list(Port), Arguments, " 2>&1"]))
+        end,
+        Client = fun(Name, By) -> md_tls:write(Dir, Name, md_tls:issue(By, [{dNSName, "client.example"}])) end,
+        None = Said(none),
+        ?assertNotEqual(nomatch, string:find(None, "alert certificate required")),
+        ?assertNotEqual(nomatch, string:find(None, "Acceptable client certificate CA names")),
+        ?assertNotEqual(nomatch, string:find(None, "an authority")),
+        %% One that calls itself the same, and one that is not known at all.
+        [?assertNotEqual(nomatch, string:find(Said(Client("foreign", md_tls:authority(Name))), "alert unknown ca"))
+         || Name <- ["an authority", "another authority"]],
+        ?assertNotEqual(nomatch, string:find(Said(Client("known", Authority)), "HTTP/1.0 200 OK"))
+    end).
+
+%% What a handshake verified is looked at again for each request: a certificate expires, an authority is exchanged.
+what_was_verified_once_is_not_believed_later(Config) ->
+    with_tls(Config, #{}, fun(#{door := Door, issue := Issue, client := Client, node := Node, dir := Dir}) ->
+        Shows = Door#{tls => Client(Issue([{dNSName, "client.example"}]))},
+        {ok, {ssl, Socket} = Connection} = md_http:connect(Shows),
+        Ask = fun() ->
+            ok = ssl:send(Socket, ["POST ", ?LIST, " HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"]),
+            {ok, {Code, _, _}} = md_http:answer(Connection),
+            Code
+        end,
+        ?assertEqual(200, Ask()),
+        _ = md_tls:write_authority(Dir, "clients", md_tls:authority("a new authority")),
+        md_wait:until(fun() -> length(said(Node, <<"domain_admin_certificates_read">>)) > 0 end),
+        ?assertEqual(401, Ask())
+    end).
+
+a_ping_is_answered_as_the_bbs_does(Config) ->
+    Ping = fun(Headers) -> md_http:request(?config(door, Config), get, "/v1/ping", #{headers => Headers}) end,
+    ?assertMatch({200, _, <<8, 1>>}, Ping([])),
+    ?assertMatch({200, _, <<"{\"available\":true}">>}, Ping([{"content-type", "application/json; charset=utf-8"}])),
+    ?assertMatch({401, _, _}, md_http:request((?config(door, Config))#{user => none}, get, "/v1/ping", #{})),
+    ?assertMatch({405, _, _}, md_http:request(?config(door, Config), post, "/v1/ping", #{})).
+
+%% A client that leaves its time out most likely does not mean that.
+what_is_fresh_for_ever_is_told(Config) ->
+    Told = fun() -> [Domain || {notice, #{domain := Domain}} <- md_node:logged(?config(node, Config), domain_freshness_for_ever)] end,
+    ?assertEqual(<<>>, ask(Config, ?UPSERT, upsert(<<"type1">>, 60))),
+    ?assertEqual([], Told()),
+    ?assertEqual(<<>>, ask(Config, ?UPSERT, <<16#0A, 5, "type1">>)),
+    ?assertEqual([<<"type1">>], Told()).
+
 where_certificates_are_asked_for_and_nothing_else_one_is_needed(Config) ->
     with_tls(Config, #{credentials => none}, fun(#{door := Door, issue := Issue, client := Client}) ->
         Anonymous = Door#{user => none},
@@ -229,7 +283,7 @@ with_tls(Config, Options, Fun) ->
     ok = filelib:ensure_path(Dir),
     Files = md_tls:write(Dir, "door", md_tls:issue(Authority, [{dNSName, "localhost"}])),
     Ca = md_tls:write_authority(Dir, "clients", Authority),
-    Tls = maps:merge(Files#{client_ca => Ca}, maps:with([allowed_names], Options)),
+    Tls = maps:merge(Files#{client_ca => Ca}, maps:with([allowed_names, client_certificate], Options)),
     #{admin := Admin} = Environment = environment(?config(database, Config), #{tls => Tls}),
     Known = case Options of #{credentials := none} -> maps:without([username, password], Admin); #{} -> Admin end,
     Node = md_node:start(Environment#{admin => Known}),

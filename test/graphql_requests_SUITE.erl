@@ -15,7 +15,7 @@
          a_get_asks_what_a_post_asks/1,
          a_get_changes_nothing/1,
          other_methods_are_not_allowed/1,
-         a_post_must_have_exactly_the_content_type_of_json/1,
+         a_post_has_the_content_type_of_json_whatever_its_parameters/1,
          a_body_may_be_so_large/1,
          a_document_must_parse_and_is_not_quoted/1,
          documents_that_do_not_fit_the_schema_are_refused/1,
@@ -105,16 +105,27 @@ other_methods_are_not_allowed(Config) ->
          ?assertEqual(<<"GET, POST">>, md_http:header(<<"allow">>, Answer))
      end || Method <- [put, delete, patch, options]].
 
-a_post_must_have_exactly_the_content_type_of_json(Config) ->
+a_post_has_the_content_type_of_json_whatever_its_parameters(Config) ->
     Body = "{\"query\": \"{checkAuth {domain}}\"}",
     Typed = fun(Headers) ->
         Options = #{body => Body, headers => Headers},
         element(1, md_http:request(?config(door, Config), post, "/api/graphql", Options))
     end,
-    ?assertEqual(200, Typed([{"content-type", "application/json"}])),
+    [?assertEqual(200, Typed([{"content-type", Type}]))
+     || Type <- ["application/json", "application/json; charset=utf-8", "Application/JSON ;charset=\"UTF-8\""]],
     [?assertEqual(415, Typed(Headers))
-     || Headers <- [[], [{"content-type", "application/json; charset=utf-8"}], [{"content-type", "text/plain"}],
-                    [{"content-type", "application/graphql"}]]].
+     || Headers <- [[], [{"content-type", "text/plain"}], [{"content-type", "application/graphql"}],
+                    [{"content-type", "application/jsonp"}], [{"content-type", "text/plain; application/json"}]]],
+    {415, _, Refused} = md_http:request(?config(door, Config), post, "/api/graphql",
+                              #{body => Body, headers => [{"content-type", "text/plain"}]}),
+    ?assertMatch({415, {unsupported_media_type, <<_, _/binary>>, none}}, fault({415, md_json:decode(Refused)})).
+
+a_request_by_the_hash_of_its_document_is_told_that_there_are_none(Config) ->
+    Hash = "\"extensions\": {\"persistedQuery\": {\"version\": 1, \"sha256Hash\": \"00\"}}",
+    {200, Body} = body(Config, ["{", Hash, "}"]),
+    ?assertMatch(#{<<"errors">> := [#{<<"message">> := <<"PersistedQueryNotSupported">>,
+                                      <<"extensions">> := #{<<"code">> := <<"PERSISTED_QUERY_NOT_SUPPORTED">>}}]}, Body),
+    ?assertMatch({200, _}, body(Config, ["{", Hash, ", \"query\": \"{checkAuth {domain}}\", \"operationName\": \"\"}"])).
 
 a_body_may_be_so_large(Config) ->
     Fits = ["{\"query\": \"{checkAuth {domain}}\", \"x\": \"", binary:copy(<<"x">>, 1000000), "\"}"],

@@ -189,6 +189,42 @@ the_operations_name_is_told(Config) ->
     ?assertEqual(global(<<"Q">>, <<"allDomains">>), Ask(?ADMIN)),
     ?assertEqual(denied(<<"Cannot execute query Q without permissions">>, [<<"Q">>]), Ask(none)).
 
+%% Which operation is done is what is looked at, however it is named, and nothing is done while that is not clear.
+no_choice_of_an_operation_gets_round_permissions(Config) ->
+    Mine = <<"query Mine {domain {domainDetails(domain: \"a.example\") {domain}}}">>,
+    Foreign = <<"query Foreign {domain {allDomains {domain}}}">>,
+    Change = <<"mutation Change {domain {removeDomain(domain: \"a.example\", hostType: \"type1\") {domain {domain}}}}">>,
+    Ask = fun(User, Documents, Name) ->
+        Query = iolist_to_binary(lists:join(" ", Documents)),
+        Request = case Name of
+            absent -> #{query => Query};
+            _ -> #{query => Query, operationName => Name}
+        end,
+        md_graphql:ask((?config(door, Config))#{user => User}, Request)
+    end,
+    [begin
+         %% One that is named is done, the other one not.
+         ?assertEqual({Documents, Name, global(atom_to_binary(Name), Field)},
+                      {Documents, Name, Ask(?ADMIN, Documents, Name)}),
+         ?assertEqual(denied(<<"Cannot execute query ", (atom_to_binary(Name))/binary, " without permissions">>,
+                             [atom_to_binary(Name)]),
+                      Ask(none, Documents, Name))
+     end || Documents <- [[Mine, Foreign], [Foreign, Mine], [Foreign]], {Name, Field} <- [{'Foreign', <<"allDomains">>}]],
+    ?assertMatch({200, #{<<"data">> := _}}, Ask(?ADMIN, [Mine, Foreign, Change], 'Mine')),
+    %% Not named, named as none is, or empty: nothing is done where there is a choice.
+    [?assertMatch({400, #{<<"errors">> := [#{<<"extensions">> := #{<<"code">> := <<"operation_not_found">>}}]}},
+                  Ask(User, Documents, Name))
+     || User <- [?ADMIN, none], Documents <- [[Mine, Foreign], [Foreign, Mine], [Mine, Change], [Change, Mine]],
+        Name <- [absent, '', 'Nope']],
+    %% A single one is done without its name, and as what it is.
+    [?assertMatch({200, #{<<"errors">> := [_ | _]}}, answered(Ask(?ADMIN, [Document], Name)))
+     || Document <- [Foreign, Change], Name <- [absent, '']],
+    ?assertMatch({ok, _}, md_node:lookup(?config(node, Config), <<"a.example">>)).
+
+%% A refusal as a whole has no data.
+answered({_Status, #{<<"errors">> := Errors}}) -> {200, #{<<"errors">> => Errors}};
+answered(Other) -> Other.
+
 a_failing_database_admits_nobody_without_words(Config) ->
     Client = md_client:open(?config(database, Config)),
     [] = md_client:query(Client, "ALTER TABLE domain_admins RENAME COLUMN pass_details TO elsewhere"),

@@ -3,7 +3,7 @@
 %%   Pid = md_node:call(Node, md_admin, os_pid, []).
 -module(md_admin).
 
--export([os_pid/0, resident/0, said/1]).
+-export([os_pid/0, resident/0, said/1, answering/0]).
 
 %% @doc The program's process, once there is one.
 -spec os_pid() -> non_neg_integer() | none.
@@ -26,6 +26,12 @@ resident() ->
 -spec said(binary()) -> [map()].
 said(What) ->
     [Report || #{msg := {report, #{what := Named} = Report}} <- md_log:all(), text(Named) =:= What].
+
+%% @doc The processes that answer its questions just now.
+-spec answering() -> [pid()].
+answering() ->
+    Asked = {initial_call, {mongoose_domain_admin, answer_and_end, 2}},
+    [Pid || Pid <- erlang:processes(), erlang:process_info(Pid, initial_call) =:= Asked].
 
 text(Name) when is_atom(Name) -> atom_to_binary(Name);
 text(Name) -> Name.

@@ -155,7 +155,7 @@ repeated_operations_are_ok_or_error() ->
 a_door_has_every_default() ->
     {ok, #{admin := Admin}} = read(#{admin => #{}}),
     ?assertEqual(#{ip => <<"127.0.0.1">>, port => 8088, credentials => undefined, tls => undefined,
-                   allowed_origins => [], ask => undefined}, Admin),
+                   host_names => [], allowed_origins => [], keep_alive => 75000, ask => undefined}, Admin),
     Given = #{ip => <<"::1">>, port => 0, username => "admin", password => {env, "HOME"},
               tls => #{certificate => "c.pem", key => <<"k.pem">>, client_ca => "ca.pem", allowed_names => ["diego"]},
               allowed_origins => ["https://admin.example"]},
@@ -197,7 +197,8 @@ what_is_nil_or_undefined_is_not_given() ->
         hosts => Absent, host_types => Absent, data_dir => Absent, repeated_operations => Absent, router => Absent,
         services => Absent, modules => Absent,
         admin => #{ip => Absent, port => Absent, username => Absent, password => Absent, tls => Absent,
-                   allowed_origins => Absent, unprotected => Absent, ask => Absent},
+                   host_names => Absent, allowed_origins => Absent, keep_alive => Absent, unprotected => Absent,
+                   ask => Absent},
         service_domain_db => #{database => "sqlite:x.db", poll_interval => Absent, warm_start => Absent}
     })) || Absent <- [nil, undefined]],
     [begin
@@ -233,7 +234,9 @@ what_is_wrong_with_a_door_is_named() ->
     ?assertWrong(admin, open, #{admin => open}),
     [?assertWrong([admin, Key], Value, #{admin => #{Key => Value}})
      || {Key, Value} <- [{ip, "localhost"}, {ip, "1.2.3"}, {ip, 1}, {port, -1}, {port, 65536}, {port, '8088'},
-                         {allowed_origins, any}, {unprotected, true}]],
+                         {allowed_origins, any}, {unprotected, true}, {keep_alive, 0}, {keep_alive, "75 s"}]],
+    [?assertWrong([admin, host_names], Name, #{admin => #{host_names => [Name]}})
+     || Name <- [<<"https://a.example">>, <<"a.example:8088">>, <<"*.a.example">>, <<>>]],
     [?assertWrong([admin, Missing], undefined, #{admin => #{Given => "x"}})
      || {Given, Missing} <- [{username, password}, {password, username}]],
     ?assertWrong([admin, username], <<"a:b">>, #{admin => #{username => "a:b", password => "x"}}),
@@ -265,7 +268,7 @@ a_service_has_every_default() ->
                    convergence_gate => on_loss, max_removal_share => 0.5, warm_start => true,
                    snapshot_interval => 300000, snapshot_max_age => 604800, event_cleaning_interval => 1800,
                    event_max_age => 7200, pool_size => 4,
-                   queue_limit => 1000, operation_timeout => 10000, visibility_timeout => 5000,
+                   queue_limit => 1000, operation_timeout => 5000, visibility_timeout => 3000,
                    password_iterations => 10000, removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000,
                    lock_timeout => 5000}, Service),
     ?assertMatch({ok, #{service_domain_db := disabled}}, read(#{service_domain_db => disabled})).
@@ -340,8 +343,8 @@ a_visibility_timeout_is_there_whatever_the_service_is() ->
     [begin
         _ = read(Environment),
         ?assertEqual(Timeout, mongoose_domain_config:visibility_timeout())
-     end || {Environment, Timeout} <- [{service(#{visibility_timeout => 7}), 7}, {service(#{}), 5000}, {#{}, 5000},
-                                       {#{service_domain_db => disabled}, 5000}]].
+     end || {Environment, Timeout} <- [{service(#{visibility_timeout => 7}), 7}, {service(#{}), 3000}, {#{}, 3000},
+                                       {#{service_domain_db => disabled}, 3000}]].
 
 a_database_has_one_of_four_shapes() ->
     [?assertMatch({ok, #{service_domain_db := #{database := Database}}}, read(#{service_domain_db => #{database => Database}}))

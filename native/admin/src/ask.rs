@@ -41,9 +41,9 @@ impl Node {
         typed(self.ask(Request::Removals).await?)
     }
 
-    /// Who serves each of these names, in order. Takes no turn: the node looks at its table.
+    /// Who serves each of these names, in order: the node looks at its table.
     pub async fn serving(&self, names: &[DomainName]) -> Result<Vec<Served>, Refusal> {
-        typed(self.ask_without_a_turn(Request::Serving(names)).await?)
+        typed(self.ask(Request::Serving(names)).await?)
     }
 
     /// The subdomains that a domain has.

@@ -198,11 +198,13 @@ impl Guard {
     }
 
     fn is_certified(&self, peer: &Peer) -> bool {
-        match (&self.certificates, &peer.certificate) {
-            (Certificates::All, Some(_)) => true,
-            (Certificates::Named(allowed), Some(names)) => names.iter().any(|name| allowed.contains(name)),
-            _ => false,
-        }
+        let Some(shown) = &peer.certificate else { return false };
+        let counts = match &self.certificates {
+            Certificates::None => false,
+            Certificates::All => true,
+            Certificates::Named(allowed) => shown.has_one_of(allowed),
+        };
+        counts && shown.is_good()
     }
 }
 

@@ -5,8 +5,9 @@
 //! configured. Programs name no origin, and are not concerned.
 //!
 //! Without credentials there is nothing that a browser would have to know, so a page whose name was made to
-//! resolve to this machine could pass for this door: there, a door is its own origin by address, or as
-//! `localhost`, but not by another name.
+//! resolve to this machine (DNS rebinding) could read everything. There, a door answers to its addresses, to `localhost`
+//! and to the names of its configuration, whatever is asked, and to no other name. A request that names no host is no
+//! browser's.
 //!
 //! Scripts of configured origins may read answers (CORS); without any, no header speaks of that. An origin is
 //! compared as a whole, and answered by name, since `*` would not do for requests with credentials.
@@ -34,11 +35,12 @@ pub struct Origins {
     own: Own,
 }
 
-/// How a door may be called to be the origin of its own pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a door may be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Own {
-    ByAnyName,
-    ByAddress,
+    Anything,
+    /// Any address, `localhost`, or one of these.
+    Named(Vec<String>),
 }
 
 /// Who has a browser send a request.
@@ -59,8 +61,17 @@ impl Origins {
     pub fn new(config: &Config) -> Arc<Origins> {
         // People end a URL with a slash; an origin has none, and is in lower case.
         let allowed = config.allowed_origins.iter().map(|it| it.trim_end_matches('/').to_ascii_lowercase()).collect();
-        let own = if config.credentials.is_some() { Own::ByAnyName } else { Own::ByAddress };
+        let own = match (&config.credentials, &config.host_names) {
+            (Some(_), names) if names.is_empty() => Own::Anything,
+            (_, names) => Own::Named(names.clone()),
+        };
         Arc::new(Origins { allowed, own })
+    }
+
+    /// The host that a request is for, if it is not this door.
+    fn stranger<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+        let hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+        uri.authority().map(Authority::as_str).into_iter().chain(hosts).find(|host| !self.is_own(host))
     }
 
     fn of(&self, headers: &HeaderMap) -> From {
@@ -69,17 +80,22 @@ impl Origins {
         if self.allowed.iter().any(|allowed| allowed == origin) {
             return From::Allowed;
         }
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
+        let host: Option<Authority> =
+            headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
         let origin = origin.parse::<Uri>().ok().and_then(|origin| origin.into_parts().authority);
         match (origin, host) {
-            (Some(origin), Some(host)) if origin == host && self.is_own(&host) => From::Here,
+            (Some(origin), Some(host)) if origin == host => From::Here,
             _ => From::Elsewhere,
         }
     }
 
-    fn is_own(&self, host: &Authority) -> bool {
-        let host = host.host().trim_matches(['[', ']']);
-        self.own == Own::ByAnyName || host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+    fn is_own(&self, host: &str) -> bool {
+        let Own::Named(names) = &self.own else { return true };
+        let Ok(host) = host.parse::<Authority>() else { return false };
+        // The root's dot changes nothing.
+        let host = host.host().trim_matches(['[', ']']).trim_end_matches('.');
+        let is = |name: &str| host.eq_ignore_ascii_case(name);
+        is("localhost") || host.parse::<IpAddr>().is_ok() || names.iter().any(|name| is(name))
     }
 }
 
@@ -89,12 +105,14 @@ pub async fn mind(State(origins): State<Arc<Origins>>, request: Request, next: N
     let origin = request.headers().get(ORIGIN).cloned();
     let asks_before =
         *request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match from {
-        From::Allowed if asks_before => preflight(),
-        From::Elsewhere if changes(request.method()) => {
+    let misdirected = origins.stranger(request.uri(), request.headers()).map(misdirected);
+    let mut response = match (misdirected, from) {
+        (Some(misdirected), _) => misdirected.into_response(),
+        (None, From::Allowed) if asks_before => preflight(),
+        (None, From::Elsewhere) if changes(request.method()) => {
             Failure::Forbidden("Pages of this origin may change nothing".to_owned()).into_response()
         }
-        _ => next.run(request).await,
+        (None, _) => next.run(request).await,
     };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -107,6 +125,11 @@ pub async fn mind(State(origins): State<Arc<Origins>>, request: Request, next: N
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     response
+}
+
+fn misdirected(host: &str) -> Failure {
+    let shown = host.escape_default();
+    Failure::Misdirected(format!("This door does not answer to the name '{shown}': add it to its host_names"))
 }
 
 fn preflight() -> Response {
@@ -126,9 +149,12 @@ fn changes(method: &Method) -> bool {
 mod tests {
     use super::*;
 
-    fn from(own: Own, allowed: &[&str], origin: Option<&str>, host: &str) -> From {
-        let origins = Origins { allowed: allowed.iter().map(|&it| it.to_owned()).collect(), own };
-        let value = |text: &str| HeaderValue::from_str(text).expect("the texts below are fit for headers");
+    fn value(text: &str) -> HeaderValue {
+        HeaderValue::from_str(text).expect("the texts below are fit for headers")
+    }
+
+    fn from(allowed: &[&str], origin: Option<&str>, host: &str) -> From {
+        let origins = Origins { allowed: allowed.iter().map(|&it| it.to_owned()).collect(), own: Own::Anything };
         let mut headers = HeaderMap::from_iter([(HOST, value(host))]);
         headers.extend(origin.map(|origin| (ORIGIN, value(origin))));
         origins.of(&headers)
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_page_of_this_door_has_its_host_and_port() {
-        let from = |origin, host| from(Own::ByAnyName, &[], Some(origin), host);
+        let from = |origin, host| from(&[], Some(origin), host);
         assert_eq!(from("https://door.example:8088", "door.example:8088"), From::Here);
         assert_eq!(from("https://door.example", "DOOR.example"), From::Here);
         for origin in ["https://door.example", "https://door.example:80", "https://x.example:8088", "null", "", "x y"] {
@@ -145,18 +171,43 @@ mod tests {
     }
 
     #[test]
-    fn without_credentials_a_name_is_no_proof() {
-        let from = |origin, host| from(Own::ByAddress, &[], Some(origin), host);
-        assert_eq!(from("http://localhost:8088", "localhost:8088"), From::Here);
-        assert_eq!(from("http://127.0.0.1:8088", "127.0.0.1:8088"), From::Here);
-        assert_eq!(from("http://[::1]:8088", "[::1]:8088"), From::Here);
-        assert_eq!(from("http://rebound.example:8088", "rebound.example:8088"), From::Elsewhere);
+    fn a_door_without_credentials_answers_to_its_own_names_alone() {
+        let origins = Origins { allowed: Vec::new(), own: Own::Named(vec!["door.example".to_owned()]) };
+        let stranger = |uri: &str, hosts: &[&str]| {
+            let headers = hosts.iter().map(|host| (HOST, value(host))).collect();
+            let uri = uri.parse().expect("the texts below are URIs");
+            origins.stranger(&uri, &headers).map(str::to_owned)
+        };
+        for host in [
+            "localhost:8088",
+            "LOCALHOST",
+            "127.0.0.1:8088",
+            "192.0.2.1",
+            "[::1]:8088",
+            "Door.example:1",
+            "door.example.",
+        ] {
+            assert_eq!(stranger("/", &[host]), None, "{host}");
+        }
+        for host in [
+            "rebound.example:8088",
+            "door.example.rebound.example",
+            "127.0.0.1.example",
+            "localhost.example",
+            "",
+            "a b",
+        ] {
+            assert_eq!(stranger("/", &[host]), Some(host.to_owned()));
+        }
+        assert_eq!(stranger("/", &[]), None, "no browser leaves it out");
+        assert_eq!(stranger("/", &["localhost", "rebound.example"]), Some("rebound.example".to_owned()));
+        assert_eq!(stranger("http://rebound.example/", &["localhost"]), Some("rebound.example".to_owned()));
     }
 
     #[test]
     fn an_origin_is_allowed_as_a_whole_or_not_at_all() {
         let allowed = ["https://a.example"];
-        let from = |origin| from(Own::ByAnyName, &allowed, origin, "door.example");
+        let from = |origin| from(&allowed, origin, "door.example");
         assert_eq!(from(Some("https://a.example")), From::Allowed);
         assert_eq!(from(None), From::Nobody);
         for origin in ["http://a.example", "https://a.example:444", "https://a.example.b", "https://b.a.example", "*"] {

@@ -72,11 +72,15 @@ impl Caller {
 
     /// Whether the body is of one of these types.
     pub fn sends(&self, kinds: &[&str]) -> Result<(), Failure> {
-        let kind =
-            self.headers.get(CONTENT_TYPE).and_then(|header| header.to_str().ok()).and_then(|it| it.split(';').next());
-        match kind.is_some_and(|kind| kinds.iter().any(|it| it.eq_ignore_ascii_case(kind.trim()))) {
+        match kinds.iter().any(|kind| is_of_type(&self.headers, kind)) {
             true => Ok(()),
             false => Err(Failure::UnsupportedMediaType),
         }
     }
+}
+
+/// Whether the body is of this type, whatever parameters the type has (`; charset=utf-8`).
+pub fn is_of_type(headers: &HeaderMap, kind: &str) -> bool {
+    let sent = headers.get(CONTENT_TYPE).and_then(|sent| sent.to_str().ok());
+    sent.and_then(|sent| sent.split(';').next()).is_some_and(|sent| sent.trim().eq_ignore_ascii_case(kind))
 }

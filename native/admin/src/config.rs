@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use eetf::Term;
 use serde::Deserialize;
@@ -23,8 +24,12 @@ pub struct Config {
     pub credentials: Option<Credentials>,
     /// TLS, if the door has it.
     pub tls: Option<Tls>,
+    /// By which names the door is asked, beside its addresses.
+    pub host_names: Vec<String>,
     /// Which pages of other origins may use the door from a browser.
     pub allowed_origins: Vec<String>,
+    /// How long a connection may rest between two requests, in milliseconds.
+    keep_alive: u64,
     /// Where programs at the edge ask which names are served, if they do.
     pub ask: Option<Place>,
 }
@@ -69,8 +74,20 @@ pub struct Tls {
     pub key: String,
     /// The authorities whose clients are known by their certificates.
     pub client_ca: Option<String>,
+    /// Whether each client must show such a certificate to be spoken to at all.
+    pub client_certificate: ClientCertificate,
     /// The names in such a certificate, one of which must be here; all are, where there is no such list.
     pub allowed_names: Option<Vec<String>>,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificate {
+    /// Those that have one.
+    Optional,
+    /// All of them.
+    Required,
 }
 
 impl Config {
@@ -92,6 +109,11 @@ impl Config {
             }
             _ => None,
         }
+    }
+
+    /// How long a connection may rest between two requests.
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.keep_alive)
     }
 
     /// Where to listen.

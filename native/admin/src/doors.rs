@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::auth::Guard;
 use crate::latency::Latency;
 use crate::node::Node;
+use crate::rest::feed::Feed;
 
 /// What every door has at hand.
 pub struct Doors {
@@ -14,4 +15,6 @@ pub struct Doors {
     pub guard: Guard,
     /// How long requests took.
     pub latency: Arc<Latency>,
+    /// What changes.
+    pub feed: Feed,
 }

@@ -54,15 +54,15 @@ struct Edge {
 
 /// Has a thread of its own serve, as long as this program runs: it takes no other door's thread however many ask, and a
 /// question is handed from thread to thread no more often than to the node and back.
-pub fn start(place: Place, node: Node, latency: Arc<Latency>) -> io::Result<()> {
+pub fn start(place: Place, node: Node, latency: Arc<Latency>, rest: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let serve = move || runtime.block_on(serve(place, node, latency));
+    let serve = move || runtime.block_on(serve(place, node, latency, rest));
     thread::Builder::new().name("edge".to_owned()).spawn(serve).map(drop)
 }
 
 /// Listens, says where, and serves for ever. Where it cannot listen it says so and tries again: the other doors are open
-/// all the same.
-async fn serve(place: Place, node: Node, latency: Arc<Latency>) {
+/// all the same. A connection may rest for so long.
+async fn serve(place: Place, node: Node, latency: Arc<Latency>, rest: Duration) {
     let mut pause = PAUSES.0;
     let (listener, address) = loop {
         let listening = listen(place.address()).await;
@@ -77,7 +77,7 @@ async fn serve(place: Place, node: Node, latency: Arc<Latency>) {
         }
     };
     node.ask_listening(address).await;
-    accept(listener, None, router(node, latency)).await;
+    accept(listener, None, router(node, latency), rest).await;
 }
 
 fn router(node: Node, latency: Arc<Latency>) -> Router {

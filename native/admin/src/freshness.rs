@@ -1,4 +1,4 @@
-//! `/v1/domains/upsert` and `/v1/domains/list`: freshness, as the clients of Diego's BBS speak it.
+//! `/v1/ping`, `/v1/domains/upsert` and `/v1/domains/list`: freshness, as the clients of Diego's BBS speak it.
 //!
 //! A client declares that what the database holds for a host type is complete, for so many seconds; see
 //! `mongoose_domain_freshness` for what follows from it. The answer is always 200, with the error inside: those
@@ -20,12 +20,13 @@ use axum::response::{IntoResponse, Response};
 use prost::Message;
 use serde::Serialize;
 
-use self::messages::{DomainsResponse, Error, ErrorType, UpsertDomainRequest, UpsertDomainResponse};
+use self::messages::{DomainsResponse, Error, ErrorType, PingResponse, UpsertDomainRequest, UpsertDomainResponse};
+use crate::ask::typed;
 use crate::body;
-use crate::caller::Caller;
+use crate::caller::{Caller, JSON, is_of_type};
 use crate::doors::Doors;
 use crate::reply::{Failure, json};
-use crate::request::{FreshnessState, Refusal, Request, Tag};
+use crate::request::{Refusal, Request, Tag};
 
 /// What Diego calls an error whose reason is in the log.
 const UNKNOWN: &str = "the request failed for an unknown reason";
@@ -41,6 +42,13 @@ const ID_BYTES: usize = 128;
 enum Form {
     Protobuf,
     Json,
+}
+
+/// Says that the door is there, to who may come in.
+pub async fn ping(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
+    caller.only(Method::GET, "GET")?;
+    doors.guard.admit_certified(&caller.peer, &caller.headers).await?;
+    Ok(Form::of(&caller.headers).answer(&PingResponse { available: true }))
 }
 
 /// Declares a domain fresh.
@@ -81,8 +89,7 @@ async fn declare(doors: &Doors, headers: &HeaderMap, request: Option<UpsertDomai
 }
 
 async fn fresh(doors: &Doors) -> Result<Vec<String>, Refusal> {
-    let all = doors.node.freshness().await?;
-    Ok(all.into_iter().filter(|one| one.state == FreshnessState::Fresh).map(|one| one.domain).collect())
+    typed(doors.node.ask(Request::Fresh).await?)
 }
 
 /// The id that the client gave the request, as far as it can be shown.
@@ -93,11 +100,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 impl Form {
     fn of(headers: &HeaderMap) -> Form {
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        match kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-            true => Form::Json,
-            false => Form::Protobuf,
-        }
+        if is_of_type(headers, JSON) { Form::Json } else { Form::Protobuf }
     }
 
     fn read(self, body: &Bytes) -> Option<UpsertDomainRequest> {

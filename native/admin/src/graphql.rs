@@ -37,7 +37,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body;
-use crate::caller::Caller;
+use crate::caller::{Caller, JSON, is_of_type};
 use crate::doors::Doors;
 use crate::graphql::asked::Query;
 use crate::graphql::document::Document;
@@ -64,6 +64,8 @@ const PAGE: &str = include_str!("graphql/page.html");
 const PAGE_POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; \
                            style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const SENDS_JSON: &str = "The content type must be application/json";
+
 static SCHEMA: LazyLock<AdminSchema> = LazyLock::new(schema::schema);
 
 /// Answers whatever is asked at the endpoint.
@@ -83,7 +85,7 @@ pub async fn endpoint(
     let answered = match method {
         Method::GET if takes_a_page(&headers) => return page(),
         Method::GET => get(&doors, role, &query.unwrap_or_default()).await,
-        _ if !sends_json(&headers) => return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response(),
+        _ if !is_of_type(&headers, JSON) => return refused(&Fault::new(Code::UnsupportedMediaType, SENDS_JSON)),
         _ => post(&doors, role, body).await,
     };
     answered.unwrap_or_else(|fault| refused(&fault))
@@ -147,9 +149,4 @@ fn page() -> Response {
 pub fn takes_a_page(headers: &HeaderMap) -> bool {
     let takes = |accept: &str| accept.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
     headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(takes))
-}
-
-/// As the peer, this takes no parameters of a content type, not even a charset.
-fn sends_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"application/json"))
 }

@@ -36,12 +36,14 @@ mod peer;
 mod reply;
 mod request;
 mod rest;
+mod resting;
 mod router;
 mod server;
 mod stall;
 mod term;
 mod throttle;
 mod tls;
+mod turns;
 
 use std::io;
 use std::os::fd::AsFd;

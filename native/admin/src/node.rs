@@ -7,14 +7,15 @@
 //! ```text
 //! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
 //!                      {credentials, Map}
-//! program -> node      {ask, Id, Request}   pong   {listening, Ip, Port}   {log, Level, What, Fields}
+//! program -> node      {ask, Id, Request}   {forget, Id}   pong   {listening, Ip, Port}   {log, Level, What, Fields}
 //!                      {ask_listening, Ip, Port}
 //! ```
 //!
-//! Credentials are those of the configuration as the node has read it again.
+//! Credentials are those of the configuration as the node has read it again. What is to be forgotten is a request whose
+//! client has gone: what of it was not sent to the database yet is not done.
 //!
 //! Standard input that ends is the order to end. What is asked at once is bounded, so that a flood of requests
-//! waits here and not in the node.
+//! waits here and not in the node: see [`turns`](crate::turns).
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -26,15 +27,13 @@ use eetf::Term;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::CurrentCredentials;
 use crate::config::Config;
 use crate::request::{Answer, Refusal, Request, Tag};
 use crate::term::{self, atom, binary, integer, tuple};
-
-/// What the node is asked at the same time; it refuses more than twice as many.
-const ASKED_AT_ONCE: usize = 128;
+use crate::turns::Turns;
 
 /// Frames that wait to be written.
 const FRAMES: usize = 1_024;
@@ -45,10 +44,11 @@ pub struct Node {
     frames: mpsc::Sender<Term>,
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
     next: Arc<AtomicU64>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
-/// Forgets who no longer waits: a client that hung up.
+/// Somebody who waits for an answer. Where he goes before it comes, a client that hung up, the node is told to forget
+/// what was asked.
 struct Waits<'a> {
     node: &'a Node,
     id: u64,
@@ -56,25 +56,23 @@ struct Waits<'a> {
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.node.waiting.lock().remove(&self.id);
+        if self.node.waiting.lock().remove(&self.id).is_some() {
+            // Where so many frames wait that there is no room, the node does what it was asked.
+            let _ = self.node.frames.try_send(tuple([atom("forget"), integer(self.id)]));
+        }
     }
 }
 
 impl Node {
     /// A node that reads and writes these frames.
     pub fn new(frames: mpsc::Sender<Term>) -> Node {
-        Node { frames, waiting: Arc::default(), next: Arc::default(), turns: Arc::new(Semaphore::new(ASKED_AT_ONCE)) }
+        Node { frames, waiting: Arc::default(), next: Arc::default(), turns: Arc::default() }
     }
 
-    /// Asks and waits for the answer, however long the node takes: it has deadlines of its own.
+    /// Asks and waits for the answer, however long the node takes: it has deadlines of its own. Refuses with
+    /// [`overloaded`](crate::request::Tag::Overloaded) where no turn comes in time.
     pub async fn ask(&self, request: Request<'_>) -> Answer {
-        let _turn = self.turns.acquire().await.map_err(|_| Refusal::gone())?;
-        self.ask_without_a_turn(request).await
-    }
-
-    /// The same, for who asks one question at a time, to which the node knows the answer: those of others may wait for a
-    /// database that hangs.
-    pub async fn ask_without_a_turn(&self, request: Request<'_>) -> Answer {
+        let _turn = self.turns.take(request.room()).await?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.waiting.lock().insert(id, tell);

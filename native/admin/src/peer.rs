@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::tls::Names;
+use crate::tls::clients::Shown;
 
 /// The other end of a connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The names in the certificate that it showed, which an authority of the configuration has signed.
-    pub certificate: Option<Names>,
+    /// The certificate that it showed, which an authority of the configuration has signed.
+    pub certificate: Option<Shown>,
 }

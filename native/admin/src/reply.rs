@@ -27,6 +27,8 @@ pub enum Failure {
     MethodNotAllowed(&'static str),
     /// The client takes no JSON.
     NotAcceptable,
+    /// The request is for a host that this door is not: which, and what to do.
+    Misdirected(String),
     /// It took too long to send its request.
     RequestTimeout,
     /// It is there already.
@@ -56,6 +58,7 @@ impl Failure {
             Failure::NotFound(_) => StatusCode::NOT_FOUND,
             Failure::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Failure::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Failure::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Failure::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Failure::Conflict(_) => StatusCode::CONFLICT,
             Failure::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -74,6 +77,7 @@ impl Failure {
             | Failure::NotFound(text)
             | Failure::Conflict(text)
             | Failure::Unprocessable(text)
+            | Failure::Misdirected(text)
             | Failure::Unanswered(text) => Some(text),
             Failure::TooLarge => Some("Request body is too large"),
             Failure::RequestTimeout => Some("Request body did not arrive in time"),

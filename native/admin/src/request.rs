@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::term::{atom, binary, integer, list, map, signed, tuple};
+use crate::turns::Room;
 
 /// A question.
 #[derive(Clone, Copy)]
@@ -53,6 +54,8 @@ pub enum Request<'a> {
     UpsertFreshness(&'a [u8], u32),
     /// What was ever declared.
     Freshness,
+    /// The names of what is fresh now.
+    Fresh,
     /// What the follower is doing.
     Status,
     /// What this node is, and what its follower is doing.
@@ -316,6 +319,38 @@ impl Refusal {
 }
 
 impl Request<'_> {
+    /// What it waits for, and so whose turns it takes.
+    pub fn room(self) -> Room {
+        match self {
+            Request::Service
+            | Request::HostType(_)
+            | Request::Subdomains(_)
+            | Request::Status
+            | Request::Overview
+            | Request::Readiness => Room::Node,
+            Request::Serving(_) => Room::Edge,
+            Request::Metrics => Room::Measures,
+            Request::Delete(..) => Room::Removals,
+            Request::SetPassword(..) | Request::CheckPassword(..) => Room::Passwords,
+            Request::Insert(_)
+            | Request::BeginDelete(..)
+            | Request::Enable(_)
+            | Request::Disable(_)
+            | Request::Details(_)
+            | Request::List(_)
+            | Request::Removal(_)
+            | Request::Removals
+            | Request::DeletePassword(_)
+            | Request::UpsertFreshness(..)
+            | Request::Freshness
+            | Request::Fresh
+            | Request::Doctor
+            | Request::Changes(..) => Room::Database,
+            // They need no database, but make a list of any length.
+            Request::Statics | Request::DomainsByHostType(_) => Room::Database,
+        }
+    }
+
     /// The tuple.
     pub fn to_term(self) -> Term {
         let name = |domain: &DomainName| binary(domain.as_bytes());
@@ -342,6 +377,7 @@ impl Request<'_> {
                 tuple([atom("upsert_freshness"), binary(domain), integer(ttl.into())])
             }
             Request::Freshness => atom("freshness"),
+            Request::Fresh => atom("fresh"),
             Request::Status => atom("status"),
             Request::Overview => atom("overview"),
             Request::Doctor => atom("doctor"),

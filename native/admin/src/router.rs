@@ -16,16 +16,17 @@ use crate::graphql;
 use crate::latency::{self, Latency};
 use crate::metrics;
 use crate::node::Node;
-use crate::rest;
+use crate::rest::{self, feed::Feed};
 
 /// All doors.
 pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node, latency: Arc<Latency>) -> Router {
     let guard = Guard::new(&config, admin);
-    let doors = Arc::new(Doors { node, guard, latency: latency.clone() });
+    let doors = Arc::new(Doors { node, guard, latency: latency.clone(), feed: Feed::default() });
     Router::new()
         .route("/", get(front::front))
         .merge(rest::routes())
         .route("/api/graphql", any(graphql::endpoint))
+        .route("/v1/ping", any(freshness::ping))
         .route("/v1/domains/upsert", any(freshness::upsert))
         .route("/v1/domains/list", any(freshness::list))
         .route("/metrics", get(metrics::metrics))

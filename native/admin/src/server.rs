@@ -13,7 +13,7 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -25,18 +25,16 @@ use crate::edge;
 use crate::latency::Latency;
 use crate::node::Node;
 use crate::peer::Peer;
+use crate::resting::{Exchange, Resting};
 use crate::router::router;
 use crate::stall::Stalling;
 use crate::tls::Terminator;
-
-/// How long a client may take for a request's head; also, how long a connection may rest between two requests.
-const HEAD: Duration = Duration::from_secs(20);
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
 
 /// Connections of a listener at the same time; one more waits to be accepted.
-const CONNECTIONS: usize = 4_096;
+pub const CONNECTIONS: usize = 4_096;
 
 /// The rest after an `accept` that failed, for lack of file descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -53,11 +51,12 @@ pub async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().follow_files());
     }
+    let rest = config.keep_alive();
     let latency = Arc::new(Latency::default());
     if let Some(place) = config.ask {
-        edge::start(place, node.clone(), latency.clone())?;
+        edge::start(place, node.clone(), latency.clone(), rest)?;
     }
-    accept(listener, tls, router(config, admin, node, latency)).await;
+    accept(listener, tls, router(config, admin, node, latency), rest).await;
     Ok(())
 }
 
@@ -67,14 +66,14 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-/// Serves whoever connects, for ever.
-pub async fn accept(listener: TcpListener, tls: Option<Arc<Terminator>>, router: Router) {
+/// Serves whoever connects, for ever. A connection may rest for so long between two requests.
+pub async fn accept(listener: TcpListener, tls: Option<Arc<Terminator>>, router: Router, rest: Duration) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
-                let connection = connection(stream, address, tls.clone(), router.clone());
+                let connection = connection(stream, address, tls.clone(), router.clone(), rest);
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -88,13 +87,19 @@ pub async fn accept(listener: TcpListener, tls: Option<Arc<Terminator>>, router:
     }
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Terminator>>, router: Router) {
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Terminator>>,
+    router: Router,
+    rest: Duration,
+) {
     // An answer goes out in one piece: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
     let stream = Stalling::new(stream);
-    let Some(tls) = tls else { return exchange(stream, Peer { address, certificate: None }, router).await };
+    let Some(tls) = tls else { return exchange(stream, Peer { address, certificate: None }, router, rest).await };
     match tls.accept(stream).await {
-        Ok((stream, certificate)) => exchange(stream, Peer { address, certificate }, router).await,
+        Ok((stream, certificate)) => exchange(stream, Peer { address, certificate }, router, rest).await,
         Err(error) => {
             tracing::debug!(what = "domain_admin_handshake_failed", address = %address.ip(), %error);
         }
@@ -102,18 +107,21 @@ async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Term
 }
 
 /// Requests and their answers, until one of both sides has enough.
-async fn exchange<S>(stream: S, peer: Peer, router: Router)
+async fn exchange<S>(stream: S, peer: Peer, router: Router, rest: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let exchange = Exchange::new(rest);
+    let stream = Resting::new(stream, exchange.clone());
     let answer = move |request: hyper::Request<Incoming>| {
+        let answering = exchange.begin();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request)
+        let response = router.clone().oneshot(request);
+        async move { response.await.map(|response| answering.until_the_end_of(response)) }
     };
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service_fn(answer))
         .without_shutdown();
@@ -138,6 +146,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::resting::HEAD;
+
+    /// How long a connection may rest here.
+    const REST: Duration = Duration::from_secs(75);
 
     /// The client's end of a connection, and the server's, which is run to its end.
     fn connected(buffer: usize) -> (DuplexStream, impl Future<Output = ()>) {
@@ -150,7 +162,7 @@ mod tests {
         };
         let router = Router::new().route("/", any(answer));
         let peer = Peer { address: (Ipv4Addr::LOCALHOST, 1).into(), certificate: None };
-        (client, exchange(Stalling::new(server), peer, router))
+        (client, exchange(Stalling::new(server), peer, router, REST))
     }
 
     async fn said(client: &mut DuplexStream, bytes: &str) {
@@ -182,12 +194,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_rests_after_a_request_is_closed() {
+    async fn a_connection_that_rests_after_a_request_is_closed_when_the_configuration_says() {
         let (mut client, served) = connected(1_000_000);
         said(&mut client, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let begin = Instant::now();
         served.await;
-        assert_eq!(begin.elapsed().as_secs(), HEAD.as_secs());
+        assert_eq!(begin.elapsed().as_secs(), REST.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_head_has_no_more_time_than_the_first_and_a_rest_begins_anew_after_each_request() {
+        let (mut client, served) = connected(1_000_000);
+        let begin = Instant::now();
+        let talking = async {
+            for _ in 0..3 {
+                said(&mut client, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+                tokio::time::sleep(REST - Duration::from_secs(1)).await;
+            }
+            said(&mut client, "GET / HT").await;
+            Instant::now()
+        };
+        let ended = async {
+            served.await;
+            Instant::now()
+        };
+        let (begun, ended) = tokio::join!(talking, ended);
+        assert!(begin.elapsed() > 2 * REST, "{:?}", begin.elapsed());
+        assert_eq!((ended - begun).as_secs(), HEAD.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

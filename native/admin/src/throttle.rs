@@ -1,9 +1,12 @@
-//! Failed logins make the next attempt from their address wait.
+//! Failed logins use up the turns of their address.
 //!
-//! The first few failures cost nothing: people mistype. Each one after them makes every further attempt from
-//! that address wait a second longer, up to ten, *before* what it says is compared: so whoever guesses in
-//! parallel learns no sooner. Only so many wait at a time; one more is refused at once. A success forgives
-//! failures of the same name, and a minute without any forgives them all.
+//! Of each address five attempts are compared at a time. The first few failures cost nothing: people mistype. After
+//! them, each one keeps its turn for a while, up to half a second, whether or not its client is still there: so an
+//! address learns of ten wrong guesses a second and no more, however many connections it guesses by. Who is right gives
+//! the turn back at once. He waits for those who came before him, and so guessers at the same address (another user of
+//! the machine, somebody behind the same proxy) cannot lock him out, as long as they are not too many: so many wait at a
+//! time, for so long, and one more is refused. A success forgives failures of the same name, and a minute without any
+//! forgives them all.
 //!
 //! An address is an IPv4 address or an IPv6 network of 64 bits, since whoever has one address of such a
 //! network has them all. Those who sit behind one proxy are one address. What is remembered is bounded: of too
@@ -16,20 +19,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// Failures that cost nothing; also, how many attempts of an address are compared at the same time.
 const FREE: u32 = 5;
 
-/// What each further one adds to the wait.
-const STEP: Duration = Duration::from_secs(1);
+/// For how much longer each further one keeps its turn.
+const STEP: Duration = Duration::from_millis(100);
 
-/// The longest wait.
-pub const LONGEST: Duration = Duration::from_secs(10);
+/// The longest that a turn is kept.
+const KEPT: Duration = Duration::from_millis(500);
 
-/// Attempts of one address that wait at the same time.
-const WAITING: usize = 8;
+/// Attempts of one address that wait at the same time, after so many failures: those that get a turn in time.
+const WAITING: usize = 100;
+
+/// How long an attempt waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(11);
 
 /// How long failures are remembered after the last one.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -50,10 +56,10 @@ pub struct Throttle {
 }
 
 struct Address {
-    /// Attempts that are being compared.
-    compared: Semaphore,
-    /// Attempts that wait.
-    waiting: Semaphore,
+    /// Attempts that are being compared, or failed a moment ago. Whose turn it is goes by who came first.
+    turns: Arc<Semaphore>,
+    /// Attempts that wait for a turn although there were many failures.
+    places: Semaphore,
     failures: Mutex<Failures>,
 }
 
@@ -72,7 +78,7 @@ enum Names {
 }
 
 impl Throttle {
-    /// Runs the check, after the wait that the address has earned.
+    /// Runs the check when it is its turn.
     ///
     /// The check answers `Ok(Some(_))` for credentials that are right, `Ok(None)` for wrong ones, and an error
     /// when it could not tell, which counts as neither.
@@ -84,21 +90,21 @@ impl Throttle {
     ) -> Result<Option<T>, E> {
         let (address, name) = (network(address), self.names.hash_one(name));
         let known = self.known(address);
-        let mut turn = known.compared.acquire().await.map_err(|_| TooMany)?;
-        let wait = known.wait();
-        if !wait.is_zero() {
-            drop(turn);
-            let _place = known.waiting.try_acquire().map_err(|_| TooMany)?;
-            tokio::time::sleep(wait).await;
-            turn = known.compared.acquire().await.map_err(|_| TooMany)?;
-        }
+        let turn = known.turn().await?;
         let checked = check.await;
         match &checked {
             Ok(Some(_)) => known.failures.lock().succeeded(name),
-            Ok(None) => known.failures.lock().failed(name),
+            Ok(None) => {
+                let kept = known.failures.lock().failed(name);
+                if !kept.is_zero() {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(kept).await;
+                        drop(turn);
+                    });
+                }
+            }
             Err(_) => {}
         }
-        drop(turn);
         self.forget(address, &known);
         checked
     }
@@ -135,27 +141,39 @@ impl Throttle {
 impl Address {
     fn new() -> Address {
         let failures = Failures { count: 0, last: Instant::now(), names: Names::Several };
-        let compared = Semaphore::new(FREE as usize);
-        Address { compared, waiting: Semaphore::new(WAITING), failures: Mutex::new(failures) }
+        let (turns, places) = (Arc::new(Semaphore::new(FREE as usize)), Semaphore::new(WAITING));
+        Address { turns, places, failures: Mutex::new(failures) }
     }
 
-    fn wait(&self) -> Duration {
-        let mut failures = self.failures.lock();
-        if failures.last.elapsed() > MEMORY {
-            failures.count = 0;
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, TooMany> {
+        let turn = self.turns.clone().acquire_owned();
+        if self.failures.lock().are_few() {
+            return turn.await.map_err(|_| TooMany);
         }
-        (STEP * failures.count.saturating_sub(FREE)).min(LONGEST)
+        let _place = self.places.try_acquire().map_err(|_| TooMany)?;
+        match tokio::time::timeout(PATIENCE, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(TooMany),
+        }
     }
 }
 
 impl Failures {
+    fn are_few(&mut self) -> bool {
+        if self.last.elapsed() > MEMORY {
+            self.count = 0;
+        }
+        self.count <= FREE
+    }
+
     fn succeeded(&mut self, name: u64) {
         if self.names == Names::One(name) {
             self.count = 0;
         }
     }
 
-    fn failed(&mut self, name: u64) {
+    /// For how long the turn is kept.
+    fn failed(&mut self, name: u64) -> Duration {
         self.names = match self.count {
             0 => Names::One(name),
             _ if self.names == Names::One(name) => self.names,
@@ -163,6 +181,7 @@ impl Failures {
         };
         self.count = self.count.saturating_add(1);
         self.last = Instant::now();
+        (STEP * self.count.saturating_sub(FREE)).min(KEPT)
     }
 }
 
@@ -200,31 +219,34 @@ mod tests {
         begin.elapsed()
     }
 
-    /// Whole seconds: tokio's clock adds a millisecond to a sleep.
-    async fn seconds(throttle: &Throttle, from: IpAddr, times: u32) -> u64 {
-        guess(throttle, from, times).await.as_secs()
+    /// So many that each further one keeps its turn for as long as any does; more of them than there are turns, so that
+    /// all turns are kept.
+    const MANY: u32 = 3 * FREE;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_failures_cost_nothing_and_then_a_turn_is_kept_for_longer_and_longer() {
+        let throttle = Throttle::default();
+        // The last of these wait for nothing yet, but keep their turns.
+        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
+        assert!(guess(&throttle, HERE, FREE).await >= KEPT);
+        let slow = guess(&throttle, HERE, 100).await;
+        assert!(slow >= KEPT * 100 / FREE - KEPT && slow < KEPT * 120 / FREE, "{slow:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_failure_after_five_costs_a_second_more_up_to_ten() {
+    async fn guessing_in_parallel_is_no_faster_nor_is_hanging_up() {
         let throttle = Throttle::default();
-        assert_eq!(seconds(&throttle, HERE, 6).await, 0);
-        for wait in 1..=10 {
-            assert_eq!(seconds(&throttle, HERE, 1).await, wait);
-        }
-        assert_eq!(seconds(&throttle, HERE, 1).await, 10);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn guessing_in_parallel_is_no_faster() {
-        let throttle = Throttle::default();
+        guess(&throttle, HERE, MANY).await;
         let begin = Instant::now();
-        let guesses = join_all((0..1_000).map(|_| says(&throttle, HERE, "admin", false))).await;
-        let told = guesses.iter().filter(|guess| guess.is_ok()).count();
-        assert!(told <= 2 * FREE as usize + WAITING, "{told} guesses were told from others");
-        assert!(begin.elapsed() >= STEP);
-        let again = join_all((0..1_000).map(|_| says(&throttle, HERE, "admin", false))).await;
-        assert_eq!(again.iter().filter(|guess| guess.is_ok()).count(), WAITING);
+        let mut told = 0;
+        while begin.elapsed() < Duration::from_secs(10) {
+            let guesses = join_all((0..50).map(|_| says(&throttle, HERE, "admin", false)));
+            // Whoever has waited for so long hangs up, and asks anew.
+            if let Ok(guesses) = tokio::time::timeout(Duration::from_secs(1), guesses).await {
+                told += guesses.iter().filter(|guess| guess.is_ok()).count();
+            }
+        }
+        assert!(told <= 11 * 10, "{told} guesses were told from others in ten seconds");
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,31 +260,64 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_success_waits_too_and_then_forgives() {
+    async fn who_is_right_is_let_in_however_long_others_guess_at_his_address() {
+        let throttle = Arc::new(Throttle::default());
+        let guessers: Vec<_> = (0..50)
+            .map(|_| {
+                let throttle = throttle.clone();
+                tokio::spawn(async move {
+                    loop {
+                        let _ = says(&throttle, HERE, "admin", false).await;
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        for _ in 0..10 {
+            let begin = Instant::now();
+            assert_eq!(says(&throttle, HERE, "admin", true).await, Ok(Some(())));
+            assert!(begin.elapsed() <= KEPT * 52 / FREE, "{:?}", begin.elapsed());
+        }
+        guessers.iter().for_each(|guesser| guesser.abort());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_are_refused_at_once() {
         let throttle = Throttle::default();
-        guess(&throttle, HERE, 7).await;
+        guess(&throttle, HERE, MANY).await;
         let begin = Instant::now();
+        let guesses = join_all((0..1_000).map(|_| says(&throttle, HERE, "admin", false))).await;
+        let told = guesses.iter().filter(|guess| guess.is_ok()).count();
+        assert!(told <= WAITING + FREE as usize, "{told}");
+        assert!(begin.elapsed() <= PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_forgives_failures_of_its_name() {
+        let throttle = Throttle::default();
+        guess(&throttle, HERE, MANY).await;
         assert_eq!(says(&throttle, HERE, "admin", true).await, Ok(Some(())));
-        assert_eq!(begin.elapsed().as_secs(), 2);
-        assert_eq!(seconds(&throttle, HERE, 6).await, 0);
+        tokio::time::advance(KEPT).await;
+        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_knows_one_password_cannot_guess_another_for_nothing() {
         let throttle = Throttle::default();
-        guess(&throttle, HERE, 5).await;
+        guess(&throttle, HERE, MANY).await;
         says(&throttle, HERE, "admin@own.example", false).await.ok();
         says(&throttle, HERE, "admin@own.example", true).await.ok();
-        assert_eq!(seconds(&throttle, HERE, 1).await, 1);
+        assert!(guess(&throttle, HERE, FREE + 1).await > Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_without_a_failure_forgives_all() {
         let throttle = Throttle::default();
-        guess(&throttle, HERE, 8).await;
-        tokio::time::advance(MEMORY + STEP).await;
-        assert_eq!(seconds(&throttle, HERE, 6).await, 0);
-        assert_eq!(seconds(&throttle, HERE, 1).await, 1);
+        guess(&throttle, HERE, MANY).await;
+        tokio::time::sleep(MEMORY + STEP).await;
+        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
+        assert!(guess(&throttle, HERE, FREE).await > Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
@@ -272,30 +327,30 @@ mod tests {
             let told: Result<Option<()>, TooMany> = throttle.attempt(HERE, "admin", async { Err(TooMany) }).await;
             assert_eq!(told, Err(TooMany));
         }
-        assert_eq!(seconds(&throttle, HERE, 6).await, 0);
+        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_network_of_64_bits_is_one_address_and_another_address_another() {
         let throttle = Throttle::default();
         let address = |text: &str| text.parse::<IpAddr>().expect("the addresses below are written right");
-        guess(&throttle, address("2001:db8::1"), 6).await;
-        assert_eq!(seconds(&throttle, address("2001:db8::ffff:2"), 1).await, 1);
-        assert_eq!(seconds(&throttle, address("2001:db8:0:1::1"), 1).await, 0);
-        guess(&throttle, address("192.0.2.1"), 6).await;
-        assert_eq!(seconds(&throttle, address("::ffff:192.0.2.1"), 1).await, 1);
-        assert_eq!(seconds(&throttle, address("192.0.2.2"), 1).await, 0);
+        guess(&throttle, address("2001:db8::1"), 2 * FREE).await;
+        assert!(guess(&throttle, address("2001:db8::ffff:2"), 1).await > Duration::ZERO);
+        assert_eq!(guess(&throttle, address("2001:db8:0:1::1"), 1).await, Duration::ZERO);
+        guess(&throttle, address("192.0.2.1"), 2 * FREE).await;
+        assert!(guess(&throttle, address("::ffff:192.0.2.1"), 1).await > Duration::ZERO);
+        assert_eq!(guess(&throttle, address("192.0.2.2"), 1).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_too_many_addresses_the_oldest_is_forgotten() {
         let throttle = Throttle::default();
-        guess(&throttle, HERE, 6).await;
+        guess(&throttle, HERE, 2 * FREE).await;
         tokio::time::advance(Duration::from_millis(1)).await;
         for number in 0..ADDRESSES as u32 {
             guess(&throttle, Ipv4Addr::from(0x0a00_0000 + number).into(), 1).await;
         }
         assert_eq!(throttle.addresses.lock().len(), ADDRESSES);
-        assert_eq!(seconds(&throttle, HERE, 1).await, 0);
+        assert_eq!(guess(&throttle, HERE, 1).await, Duration::ZERO);
     }
 }

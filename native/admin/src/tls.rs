@@ -1,13 +1,14 @@
-//! TLS: the door's own certificate, and those of its clients.
+//! TLS: the door's own certificate, and those of its [`clients`].
 //!
-//! TLS 1.2 and 1.3. Where the configuration names authorities, a client may show a certificate; one that is not
-//! theirs ends the handshake, and the names in one that is are part of the `Peer`. Lists of revoked certificates
-//! are not read. There are no sessions to resume then: a client that resumed one would not show its certificate again,
-//! and go on with one that has expired, or whose authority is not in the file any more.
+//! TLS 1.2 and 1.3. Lists of revoked certificates are not read. Where certificates of clients count there are no sessions
+//! to resume: a client that resumed one would not show its certificate again, and go on with one that has expired, or
+//! whose authority is not in the file any more.
 //!
 //! The files are read when the door opens, and one that makes no sense keeps it shut. Tools renew certificates
 //! in place, so the files are read again every few seconds. What makes no sense then (half of the files are new,
 //! say) is logged once, and the old ones are used on.
+
+pub mod clients;
 
 use std::fs;
 use std::io;
@@ -18,14 +19,13 @@ use parking_lot::RwLock;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::extensions::GeneralName;
-use x509_parser::parse_x509_certificate;
 
+use self::clients::{Authorities, Shown, Verifier};
 use crate::config::Tls;
 
 /// How long a handshake may take.
@@ -46,6 +46,7 @@ struct Files {
 pub struct Terminator {
     paths: Tls,
     current: RwLock<Arc<ServerConfig>>,
+    authorities: Authorities,
 }
 
 /// Why the files are of no use.
@@ -81,14 +82,13 @@ pub enum Unusable {
     },
 }
 
-/// The names in a client's certificate: those of its `subjectAltName` and its subject's common name.
-pub type Names = Arc<[String]>;
-
 impl Terminator {
     /// Reads the files.
     pub fn open(paths: &Tls) -> Result<Arc<Terminator>, Unusable> {
-        let config = Files::read(paths)?.usable(paths)?;
-        Ok(Arc::new(Terminator { paths: paths.clone(), current: RwLock::new(Arc::new(config)) }))
+        let (config, verifier) = Files::read(paths)?.usable(paths)?;
+        let authorities = Authorities::default();
+        authorities.renew(verifier);
+        Ok(Arc::new(Terminator { paths: paths.clone(), current: RwLock::new(Arc::new(config)), authorities }))
     }
 
     /// Looks at the files for as long as it is polled.
@@ -116,8 +116,9 @@ impl Terminator {
             return;
         }
         match found.as_ref().map(|files| files.usable(&self.paths)) {
-            Ok(Ok(config)) => {
+            Ok(Ok((config, verifier))) => {
                 *self.current.write() = Arc::new(config);
+                self.authorities.renew(verifier);
                 if last.is_some() {
                     tracing::info!(what = "domain_admin_certificates_read");
                 }
@@ -128,16 +129,15 @@ impl Terminator {
         *last = Some(found);
     }
 
-    /// The handshake: the connection, and the client's names where it showed a certificate.
+    /// The handshake: the connection, and the client's certificate where it showed one.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> io::Result<(TlsStream<S>, Option<Names>)> {
+    ) -> io::Result<(TlsStream<S>, Option<Shown>)> {
         let acceptor = TlsAcceptor::from(self.current.read().clone());
         let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let names = shown.map(|certificate| names(certificate));
-        Ok((stream, names))
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| Shown::new(chain, &self.authorities));
+        Ok((stream, shown))
     }
 }
 
@@ -153,18 +153,22 @@ impl Files {
         })
     }
 
-    fn usable(&self, paths: &Tls) -> Result<ServerConfig, Unusable> {
+    fn usable(&self, paths: &Tls) -> Result<(ServerConfig, Option<Arc<Verifier>>), Unusable> {
         let holds = |file: &String, wanted, reason: String| Unusable::Holds { file: file.clone(), wanted, reason };
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|error| holds(&paths.key, "private key without a password", said(&error)))?;
         let chain =
             certificates(&self.certificate).map_err(|reason| holds(&paths.certificate, "certificate", reason))?;
-        let builder = match (&paths.client_ca, &self.client_ca) {
+        let verifier = match (&paths.client_ca, &self.client_ca) {
             (Some(file), Some(bytes)) => {
-                let clients = authorities(bytes).map_err(|reason| holds(file, "authority's certificate", reason))?;
-                server_config().with_client_cert_verifier(clients)
+                let verifier = authorities(bytes).and_then(|roots| Verifier::new(roots, paths.client_certificate));
+                Some(verifier.map_err(|reason| holds(file, "authority's certificate", reason))?)
             }
-            _ => server_config().with_no_client_auth(),
+            _ => None,
+        };
+        let builder = match &verifier {
+            Some(verifier) => server_config().with_client_cert_verifier(verifier.clone()),
+            None => server_config().with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| Unusable::Pair {
             certificate: paths.certificate.clone(),
@@ -172,11 +176,11 @@ impl Files {
             reason: error.to_string(),
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        if self.client_ca.is_some() {
+        if verifier.is_some() {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(config)
+        Ok((config, verifier))
     }
 }
 
@@ -197,13 +201,12 @@ fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
         .expect("ring supports TLS 1.2 and 1.3")
 }
 
-fn authorities(bytes: &[u8]) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, String> {
+fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(bytes)? {
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::new(ring::default_provider()));
-    verifier.allow_unauthenticated().build().map_err(|error| error.to_string())
+    Ok(roots)
 }
 
 /// What is wrong with a file, without what it holds.
@@ -217,29 +220,9 @@ fn said(error: &pem::Error) -> String {
     }
 }
 
-/// None where a certificate, though verified, cannot be read: its bearer has no name then.
-fn names(certificate: &CertificateDer<'_>) -> Names {
-    let Ok((_, certificate)) = parse_x509_certificate(certificate) else { return Arc::default() };
-    let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).map(str::to_owned);
-    let alternative = certificate.subject_alternative_name().ok().flatten();
-    let alternative = alternative.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
-        GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => address(bytes),
-        _ => None,
-    });
-    alternative.chain(common).collect()
-}
-
-fn address(bytes: &[u8]) -> Option<String> {
-    match *bytes {
-        [a, b, c, d] => Some(std::net::Ipv4Addr::new(a, b, c, d).to_string()),
-        _ => Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::client::Resumption;
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion, version};
@@ -247,13 +230,12 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
+    use crate::config::ClientCertificate;
 
     /// A certificate with its key, in PEM.
     fn issued(name: &str) -> (String, String) {
         let key = KeyPair::generate().expect("this machine makes keys");
-        let alternative = [name, "192.0.2.1"].map(str::to_owned).to_vec();
-        let mut params = CertificateParams::new(alternative).expect("the names are written right");
-        params.distinguished_name.push(DnType::CommonName, "common");
+        let params = CertificateParams::new([name.to_owned()]).expect("the name is written right");
         let certificate = params.self_signed(&key).expect("nothing is missing");
         (certificate.pem(), key.serialize_pem())
     }
@@ -274,7 +256,9 @@ mod tests {
 
         fn paths(&self) -> Tls {
             let path = |name: &str| self.0.path().join(name).display().to_string();
-            Tls { certificate: path("c.pem"), key: path("k.pem"), client_ca: None, allowed_names: None }
+            let client_certificate = ClientCertificate::Optional;
+            let (certificate, key) = (path("c.pem"), path("k.pem"));
+            Tls { certificate, key, client_ca: None, client_certificate, allowed_names: None }
         }
     }
 
@@ -355,8 +339,8 @@ mod tests {
             let (near, far) = tokio::io::duplex(65_536);
             let name = ServerName::try_from("door.example").expect("a name");
             let serve = async {
-                let (mut stream, names) = door.accept(far).await.expect("the door accepts");
-                assert_eq!(names.is_some(), shows == Shows::Certificate);
+                let (mut stream, shown) = door.accept(far).await.expect("the door accepts");
+                assert_eq!(shown.is_some_and(|shown| shown.is_good()), shows == Shows::Certificate);
                 // With it go the tickets that a client may resume by.
                 stream.write_all(b"x").await.expect("the client is there");
                 stream.flush().await.expect("the client is there");
@@ -386,12 +370,5 @@ mod tests {
             let [_, again] = connects_twice(tls, Shows::Nothing).await;
             assert_eq!(again, Some(HandshakeKind::Resumed));
         }
-    }
-
-    #[test]
-    fn a_clients_names_are_all_that_its_certificate_has() {
-        let (certificate, _) = issued("client.example");
-        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it was just made");
-        assert_eq!(*names(&certificate), ["client.example", "192.0.2.1", "common"].map(str::to_owned));
     }
 }

@@ -132,16 +132,26 @@ enum Request<'a> {
     Sequences,
 }
 
-/// The answer comes to the calling process, within `limit` milliseconds.
+/// The answer comes to the calling process, within `limit` milliseconds. Where `asker` is dead by the time that a worker
+/// has time for the request, it is not done.
 #[rustler::nif]
-fn operation(env: Env, handle: ResourceArc<Handle>, ticket: u64, limit: u64, request: Request) -> NifResult<Atom> {
+fn operation(
+    env: Env,
+    handle: ResourceArc<Handle>,
+    ticket: u64,
+    limit: u64,
+    asker: LocalPid,
+    request: Request,
+) -> NifResult<Atom> {
     let owner = env.pid();
+    let awaited = move || OwnedEnv::new().run(|env| asker.is_alive(env));
     let reply = move |result: Result<Answer, Failure>| {
         // An owner that is gone needs no answer.
         let _ = OwnedEnv::new()
             .send_and_clear(&owner, |env| (atoms::domain_operation(), ticket, result_term(env, result)).encode(env));
     };
-    Ok(match handle.0.submit(order(request)?, Duration::from_millis(limit), Box::new(reply)) {
+    let limit = Duration::from_millis(limit);
+    Ok(match handle.0.submit(order(request)?, limit, Box::new(awaited), Box::new(reply)) {
         Ok(()) => atoms::ok(),
         Err(_full) => atoms::overloaded(),
     })
@@ -231,6 +241,7 @@ fn failure_term<'a>(env: Env<'a>, failure: &Failure) -> Term<'a> {
         Doubt::Broken => atoms::broken(),
         Doubt::Timeout => atoms::timeout(),
         Doubt::TooLate => atoms::too_late(),
+        Doubt::Forgotten => atoms::forgotten(),
     };
     (atoms::failed(), doubt, binary(env, failure.to_string().as_bytes())).encode(env)
 }

@@ -10,7 +10,7 @@ pub(crate) mod atoms {
     rustler::atoms! {
         ok, error, undefined, done, what,
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
-        domain_operation, overloaded, failed, missing, none, broken, timeout, too_late,
+        domain_operation, overloaded, failed, missing, none, broken, timeout, too_late, forgotten,
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
         readable, warning, lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following,
         not_running, mongoose_domain, r#in = "in", past, refused, behind, in_order,

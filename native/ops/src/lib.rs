@@ -24,4 +24,4 @@ mod workers;
 
 pub use password::Iterations;
 pub use request::{Answer, Doubt, Failure, PasswordCheck, Request, Secret};
-pub use workers::{Options, Overloaded, Reply, Workers};
+pub use workers::{Awaited, Options, Overloaded, Reply, Workers};

@@ -146,6 +146,9 @@ pub enum Failure {
     /// Its time was over before anything was done.
     #[error("its time was over before its turn came")]
     TooLate,
+    /// Whoever asked was gone before anything was done.
+    #[error("nobody waited for it any more when its turn came")]
+    Forgotten,
     /// Others came first, again and again.
     #[error("other transactions came first, {tries} times; the last time: {last}")]
     Crowded {
@@ -173,6 +176,8 @@ pub enum Doubt {
     Timeout,
     /// It was not made, for lack of time.
     TooLate,
+    /// It was not made, since nobody waited for it.
+    Forgotten,
 }
 
 impl Failure {
@@ -190,6 +195,7 @@ impl Failure {
             Failure::Database(StoreError::Deadline { .. }) => Doubt::Timeout,
             Failure::Database(StoreError::Failed { .. } | StoreError::Stopped) | Failure::Panicked(_) => Doubt::Broken,
             Failure::TooLate => Doubt::TooLate,
+            Failure::Forgotten => Doubt::Forgotten,
             Failure::Left { .. } => Doubt::Broken,
             Failure::Database(_)
             | Failure::Elsewhere { .. }

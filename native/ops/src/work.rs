@@ -151,6 +151,9 @@ impl Work {
             stored = writer.password(domain, basis, until)?;
             Ok(Answer::Stored)
         })?;
+        if stored.is_none() {
+            password::verify_nothing(secret, self.options.iterations);
+        }
         Ok(Answer::Checked(match stored.map(|stored| password::verify(secret, &stored)) {
             None => PasswordCheck::NotFound,
             Some(Verdict::Right) => PasswordCheck::Right,

@@ -39,6 +39,9 @@ pub struct Options {
 /// Who gets the answer; called once, by a worker.
 pub type Reply = Box<dyn FnOnce(Result<Answer, Failure>) + Send>;
 
+/// Whether somebody still waits for the answer.
+pub type Awaited = Box<dyn Fn() -> bool + Send>;
+
 /// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the queue of operations is full")]
@@ -54,6 +57,7 @@ pub struct Workers {
 struct Task {
     request: Request,
     until: Instant,
+    awaited: Awaited,
     reply: Reply,
 }
 
@@ -79,9 +83,10 @@ impl Workers {
         Ok(Workers { queue, signal, work })
     }
 
-    /// Asks for something that is to be answered in `limit`.
-    pub fn submit(&self, request: Request, limit: Duration, reply: Reply) -> Result<(), Overloaded> {
-        let task = Task { request, until: Instant::now() + limit, reply };
+    /// Asks for something that is to be answered in `limit`. It is not done where nobody waits for the answer any more
+    /// when a worker takes it up: who gave up may have asked again, or elsewhere.
+    pub fn submit(&self, request: Request, limit: Duration, awaited: Awaited, reply: Reply) -> Result<(), Overloaded> {
+        let task = Task { request, until: Instant::now() + limit, awaited, reply };
         self.queue.try_send(task).map_err(|refused| match refused {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })
@@ -102,9 +107,11 @@ fn run(work: &Work, tasks: &Mutex<Receiver<Task>>, signal: &Signal) {
     loop {
         // The lock is held while waiting: the others wait for it instead.
         let task = tasks.lock().recv();
-        let Ok(Task { request, until, reply }) = task else { return };
+        let Ok(Task { request, until, awaited, reply }) = task else { return };
         let result = if signal.is_stopped() {
             Err(Failure::Unavailable("told to stop".to_owned()))
+        } else if !awaited() {
+            Err(Failure::Forgotten)
         } else {
             catch_unwind(AssertUnwindSafe(|| work.run(&request, until)))
                 .unwrap_or_else(|panic| Err(Failure::Panicked(message(&*panic))))

@@ -178,7 +178,7 @@ type Outcome = Result<Answer, Failure>;
 
 fn submit(workers: &Workers, request: Request, limit: Duration) -> Result<Receiver<Outcome>, Overloaded> {
     let (reply, answer) = channel();
-    workers.submit(request, limit, Box::new(move |result| drop(reply.send(result))))?;
+    workers.submit(request, limit, Box::new(|| true), Box::new(move |result| drop(reply.send(result))))?;
     Ok(answer)
 }
 
@@ -721,7 +721,7 @@ fn a_worker_whose_reply_takes_its_time_keeps_no_other_from_working() {
     let workers = bench.workers(2, 10);
     let (release, wait) = channel::<()>();
     let slow = Box::new(move |_: Outcome| wait.recv().unwrap());
-    workers.submit(Request::Details(name("a.example")), LONG, slow).unwrap();
+    workers.submit(Request::Details(name("a.example")), LONG, Box::new(|| true), slow).unwrap();
     for _ in 0..4 {
         assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
     }

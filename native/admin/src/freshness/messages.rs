@@ -7,6 +7,14 @@ use prost::Message;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+/// Says whether requests are answered.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub struct PingResponse {
+    /// They are.
+    #[prost(bool, tag = "1")]
+    pub available: bool,
+}
+
 /// Declares a domain fresh.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]

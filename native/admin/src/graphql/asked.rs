@@ -1,7 +1,10 @@
 //! What a request asks, before anybody looks at its document: query, variables and the operation's name, from a
 //! body of JSON or from a query string.
 //!
-//! Variables are an object, or a text of JSON that is one. Those that are null count as not given.
+//! Variables are an object, or a text of JSON that is one. Those that are null count as not given; so does each part that
+//! is an empty text, which many clients send for what they do not have.
+//!
+//! A request by the hash of its document alone (a *persisted query*) is answered so that its client sends the document.
 
 use async_graphql::Variables;
 use percent_encoding::percent_decode_str;
@@ -27,41 +30,54 @@ impl Query {
         let mut fields: Map<String, Value> = serde_json::from_slice(body).map_err(|_| invalid())?;
         let operation = match fields.remove("operationName") {
             None | Some(Value::Null) => None,
-            Some(Value::String(name)) => Some(name),
+            Some(Value::String(name)) => Some(name).filter(|name| !name.is_empty()),
             Some(_) => return Err(invalid()),
         };
         let text = match fields.remove("query") {
-            Some(Value::String(text)) => text,
-            _ => return Err(no_query()),
+            Some(Value::String(text)) => Some(text),
+            _ => None,
         };
+        let text = document(text, fields.get("extensions"))?;
         Ok(Query { text, variables: variables(fields.remove("variables"))?, operation })
     }
 
     /// From the query string of a GET, without its question mark.
     pub fn from_query_string(query: &str) -> Result<Query, Fault> {
         let invalid = || Fault::new(Code::InvalidQueryParameters, "The query string is invalid");
-        let (mut text, mut given, mut operation) = (None, None, None);
+        let (mut text, mut given, mut operation, mut extensions) = (None, None, None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decoded(value).ok_or_else(invalid)?;
             match decoded(key).ok_or_else(invalid)?.as_str() {
                 "query" => text = Some(value),
+                _ if value.is_empty() => {}
                 "variables" => given = Some(Value::String(value)),
-                "operationName" if !value.is_empty() => operation = Some(value),
+                "operationName" => operation = Some(value),
+                "extensions" => extensions = serde_json::from_str(&value).ok(),
                 _ => {}
             }
         }
-        Ok(Query { text: text.ok_or_else(no_query)?, variables: variables(given)?, operation })
+        let text = document(text, extensions.as_ref())?;
+        Ok(Query { text, variables: variables(given)?, operation })
     }
 }
 
-fn no_query() -> Fault {
-    Fault::new(Code::NoQuerySupplied, "The query was not supplied in the request body")
+/// The document; a client that has nothing but its hash gives none.
+fn document(text: Option<String>, extensions: Option<&Value>) -> Result<String, Fault> {
+    let has_hash = extensions.is_some_and(|extensions| extensions.get("persistedQuery").is_some());
+    match text {
+        _ if has_hash && text.as_ref().is_none_or(String::is_empty) => {
+            Err(Fault::new(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported"))
+        }
+        Some(text) => Ok(text),
+        None => Err(Fault::new(Code::NoQuerySupplied, "The query was not supplied in the request body")),
+    }
 }
 
 fn variables(given: Option<Value>) -> Result<Variables, Fault> {
     let invalid = || Fault::new(Code::VariablesInvalidJson, "The variables' JSON is invalid");
     let given = match given {
+        Some(Value::String(text)) if text.is_empty() => Value::Null,
         Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| invalid())?,
         given => given.unwrap_or_default(),
     };
@@ -103,9 +119,35 @@ mod tests {
         assert_eq!(given(json!("{\"a\": 1, \"b\": null, \"c\": {\"d\": null}}")), expected);
         assert_eq!(given(json!(null)), Ok(json!({})));
         assert_eq!(given(json!("null")), Ok(json!({})));
-        for wrong in [json!("{"), json!(""), json!("[]"), json!([]), json!(1), json!(true)] {
+        assert_eq!(given(json!("")), Ok(json!({})));
+        for wrong in [json!("{"), json!("[]"), json!([]), json!(1), json!(true)] {
             assert_eq!(given(wrong), Err(Code::VariablesInvalidJson));
         }
+    }
+
+    #[test]
+    fn what_is_empty_was_not_given() {
+        let query = Query { text: "{a}".to_owned(), variables: Variables::default(), operation: None };
+        let body = json!({"query": "{a}", "operationName": "", "variables": ""}).to_string();
+        assert_eq!(Query::from_body(body.as_bytes()).as_ref(), Ok(&query));
+        assert_eq!(Query::from_query_string("query={a}&operationName=&variables=&extensions=").as_ref(), Ok(&query));
+    }
+
+    #[test]
+    fn a_persisted_query_by_its_hash_alone_is_told_that_there_are_none() {
+        let extensions = r#"{"persistedQuery":{"version":1,"sha256Hash":"00"}}"#;
+        let code = |query: Result<Query, Fault>| query.map_err(|fault| fault.code());
+        for body in
+            [format!(r#"{{"extensions":{extensions}}}"#), format!(r#"{{"query":null,"extensions":{extensions}}}"#)]
+        {
+            assert_eq!(code(Query::from_body(body.as_bytes())), Err(Code::PersistedQueryNotSupported));
+        }
+        assert!(Query::from_body(format!(r#"{{"query":"{{a}}","extensions":{extensions}}}"#).as_bytes()).is_ok());
+        assert_eq!(
+            code(Query::from_query_string(&format!("extensions={extensions}"))),
+            Err(Code::PersistedQueryNotSupported)
+        );
+        assert_eq!(code(Query::from_body(br#"{"extensions":{"a":1}}"#)), Err(Code::NoQuerySupplied));
     }
 
     #[test]

@@ -21,7 +21,11 @@ use crate::request::{Refusal, Request, Tag};
 #[allow(missing_docs, reason = "the names are the wire's; their texts are beside them")]
 pub enum Code {
     // The request.
+    UnsupportedMediaType,
     NoQuerySupplied,
+    /// As Apollo's clients know it, who send the whole document then.
+    #[serde(rename = "PERSISTED_QUERY_NOT_SUPPORTED")]
+    PersistedQueryNotSupported,
     InvalidJsonBody,
     InvalidQueryParameters,
     VariablesInvalidJson,
@@ -75,6 +79,8 @@ impl Code {
         match self {
             Code::WrongCredentials | Code::RequestError | Code::NoPermissions => StatusCode::UNAUTHORIZED,
             Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::PersistedQueryNotSupported => StatusCode::OK,
             Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Code::Busy => StatusCode::SERVICE_UNAVAILABLE,

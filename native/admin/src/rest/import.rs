@@ -125,7 +125,12 @@ async fn add_all(node: Node, body: Body, tell: mpsc::Sender<Bytes>) {
         let ended = reader.end.is_some();
         while lines.len() >= LINES || (!lines.is_empty() && (ended || more.is_err())) {
             let part = lines.drain(..lines.len().min(LINES)).collect();
-            if tell.send(add(&node, part).await).await.is_err() {
+            // What waits for a turn is not done for a client that is gone.
+            let answers = tokio::select! {
+                answers = add(&node, part) => answers,
+                () = tell.closed() => return,
+            };
+            if tell.send(answers).await.is_err() {
                 return;
             }
         }

@@ -1,0 +1,207 @@
+%% What is slow takes no room from what tells whether the node lives, and work that nobody waits for is not done.
+%%
+%% The database is held up by a lock on its domains, which lasts until the test ends it: nothing here waits for a time
+%% limit, but for the seconds after which a request gets no turn.
+-module(admin_rooms_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([a_database_that_hangs_holds_up_nobody_who_needs_none/1,
+         who_waits_for_the_end_of_removals_holds_up_nobody/1,
+         what_nobody_waits_for_is_not_done/1,
+         an_import_that_nobody_waits_for_ends/1,
+         the_node_is_asked_once_for_all_who_watch/1,
+         who_watches_from_an_old_event_on_misses_nothing/1]).
+
+-define(TYPE1, #{json => <<"{\"host_type\": \"type1\"}">>}).
+%% What tells whether a node lives, and what it is doing.
+-define(VITAL, ["/healthz", "/readyz", "/metrics", "/api/status"]).
+
+suite() ->
+    [{timetrap, {minutes, 3}}].
+
+all() ->
+    [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
+
+init_per_testcase(_Case, Config) ->
+    md_database:or_fail(fun() ->
+        Database = md_database:with_tables(md_database:create()),
+        #{service_domain_db := Service} = Environment = md_door:environment(Database),
+        Patient = #{pool_size => 1, operation_timeout => 60000, lock_timeout => 60000, statement_timeout => 60000},
+        Node = md_node:start(Environment#{service_domain_db => maps:merge(Service, Patient)}),
+        ok = md_node:wait_until_following(Node),
+        [{database, Database}, {node, Node}, {door, md_http:door(Node)}, {client, md_client:open(Database)} | Config]
+    end).
+
+end_per_testcase(_Case, Config) ->
+    md_door:close(Config).
+
+%% 128 of them have a turn, and wait for the database; the others get none in time.
+a_database_that_hangs_holds_up_nobody_who_needs_none(Config) ->
+    Put = fun(Number) -> md_http:request(?config(door, Config), put, path(Number), ?TYPE1) end,
+    {Refused, Others} = while_the_database_hangs(Config, fun() ->
+        Putting = [begin_request(fun() -> Put(Number) end) || Number <- lists:seq(1, 200)],
+        Refused = [answer(Putting) || _ <- lists:seq(1, 200 - 128)],
+        ?assertEqual([], [Path || Path <- ?VITAL, code(Config, get, Path) =/= 200]),
+        {Refused, Putting}
+    end),
+    ?assertEqual([{503, <<"1">>}], lists:usort([{Code, md_http:header(<<"retry-after">>, Answer)}
+                                                || {Code, _, _} = Answer <- Refused])),
+    ?assertEqual([204], lists:usort([element(1, answer(Others)) || _ <- lists:seq(1, 128)])).
+
+who_waits_for_the_end_of_removals_holds_up_nobody(Config) ->
+    Numbers = lists:seq(1, 150),
+    [] = md_client:query(?config(client, Config),
+                         ["INSERT INTO domain_settings (domain, host_type) SELECT n || '.example', 'type1' "
+                          "FROM generate_series(1, 150) n"]),
+    Deleting = md_door:handled_by(Config, wait, fun() ->
+        Delete = fun(Number) -> md_http:request(?config(door, Config), delete, path(Number), ?TYPE1) end,
+        Deleting = [begin_request(fun() -> Delete(Number) end) || Number <- Numbers],
+        In = "SELECT count(*) FROM domain_settings WHERE status = 2",
+        md_wait:until(fun() -> md_client:query(?config(client, Config), In) end, [[<<"150">>]]),
+        ?assertEqual([], [Path || Path <- ?VITAL ++ [path(1)], code(Config, get, Path) =/= 200]),
+        ?assertMatch({204, _, _}, md_http:request(?config(door, Config), put, path(new), ?TYPE1)),
+        Deleting
+    end),
+    ?assertEqual([204], lists:usort([element(1, answer(Deleting)) || _ <- Numbers])).
+
+what_nobody_waits_for_is_not_done(Config) ->
+    Door = ?config(door, Config),
+    Busy = while_the_database_hangs(Config, fun() ->
+        Busy = begin_request(fun() -> md_http:request(Door, put, path(busy), ?TYPE1) end),
+        wait_until_blocked(Config),
+        Waiting = [unanswered(Door, put, path(Number), ?TYPE1) || Number <- lists:seq(1, 20)],
+        wait_until_asked(Config, 21),
+        [ok = gen_tcp:close(Socket) || Socket <- Waiting],
+        wait_until_asked(Config, 1),
+        Busy
+    end),
+    ?assertMatch({204, _, _}, answer([Busy])),
+    ?assertMatch({204, _, _}, md_http:request(Door, put, path(last), ?TYPE1)),
+    ?assertEqual([[<<"busy.example">>], [<<"last.example">>]], domains(Config)),
+    ?assertEqual([], md_node:logged(?config(node, Config), domain_operation_not_done)).
+
+an_import_that_nobody_waits_for_ends(Config) ->
+    Door = ?config(door, Config),
+    Busy = while_the_database_hangs(Config, fun() ->
+        Busy = begin_request(fun() -> md_http:request(Door, put, path(busy), ?TYPE1) end),
+        wait_until_blocked(Config),
+        Lines = [["{\"domain\": \"", integer_to_list(Number), ".example\", \"host_type\": \"type1\"}\n"]
+                 || Number <- lists:seq(1, 3000)],
+        Importing = unanswered(Door, post, "/api/domains",
+                               #{body => Lines, headers => [{"content-type", "application/x-ndjson"}]}),
+        wait_until_asked(Config, 2),
+        ok = gen_tcp:close(Importing),
+        wait_until_asked(Config, 1),
+        Busy
+    end),
+    ?assertMatch({204, _, _}, answer([Busy])),
+    ?assertEqual([[<<"busy.example">>]], domains(Config)).
+
+%% Were each to ask for himself, each would have to ask between two changes that all of them see.
+the_node_is_asked_once_for_all_who_watch(Config) ->
+    Door = ?config(door, Config),
+    Looks = {mongoose_domain_api, get_changes, 2},
+    Watching = [unanswered(Door, get, "/api/changes", #{}) || _ <- lists:seq(1, 50)],
+    [{ok, _} = read_until(Socket, <<"200 OK">>) || Socket <- Watching],
+    1 = md_node:call(?config(node, Config), erlang, trace_pattern, [Looks, true, [call_count]]),
+    Count = fun() ->
+        {call_count, Count} = md_node:call(?config(node, Config), erlang, trace_info, [Looks, call_count]),
+        Count
+    end,
+    See = fun(Name) ->
+        {204, _, _} = md_http:request(Door, put, path(Name), ?TYPE1),
+        [{ok, _} = read_until(Socket, <<"\"", (atom_to_binary(Name))/binary, ".example\"">>) || Socket <- Watching],
+        Count()
+    end,
+    First = See(first),
+    Second = See(second),
+    ?assert(Second > First),
+    ?assert(Second - First < length(Watching)).
+
+%% He is behind what is read for all, and comes to be where it is.
+who_watches_from_an_old_event_on_misses_nothing(Config) ->
+    Door = ?config(door, Config),
+    [] = md_client:query(?config(client, Config),
+                         ["WITH new AS (INSERT INTO domain_settings (domain, host_type) SELECT n || '.example', 'type1' "
+                          "FROM generate_series(1, 3500) n RETURNING domain) "
+                          "INSERT INTO domain_events (domain) SELECT domain FROM new"]),
+    Now = unanswered(Door, get, "/api/changes", #{}),
+    {ok, _} = read_until(Now, <<"200 OK">>),
+    Behind = unanswered(Door, get, "/api/changes?after=0", #{}),
+    {204, _, _} = md_http:request(Door, put, path(last), ?TYPE1),
+    {ok, Told} = read_until(Behind, <<"\"last.example\"">>),
+    {match, Names} = re:run(Told, "\"domain\":\"([^\"]*)\"", [global, {capture, all_but_first, binary}]),
+    ?assertEqual(lists:sort([[<<"last.example">>] | [[<<(integer_to_binary(N))/binary, ".example">>] || N <- lists:seq(1, 3500)]]),
+                 lists:sort(Names)),
+    {ok, New} = read_until(Now, <<"\"last.example\"">>),
+    ?assertEqual(nomatch, binary:match(New, <<"\"3500.example\"">>)).
+
+path(Name) ->
+    ["/api/domains/", io_lib:format("~p", [Name]), ".example"].
+
+code(Config, Method, Path) ->
+    element(1, md_http:request(?config(door, Config), Method, Path, #{})).
+
+domains(Config) ->
+    md_client:query(?config(client, Config), "SELECT domain FROM domain_settings ORDER BY domain").
+
+while_the_database_hangs(Config, Fun) ->
+    Holder = md_client:open(?config(database, Config)),
+    [] = md_client:query(Holder, "BEGIN"),
+    [] = md_client:query(Holder, "LOCK TABLE domain_settings IN ACCESS EXCLUSIVE MODE"),
+    Result = Fun(),
+    [] = md_client:query(Holder, "ROLLBACK"),
+    Result.
+
+%% The only worker waits for the lock. The follower may, too.
+wait_until_blocked(Config) ->
+    Blocked = ["SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+               "WHERE NOT l.granted AND c.relname = 'domain_settings' AND l.mode = 'RowExclusiveLock'"],
+    md_wait:until(fun() -> md_client:query(?config(client, Config), Blocked) end, [[<<"1">>]]).
+
+%% The node is about to answer so many questions of the door.
+wait_until_asked(Config, Count) ->
+    md_wait:until(fun() -> length(md_node:call(?config(node, Config), md_admin, answering, [])) end, Count).
+
+begin_request(Fun) ->
+    spawn_monitor(fun() -> exit({answered, Fun()}) end).
+
+%% The next answer to one of these requests.
+answer(Requests) ->
+    receive
+        {'DOWN', Monitor, process, Pid, Ended} ->
+            true = lists:member({Pid, Monitor}, Requests),
+            {answered, Answer} = Ended,
+            Answer
+    end.
+
+%% A connection on which a request was sent.
+unanswered(#{host := Host, port := Port, user := {Who, Password}}, Method, Path, Options) ->
+    {ok, Socket} = gen_tcp:connect(Host, Port, [binary, {active, false}]),
+    {Body, Type} = case Options of
+        #{json := Json} -> {Json, [{"content-type", "application/json"}]};
+        #{body := Bytes} -> {Bytes, []};
+        #{} -> {[], []}
+    end,
+    Headers = [{"host", "localhost"}, {"authorization", ["Basic ", base64:encode(Who ++ ":" ++ Password)]},
+               {"content-length", integer_to_list(iolist_size(Body))}] ++ Type ++ maps:get(headers, Options, []),
+    ok = gen_tcp:send(Socket, [string:uppercase(atom_to_list(Method)), $\s, Path, " HTTP/1.1\r\n",
+                               [[Name, ": ", Value, "\r\n"] || {Name, Value} <- Headers], "\r\n", Body]),
+    Socket.
+
+%% All that came, up to where this came.
+read_until(Socket, Wanted) ->
+    read_until(Socket, Wanted, <<>>).
+
+read_until(Socket, Wanted, Read) ->
+    case binary:match(Read, Wanted) of
+        nomatch ->
+            case gen_tcp:recv(Socket, 0) of
+                {ok, More} -> read_until(Socket, Wanted, <<Read/binary, More/binary>>);
+                Error -> {Error, Read}
+            end;
+        _ -> {ok, Read}
+    end.
