@@ -65,9 +65,9 @@ a_body_must_be_an_object_of_json(Config) ->
 variables_are_an_object_or_its_text(Config) ->
     [?assertMatch({200, _}, asked(Config, ?DETAILS, Variables))
      || Variables <- [#{d => 'a.example'}, <<"{\"d\": \"a.example\"}">>]],
-    [?assertMatch({200, _}, asked(Config, "{checkAuth {domain}}", Variables)) || Variables <- [null, <<"null">>]],
+    [?assertMatch({200, _}, asked(Config, "{checkAuth {domain}}", Variables)) || Variables <- [null, <<"null">>, <<>>]],
     [?assertEqual(refused(400, variables_invalid_json, <<"The variables' JSON is invalid">>),
-                  asked(Config, ?DETAILS, Variables)) || Variables <- [<<"{">>, <<>>, <<"[]">>, [], 1]].
+                  asked(Config, ?DETAILS, Variables)) || Variables <- [<<"{">>, <<"[]">>, [], 1]].
 
 null_variables_are_not_given(Config) ->
     [?assertMatch({400, {missing_non_null_param, _, [<<"Q">>, <<"d">>]}}, fault(asked(Config, ?DETAILS, Variables)))

@@ -13,7 +13,7 @@
 -include_lib("common_test/include/ct.hrl").
 
 -export([open/1, open/2, close/1, environment/1, environment/2]).
--export([handled_by/3, remove_domain/2]).
+-export([handled_by/3, handle/2, remove_domain/2]).
 
 -type config() :: [{atom(), term()}].
 
@@ -52,14 +52,19 @@ environment(Database, Admin) ->
 -spec handled_by(config(), wait | fail, fun(() -> Result)) -> Result.
 handled_by(Config, How, Fun) ->
     Node = ?config(node, Config),
-    ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, How]),
+    ok = handle(Config, How),
     ok = md_node:call(Node, mongoose_domain_removal, register_handler, [<<"type1">>, ?MODULE, 50]),
     try
         Fun()
     after
-        ok = md_node:call(Node, persistent_term, put, [{?MODULE, how}, pass]),
+        ok = handle(Config, pass),
         ok = md_node:call(Node, mongoose_domain_removal, unregister_handler, [<<"type1">>, ?MODULE])
     end.
+
+%% @doc From now on the handler waits, fails or passes.
+-spec handle(config(), wait | fail | pass) -> ok.
+handle(Config, How) ->
+    md_node:call(?config(node, Config), persistent_term, put, [{?MODULE, how}, How]).
 
 %% @private The handler.
 -spec remove_domain(binary(), binary()) -> ok | {error, on_purpose}.

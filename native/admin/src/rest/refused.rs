@@ -25,6 +25,9 @@ pub enum Refused {
     /// The body is of another type.
     #[response(status = 415)]
     UnsupportedMediaType,
+    /// The request is for another host's name.
+    #[response(status = 421, content_type = "application/json")]
+    Misdirected(String),
     /// The database refuses the row: why.
     #[response(status = 422, content_type = "application/json")]
     Unprocessable(String),
