@@ -29,7 +29,7 @@
 -include("mongoose_domain_log.hrl").
 
 %% Questions that are answered at once. The program asks no more than half as many: nearly all of them from who waits for
-%% the end of a removal, which costs a process and nothing else. Its predecessor's may still run.
+%% the end of a removal, which costs a process and nothing else.
 -define(WORKERS, 10000).
 %% The rest before a program that had listened is started again, in milliseconds.
 -define(PAUSE, 50).
@@ -265,11 +265,16 @@ term(Frame) ->
         error:badarg -> no_sense
     end.
 
-ended(Reason, #state{url = undefined, retry = Retry} = State) ->
+ended(Reason, #state{workers = Workers} = State) ->
+    %% Nobody waits for what they find.
+    _ = [exit(Pid, kill) || {_Writer, _Id, Pid} <- maps:values(Workers)],
+    start_again(Reason, State).
+
+start_again(Reason, #state{url = undefined, retry = Retry} = State) ->
     {Pause, Later} = mongoose_domain_retry:ended(Retry),
     ?LOG_ERROR(#{what => domain_admin_not_started, reason => Reason, retry_after => Pause}),
     State#state{port = undefined, writer = undefined, found = 0, retry = Later};
-ended(Reason, State) ->
+start_again(Reason, State) ->
     ?LOG_ERROR(#{what => domain_admin_ended, reason => Reason, retry_after => ?PAUSE}),
     _ = erlang:send_after(?PAUSE, self(), retry),
     State#state{port = undefined, writer = undefined, url = undefined, ask_url = undefined}.

@@ -11,7 +11,7 @@
          it_ends_when_the_application_stops/1,
          one_that_hangs_is_replaced/1,
          one_that_hangs_with_a_full_pipe_stops_nobody/1,
-         questions_beyond_the_bound_are_refused/1,
+         questions_beyond_the_bound_are_refused_and_those_of_a_killed_program_forgotten/1,
          a_worker_that_crashes_is_an_error_without_words/1,
          a_request_that_crashes_is_logged_without_its_secrets/1,
          what_makes_no_sense_ends_it_and_is_not_shown/1,
@@ -142,24 +142,11 @@ one_that_hangs_with_a_full_pipe_stops_nobody(Config) ->
     ok = md_node:stop_application(Node),
     md_wait:until(fun() -> ?PROGRAM:is_alive(Hanging) end, false).
 
-%% Those of programs that are gone are still answered: the database says nothing. A program asks half as many as the
-%% node answers.
-questions_beyond_the_bound_are_refused(Config) ->
-    Node = ?config(node, Config),
-    ok = md_gate:hush(?config(gate, Config)),
-    [ask_and_kill(Config, Asked) || Asked <- [128, 256]],
-    Answer = md_http:request(?config(door, Config), get, ?PATH, #{}),
-    ?assertMatch({503, _, <<"\"Too many requests wait for the database\"">>}, Answer),
-    ?assertEqual(<<"1">>, md_http:header(<<"retry-after">>, Answer)),
-    {200, _, <<"ok\n">>} = md_http:request(?config(door, Config), get, "/healthz", #{}),
-    ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, ?A)),
-    ok = md_gate:open(?config(gate, Config)),
-    wait_until_answered(Config),
-    md_wait:until(fun() -> md_node:call(Node, ?PROGRAM, workers, []) end, 0).
-
-ask_and_kill(Config, Asked) ->
+%% The database says nothing.
+questions_beyond_the_bound_are_refused_and_those_of_a_killed_program_forgotten(Config) ->
     #{host := Host, port := Port} = ?config(door, Config),
     Node = ?config(node, Config),
+    ok = md_gate:hush(?config(gate, Config)),
     User = ["authorization: Basic ", base64:encode("admin:secret")],
     Request = ["GET ", ?PATH, " HTTP/1.1\r\nhost: localhost\r\n", User, "\r\n\r\n"],
     Sockets = [begin
@@ -167,12 +154,18 @@ ask_and_kill(Config, Asked) ->
         ok = gen_tcp:send(Socket, Request),
         Socket
     end || _ <- lists:seq(1, 128)],
-    md_wait:until(fun() -> md_node:call(Node, ?PROGRAM, workers, []) end, Asked),
+    md_wait:until(fun() -> md_node:call(Node, ?PROGRAM, workers, []) end, 128),
+    Answer = md_http:request(?config(door, Config), get, ?PATH, #{}),
+    ?assertMatch({503, _, <<"\"Too many requests wait for the database\"">>}, Answer),
+    ?assertEqual(<<"1">>, md_http:header(<<"retry-after">>, Answer)),
+    {200, _, <<"ok\n">>} = md_http:request(?config(door, Config), get, "/healthz", #{}),
+    ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, ?A)),
     Killed = md_node:call(Node, ?PROGRAM, os_pid, []),
     ok = ?PROGRAM:signal(Killed, "KILL"),
-    md_wait:until(fun() -> not lists:member(md_node:call(Node, ?PROGRAM, os_pid, []), [Killed, none]) end),
-    md_wait:until(fun() -> element(1, md_node:call(Node, ?ADMIN, url, [])) end, ok),
-    lists:foreach(fun gen_tcp:close/1, Sockets).
+    md_wait:until(fun() -> md_node:call(Node, ?PROGRAM, workers, []) end, 0),
+    lists:foreach(fun gen_tcp:close/1, Sockets),
+    ok = md_gate:open(?config(gate, Config)),
+    wait_until_answered(Config).
 
 a_worker_that_crashes_is_an_error_without_words(Config) ->
     Node = ?config(node, Config),

@@ -13,7 +13,9 @@
          what_nobody_waits_for_is_not_done/1,
          an_import_that_nobody_waits_for_ends/1,
          the_node_is_asked_once_for_all_who_watch/1,
-         who_watches_from_an_old_event_on_misses_nothing/1]).
+         who_watches_from_an_old_event_on_misses_nothing/1,
+         large_documents_hold_up_nobody/1,
+         behind_nginx_lines_come_as_they_are_written/1]).
 
 -define(TYPE1, #{json => <<"{\"host_type\": \"type1\"}">>}).
 %% What tells whether a node lives, and what it is doing.
@@ -138,6 +140,46 @@ who_watches_from_an_old_event_on_misses_nothing(Config) ->
                  lists:sort(Names)),
     {ok, New} = read_until(Now, <<"\"last.example\"">>),
     ?assertEqual(nomatch, binary:match(New, <<"\"3500.example\"">>)).
+
+%% Of strangers and of the admin alike.
+large_documents_hold_up_nobody(Config) ->
+    Door = ?config(door, Config),
+    Fields = fun(Bytes) -> ["{\"query\": \"{", binary:copy(<<"a ">>, Bytes div 2), "}\"}"] end,
+    Aliases = ["{\"query\": \"{", [["a", integer_to_list(N), ": __schema {types {name}} "] || N <- lists:seq(1, 3000)], "}\"}"],
+    Senders = [spawn_link(fun Again() ->
+                              {Code, _, _} = md_http:request(Door#{user => User}, post, "/api/graphql", #{json => Body}),
+                              true = lists:member(Code, [400, 401, 413, 503]),
+                              Again()
+                          end) || User <- [none, {"admin", "secret"}], Body <- [Fields(1000000), Fields(250000), Aliases, Fields(8000)]],
+    Vital = lists:append(lists:duplicate(8, ?VITAL)),
+    ?assertEqual([], [Path || Path <- Vital, code(Config, get, Path) =/= 200]),
+    [begin unlink(Sender), exit(Sender, kill) end || Sender <- Senders].
+
+%% As Debian installs it: it keeps what an answer brings until there is enough of it, unless the answer forbids that.
+behind_nginx_lines_come_as_they_are_written(Config) ->
+    case md_edge:program("nginx") of
+        {ok, Nginx} -> behind(Nginx, Config);
+        Skip -> Skip
+    end.
+
+behind(Nginx, Config) ->
+    Directory = filename:join(?config(priv_dir, Config), "nginx"),
+    ok = filelib:ensure_path(Directory),
+    #{port := Behind} = Door = ?config(door, Config),
+    Port = md_edge:free_port(),
+    Paths = [[Kind, "_temp_path ", Directory, "/", Kind, ";\n"] || Kind <- ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]],
+    File = filename:join(Directory, "nginx.conf"),
+    ok = file:write_file(File, ["daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n"
+                                "http {\naccess_log off;\n", Paths, "server {\nlisten 127.0.0.1:", integer_to_list(Port), ";\n"
+                                "location / {\nproxy_pass http://127.0.0.1:", integer_to_list(Behind), ";\n}\n}\n}\n"]),
+    Edge = md_edge:start(Nginx, ["-p", Directory, "-c", File], Directory),
+    Through = Door#{host => "127.0.0.1", port => Port},
+    md_wait:until(fun() -> element(1, md_http:send(Through, "GET / HTTP/1.0\r\n\r\n")) end, ok),
+    Watching = unanswered(Through, get, "/api/changes", #{}),
+    {ok, _} = read_until(Watching, <<"200 OK">>),
+    {204, _, _} = md_http:request(Through, put, path(seen), ?TYPE1),
+    {ok, _} = read_until(Watching, <<"\"seen.example\"">>),
+    md_edge:stop(Edge).
 
 path(Name) ->
     ["/api/domains/", io_lib:format("~p", [Name]), ".example"].

@@ -57,6 +57,7 @@ async fn domain_admin(doors: &Doors, username: &str, password: &str) -> Result<O
             Tag::WrongPassword | Tag::NotFound | Tag::InvalidDomain | Tag::InvalidPassword | Tag::ServiceDisabled => {
                 Ok(None)
             }
+            Tag::Overloaded => Err(Fault::new(Code::Busy, "Too many passwords wait to be compared")),
             reason => {
                 tracing::error!(what = "graphql_login_not_checked", ?reason);
                 Err(Fault::internal())
