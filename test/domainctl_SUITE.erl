@@ -8,6 +8,7 @@
 -export([a_domain_is_added_shown_switched_and_removed/1,
          what_the_server_refuses_is_told_in_its_words/1,
          a_change_that_may_have_been_made_is_told_of_so/1,
+         a_change_that_was_not_answered_may_have_been_made/1,
          a_removal_is_begun_and_shown/1,
          domains_are_listed_as_a_table_and_as_json/1,
          a_list_is_filtered/1,
@@ -83,6 +84,23 @@ a_change_that_may_have_been_made_is_told_of_so(Config) ->
          ?assertMatch({_, _}, binary:match(Err, <<"the change may have been made all the same">>), Err)
      end || Args <- [["disable", "a.example"], ["add", "b.example", "type1"]]],
     [] = md_client:query(?config(client, Config), "COMMIT").
+
+a_change_that_was_not_answered_may_have_been_made(Config) ->
+    {ok, Listening} = gen_tcp:listen(0, [binary, {active, false}, {ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(Listening),
+    spawn_link(fun Accept() ->
+        {ok, Socket} = gen_tcp:accept(Listening),
+        {ok, _Request} = gen_tcp:recv(Socket, 0),
+        ok = gen_tcp:close(Socket),
+        Accept()
+    end),
+    Told = fun(Args, Number) ->
+        #{exit := 3, out := <<>>, err := Err} =
+            command(Config, ["--url", lists:concat(["http://127.0.0.1:", Number]) | Args]),
+        binary:match(Err, <<"; the change may have been made all the same">>) =/= nomatch
+    end,
+    Add = ["add", "a.example", "type1"],
+    ?assertEqual([true, false, false], [Told(Add, Port), Told(["list"], Port), Told(Add, 1)]).
 
 a_removal_is_begun_and_shown(Config) ->
     Node = ?config(node, Config),
