@@ -121,7 +121,7 @@ handle_info({'DOWN', Reader, process, _Pid, Result}, #state{reader = Reader} = S
 handle_info({'DOWN', Worker, process, _Pid, {answered, Frame}}, State) ->
     {noreply, answered(Worker, Frame, State)};
 handle_info({'DOWN', Worker, process, _Pid, _Crash}, #state{workers = Workers} = State) ->
-    {_Writer, Id, _Pid} = map_get(Worker, Workers),
+    {_Writer, Id, _Worker} = map_get(Worker, Workers),
     {noreply, answered(Worker, frame({answer, Id, {refused, crashed, <<>>}}), State)};
 handle_info(heartbeat, State) ->
     _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
