@@ -21,6 +21,7 @@
          a_document_must_parse_and_is_not_quoted/1,
          documents_that_do_not_fit_the_schema_are_refused/1,
          the_operation_that_is_named_is_done/1,
+         a_client_that_others_wrote_is_served/1,
          subscriptions_are_not_supported/1,
          a_bad_name_in_the_document_is_refused_at_its_field/1,
          a_bad_name_in_a_variable_is_refused_at_the_variable/1,
@@ -175,6 +176,16 @@ the_operation_that_is_named_is_done(Config) ->
     [?assertMatch({400, {operation_not_found, _, none}}, fault(Ask(Request)))
      || Request <- [#{query => Two}, #{query => Two, operationName => 'C'},
                     #{query => <<"{__typename}">>, operationName => 'C'}]].
+
+%% gql and graphql-core, from PyPI.
+a_client_that_others_wrote_is_served(Config) ->
+    #{host := Host, port := Port} = ?config(door, Config),
+    Url = lists:flatten(io_lib:format("http://~s:~b", [Host, Port])),
+    case md_command:run_shell(["'", md_edge:script("graphql-client"), "' ", Url, " admin secret"], []) of
+        #{exit := 0, out := Said} -> ?assertEqual(<<"ok\n">>, Said);
+        #{exit := 77} -> {skip, "gql is not here and could not be fetched from PyPI"};
+        #{err := Said} -> ct:fail("~ts", [Said])
+    end.
 
 subscriptions_are_not_supported(Config) ->
     ?assertMatch({400, {unsupported_operation, _, none}}, fault(post(Config, "subscription {domain {added}}"))).

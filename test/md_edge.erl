@@ -10,7 +10,7 @@
 -module(md_edge).
 
 -export([program/1, start/3, stop/1, said/1]).
--export([start_server/0, free_port/0, block/1]).
+-export([start_server/0, free_port/0, block/1, script/1]).
 
 -export_type([t/0]).
 
@@ -23,8 +23,7 @@
 %% @doc Where the program is; it is fetched where it is not here.
 -spec program(string()) -> {ok, file:filename()} | {skip, string()}.
 program(Name) ->
-    Script = filename:join([root(), "scripts", "edges"]),
-    Port = open_port({spawn_executable, Script}, [{args, [Name]}, exit_status, {line, 1000}, hide]),
+    Port = open_port({spawn_executable, script("edges")}, [{args, [Name]}, exit_status, {line, 1000}, hide]),
     await_program(Port, Name, none).
 
 await_program(Port, Name, Found) ->
@@ -99,6 +98,11 @@ block(Kind) ->
     {ok, Text} = file:read_file(filename:join([root(), "docs", "doors.md"])),
     {match, [Block]} = re:run(Text, ["```", Kind, "\n(.*?)```"], [dotall, {capture, all_but_first, binary}]),
     Block.
+
+%% @doc Where a script of this project is.
+-spec script(string()) -> file:filename().
+script(Name) ->
+    filename:join([root(), "scripts", Name]).
 
 root() ->
     root(filename:dirname(filename:absname(code:which(?MODULE)))).
