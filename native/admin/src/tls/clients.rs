@@ -180,7 +180,7 @@ impl ClientCertVerifier for Verifier {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
     use super::*;
 
@@ -214,5 +214,34 @@ mod tests {
         assert!(has(&shown(Vec::new()), "192.0.2.7"), "there is no other");
         assert!(!has(&shown(vec![SanType::Rfc822Name(text("a@b.example"))]), "192.0.2.7"));
         assert!(!named.is_good(), "there are no authorities any more");
+    }
+
+    #[test]
+    fn a_certificate_is_good_while_it_is_valid_and_its_authority_is_known() {
+        let authority = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+        };
+        let verifier = |issuer: &CertifiedIssuer<'_, KeyPair>| {
+            let mut roots = RootCertStore::empty();
+            roots.add(issuer.der().clone()).expect("a root");
+            Some(Verifier::new(roots, ClientCertificate::Optional).expect("a verifier"))
+        };
+        let (own, same_name) = (authority("an authority"), authority("an authority"));
+        let authorities = Authorities::default();
+        authorities.renew(verifier(&own));
+        let issued = |until: i32| {
+            let mut params = CertificateParams::new(["client.example".to_owned()]).expect("a name");
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
+            let key = KeyPair::generate().expect("a key");
+            let certificate = params.signed_by(&key, &own).expect("a certificate");
+            Shown::new(&[certificate.der().clone()], &authorities).expect("a certificate")
+        };
+        let (valid, expired) = (issued(4000), issued(2020));
+        assert!(valid.is_good() && !expired.is_good());
+        authorities.renew(verifier(&same_name));
+        assert!(!valid.is_good(), "its authority is not known any more");
     }
 }
