@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::auth::Guard;
+use crate::feed::Feed;
 use crate::latency::Latency;
 use crate::node::Node;
-use crate::rest::feed::Feed;
 
 /// What every door has at hand.
 pub struct Doors {

@@ -24,6 +24,7 @@ mod config;
 mod doors;
 mod edge;
 mod exposition;
+mod feed;
 mod freshness;
 mod front;
 mod graphql;
@@ -49,6 +50,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic;
 use std::process;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::BufReader;
@@ -59,7 +61,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::auth::CurrentCredentials;
 use crate::config::Config;
+use crate::latency::Latency;
 use crate::node::Node;
+use crate::router::router;
+use crate::tls::Terminator;
 
 /// How long the node may take to read the last words.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -108,9 +113,26 @@ async fn run(input: pipe::Receiver, node: Node) -> io::Result<()> {
     // As many connections as this user may have.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let admin = CurrentCredentials::new(&config);
-    let serve = server::serve(config, admin.clone(), node.clone());
+    let serve = serve(config, admin.clone(), node.clone());
     tokio::select! {
         ended = node.listen(input, &admin) => ended,
         served = serve => served,
     }
+}
+
+/// Opens all doors, says where, and serves for ever.
+async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> io::Result<()> {
+    let tls = config.tls.as_ref().map(Terminator::open).transpose().map_err(io::Error::other)?;
+    let listener = server::listen(config.address()).await?;
+    node.listening(listener.local_addr()?).await;
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().follow_files());
+    }
+    let rest = config.keep_alive();
+    let latency = Arc::new(Latency::default());
+    if let Some(place) = config.ask {
+        edge::start(place, node.clone(), latency.clone(), rest)?;
+    }
+    server::accept(listener, tls, router(config, admin, node, latency), rest).await;
+    Ok(())
 }

@@ -72,7 +72,7 @@ impl Node {
     /// Asks and waits for the answer, however long the node takes: it has deadlines of its own. Refuses with
     /// [`overloaded`](crate::request::Tag::Overloaded) where no turn comes in time.
     pub async fn ask(&self, request: Request<'_>) -> Answer {
-        let _turn = self.turns.take(request.room()).await?;
+        let _turn = self.turns.take(request.room()).await.ok_or_else(Refusal::overloaded)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         self.waiting.lock().insert(id, tell);

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 
 use crate::tls::clients::Shown;
 
+/// Connections of a listener at the same time; one more waits to be accepted.
+pub const CONNECTIONS: usize = 4_096;
+
 /// The other end of a connection.
 #[derive(Clone)]
 pub struct Peer {

@@ -312,6 +312,11 @@ pub enum Tag {
 }
 
 impl Refusal {
+    /// Too much is asked at once.
+    pub fn overloaded() -> Refusal {
+        Refusal { tag: Tag::Overloaded, text: String::new() }
+    }
+
     /// The node is gone, and soon this program.
     pub fn gone() -> Refusal {
         Refusal { tag: Tag::Crashed, text: String::new() }

@@ -10,14 +10,13 @@
 //! | `domain` | one domain |
 //! | `list`, `import`, `ndjson` | all of them, in pages; many at once, line by line; such lines |
 //! | `removals` | how far removals are |
-//! | `changes`, `feed` | what changes, as it changes; asked of the node once for all who watch |
+//! | `changes` | what changes, as it changes |
 //! | `freshness` | what is declared complete |
 //! | `state` | what the node is doing, and what is wrong with it |
 //! | `openapi`, `refused` | this all, for programs; what all of them may answer instead |
 
 pub mod changes;
 pub mod domain;
-pub mod feed;
 pub mod freshness;
 pub mod import;
 pub mod list;

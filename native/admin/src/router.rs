@@ -10,13 +10,14 @@ use crate::auth::{CurrentCredentials, Guard};
 use crate::browsers::{self, Origins};
 use crate::config::Config;
 use crate::doors::Doors;
+use crate::feed::Feed;
 use crate::freshness;
 use crate::front;
 use crate::graphql;
 use crate::latency::{self, Latency};
 use crate::metrics;
 use crate::node::Node;
-use crate::rest::{self, feed::Feed};
+use crate::rest;
 
 /// All doors.
 pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node, latency: Arc<Latency>) -> Router {

@@ -19,46 +19,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::auth::CurrentCredentials;
-use crate::config::Config;
-use crate::edge;
-use crate::latency::Latency;
-use crate::node::Node;
-use crate::peer::Peer;
+use crate::peer::{CONNECTIONS, Peer};
 use crate::resting::{Exchange, Resting};
-use crate::router::router;
 use crate::stall::Stalling;
 use crate::tls::Terminator;
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Connections of a listener at the same time; one more waits to be accepted.
-pub const CONNECTIONS: usize = 4_096;
-
 /// The rest after an `accept` that failed, for lack of file descriptors, say.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long, and for how many bytes, a client is listened to that was answered while it was still sending.
 const LINGER: (Duration, u64) = (Duration::from_secs(2), 16 * 1024 * 1024);
-
-/// Listens, says where, and serves for ever.
-pub async fn serve(config: Config, admin: Arc<CurrentCredentials>, node: Node) -> io::Result<()> {
-    let tls = config.tls.as_ref().map(Terminator::open).transpose().map_err(io::Error::other)?;
-    let address = config.address();
-    let listener = listen(address).await?;
-    node.listening(listener.local_addr()?).await;
-    if let Some(tls) = &tls {
-        tokio::spawn(tls.clone().follow_files());
-    }
-    let rest = config.keep_alive();
-    let latency = Arc::new(Latency::default());
-    if let Some(place) = config.ask {
-        edge::start(place, node.clone(), latency.clone(), rest)?;
-    }
-    accept(listener, tls, router(config, admin, node, latency), rest).await;
-    Ok(())
-}
 
 /// The error says where.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {

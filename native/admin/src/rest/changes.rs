@@ -3,7 +3,7 @@
 //! A line says which domain changed and what its row says now; an empty line, every few seconds, that nothing
 //! did. The stream begins with what comes next, or behind a given event, and ends with the connection: who
 //! reconnects with the last id misses nothing that the log still holds. However many watch, the node is asked by one
-//! reader ([`feed`](super::feed)).
+//! reader ([`feed`](crate::feed)).
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use axum::response::Response;
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::feed::Watch;
 use super::ndjson::{self, NDJSON};
 use super::refused::Refused;
 use crate::caller::Caller;
 use crate::doors::Doors;
+use crate::feed::Watch;
 use crate::reply::Failure;
 
 /// Where to begin.
