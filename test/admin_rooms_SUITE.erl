@@ -167,12 +167,9 @@ behind(Nginx, Config) ->
     ok = filelib:ensure_path(Directory),
     #{port := Behind} = Door = ?config(door, Config),
     Port = md_edge:free_port(),
-    Paths = [[Kind, "_temp_path ", Directory, "/", Kind, ";\n"] || Kind <- ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]],
-    File = filename:join(Directory, "nginx.conf"),
-    ok = file:write_file(File, ["daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n"
-                                "http {\naccess_log off;\n", Paths, "server {\nlisten 127.0.0.1:", integer_to_list(Port), ";\n"
-                                "location / {\nproxy_pass http://127.0.0.1:", integer_to_list(Behind), ";\n}\n}\n}\n"]),
-    Edge = md_edge:start(Nginx, ["-p", Directory, "-c", File], Directory),
+    Edge = md_edge:start_nginx(Nginx, ["server {\nlisten 127.0.0.1:", integer_to_list(Port), ";\n"
+                                       "location / {\nproxy_pass http://127.0.0.1:", integer_to_list(Behind), ";\n}\n}\n"],
+                               Directory),
     Through = Door#{host => "127.0.0.1", port => Port},
     md_wait:until(fun() -> element(1, md_http:send(Through, "GET / HTTP/1.0\r\n\r\n")) end, ok),
     Watching = unanswered(Through, get, "/api/changes", #{}),
@@ -221,17 +218,9 @@ answer(Requests) ->
     end.
 
 %% A connection on which a request was sent.
-unanswered(#{host := Host, port := Port, user := {Who, Password}}, Method, Path, Options) ->
+unanswered(#{host := Host, port := Port} = Door, Method, Path, Options) ->
     {ok, Socket} = gen_tcp:connect(Host, Port, [binary, {active, false}]),
-    {Body, Type} = case Options of
-        #{json := Json} -> {Json, [{"content-type", "application/json"}]};
-        #{body := Bytes} -> {Bytes, []};
-        #{} -> {[], []}
-    end,
-    Headers = [{"host", "localhost"}, {"authorization", ["Basic ", base64:encode(Who ++ ":" ++ Password)]},
-               {"content-length", integer_to_list(iolist_size(Body))}] ++ Type ++ maps:get(headers, Options, []),
-    ok = gen_tcp:send(Socket, [string:uppercase(atom_to_list(Method)), $\s, Path, " HTTP/1.1\r\n",
-                               [[Name, ": ", Value, "\r\n"] || {Name, Value} <- Headers], "\r\n", Body]),
+    ok = gen_tcp:send(Socket, md_http:bytes(Door, Method, Path, Options)),
     Socket.
 
 %% All that came, up to where this came.

@@ -300,7 +300,7 @@ nginx_lets_through_what_is_served(Config) ->
 
 nginx(Program, Config) ->
     lets_through_what_is_served(Config, fun(Directory, Port) ->
-        md_edge:start(Program, ["-p", Directory, "-c", nginx_conf(Directory, Port, Config)], Directory)
+        md_edge:start_nginx(Program, ["include ", nginx_site(Directory, Port, Config), ";\n"], Directory)
     end).
 
 haproxy_lets_through_what_is_served(Config) ->
@@ -344,16 +344,11 @@ lets_through_what_is_served(Config, Start) ->
     ?assertEqual(Expected, Answers()),
     md_edge:stop(Edge).
 
-nginx_conf(Directory, Port, Config) ->
+nginx_site(Directory, Port, Config) ->
     #{port := Ask} = ?config(edge, Config),
-    File = replaced([{<<"listen 80;">>, ["listen ", address(Port), ";"]}, {<<"127.0.0.1:8089">>, address(Ask)},
-                     {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
-                    md_edge:block("nginx"), filename:join(Directory, "site.conf")),
-    Paths = [[Kind, "_temp_path ", Directory, "/", Kind, ";\n"] || Kind <- ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]],
-    Main = filename:join(Directory, "nginx.conf"),
-    ok = file:write_file(Main, ["daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n",
-                                "http {\naccess_log off;\n", Paths, "include ", File, ";\n}\n"]),
-    Main.
+    replaced([{<<"listen 80;">>, ["listen ", address(Port), ";"]}, {<<"127.0.0.1:8089">>, address(Ask)},
+              {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
+             md_edge:block("nginx"), filename:join(Directory, "site.conf")).
 
 %% What the server behind was told.
 host_types(Behind) ->

@@ -36,6 +36,7 @@
 -export([remove_domain/2]).
 
 -import(md_door, [environment/1]).
+-import(md_domainctl, [command/2, says/3, refused/3, names/2, lines/1, shown/2, newest_event/1]).
 
 suite() ->
     [{timetrap, {minutes, 2}}].
@@ -325,32 +326,8 @@ completion_and_manual_are_generated(_Config) ->
      end || Verb <- [[], ["import"]]],
     ?assertMatch(#{exit := 2}, md_command:run(["man", "nothing"], [])).
 
-command(Config, Args) ->
-    md_command:run(Args, ?config(admin, Config)).
-
-says(Config, Args, Out) ->
-    ?assertEqual(#{exit => 0, out => unicode:characters_to_binary(Out), err => <<>>}, command(Config, Args)).
-
-refused(Config, Args, Words) ->
-    #{exit := 1, out := <<>>, err := Err} = command(Config, Args),
-    ?assertMatch({_, _}, binary:match(Err, unicode:characters_to_binary(Words))).
-
 usage(Config, Args) ->
     ?assertMatch(#{exit := 2, out := <<>>}, command(Config, Args)).
-
-names(Config, Filter) ->
-    #{exit := 0, out := Out} = command(Config, ["list" | Filter]),
-    [Name || [Name | _] <- tl(lines(Out))].
-
-lines(Text) ->
-    [binary:split(Line, <<" ">>, [global, trim_all]) || Line <- binary:split(Text, <<"\n">>, [global, trim_all])].
-
-shown(Watch, Text) ->
-    md_wait:until(fun() -> binary:match(md_command:output(Watch), Text) =/= nomatch end).
-
-newest_event(Config) ->
-    [[Id]] = md_client:query(?config(client, Config), "SELECT coalesce(max(id), 0) FROM domain_events"),
-    Id.
 
 add_rows(Config, Range, Name, Status) ->
     [] = md_client:query(?config(client, Config),

@@ -16,6 +16,8 @@
 
 -define(EXPORTED, <<"domain,host_type,status\na.example,type1,enabled\n">>).
 
+-import(md_domainctl, [command/2]).
+
 suite() ->
     [{timetrap, {minutes, 2}}].
 
@@ -130,9 +132,6 @@ a_pipe_is_imported_like_standard_input(Config) ->
         shell(Config, "printf 'a.example,type1\\nb.example,type9\\n' | \"$0\" import /dev/stdin"),
     ?assertMatch(<<"accepted 1, refused 1; 2 lines", _/binary>>, Out),
     ?assertEqual(<<"# line 2: Unknown host type\nb.example,type9\n">>, Err).
-
-command(Config, Args) ->
-    md_command:run(Args, ?config(admin, Config)).
 
 shell(Config, Line) ->
     md_command:run_shell(Line, ?config(admin, Config)).

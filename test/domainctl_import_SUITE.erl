@@ -24,6 +24,8 @@
          a_disabled_domain_is_never_served_on_its_way/1,
          a_status_is_what_the_domain_has_afterwards/1]).
 
+-import(md_domainctl, [command/2]).
+
 suite() ->
     [{timetrap, {minutes, 3}}].
 
@@ -296,9 +298,6 @@ held_in_the_middle(Config, Fun) ->
     [] = md_client:query(Client, "BEGIN"),
     [] = md_client:query(Client, "INSERT INTO domain_settings (domain, host_type) VALUES ('d2500.example', 'type1')"),
     try Fun() after [] = md_client:query(Client, "ROLLBACK") end.
-
-command(Config, Args) ->
-    md_command:run(Args, ?config(admin, Config)).
 
 imported(Config, Exit, Begins) ->
     #{exit := Exit, out := Out} = command(Config, ["import", ?config(file, Config)]),

@@ -12,6 +12,8 @@
          a_refused_line_is_a_file_as_it_was_and_on_a_terminal_escaped/1,
          a_doctor_names_two_tenants_with_one_name/1]).
 
+-import(md_domainctl, [command/2, says/3, refused/3, names/2, lines/1, shown/2, newest_event/1]).
+
 suite() ->
     [{timetrap, {minutes, 2}}].
 
@@ -109,27 +111,3 @@ a_doctor_names_two_tenants_with_one_name(Config) ->
     ?assertMatch({_, _}, binary:match(Json, <<"im.plä.example and im.xn--pl-wia.example"/utf8>>)),
     says(Config, ["disable", "im.plä.example"], "disabled im.plä.example\n"),
     ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 3 names are there in two spellings: ">>)).
-
-command(Config, Args) ->
-    md_command:run(Args, ?config(admin, Config)).
-
-says(Config, Args, Out) ->
-    ?assertEqual(#{exit => 0, out => unicode:characters_to_binary(Out), err => <<>>}, command(Config, Args)).
-
-refused(Config, Args, Words) ->
-    #{exit := 1, out := <<>>, err := Err} = command(Config, Args),
-    ?assertMatch({_, _}, binary:match(Err, unicode:characters_to_binary(Words))).
-
-names(Config, Filter) ->
-    #{exit := 0, out := Out} = command(Config, ["list" | Filter]),
-    [Name || [Name | _] <- tl(lines(Out))].
-
-lines(Text) ->
-    [binary:split(Line, <<" ">>, [global, trim_all]) || Line <- binary:split(Text, <<"\n">>, [global, trim_all])].
-
-shown(Watch, Text) ->
-    md_wait:until(fun() -> binary:match(md_command:output(Watch), Text) =/= nomatch end).
-
-newest_event(Config) ->
-    [[Id]] = md_client:query(?config(client, Config), "SELECT coalesce(max(id), 0) FROM domain_events"),
-    Id.

@@ -9,7 +9,7 @@
 %% them.
 -module(md_edge).
 
--export([program/1, start/3, stop/1, said/1]).
+-export([program/1, start/3, start_nginx/3, stop/1, said/1]).
 -export([start_server/0, free_port/0, block/1, script/1]).
 
 -export_type([t/0]).
@@ -41,6 +41,16 @@ start(Program, Args, Directory) ->
                       [{args, ["-c", "exec >\"$0\" 2>&1; " ++ ?GUARD, Log, Program | Args]}, exit_status, hide,
                        {env, [{"HOME", Directory}, {"XDG_DATA_HOME", Directory}, {"XDG_CONFIG_HOME", Directory}]}]),
     #edge{guard = Guard, log = Log}.
+
+%% @doc Starts nginx with this in the http block of its configuration; all that it writes goes into the directory.
+-spec start_nginx(file:filename(), iodata(), file:filename()) -> t().
+start_nginx(Program, Http, Directory) ->
+    Kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"],
+    Paths = [[Kind, "_temp_path ", Directory, "/", Kind, ";\n"] || Kind <- Kinds],
+    File = filename:join(Directory, "nginx.conf"),
+    ok = file:write_file(File, ["daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n",
+                                "http {\naccess_log off;\n", Paths, Http, "}\n"]),
+    start(Program, ["-p", Directory, "-c", File], Directory).
 
 %% @doc Ends it.
 -spec stop(t()) -> ok.

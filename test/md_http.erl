@@ -7,7 +7,7 @@
 %% Each request has a connection of its own. The credentials are the door's, unless told otherwise.
 -module(md_http).
 
--export([door/1, door/2, request/4, send/2, header/2]).
+-export([door/1, door/2, request/4, bytes/4, send/2, header/2]).
 -export([connect/1, answer/1]).
 
 -export_type([door/0, answer/0, connection/0]).
@@ -39,6 +39,12 @@ door(Node, User) ->
 %% @doc What is answered. Fails when the connection breaks before.
 -spec request(door(), atom() | string(), iodata(), options()) -> answer().
 request(Door, Method, Path, Options) ->
+    {ok, Answer} = send(Door, bytes(Door, Method, Path, Options)),
+    Answer.
+
+%% @doc What is sent for such a request.
+-spec bytes(door(), atom() | string(), iodata(), options()) -> iodata().
+bytes(Door, Method, Path, Options) ->
     Name = case is_atom(Method) of true -> string:uppercase(atom_to_list(Method)); false -> Method end,
     {Body, Type} = case Options of
         #{json := Json} -> {Json, [{"content-type", "application/json"}]};
@@ -50,8 +56,7 @@ request(Door, Method, Path, Options) ->
             || {Who, Password} <- [maps:get(user, Options, maps:get(user, Door, none))]],
     Headers = [{"host", "localhost"}, {"connection", "close"}] ++ Type ++ Length ++ User ++ maps:get(headers, Options, []),
     Head = [Name, $\s, Path, " HTTP/1.1\r\n", [[Key, ": ", Value, "\r\n"] || {Key, Value} <- Headers], "\r\n"],
-    {ok, Answer} = send(Door, [Head, [Body || Body =/= none]]),
-    Answer.
+    [Head, [Body || Body =/= none]].
 
 %% @doc What these bytes are answered, or `{error, closed}' where the server just hangs up.
 -spec send(door(), iodata()) -> {ok, answer()} | {error, term()}.

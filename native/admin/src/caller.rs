@@ -79,6 +79,12 @@ impl Caller {
     }
 }
 
+/// Whether this is a browser that was pointed here.
+pub fn takes_a_page(headers: &HeaderMap) -> bool {
+    let takes = |accept: &str| accept.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
+    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(takes))
+}
+
 /// Whether the body is of this type, whatever parameters the type has (`; charset=utf-8`).
 pub fn is_of_type(headers: &HeaderMap, kind: &str) -> bool {
     let sent = headers.get(CONTENT_TYPE).and_then(|sent| sent.to_str().ok());

@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::caller::takes_a_page;
 use crate::doors::Doors;
-use crate::graphql::takes_a_page;
 use crate::metrics::{Readiness, readiness};
 use crate::reply::json;
 

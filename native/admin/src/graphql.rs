@@ -31,13 +31,13 @@ use async_graphql::Value;
 use async_graphql::parser::types::OperationType;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body;
-use crate::caller::{Caller, JSON, is_of_type};
+use crate::caller::{Caller, JSON, is_of_type, takes_a_page};
 use crate::doors::Doors;
 use crate::graphql::asked::Query;
 use crate::graphql::document::Document;
@@ -143,10 +143,4 @@ fn page() -> Response {
         (CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, PAGE).into_response()
-}
-
-/// Whether this is a browser that was pointed here.
-pub fn takes_a_page(headers: &HeaderMap) -> bool {
-    let takes = |accept: &str| accept.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/html"));
-    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(takes))
 }

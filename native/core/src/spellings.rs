@@ -58,7 +58,8 @@ fn decoded(label: &str) -> Option<String> {
     (is_label && encoded(&text).as_deref() == Some(label)).then_some(text)
 }
 
-fn encoded(label: &str) -> Option<String> {
+/// A label beyond ASCII as DNS and TLS have it, if Punycode can encode it; nothing for one of ASCII.
+pub fn encoded(label: &str) -> Option<String> {
     let text = (!label.is_ascii()).then(|| punycode::encode_str(label))??;
     Some(format!("{ENCODED}{text}"))
 }

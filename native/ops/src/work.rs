@@ -151,14 +151,14 @@ impl Work {
             stored = writer.password(domain, basis, until)?;
             Ok(Answer::Stored)
         })?;
-        if stored.is_none() {
+        let Some(stored) = stored else {
             password::verify_nothing(secret, self.options.iterations);
-        }
-        Ok(Answer::Checked(match stored.map(|stored| password::verify(secret, &stored)) {
-            None => PasswordCheck::NotFound,
-            Some(Verdict::Right) => PasswordCheck::Right,
-            Some(Verdict::Wrong) => PasswordCheck::Wrong,
-            Some(Verdict::Corrupt(_)) => PasswordCheck::Corrupt,
+            return Ok(Answer::Checked(PasswordCheck::NotFound));
+        };
+        Ok(Answer::Checked(match password::verify(secret, &stored) {
+            Verdict::Right => PasswordCheck::Right,
+            Verdict::Wrong => PasswordCheck::Wrong,
+            Verdict::Corrupt(_) => PasswordCheck::Corrupt,
         }))
     }
 

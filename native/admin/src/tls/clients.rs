@@ -88,10 +88,7 @@ impl Name {
 /// None where a certificate, though verified, cannot be read: its bearer has no name then.
 fn names(certificate: &CertificateDer<'_>) -> Arc<[Name]> {
     let Ok((_, certificate)) = parse_x509_certificate(certificate) else { return Arc::default() };
-    let alternative = match certificate.subject_alternative_name() {
-        Ok(alternative) => alternative,
-        Err(_) => return Arc::default(),
-    };
+    let Ok(alternative) = certificate.subject_alternative_name() else { return Arc::default() };
     match alternative {
         Some(names) => names.value.general_names.iter().filter_map(name).collect(),
         None => {
