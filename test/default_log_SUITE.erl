@@ -17,7 +17,7 @@
 %% Run in the nodes.
 -export([log/2, report/1, to_door/1, junk_to_door/0, provoke_many/1]).
 
--include("../erlang/mongoose_domain_log.hrl").
+-include("../erlang/base/mongoose_domain_log.hrl").
 
 -define(HOUR, 3600000).
 -define(A, <<"a.example">>).

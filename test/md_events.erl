@@ -61,7 +61,7 @@ in_code() ->
 %% @doc The Erlang sources.
 -spec sources() -> [file:filename()].
 sources() ->
-    filelib:wildcard(path("erlang/*.erl")).
+    filelib:wildcard(path("erlang/*/*.erl")).
 
 %% @doc What the program of the door can log.
 -spec in_program() -> [logged()].
@@ -102,7 +102,7 @@ captured(Text, Pattern) ->
 in_erlang(Source) ->
     {ok, Forms} = epp:parse_file(Source, [{includes, [filename:dirname(Source)]}]),
     Functions = [Form || {function, _, _, _, _} = Form <- Forms],
-    lists:append([in_clause(Clause, Name, Arity, Functions, "erlang/" ++ filename:basename(Source))
+    lists:append([in_clause(Clause, Name, Arity, Functions, string:slice(Source, length(path("")) + 1))
                   || {function, _, Name, Arity, Clauses} <- Functions, Clause <- Clauses]).
 
 in_clause({clause, _, Head, _Guards, Body}, Function, Arity, Functions, File) ->

@@ -9,7 +9,7 @@
 
 -export([part/3, check/3, stop/2, stop_at_the_end/2, deps/3]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% Where modules stand among the handlers of removals.
 -define(PRIORITY, 50).

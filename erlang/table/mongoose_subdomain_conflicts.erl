@@ -10,7 +10,7 @@
 
 -export_type([t/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% As many as the node's logger takes at a time.
 -define(LIMIT, 100).

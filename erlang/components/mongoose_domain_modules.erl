@@ -21,7 +21,7 @@
 -export([ensure_started/3, ensure_stopped/2, replace_modules/3]).
 -export([is_loaded/2, loaded_modules/1, loaded_modules_with_opts/1, get_module_opts/2, get_deps/2]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 -type host_type() :: mongoose_domain_core:host_type().
 -type options() :: map().

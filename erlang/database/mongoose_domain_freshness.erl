@@ -25,7 +25,7 @@
 
 -export([upsert/2, list/0, details/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 -export_type([domain/0, ttl/0, details/0, failure/0]).
 

@@ -26,7 +26,7 @@
 -export([create_registry/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% {Host, Kind, Parent}
 -define(HOSTS, ?MODULE).

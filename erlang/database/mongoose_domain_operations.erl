@@ -19,7 +19,7 @@
 
 -export_type([failure/0, left_out/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% Where the counter of failures is.
 -define(FAILURES, {?MODULE, failures}).

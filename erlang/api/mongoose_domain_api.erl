@@ -41,7 +41,7 @@
 
 -export_type([continuation/0, error/0, status/0, details/0, listing/0, removal/0, remove_domain_acc/0, change/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% Pairs that one transaction of a batch adds, and rows that one statement of a listing reads.
 -define(BATCH, 1000).

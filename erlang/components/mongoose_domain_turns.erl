@@ -14,7 +14,7 @@
 -export([start_link/0, create_registry/0, exclusively/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% {turn, Pid}, while it is somebody's turn.
 -define(REGISTRY, ?MODULE).

@@ -20,7 +20,7 @@
 -export([ensure_started/2, ensure_stopped/1, replace_services/2]).
 -export([is_loaded/1, loaded_services_with_opts/0, get_deps/1]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 -type service() :: module().
 -type options() :: map().

@@ -22,7 +22,7 @@
 
 -export_type([result/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% Jobs that run at the same time; others wait for them.
 -define(AT_ONCE, 4).

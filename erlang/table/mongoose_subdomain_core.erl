@@ -29,7 +29,7 @@
 
 -export_type([subdomain_info/0, pattern/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% {{HostType, Pattern}, PacketHandler, Answer}
 -define(REGISTRY, ?MODULE).

@@ -34,7 +34,7 @@
 
 -export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% The number of the arguments that the open table was opened with; absent while it is closed. To replace or erase a
 %% number touches no process, as it would for lists: the VM looks at every process whether it holds the old one.

@@ -34,7 +34,7 @@
 -export([scope/0]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% The peer's, so that its nodes and ours wake each other. Its process is restarted by whoever started it;
 %% without it, nobody wakes this one, and there is the poll interval.

@@ -26,7 +26,7 @@
 -export([events/0, answer_and_end/2, read_credentials/1, write_frames/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 
--include("mongoose_domain_log.hrl").
+-include("../base/mongoose_domain_log.hrl").
 
 %% Questions that are answered at once. The program asks no more than half as many: nearly all of them from who waits for
 %% the end of a removal, which costs a process and nothing else.
