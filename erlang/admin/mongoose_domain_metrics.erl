@@ -20,7 +20,7 @@
     enabled := boolean(),
     ready := boolean(),
     domains := [#{host_type := binary(), static | dynamic := non_neg_integer()}],
-    table_bytes := #{entries | index | journal := non_neg_integer()},
+    table_bytes := #{entries | index | change_feed := non_neg_integer()},
     lookups := #{hits | misses := non_neg_integer()},
     %% What service_domain_db:last_status/0 says; undefined where there is no database.
     follower := map() | undefined,

@@ -231,10 +231,10 @@ lookups() ->
 
 %% @doc How many bytes of memory the table uses: for its domains, their index, and the changes that observers were not told
 %% of yet. They are no part of erlang:memory/0.
--spec memory() -> #{entries | index | journal := non_neg_integer()}.
+-spec memory() -> #{entries | index | change_feed := non_neg_integer()}.
 memory() ->
-    {Entries, Index, Journal} = mongoose_domain_nif:memory(),
-    #{entries => Entries, index => Index, journal => Journal}.
+    {Entries, Index, ChangeFeed} = mongoose_domain_nif:memory(),
+    #{entries => Entries, index => Index, change_feed => ChangeFeed}.
 
 %% @doc Whether dynamic domains are served: they were loaded, or read from the file of a warm start, since the
 %% table was opened.

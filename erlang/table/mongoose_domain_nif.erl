@@ -171,7 +171,7 @@ counts() -> ?STUB.
 counts_by_host_type() -> ?STUB.
 
 %% Bytes.
--spec memory() -> {Entries :: non_neg_integer(), Index :: non_neg_integer(), Journal :: non_neg_integer()}.
+-spec memory() -> {Entries :: non_neg_integer(), Index :: non_neg_integer(), ChangeFeed :: non_neg_integer()}.
 memory() -> ?STUB.
 
 -spec is_open() -> boolean().

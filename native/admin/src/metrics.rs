@@ -294,7 +294,7 @@ mod tests {
         json!({
             "enabled": true, "ready": true,
             "domains": [{"host_type": "type\"1\"", "static": 1, "dynamic": 2}],
-            "table_bytes": {"entries": 11, "index": 12, "journal": 0},
+            "table_bytes": {"entries": 11, "index": 12, "change_feed": 0},
             "lookups": {"hits": 3, "misses": 4},
             "follower": {
                 "state": "following", "lag": null, "lag_seconds": 5, "open_holes": 6, "kept": 9,

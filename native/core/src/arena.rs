@@ -1,7 +1,7 @@
 //! Items that are found by their number and never move, however many become of them: what lookups that take no lock
 //! can read while a writer adds to it.
 //!
-//! A lookup may still read an item's words when they are another item's already ([`versions`](crate::versions)). That is
+//! A lookup may still read an item's words when they are another item's already ([`versions`](crate::seqlock)). That is
 //! harmless as long as they are words of the same arena, which stay where they are until it goes.
 //!
 //! Items lie in *pages*. The first one has `FIRST` items, and each one after it as many as all before it together, and

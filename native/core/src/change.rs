@@ -31,7 +31,7 @@ pub enum Progress {
 }
 
 /// A domain from configuration and the host type that serves it.
-pub type StaticPair = (DomainName, HostTypeId);
+pub type StaticRoute = (DomainName, HostTypeId);
 
 /// What the database says about a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub enum InsertError {
 
 /// Why [`Table::host_type`](crate::Table::host_type) found no host type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Miss {
+pub enum LookupError {
     /// The table is open, and the domain is not in it.
     #[error("no such domain")]
     NotFound,
@@ -127,7 +127,7 @@ pub struct Stale;
 
 /// How many domains there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct DomainCounts {
     /// From configuration.
     pub r#static: usize,
     /// Inserted.
@@ -136,18 +136,18 @@ pub struct Counts {
 
 /// How many bytes of memory the table uses. The VM does not count them: they are not allocated through it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct MemoryUsage {
     /// The domains and where they lead.
     pub entries: usize,
     /// What they are found by.
     pub index: usize,
     /// The changes that nobody was told of yet.
-    pub journal: usize,
+    pub change_feed: usize,
 }
 
-impl std::iter::Sum for Counts {
-    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
-        counts.fold(Counts::default(), |sum, more| Counts {
+impl std::iter::Sum for DomainCounts {
+    fn sum<I: Iterator<Item = DomainCounts>>(counts: I) -> DomainCounts {
+        counts.fold(DomainCounts::default(), |sum, more| DomainCounts {
             r#static: sum.r#static + more.r#static,
             dynamic: sum.dynamic + more.dynamic,
         })

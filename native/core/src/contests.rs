@@ -10,11 +10,11 @@
 use hashbrown::HashMap;
 
 use crate::host_types::HostTypeId;
-use crate::patterns::{Claim, Kind, Pattern};
+use crate::patterns::{Claim, ClaimKind, Pattern};
 
 /// The contested names whose claims are not in the order of their patterns' ages.
 #[derive(Default)]
-pub(crate) struct Contests(HashMap<Box<[u8]>, Vec<(HostTypeId, Kind)>>);
+pub(crate) struct Contests(HashMap<Box<[u8]>, Vec<(HostTypeId, ClaimKind)>>);
 
 impl Contests {
     /// Puts claims on this name in order, the first one first.
@@ -33,7 +33,7 @@ impl Contests {
     }
 
     /// The domain behind this claim is gone.
-    pub(crate) fn withdraw(&mut self, name: &[u8], host_type: HostTypeId, kind: Kind) {
+    pub(crate) fn withdraw(&mut self, name: &[u8], host_type: HostTypeId, kind: ClaimKind) {
         if let Some(noted) = self.0.get_mut(name) {
             noted.retain(|&one| one != (host_type, kind));
             if noted.len() < 2 {
@@ -46,8 +46,8 @@ impl Contests {
     pub(crate) fn withdraw_all(&mut self, host_type: HostTypeId, pattern: &Pattern) {
         self.0.retain(|name, noted| {
             let kind = match pattern {
-                Pattern::Prefix(prefix) => name.starts_with(prefix).then_some(Kind::Prefix(prefix.len())),
-                Pattern::Fqdn(fqdn) => (*name == *fqdn).then_some(Kind::Fqdn),
+                Pattern::Prefix(prefix) => name.starts_with(prefix).then_some(ClaimKind::Prefix(prefix.len())),
+                Pattern::Fqdn(fqdn) => (*name == *fqdn).then_some(ClaimKind::Fqdn),
             };
             noted.retain(|&one| Some(one.1) != kind || one.0 != host_type);
             noted.len() > 1

@@ -96,7 +96,7 @@ impl HostTypes {
     }
 
     /// The id whose [`HostTypeId::index`] this is.
-    pub fn at(&self, index: usize) -> Option<HostTypeId> {
+    pub fn from_index(&self, index: usize) -> Option<HostTypeId> {
         let known = index < self.0.read().names.len();
         u16::try_from(index).ok().filter(|_| known).map(HostTypeId)
     }
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(host_types.intern(b"type1"), Ok(first));
         assert_eq!(host_types.id("type2"), Some(second));
         assert_eq!(host_types.id("type3"), None);
-        assert_eq!((host_types.at(1), host_types.at(2)), (Some(second), None));
+        assert_eq!((host_types.from_index(1), host_types.from_index(2)), (Some(second), None));
         assert_eq!(&*host_types.name(second), "type2");
         assert_eq!(host_types.names().len(), 2);
     }

@@ -15,8 +15,8 @@ use crate::arena::Arena;
 use crate::entries::Place;
 use crate::fault;
 use crate::line::{Further, Key, Line, SLOTS, Slot};
+use crate::seqlock::{STRIPES, StripedSeqLock};
 use crate::sync::{AtomicU64, Ordering};
-use crate::versions::{STRIPES, Versions};
 
 /// Entries a bucket on average, halves of them: nine. In a model eight entries, so that a bucket goes on before it
 /// is split.
@@ -193,7 +193,7 @@ impl Index {
     }
 
     /// Adds an entry, and then perhaps a bucket, after [`Index::make_ready`].
-    pub(crate) fn insert(&self, shelf: &mut Shelf, versions: &Versions, key: Key, place: Place) {
+    pub(crate) fn insert(&self, shelf: &mut Shelf, versions: &StripedSeqLock, key: Key, place: Place) {
         let (bucket, new) = (self.bucket(key), Slot { key, place });
         versions.write(key.stripe(), || {
             if !bucket.add(new) {
@@ -213,7 +213,7 @@ impl Index {
     }
 
     /// Takes the entry at this place out, which is there.
-    pub(crate) fn remove(&self, shelf: &mut Shelf, versions: &Versions, key: Key, place: Place) {
+    pub(crate) fn remove(&self, shelf: &mut Shelf, versions: &StripedSeqLock, key: Key, place: Place) {
         let bucket = self.bucket(key);
         versions.write(key.stripe(), || {
             self.take_all(shelf, bucket);
@@ -227,7 +227,7 @@ impl Index {
     }
 
     /// Adds a bucket.
-    fn split(&self, shelf: &mut Shelf, versions: &Versions) {
+    fn split(&self, shelf: &mut Shelf, versions: &StripedSeqLock) {
         let (new, size) = (self.size().count(), Size::new(self.size().count() + 1));
         // Of all keys that belong to the new bucket, the one that has no other bits. They are in one bucket now.
         let key = Key(new);

@@ -6,14 +6,14 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::change::{Change, Counts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale};
+use crate::change::{Change, DomainCounts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale};
+use crate::change_feed::{ChangeFeed, ChangeKind};
 use crate::contests::Contests;
 use crate::entries::Place;
 use crate::entry::{Head, Origin, Source};
 use crate::fault;
 use crate::host_types::HostTypeId;
-use crate::journal::{Fate, Journal};
-use crate::patterns::{Claim, Kind, Patterns};
+use crate::patterns::{Claim, ClaimKind, Patterns};
 use crate::routes::{Books, Built, Keyed, Open, Routes};
 use crate::sources::Sources;
 
@@ -24,7 +24,7 @@ pub(crate) struct Ledger {
     /// The host types that dynamic routes may use: a handful.
     pub(crate) allowed: Vec<HostTypeId>,
     /// By host type, at the index of its id; those that never had a domain may be missing at the end.
-    pub(crate) counts: Vec<Counts>,
+    pub(crate) counts: Vec<DomainCounts>,
     pub(crate) progress: Progress,
     pub(crate) last_source: u32,
     /// Those that callers named.
@@ -32,7 +32,7 @@ pub(crate) struct Ledger {
     /// As lookups read them.
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) contests: Contests,
-    pub(crate) journal: Journal,
+    pub(crate) change_feed: ChangeFeed,
 }
 
 impl Ledger {
@@ -48,7 +48,7 @@ impl Ledger {
             sources: Sources::default(),
             patterns: Arc::default(),
             contests: Contests::default(),
-            journal: Journal::new(),
+            change_feed: ChangeFeed::new(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Ledger {
         }
         self.contests.clear();
         self.sources.clear();
-        self.journal.note_everything();
+        self.change_feed.note_everything();
     }
 
     /// Puts right what a change left that was broken off in its middle. What is known of the order of claims on a
@@ -81,7 +81,7 @@ impl Ledger {
             }
         }
         self.contests.clear();
-        self.journal.note_everything();
+        self.change_feed.note_everything();
         self.epoch.0 += 1;
         if matches!(self.progress, Progress::Following { .. }) {
             self.progress = Progress::Reset;
@@ -91,7 +91,7 @@ impl Ledger {
     /// Says how current the routes are now. What a first load brought was not noted: it is noted as a whole.
     pub(crate) fn advance(&mut self, progress: Progress) {
         if self.progress == Progress::Unloaded {
-            self.journal.note_everything();
+            self.change_feed.note_everything();
         }
         self.progress = progress;
     }
@@ -115,10 +115,10 @@ impl Ledger {
     }
 
     /// The count of this host type.
-    fn count(&mut self, host_type: HostTypeId) -> &mut Counts {
+    fn count(&mut self, host_type: HostTypeId) -> &mut DomainCounts {
         let index = host_type.index();
         if index >= self.counts.len() {
-            self.counts.resize(index + 1, Counts::default());
+            self.counts.resize(index + 1, DomainCounts::default());
         }
         &mut self.counts[index]
     }
@@ -229,7 +229,7 @@ impl Ledger {
 
     /// The domain has this host type now.
     fn came(&mut self, routes: &Routes, domain: Keyed, host_type: HostTypeId) {
-        self.journal.note(domain.name(), host_type, Fate::Added);
+        self.change_feed.note(domain.name(), host_type, ChangeKind::Added);
         if !self.patterns.overlap() {
             return;
         }
@@ -238,7 +238,7 @@ impl Ledger {
             let name = [prefix, domain.name()].concat();
             let mut claims = self.claims(routes, &name);
             if claims.len() > 1 {
-                claims.sort_by_key(|claim| claim.kind == Kind::Prefix(prefix.len())); // last
+                claims.sort_by_key(|claim| claim.kind == ClaimKind::Prefix(prefix.len())); // last
                 self.contests.note(name.into(), &claims);
             }
         }
@@ -246,13 +246,13 @@ impl Ledger {
 
     /// The domain does not have this host type any more.
     fn went(&mut self, domain: Keyed, host_type: HostTypeId) {
-        self.journal.note(domain.name(), host_type, Fate::Removed);
+        self.change_feed.note(domain.name(), host_type, ChangeKind::Removed);
         if self.contests.is_empty() {
             return;
         }
         for prefix in self.patterns.prefixes_of(host_type) {
             let name = [prefix, domain.name()].concat();
-            self.contests.withdraw(&name, host_type, Kind::Prefix(prefix.len()));
+            self.contests.withdraw(&name, host_type, ClaimKind::Prefix(prefix.len()));
         }
     }
 }

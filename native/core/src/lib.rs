@@ -9,14 +9,14 @@
 //! | [`name`] | [`DomainName`]: a name that exists is valid |
 //! | [`spellings`] | one name in Unicode and in Punycode |
 //! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
-//! | [`versions`] | [`Versions`](versions::Versions): reading without waiting and without writing |
+//! | [`versions`] | [`StripedSeqLock`](seqlock::StripedSeqLock): reading without waiting and without writing |
 //! | `memory`, `arena` | zeroed words; items that never move, however many become of them |
 //! | `entry`, `entries` | a domain as words of memory; all of them, found by place |
 //! | `line`, `index` | a few names' places in one cache line; all of them, growing by one bucket at a time |
 //! | `routes` | those together: many who look, and one who writes |
-//! | [`lookups`] | [`Lookups`]: counting readers who share no cache line |
+//! | [`lookups`] | [`LookupCounts`]: counting readers who share no cache line |
 //! | [`patterns`], `contests` | subdomains, which are computed; which claim on a name was first |
-//! | [`journal`] | what became of the domains, for those who are to be told |
+//! | [`change_feed`] | what became of the domains, for those who are to be told |
 //! | [`page`] | a bounded part of a listing |
 //! | [`change`] | what can be asked of the table, and what becomes of it |
 //! | `sources` | what callers call the source of a route, as numbers |
@@ -28,13 +28,13 @@ compile_error!("mongoose_domain runs on 64-bit systems only: numbers of domains 
 
 mod arena;
 pub mod change;
+pub mod change_feed;
 mod contests;
 mod entries;
 mod entry;
 mod fault;
 pub mod host_types;
 mod index;
-pub mod journal;
 mod ledger;
 mod line;
 pub mod lookups;
@@ -43,23 +43,23 @@ pub mod name;
 pub mod page;
 pub mod patterns;
 mod routes;
+pub mod seqlock;
 mod sources;
 pub mod spellings;
 mod sync;
 pub mod table;
-pub mod versions;
 
 pub use change::{
-    Change, Closed, Counts, Epoch, EventId, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Refusal,
-    Stale, StaticPair,
+    Change, Closed, DomainCounts, Epoch, EventId, InsertError, Inserted, IsStatic, LookupError, MemoryUsage, Outcome,
+    Progress, Refusal, Stale, StaticRoute,
 };
+pub use change_feed::{ChangeKind, Changes, DomainChange};
 pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
-pub use journal::{Fate, News, Notice};
-pub use lookups::Lookups;
+pub use lookups::LookupCounts;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
-pub use patterns::{Claim, Kind, Pattern};
+pub use patterns::{Claim, ClaimKind, Pattern};
 #[cfg(loom)]
-pub use sync::{Site, leave_out};
+pub use sync::{Barrier, disable_barrier};
 pub use table::Table;

@@ -20,7 +20,7 @@ const FEWEST: usize = 64;
 
 /// Lookups since the table was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lookups {
+pub struct LookupCounts {
     /// Those that found the domain.
     pub hits: u64,
     /// Those that did not.
@@ -89,8 +89,8 @@ impl Counter {
     }
 
     /// The sums.
-    pub(crate) fn sum(&self) -> Lookups {
-        let mut sum = Lookups::default();
+    pub(crate) fn sum(&self) -> LookupCounts {
+        let mut sum = LookupCounts::default();
         for line in self.own.iter().chain([&self.shared]) {
             sum.hits = sum.hits.wrapping_add(line.hits.load(Ordering::Relaxed));
             sum.misses = sum.misses.wrapping_add(line.misses.load(Ordering::Relaxed));
@@ -132,6 +132,6 @@ mod tests {
             }
         });
         let threads = numbers.len() as u64;
-        assert_eq!(counter.sum(), Lookups { hits: threads * 7_500, misses: threads * 2_500 });
+        assert_eq!(counter.sum(), LookupCounts { hits: threads * 7_500, misses: threads * 2_500 });
     }
 }

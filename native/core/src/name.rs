@@ -58,11 +58,11 @@ impl DomainName {
 
     /// As [`DomainName::new`], for bytes that may not be UTF-8.
     pub fn from_bytes(name: &[u8]) -> Result<DomainName, InvalidDomain> {
-        DomainName::new(DomainName::text(name)?)
+        DomainName::new(DomainName::bounded_utf8(name)?)
     }
 
     /// The text that may be a name. Bytes that are too many for one are not looked at, however many they are.
-    pub fn text(name: &[u8]) -> Result<&str, InvalidDomain> {
+    pub fn bounded_utf8(name: &[u8]) -> Result<&str, InvalidDomain> {
         if name.len() > DomainName::MAX_BYTES {
             return Err(InvalidDomain::TooLong(name.len()));
         }

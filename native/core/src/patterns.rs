@@ -31,7 +31,7 @@ pub enum Pattern {
 
 /// Where a subdomain's name is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ClaimKind {
     /// A prefix of so many bytes; what follows is the parent domain.
     Prefix(usize),
     /// The name itself was registered.
@@ -48,7 +48,7 @@ pub struct Claim {
     /// The host type that serves the subdomain if no claim is before this one.
     pub host_type: HostTypeId,
     /// Where the name is from.
-    pub kind: Kind,
+    pub kind: ClaimKind,
     pub(crate) age: Age,
 }
 
@@ -87,7 +87,7 @@ impl Patterns {
         // A name that is longer than any is not looked at, however long it is.
         let fqdns = Some(name).filter(|name| name.len() <= self.longest_fqdn);
         let fqdns = fqdns.and_then(|name| self.fqdns.get(name)).into_iter().flatten();
-        let fqdns = fqdns.map(|&(host_type, age)| Claim { host_type, kind: Kind::Fqdn, age });
+        let fqdns = fqdns.map(|&(host_type, age)| Claim { host_type, kind: ClaimKind::Fqdn, age });
         let begin = &name[..name.len().min(self.longest)];
         let dots = begin.iter().enumerate().filter(|&(_, &byte)| byte == b'.');
         let prefixes = dots.filter_map(move |(dot, _)| {
@@ -95,7 +95,7 @@ impl Patterns {
             let registered = self.prefixes.get(prefix)?;
             let host_type = parent(rest)?;
             let &(_, age) = registered.iter().find(|&&(one, _)| one == host_type)?;
-            Some(Claim { host_type, kind: Kind::Prefix(prefix.len()), age })
+            Some(Claim { host_type, kind: ClaimKind::Prefix(prefix.len()), age })
         });
         fqdns.chain(prefixes)
     }
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    fn claimed(patterns: &Patterns, name: &str) -> Vec<(u16, Kind)> {
+    fn claimed(patterns: &Patterns, name: &str) -> Vec<(u16, ClaimKind)> {
         let claims = patterns.claims(name.as_bytes(), parent);
         claims.map(|claim| (claim.host_type.to_number(), claim.kind)).collect()
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_prefix_makes_a_subdomain_of_each_domain_of_its_host_type() {
         let patterns = Patterns::default().with(host_type(1), &prefix("muc."));
-        assert_eq!(claimed(&patterns, "muc.example"), [(1, Kind::Prefix(4))]);
+        assert_eq!(claimed(&patterns, "muc.example"), [(1, ClaimKind::Prefix(4))]);
         for name in ["example", "muc.b.example", "muc.", "muc.muc.example", "xmuc.example", "muc.examples", "", "."] {
             assert_eq!(claimed(&patterns, name), [], "{name}");
         }
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn an_fqdn_is_one_subdomain_whatever_the_domains_are() {
         let patterns = Patterns::default().with(host_type(7), &fqdn("muc.example"));
-        assert_eq!(claimed(&patterns, "muc.example"), [(7, Kind::Fqdn)]);
+        assert_eq!(claimed(&patterns, "muc.example"), [(7, ClaimKind::Fqdn)]);
         assert_eq!(claimed(&patterns, "example"), []);
     }
 
@@ -239,7 +239,7 @@ mod tests {
             .with(host_type(2), &prefix("a."))
             .with(host_type(7), &fqdn("a.b.example"));
         let claims = claimed(&patterns, "a.b.example");
-        assert_eq!(claims, [(7, Kind::Fqdn), (2, Kind::Prefix(2)), (1, Kind::Prefix(4))]);
+        assert_eq!(claims, [(7, ClaimKind::Fqdn), (2, ClaimKind::Prefix(2)), (1, ClaimKind::Prefix(4))]);
     }
 
     #[test]

@@ -22,8 +22,8 @@ use crate::host_types::HostTypeId;
 use crate::index::{Index, Searched, Shelf};
 use crate::line::Key;
 use crate::name::DomainName;
+use crate::seqlock::StripedSeqLock;
 use crate::sync::{AtomicU64, Ordering};
-use crate::versions::Versions;
 
 /// A name and its key.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ pub(crate) struct Keyed<'a> {
 impl<'a> Keyed<'a> {
     #[cfg(loom)]
     pub(crate) fn stripe(self) -> usize {
-        self.key.stripe() % crate::versions::STRIPES
+        self.key.stripe() % crate::seqlock::STRIPES
     }
 
     pub(crate) fn name(self) -> &'a [u8] {
@@ -64,7 +64,7 @@ impl Found {
 
 /// The routes, as lookups read them.
 pub(crate) struct Routes {
-    versions: Versions,
+    versions: StripedSeqLock,
     sides: [Side; 2],
     /// A [`State`].
     state: AtomicU64,
@@ -94,12 +94,12 @@ impl Books {
 ///
 /// It has versions that no lookup reads: those that lookups do read change by one writer at a time, who has the other
 /// side's books.
-pub(crate) struct Spare(Versions);
+pub(crate) struct Spare(StripedSeqLock);
 
 impl Spare {
     /// The caller sees to it that there is no other one.
     pub(crate) fn new() -> Spare {
-        Spare(Versions::default())
+        Spare(StripedSeqLock::default())
     }
 }
 
@@ -160,7 +160,7 @@ impl Routes {
     /// Closed, and empty.
     pub(crate) fn new() -> Routes {
         Routes {
-            versions: Versions::default(),
+            versions: StripedSeqLock::default(),
             sides: [Side::new(), Side::new()],
             state: AtomicU64::new(0),
             hashing: Hashing::default(),
@@ -298,13 +298,13 @@ impl Routes {
 /// Changes one side, by who has its books.
 pub(crate) struct Writer<'a> {
     routes: &'a Routes,
-    versions: &'a Versions,
+    versions: &'a StripedSeqLock,
     side: &'a Side,
     books: &'a mut Books,
 }
 
 impl<'a> Writer<'a> {
-    fn new(routes: &'a Routes, versions: &'a Versions, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
+    fn new(routes: &'a Routes, versions: &'a StripedSeqLock, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
         versions.follow();
         Writer { routes, versions, side, books }
     }

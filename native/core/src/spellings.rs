@@ -22,7 +22,7 @@ pub fn spellings(name: &DomainName) -> Vec<DomainName> {
     let chosen: Vec<Vec<String>> = match twofold {
         0 => Vec::new(),
         few if few <= MIXED => (1..1_usize << few).map(|choice| chosen(&labels, choice)).collect(),
-        _ => [decoded as fn(&str) -> Option<String>, encoded].iter().map(|spell| spelled(&labels, spell)).collect(),
+        _ => [decoded as fn(&str) -> Option<String>, to_punycode].iter().map(|spell| spelled(&labels, spell)).collect(),
     };
     let names = chosen.into_iter().filter_map(|labels| DomainName::new(&labels.join(".")).ok());
     names.filter(|spelled| spelled != name).collect()
@@ -47,7 +47,7 @@ fn spelled(labels: &[(&str, Option<String>)], spell: impl Fn(&str) -> Option<Str
 }
 
 fn other(label: &str) -> Option<String> {
-    decoded(label).or_else(|| encoded(label))
+    decoded(label).or_else(|| to_punycode(label))
 }
 
 /// In Unicode, if that is how it is encoded.
@@ -55,11 +55,11 @@ fn decoded(label: &str) -> Option<String> {
     let text = punycode::decode_to_string(label.strip_prefix(ENCODED)?)?;
     // Nobody encodes what is ASCII, and a dot would make labels of one.
     let is_label = !text.is_ascii() && !text.contains('.');
-    (is_label && encoded(&text).as_deref() == Some(label)).then_some(text)
+    (is_label && to_punycode(&text).as_deref() == Some(label)).then_some(text)
 }
 
 /// A label beyond ASCII as DNS and TLS have it, if Punycode can encode it; nothing for one of ASCII.
-pub fn encoded(label: &str) -> Option<String> {
+pub fn to_punycode(label: &str) -> Option<String> {
     let text = (!label.is_ascii()).then(|| punycode::encode_str(label))??;
     Some(format!("{ENCODED}{text}"))
 }

@@ -34,7 +34,7 @@ mod loom_mutex {
 /// The places whose order of memory the table rests on. Each is known by name, so that the models can do without one at
 /// a time and show what it is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Site {
+pub enum Barrier {
     /// A lookup reads the version before all else.
     VersionIsRead,
     /// It has read all else before it reads the version again.
@@ -47,22 +47,27 @@ pub enum Site {
     WriterFollows,
 }
 
-impl Site {
+impl Barrier {
     /// All of them.
     #[cfg(loom)]
-    pub const ALL: [Site; 5] =
-        [Site::VersionIsRead, Site::VersionIsReadAgain, Site::WriteBegins, Site::WriteEnds, Site::WriterFollows];
+    pub const ALL: [Barrier; 5] = [
+        Barrier::VersionIsRead,
+        Barrier::VersionIsReadAgain,
+        Barrier::WriteBegins,
+        Barrier::WriteEnds,
+        Barrier::WriterFollows,
+    ];
 
     /// The order of the load or the store, or of the fence.
     #[inline]
     pub(crate) fn order(self) -> Ordering {
         #[cfg(loom)]
-        if left_out(self) {
+        if is_disabled(self) {
             return Ordering::Relaxed;
         }
         match self {
-            Site::VersionIsRead | Site::VersionIsReadAgain => Ordering::Acquire,
-            Site::WriteBegins | Site::WriteEnds | Site::WriterFollows => Ordering::Release,
+            Barrier::VersionIsRead | Barrier::VersionIsReadAgain => Ordering::Acquire,
+            Barrier::WriteBegins | Barrier::WriteEnds | Barrier::WriterFollows => Ordering::Release,
         }
     }
 
@@ -70,7 +75,7 @@ impl Site {
     pub(crate) fn fence(self) {
         // No fence is relaxed: a model that leaves one out has none.
         #[cfg(loom)]
-        if left_out(self) {
+        if is_disabled(self) {
             return;
         }
         fence(self.order());
@@ -80,16 +85,16 @@ impl Site {
 #[cfg(loom)]
 std::thread_local! {
     /// The place that the models of this thread do without: loom runs all threads of a model in one.
-    static LEFT_OUT: std::cell::Cell<Option<Site>> = const { std::cell::Cell::new(None) };
+    static DISABLED: std::cell::Cell<Option<Barrier>> = const { std::cell::Cell::new(None) };
 }
 
 /// Has this thread's models do without this place, or with all of them.
 #[cfg(loom)]
-pub fn leave_out(site: Option<Site>) {
-    LEFT_OUT.set(site);
+pub fn disable_barrier(site: Option<Barrier>) {
+    DISABLED.set(site);
 }
 
 #[cfg(loom)]
-fn left_out(site: Site) -> bool {
-    LEFT_OUT.get() == Some(site)
+fn is_disabled(site: Barrier) -> bool {
+    DISABLED.get() == Some(site)
 }

@@ -18,14 +18,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::change::{
-    Change, Closed, Counts, Epoch, InsertError, Inserted, IsStatic, Memory, Miss, Outcome, Progress, Stale, StaticPair,
+    Change, Closed, DomainCounts, Epoch, InsertError, Inserted, IsStatic, LookupError, MemoryUsage, Outcome, Progress,
+    Stale, StaticRoute,
 };
+use crate::change_feed::Changes;
 use crate::entries::Place;
 use crate::entry::{Origin, Source};
 use crate::host_types::{HostTypeId, HostTypes};
-use crate::journal::News;
 use crate::ledger::Ledger;
-use crate::lookups::{Counter, Lookups, Seen};
+use crate::lookups::{Counter, LookupCounts, Seen};
 use crate::name::DomainName;
 use crate::page::{PLACES, Page, Position, Select};
 use crate::patterns::{Claim, Pattern, Published};
@@ -79,7 +80,7 @@ impl Table {
 
     /// Empties the table and begins anew with these static pairs (the first of a name wins) and
     /// these host types for dynamic domains. Every progress is forgotten.
-    pub fn open(&self, pairs: &[StaticPair], allowed: impl IntoIterator<Item = HostTypeId>) {
+    pub fn open(&self, pairs: &[StaticRoute], allowed: impl IntoIterator<Item = HostTypeId>) {
         self.begin(Open::Yes, pairs, allowed.into_iter().collect());
     }
 
@@ -88,7 +89,7 @@ impl Table {
         self.begin(Open::No, &[], Vec::new());
     }
 
-    fn begin(&self, open: Open, pairs: &[StaticPair], allowed: Vec<HostTypeId>) {
+    fn begin(&self, open: Open, pairs: &[StaticRoute], allowed: Vec<HostTypeId>) {
         let spare = &mut *self.spare.lock();
         // However long this takes, nobody waits for it who looks up or changes something.
         let built = self.routes.build(spare, pairs.iter().map(|(domain, host_type)| (domain.as_bytes(), *host_type)));
@@ -134,7 +135,7 @@ impl Table {
         if result.is_err() {
             ledger.restore(&self.routes);
         }
-        let rings = ledger.journal.rings();
+        let rings = ledger.change_feed.rings();
         drop(ledger);
         if rings && let Some(bell) = self.bell.get() {
             bell();
@@ -144,7 +145,7 @@ impl Table {
 
     /// The host type that serves `name`: a domain, or else a subdomain.
     #[inline]
-    pub fn host_type(&self, name: &[u8]) -> Result<HostTypeId, Miss> {
+    pub fn host_type(&self, name: &[u8]) -> Result<HostTypeId, LookupError> {
         match self.look(name) {
             Found::Nothing if self.patterns.any() => self.subdomain_host_type(name),
             found => self.answer(found),
@@ -153,12 +154,12 @@ impl Table {
 
     /// The host type that serves this domain; a subdomain is none.
     #[inline]
-    pub fn domain_host_type(&self, domain: &[u8]) -> Result<HostTypeId, Miss> {
+    pub fn domain_host_type(&self, domain: &[u8]) -> Result<HostTypeId, LookupError> {
         self.answer(self.look(domain))
     }
 
     #[inline]
-    fn answer(&self, found: Found) -> Result<HostTypeId, Miss> {
+    fn answer(&self, found: Found) -> Result<HostTypeId, LookupError> {
         match found {
             Found::Route(head) => {
                 self.lookups.count(Seen::Hit);
@@ -166,18 +167,18 @@ impl Table {
             }
             Found::Nothing => {
                 self.lookups.count(Seen::Miss);
-                Err(Miss::NotFound)
+                Err(LookupError::NotFound)
             }
-            Found::Closed => Err(Miss::Closed),
+            Found::Closed => Err(LookupError::Closed),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn subdomain_host_type(&self, name: &[u8]) -> Result<HostTypeId, Miss> {
+    fn subdomain_host_type(&self, name: &[u8]) -> Result<HostTypeId, LookupError> {
         let claim = self.subdomain(name);
         self.lookups.count(if claim.is_some() { Seen::Hit } else { Seen::Miss });
-        claim.map(|claim| claim.host_type).ok_or(Miss::NotFound)
+        claim.map(|claim| claim.host_type).ok_or(LookupError::NotFound)
     }
 
     /// What makes this name a subdomain: of several claims, the first one. Whether there is a domain of the name, too,
@@ -226,14 +227,14 @@ impl Table {
 
     /// Gives each domain of the host type, now and later, a subdomain, or the host type one of its own. Where a name was
     /// claimed already, the new claim is behind those. A pattern that is registered stays as it is.
-    pub fn register(&self, host_type: HostTypeId, pattern: &Pattern) {
+    pub fn register_pattern(&self, host_type: HostTypeId, pattern: &Pattern) {
         let ledger = &mut *self.ledger.lock();
         ledger.patterns = Arc::new(ledger.patterns.with(host_type, pattern));
         self.patterns.publish(ledger.patterns.clone());
     }
 
     /// Takes them away again.
-    pub fn unregister(&self, host_type: HostTypeId, pattern: &Pattern) {
+    pub fn unregister_pattern(&self, host_type: HostTypeId, pattern: &Pattern) {
         let ledger = &mut *self.ledger.lock();
         ledger.patterns = Arc::new(ledger.patterns.without(host_type, pattern));
         ledger.contests.withdraw_all(host_type, pattern);
@@ -241,7 +242,7 @@ impl Table {
     }
 
     /// Takes all patterns away.
-    pub fn unregister_all(&self) {
+    pub fn unregister_all_patterns(&self) {
         let ledger = &mut *self.ledger.lock();
         ledger.patterns = Arc::default();
         ledger.contests.clear();
@@ -252,13 +253,13 @@ impl Table {
     /// was given before stays.
     pub fn watch(&self, bell: impl Fn() + Send + Sync + 'static) {
         self.bell.get_or_init(|| Box::new(bell));
-        self.change(|ledger| ledger.journal.begin());
+        self.change(|ledger| ledger.change_feed.begin());
     }
 
     /// Up to `limit` changes that lookups show already and nobody was told of. Who is called by the bell asks until
     /// there are none.
-    pub fn news(&self, limit: usize) -> News {
-        self.ledger.lock().journal.take(limit)
+    pub fn take_changes(&self, limit: usize) -> Changes {
+        self.ledger.lock().change_feed.take(limit)
     }
 
     /// Which version stands for this name, for models.
@@ -281,7 +282,7 @@ impl Table {
 
     /// How often [`Table::host_type`] answered since the table was made; what a closed table did not
     /// answer is not counted.
-    pub fn lookups(&self) -> Lookups {
+    pub fn lookup_counts(&self) -> LookupCounts {
         self.lookups.sum()
     }
 
@@ -305,12 +306,12 @@ impl Table {
     }
 
     /// Whether dynamic domains may use this host type.
-    pub fn is_allowed(&self, host_type: HostTypeId) -> bool {
+    pub fn is_host_type_allowed(&self, host_type: HostTypeId) -> bool {
         self.ledger.lock().allowed.contains(&host_type)
     }
 
     /// The host types that dynamic domains may use.
-    pub fn allowed(&self) -> Vec<HostTypeId> {
+    pub fn allowed_host_types(&self) -> Vec<HostTypeId> {
         self.ledger.lock().allowed.clone()
     }
 
@@ -338,7 +339,7 @@ impl Table {
         self.change(|ledger| ledger.take(&self.routes, self.routes.keyed(domain.as_bytes())))
     }
 
-    /// The present epoch, for [`Table::apply`] and [`Table::advance`].
+    /// The present epoch, for [`Table::apply`] and [`Table::set_progress`].
     pub fn epoch(&self) -> Epoch {
         self.ledger.lock().epoch
     }
@@ -375,7 +376,7 @@ impl Table {
     }
 
     /// Says how current the routes are now.
-    pub fn advance(&self, epoch: Epoch, progress: Progress) -> Result<(), Stale> {
+    pub fn set_progress(&self, epoch: Epoch, progress: Progress) -> Result<(), Stale> {
         self.change(|ledger| {
             ledger.check(epoch)?;
             ledger.advance(progress);
@@ -428,23 +429,25 @@ impl Table {
     }
 
     /// How many domains there are.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> DomainCounts {
         self.ledger.lock().counts.iter().copied().sum()
     }
 
     /// How many bytes the table uses.
-    pub fn memory(&self) -> Memory {
+    pub fn memory(&self) -> MemoryUsage {
         let ledger = self.ledger.lock();
         let (entries, index) = self.routes.bytes(&ledger.books);
-        Memory { entries, index, journal: ledger.journal.bytes() }
+        MemoryUsage { entries, index, change_feed: ledger.change_feed.bytes() }
     }
 
     /// How many domains each host type has: those that have any, and those that dynamic domains may use.
     /// The table counts as it changes, so this costs the number of host types, however many domains there are.
-    pub fn counts_by_host_type(&self) -> Vec<(HostTypeId, Counts)> {
+    pub fn counts_by_host_type(&self) -> Vec<(HostTypeId, DomainCounts)> {
         let ledger = self.ledger.lock();
-        let listed = |(id, counts): &(HostTypeId, Counts)| *counts != Counts::default() || ledger.allowed.contains(id);
-        let counts = ledger.counts.iter().copied().chain(std::iter::repeat(Counts::default()));
+        let listed = |(id, counts): &(HostTypeId, DomainCounts)| {
+            *counts != DomainCounts::default() || ledger.allowed.contains(id)
+        };
+        let counts = ledger.counts.iter().copied().chain(std::iter::repeat(DomainCounts::default()));
         self.host_types.ids().zip(counts).filter(listed).collect()
     }
 }
@@ -491,7 +494,7 @@ mod tests {
                     assert_ne!(self.table.epoch(), epoch, "what is under way is not about this table any more");
                     assert!(matches!(progress, Progress::Following { .. }));
                     assert_eq!(self.table.progress().1, Progress::Reset);
-                    self.table.advance(self.table.epoch(), Progress::Following { source }).unwrap();
+                    self.table.set_progress(self.table.epoch(), Progress::Following { source }).unwrap();
                 }
                 match found {
                     Some(found) => _ = self.model.insert(number, found),
@@ -537,7 +540,7 @@ mod tests {
         let host_types = ["type1", "type2"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
         table.open(&[], host_types);
         table.watch(|| ());
-        table.advance(table.epoch(), Progress::Following { source: table.new_source() }).unwrap();
+        table.set_progress(table.epoch(), Progress::Following { source: table.new_source() }).unwrap();
         let mut broken = Broken { table, host_types, model: BTreeMap::new() };
         for number in 0..DOMAINS {
             // All changes to some, and one addition in which the index grows in nine.
@@ -553,7 +556,7 @@ mod tests {
             }
         }
         broken.compare_all();
-        let told = broken.table.news(1);
-        assert_eq!(told, News::Everything, "who watches is told to look at the table");
+        let told = broken.table.take_changes(1);
+        assert_eq!(told, Changes::Everything, "who watches is told to look at the table");
     }
 }

@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use domain_core::versions::Versions;
-use domain_core::{Change, DomainName, HostTypeId, Miss, Site, Source, StaticPair, Table, leave_out};
+use domain_core::seqlock::StripedSeqLock;
+use domain_core::{Barrier, Change, DomainName, HostTypeId, LookupError, Source, StaticRoute, Table, disable_barrier};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use loom::thread;
 /// Two words that every write keeps equal.
 #[derive(Default)]
 struct Pair {
-    versions: Versions,
+    versions: StripedSeqLock,
     words: [AtomicU64; 2],
 }
 
@@ -106,7 +106,7 @@ impl Model {
         model
     }
 
-    fn open(&self, pairs: &[StaticPair]) {
+    fn open(&self, pairs: &[StaticRoute]) {
         self.table.open(pairs, self.host_types);
     }
 
@@ -300,7 +300,7 @@ fn an_opened_table_has_its_static_domains() {
     let writer = task(move |model| model.open(&[(pair.clone(), model.host_types[0])]));
     let seen = explore(Model::new, [writer], move |model| {
         let found = model.table.host_type(a.as_bytes()).map(|_| ());
-        (found == Err(Miss::NotFound), model.table.while_open(|| model.look(&a)).ok())
+        (found == Err(LookupError::NotFound), model.table.while_open(|| model.look(&a)).ok())
     });
     assert_eq!(seen, [(false, None), (false, Some(Some(0)))].into());
 }
@@ -316,7 +316,7 @@ fn no_answer_is_about_a_closed_table() {
         [writer],
         move |model| {
             let found = model.table.while_open(|| model.look(&a));
-            let allowed = model.table.while_open(|| model.table.is_allowed(model.host_types[0]));
+            let allowed = model.table.while_open(|| model.table.is_host_type_allowed(model.host_types[0]));
             (found.ok(), allowed.ok())
         },
     );
@@ -355,18 +355,18 @@ fn opening_beside_another_writer_misleads_nobody() {
 /// Without any one of the fences and orders, one of the models fails: the one that is named here.
 #[test]
 fn each_fence_and_each_order_is_needed() {
-    let needed: [(Site, fn()); Site::ALL.len()] = [
-        (Site::VersionIsRead, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Site::VersionIsReadAgain, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Site::WriteBegins, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Site::WriteEnds, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Site::WriterFollows, a_place_that_another_writer_uses_again_misleads_nobody),
+    let needed: [(Barrier, fn()); Barrier::ALL.len()] = [
+        (Barrier::VersionIsRead, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::VersionIsReadAgain, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::WriteBegins, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::WriteEnds, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::WriterFollows, a_place_that_another_writer_uses_again_misleads_nobody),
     ];
-    for site in Site::ALL {
+    for site in Barrier::ALL {
         let (_, model) = needed.iter().find(|(one, _)| *one == site).expect("a model for each place");
-        leave_out(Some(site));
+        disable_barrier(Some(site));
         let passed = catch_unwind(AssertUnwindSafe(model)).is_ok();
-        leave_out(None);
+        disable_barrier(None);
         assert!(!passed, "the model passes without {site:?}");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::num::NonZeroU32;
 
-use domain_core::{Change, Counts, DomainName, HostTypeId, Position, Select, Source, Table};
+use domain_core::{Change, DomainCounts, DomainName, HostTypeId, Position, Select, Source, Table};
 use proptest::prelude::*;
 use reference::Reference;
 
@@ -101,7 +101,7 @@ impl Pair {
         }
         prop_assert_eq!(self.table.counts(), self.reference.counts(None));
         let counts = self.ids.iter().map(|&id| (id, self.reference.counts(Some(id))));
-        let listed = counts.filter(|(id, counts)| id.index() < ALLOWED || *counts != Counts::default());
+        let listed = counts.filter(|(id, counts)| id.index() < ALLOWED || *counts != DomainCounts::default());
         prop_assert_eq!(self.table.counts_by_host_type(), listed.collect::<Vec<_>>());
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain_core::{Change, Claim, DomainName, HostTypeId, Kind, Miss, Pattern, Source, Table};
+use domain_core::{Change, Claim, ClaimKind, DomainName, HostTypeId, LookupError, Pattern, Source, Table};
 use proptest::prelude::*;
 
 const HOST_TYPES: usize = 3;
@@ -111,7 +111,7 @@ proptest! {
             (0..HOST_TYPES).map(|n| table.host_types().intern(format!("type{n}").as_bytes()).unwrap()).collect();
         table.open(&[], ids.clone());
         // What a first load brings came all at once.
-        table.advance(table.epoch(), domain_core::Progress::Following { source: table.new_source() }).unwrap();
+        table.set_progress(table.epoch(), domain_core::Progress::Following { source: table.new_source() }).unwrap();
         let source = table.new_source();
         let mut model = Model::default();
         let names: Vec<String> = PREFIXES.iter().flat_map(|prefix| DOMAINS.map(|name| format!("{prefix}{name}")))
@@ -125,18 +125,18 @@ proptest! {
                     model.change(number, to);
                 }
                 Operation::Register(host_type, number) => {
-                    table.register(ids[host_type], &pattern(number));
+                    table.register_pattern(ids[host_type], &pattern(number));
                     model.register(host_type, number);
                 }
                 Operation::Unregister(host_type, number) => {
-                    table.unregister(ids[host_type], &pattern(number));
+                    table.unregister_pattern(ids[host_type], &pattern(number));
                     model.unregister(host_type, number);
                 }
             }
             for name in &names {
                 let items: Vec<&Item> = model.items.iter().filter(|item| item.name == *name).collect();
-                let expected: Vec<(HostTypeId, Kind)> = items.iter().map(|item| {
-                    let kind = item.parent.map_or(Kind::Fqdn, |_| Kind::Prefix(PREFIXES[item.pattern].len()));
+                let expected: Vec<(HostTypeId, ClaimKind)> = items.iter().map(|item| {
+                    let kind = item.parent.map_or(ClaimKind::Fqdn, |_| ClaimKind::Prefix(PREFIXES[item.pattern].len()));
                     (ids[item.host_type], kind)
                 }).collect();
                 let seen = |claim: Claim| (claim.host_type, claim.kind);
@@ -148,7 +148,7 @@ proptest! {
                 let own = at.and_then(|at| model.domains.get(&at)).map(|&host_type| ids[host_type]);
                 prop_assert_eq!(table.domain_host_type(name.as_bytes()).ok(), own);
                 let served = own.or(expected.first().map(|&(host_type, _)| host_type));
-                prop_assert_eq!(table.host_type(name.as_bytes()), served.ok_or(Miss::NotFound));
+                prop_assert_eq!(table.host_type(name.as_bytes()), served.ok_or(LookupError::NotFound));
             }
         }
     }
@@ -166,29 +166,29 @@ fn open() -> (Table, HostTypeId, Source) {
 fn a_closed_table_has_no_subdomains_and_one_that_is_opened_again_has_those_of_its_domains() {
     let (table, host_type, source) = open();
     let muc = Pattern::Prefix((*b"muc.").into());
-    table.register(host_type, &muc);
-    table.register(host_type, &Pattern::Fqdn((*b"one.example").into()));
+    table.register_pattern(host_type, &muc);
+    table.register_pattern(host_type, &Pattern::Fqdn((*b"one.example").into()));
     table.insert(&domain("example"), host_type, source).unwrap();
     assert_eq!(table.host_type(b"muc.example"), Ok(host_type));
     table.close();
-    assert_eq!(table.host_type(b"muc.example"), Err(Miss::Closed));
+    assert_eq!(table.host_type(b"muc.example"), Err(LookupError::Closed));
     assert_eq!((table.subdomain(b"muc.example"), table.subdomain(b"one.example")), (None, None));
     table.open(&[(domain("static.example"), host_type)], []);
-    assert_eq!(table.host_type(b"muc.example"), Err(Miss::NotFound));
+    assert_eq!(table.host_type(b"muc.example"), Err(LookupError::NotFound));
     assert_eq!(table.host_type(b"muc.static.example"), Ok(host_type));
-    table.unregister_all();
-    assert_eq!(table.host_type(b"muc.static.example"), Err(Miss::NotFound));
+    table.unregister_all_patterns();
+    assert_eq!(table.host_type(b"muc.static.example"), Err(LookupError::NotFound));
 }
 
 #[test]
 fn a_lookup_of_a_subdomain_is_counted_as_one() {
     let (table, host_type, source) = open();
-    table.register(host_type, &Pattern::Prefix((*b"muc.").into()));
+    table.register_pattern(host_type, &Pattern::Prefix((*b"muc.").into()));
     table.insert(&domain("example"), host_type, source).unwrap();
     let names = ["example", "muc.example", "muc.missing", "missing"];
     let answers = names.map(|name| table.host_type(name.as_bytes()).is_ok());
     assert_eq!(answers, [true, true, false, false]);
-    let lookups = table.lookups();
+    let lookups = table.lookup_counts();
     assert_eq!((lookups.hits, lookups.misses), (2, 2));
 }
 
@@ -197,17 +197,17 @@ fn subdomains_that_stay_are_found_while_others_and_their_patterns_come_and_go() 
     let (table, host_type, source) = open();
     let other = table.host_types().intern(b"type2").unwrap();
     table.open(&[(domain("stays.example"), host_type)], [host_type, other]);
-    table.register(host_type, &Pattern::Prefix((*b"muc.").into()));
+    table.register_pattern(host_type, &Pattern::Prefix((*b"muc.").into()));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     assert_eq!(table.host_type(b"muc.stays.example"), Ok(host_type));
-                    assert_eq!(table.host_type(b"muc.never.example"), Err(Miss::NotFound));
+                    assert_eq!(table.host_type(b"muc.never.example"), Err(LookupError::NotFound));
                     // Its first claim is the prefix, whose parent stays; an FQDN of the same name comes and goes.
                     let first = table.subdomain(b"muc.stays.example").unwrap();
-                    assert_eq!((first.host_type, first.kind), (host_type, Kind::Prefix(4)));
+                    assert_eq!((first.host_type, first.kind), (host_type, ClaimKind::Prefix(4)));
                     if let Ok(found) = table.host_type(b"muc.moves.example") {
                         assert_eq!(found, host_type, "type2 has no such prefix");
                     }
@@ -219,10 +219,10 @@ fn subdomains_that_stay_are_found_while_others_and_their_patterns_come_and_go() 
         for round in 0..20_000 {
             let to = if round % 2 == 0 { host_type } else { other };
             table.apply(table.epoch(), source, &[Change::Put(moves.clone(), to)]).unwrap();
-            table.register(other, &Pattern::Prefix((*b"pubsub.").into()));
-            table.register(other, &fqdn);
+            table.register_pattern(other, &Pattern::Prefix((*b"pubsub.").into()));
+            table.register_pattern(other, &fqdn);
             table.apply(table.epoch(), source, &[Change::Remove(moves.clone())]).unwrap();
-            table.unregister(other, &fqdn);
+            table.unregister_pattern(other, &fqdn);
         }
         done.store(true, Ordering::Relaxed);
     });

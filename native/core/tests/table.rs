@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use domain_core::{
-    Change, Closed, Counts, DomainName, Fate, Lookups, Miss, News, Notice, Position, Progress, Select, Source, Stale,
-    Table,
+    Change, ChangeKind, Changes, Closed, DomainChange, DomainCounts, DomainName, LookupCounts, LookupError, Position,
+    Progress, Select, Source, Stale, Table,
 };
 
 fn name(number: usize) -> DomainName {
@@ -52,7 +52,7 @@ fn two_hundred_thousand_domains_are_found_and_listed_once_each() {
     let changes: Vec<_> = (0..200_000).map(|n| Change::Put(name(n), host_type)).collect();
     table.apply(table.epoch(), table.new_source(), &changes).unwrap();
     assert!((0..200_000).all(|n| table.host_type(name(n).as_bytes()) == Ok(host_type)));
-    assert_eq!(table.host_type(name(200_000).as_bytes()), Err(Miss::NotFound));
+    assert_eq!(table.host_type(name(200_000).as_bytes()), Err(LookupError::NotFound));
     let listed = list(&table, Select::All);
     assert_eq!(listed.len(), 200_000);
     assert_eq!(listed.into_iter().collect::<HashSet<_>>().len(), 200_000);
@@ -131,7 +131,9 @@ fn a_lookup_beside_a_writer_never_finds_another_domains_route() {
                 for number in (0..).map(|turn: usize| turn.wrapping_mul(2_654_435_761 + reader) % DOMAINS) {
                     match table.host_type(names[number].as_bytes()) {
                         Ok(found) => assert_eq!(found, host_types[number % 3], "{} has another's", names[number]),
-                        Err(miss) => assert!(miss == Miss::NotFound && number >= STATIC, "{}: {miss}", names[number]),
+                        Err(miss) => {
+                            assert!(miss == LookupError::NotFound && number >= STATIC, "{}: {miss}", names[number])
+                        }
                     }
                     if done.load(Ordering::Relaxed) {
                         return;
@@ -195,7 +197,7 @@ fn opening_holds_up_nobody() {
                 let before = opening.load(Ordering::Acquire);
                 let changed = table.insert(&domain("dynamic"), host_type, source(1)).is_ok();
                 assert!(changed || table.is_open());
-                assert_eq!(table.host_type(b"none"), Err(Miss::NotFound));
+                assert_eq!(table.host_type(b"none"), Err(LookupError::NotFound));
                 if before && opening.load(Ordering::Acquire) {
                     during.fetch_add(1, Ordering::Relaxed);
                 }
@@ -217,13 +219,13 @@ fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
     let (table, host_type) = open();
     let (source, epoch) = (table.new_source(), table.epoch());
     let progress = Progress::Following { source };
-    table.advance(epoch, progress).unwrap();
+    table.set_progress(epoch, progress).unwrap();
     assert_eq!(table.progress(), (epoch, progress));
 
     table.open(&[], [host_type]);
     assert_eq!(table.progress().1, Progress::Unloaded);
     assert_eq!(table.apply(epoch, source, &[Change::Put(name(1), host_type)]), Err(Stale));
-    assert_eq!(table.advance(epoch, progress), Err(Stale));
+    assert_eq!(table.set_progress(epoch, progress), Err(Stale));
     assert_eq!(table.counts().dynamic, 0);
     assert_ne!(table.new_source(), source, "a source is not used twice");
 }
@@ -243,8 +245,8 @@ fn a_closed_table_knows_nobody() {
     let (table, host_type) = open();
     table.insert(&name(1), host_type, table.new_source()).unwrap();
     table.close();
-    assert_eq!(table.host_type(name(1).as_bytes()), Err(Miss::Closed));
-    assert!(!table.is_allowed(host_type));
+    assert_eq!(table.host_type(name(1).as_bytes()), Err(LookupError::Closed));
+    assert!(!table.is_host_type_allowed(host_type));
     assert_eq!(table.progress().1, Progress::Closed);
 }
 
@@ -254,7 +256,7 @@ fn an_answer_is_never_about_a_closed_table() {
     let host_type = table.host_types().intern(b"type1").unwrap();
     assert_eq!((table.is_open(), table.while_open(|| ())), (false, Err(Closed)));
     table.open(&[], [host_type]);
-    assert_eq!((table.is_open(), table.while_open(|| table.is_allowed(host_type))), (true, Ok(true)));
+    assert_eq!((table.is_open(), table.while_open(|| table.is_host_type_allowed(host_type))), (true, Ok(true)));
     // Closed meanwhile; then closed and opened again, so that the question is asked again.
     assert_eq!(table.while_open(|| table.close()), Err(Closed));
     table.open(&[], [host_type]);
@@ -264,7 +266,7 @@ fn an_answer_is_never_about_a_closed_table() {
         if asked == 1 {
             table.close();
         }
-        let answer = table.is_allowed(host_type);
+        let answer = table.is_host_type_allowed(host_type);
         if asked == 1 {
             table.open(&[], [host_type]);
         }
@@ -299,11 +301,11 @@ fn memory_is_what_the_domains_take_and_is_given_back() {
     // 32 bytes for a name of 26, and a line of 64 for four and a half of them.
     assert!((3_200_000..4_800_000).contains(&full.entries), "{full:?}");
     assert!((1_300_000..2_600_000).contains(&full.index), "{full:?}");
-    assert_eq!(full.journal, 0);
+    assert_eq!(full.change_feed, 0);
     table.watch(|| ());
-    table.news(1);
+    table.take_changes(1);
     table.delete(&name(1)).unwrap();
-    assert!(table.memory().journal > name(1).as_bytes().len());
+    assert!(table.memory().change_feed > name(1).as_bytes().len());
     table.close();
     assert!(table.memory().entries < full.entries / 10 && table.memory().index <= empty.index + 1024, "{empty:?}");
 }
@@ -315,7 +317,7 @@ fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
     table.apply(epoch, source, &[Change::Put(name(1), host_type)]).unwrap();
     table.reset_progress();
     assert_eq!(table.progress().1, Progress::Reset);
-    assert_eq!(table.advance(epoch, Progress::Following { source }), Err(Stale));
+    assert_eq!(table.set_progress(epoch, Progress::Following { source }), Err(Stale));
     assert_eq!(table.host_type(name(1).as_bytes()), Ok(host_type));
 }
 
@@ -332,10 +334,10 @@ fn every_lookup_of_every_thread_is_counted_as_what_it_found() {
             });
         }
     });
-    assert_eq!(table.lookups(), Lookups { hits: 1_000, misses: 2_000 });
+    assert_eq!(table.lookup_counts(), LookupCounts { hits: 1_000, misses: 2_000 });
     table.close();
-    assert_eq!(table.host_type(name(1).as_bytes()), Err(Miss::Closed));
-    assert_eq!(table.lookups(), Lookups { hits: 1_000, misses: 2_000 }, "a closed table answers nothing");
+    assert_eq!(table.host_type(name(1).as_bytes()), Err(LookupError::Closed));
+    assert_eq!(table.lookup_counts(), LookupCounts { hits: 1_000, misses: 2_000 }, "a closed table answers nothing");
 }
 
 #[test]
@@ -344,7 +346,7 @@ fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
     let [one, two, unused] =
         ["type1", "type2", "type3"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
     table.open(&[(name(1), two)], [one]);
-    let (none, fixed) = (Counts::default(), Counts { r#static: 1, dynamic: 0 });
+    let (none, fixed) = (DomainCounts::default(), DomainCounts { r#static: 1, dynamic: 0 });
     assert_eq!(table.counts_by_host_type(), [(one, none), (two, fixed)]);
     table.open(&[], [unused]);
     assert_eq!(table.counts_by_host_type(), [(unused, none)]);
@@ -352,13 +354,13 @@ fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
 
 /// What the watcher is told, in words.
 fn told(table: &Table) -> Vec<String> {
-    match table.news(1_000) {
-        News::Everything => vec!["everything".into()],
-        News::Changes(changes) => changes
+    match table.take_changes(1_000) {
+        Changes::Everything => vec!["everything".into()],
+        Changes::Listed(changes) => changes
             .iter()
-            .map(|Notice { domain, host_type, fate }| {
+            .map(|DomainChange { domain, host_type, kind }| {
                 let (domain, host_type) = (String::from_utf8_lossy(domain), table.host_types().name(*host_type));
-                let sign = if *fate == Fate::Added { '+' } else { '-' };
+                let sign = if *kind == ChangeKind::Added { '+' } else { '-' };
                 format!("{sign}{domain} {host_type}")
             })
             .collect(),
@@ -377,7 +379,7 @@ fn who_watches_is_called_and_told_each_change_in_order() {
 
     table.insert(&domain("a"), one, source(1)).unwrap();
     table.insert(&domain("a"), one, source(2)).unwrap();
-    table.advance(table.epoch(), Progress::Following { source: source(2) }).unwrap();
+    table.set_progress(table.epoch(), Progress::Following { source: source(2) }).unwrap();
     assert_eq!((calls.load(Ordering::Relaxed), told(&table), told(&table)), (2, vec!["everything".into()], vec![]));
 
     let changes = [
@@ -404,7 +406,7 @@ fn a_first_load_is_told_as_a_whole() {
     let changes: Vec<_> = (0..10_000).map(|n| Change::Put(name(n), one)).collect();
     table.apply(table.epoch(), source(1), &changes).unwrap();
     assert_eq!(told(&table), [""; 0]);
-    table.advance(table.epoch(), Progress::Following { source: source(1) }).unwrap();
+    table.set_progress(table.epoch(), Progress::Following { source: source(1) }).unwrap();
     assert_eq!(told(&table), ["everything"]);
     table.apply(table.epoch(), source(1), &[Change::Put(domain("late"), one)]).unwrap();
     assert_eq!(told(&table), ["+late type1"]);

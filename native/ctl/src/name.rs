@@ -10,7 +10,7 @@
 use std::net::Ipv6Addr;
 
 use domain_core::DomainName;
-use domain_core::spellings::encoded;
+use domain_core::spellings::to_punycode;
 
 /// IDNA's other full stops (RFC 3490, section 3.1).
 const FULL_STOPS: [char; 3] = ['\u{3002}', '\u{ff0e}', '\u{ff61}'];
@@ -122,7 +122,7 @@ fn encoded_length(label: &str) -> usize {
     if label.is_ascii() {
         return label.len();
     }
-    encoded(label).map_or(usize::MAX, |label| label.len())
+    to_punycode(label).map_or(usize::MAX, |label| label.len())
 }
 
 fn is_address(name: &str) -> bool {

@@ -1,8 +1,8 @@
 //! Domains: the questions and changes that touch nothing but the table.
 
 use domain_core::{
-    Counts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, Lookups, Memory, Position, Progress,
-    Select as Selection, StaticPair,
+    DomainCounts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, LookupCounts, MemoryUsage,
+    Position, Progress, Select as Selection, StaticRoute,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
@@ -17,7 +17,7 @@ fn is_static(domain: Binary) -> NifResult<bool> {
 
 #[rustler::nif]
 fn is_host_type_allowed(host_type: Binary) -> NifResult<bool> {
-    while_open(|| host_type_of(&host_type).is_some_and(|id| table().is_allowed(id)))
+    while_open(|| host_type_of(&host_type).is_some_and(|id| table().is_host_type_allowed(id)))
 }
 
 /// The host types in the order of their answers.
@@ -59,7 +59,7 @@ fn check_domain<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
 
 #[rustler::nif]
 fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
-    match DomainName::text(&domain).and_then(DomainName::prepare) {
+    match DomainName::bounded_utf8(&domain).and_then(DomainName::prepare) {
         Ok(name) => (atoms::ok(), binary(env, name.as_bytes())).encode(env),
         Err(_) => (atoms::error(), atoms::invalid_domain()).encode(env),
     }
@@ -77,7 +77,7 @@ fn spellings<'a>(env: Env<'a>, domain: Binary) -> Vec<Term<'a>> {
 fn open(pairs: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
     let pair =
         |(domain, answer): &(Binary, usize)| Some((DomainName::from_bytes(domain).ok()?, host_type_at(*answer)?));
-    let pairs: Option<Vec<StaticPair>> = pairs.iter().map(pair).collect();
+    let pairs: Option<Vec<StaticRoute>> = pairs.iter().map(pair).collect();
     let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type_at).collect();
     table().open(&pairs.ok_or(Error::BadArg)?, allowed.ok_or(Error::BadArg)?);
     Ok(atoms::ok())
@@ -168,16 +168,17 @@ fn counts() -> NifResult<(usize, usize)> {
 fn counts_by_host_type(env: Env) -> NifResult<Vec<(Term, usize, usize)>> {
     let names = table().host_types();
     let counts = while_open(|| table().counts_by_host_type())?;
-    let row =
-        |(id, counts): (HostTypeId, Counts)| (binary(env, names.name(id).as_bytes()), counts.r#static, counts.dynamic);
+    let row = |(id, counts): (HostTypeId, DomainCounts)| {
+        (binary(env, names.name(id).as_bytes()), counts.r#static, counts.dynamic)
+    };
     Ok(counts.into_iter().map(row).collect())
 }
 
-/// `{Entries, Index, Journal}`: the bytes that they take.
+/// `{Entries, Index, ChangeFeed}`: the bytes that they take.
 #[rustler::nif]
 fn memory() -> (usize, usize, usize) {
-    let Memory { entries, index, journal } = table().memory();
-    (entries, index, journal)
+    let MemoryUsage { entries, index, change_feed } = table().memory();
+    (entries, index, change_feed)
 }
 
 /// Whether the table is open.
@@ -189,7 +190,7 @@ fn is_open() -> bool {
 /// How many lookups found a domain, and how many did not.
 #[rustler::nif]
 fn lookups() -> (u64, u64) {
-    let Lookups { hits, misses } = table().lookups();
+    let LookupCounts { hits, misses } = table().lookup_counts();
     (hits, misses)
 }
 

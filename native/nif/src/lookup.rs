@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use domain_core::{HostTypeId, Miss};
+use domain_core::{HostTypeId, LookupError};
 use rustler::codegen_runtime::{c_int, handle_nif_result, inventory};
 use rustler::sys::{ErlNifEnv, ErlNifTerm};
 use rustler::{Binary, Encoder, Env, Nif, Term};
@@ -38,7 +38,7 @@ unsafe extern "C" fn lookup_domain(env: *mut ErlNifEnv, _argc: c_int, argv: *con
 unsafe fn answered(
     env: *mut ErlNifEnv,
     argv: *const ErlNifTerm,
-    find: impl Fn(&[u8]) -> Result<HostTypeId, Miss>,
+    find: impl Fn(&[u8]) -> Result<HostTypeId, LookupError>,
 ) -> ErlNifTerm {
     let call = ();
     // SAFETY: the environment is the caller's, it and the terms in it are good until this function
@@ -58,11 +58,11 @@ unsafe fn answered(
 /// The answer's place among the ready-made ones: 1 is "not found", host types follow. While the table is closed it is 0,
 /// where there is none: the caller fails.
 #[inline]
-fn place_of_answer(found: Result<HostTypeId, Miss>) -> usize {
+fn place_of_answer(found: Result<HostTypeId, LookupError>) -> usize {
     match found {
         Ok(host_type) => answer(host_type),
-        Err(Miss::NotFound) => 1,
-        Err(Miss::Closed) => 0,
+        Err(LookupError::NotFound) => 1,
+        Err(LookupError::Closed) => 0,
     }
 }
 
@@ -73,5 +73,5 @@ pub(crate) fn answer(host_type: HostTypeId) -> usize {
 
 /// The host type whose `{ok, HostType}` is at this place.
 pub(crate) fn host_type_at(answer: usize) -> Option<HostTypeId> {
-    answer.checked_sub(2).and_then(|index| table().host_types().at(index))
+    answer.checked_sub(2).and_then(|index| table().host_types().from_index(index))
 }

@@ -1,6 +1,6 @@
 //! Subdomains: which patterns there are, and what makes a name a subdomain.
 
-use domain_core::{Claim, Kind, Pattern};
+use domain_core::{Claim, ClaimKind, Pattern};
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
 use crate::lookup::{answer, host_type_at};
@@ -25,19 +25,19 @@ impl Named<'_> {
 
 #[rustler::nif]
 fn register_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
-    table().register(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+    table().register_pattern(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
     Ok(atoms::ok())
 }
 
 #[rustler::nif]
 fn unregister_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
-    table().unregister(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+    table().unregister_pattern(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
     Ok(atoms::ok())
 }
 
 #[rustler::nif]
 fn unregister_patterns() -> Atom {
-    table().unregister_all();
+    table().unregister_all_patterns();
     atoms::ok()
 }
 
@@ -48,8 +48,8 @@ fn subdomain<'a>(env: Env<'a>, name: Binary) -> NifResult<Term<'a>> {
         return Ok(atoms::not_found().encode(env));
     };
     let kind = match kind {
-        Kind::Prefix(bytes) => (atoms::prefix(), bytes).encode(env),
-        Kind::Fqdn => atoms::fqdn().encode(env),
+        ClaimKind::Prefix(bytes) => (atoms::prefix(), bytes).encode(env),
+        ClaimKind::Fqdn => atoms::fqdn().encode(env),
     };
     Ok((answer(host_type), kind).encode(env))
 }

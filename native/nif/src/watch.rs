@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 
-use domain_core::{Fate, News, Notice};
+use domain_core::{ChangeKind, Changes, DomainChange};
 use rustler::{Atom, Encoder, Env, Error, LocalPid, NifResult, OwnedEnv, Term};
 
 use crate::lookup::answer;
@@ -51,16 +51,18 @@ fn tell_for_ever() {
 /// `everything`, or up to `limit` of `{added | removed, Answer, Domain}`.
 #[rustler::nif]
 fn news(env: Env, limit: usize) -> Term {
-    match table().news(limit) {
-        News::Everything => atoms::everything().encode(env),
-        News::Changes(changes) => changes.iter().map(|notice| notice_term(env, notice)).collect::<Vec<_>>().encode(env),
+    match table().take_changes(limit) {
+        Changes::Everything => atoms::everything().encode(env),
+        Changes::Listed(changes) => {
+            changes.iter().map(|notice| change_term(env, notice)).collect::<Vec<_>>().encode(env)
+        }
     }
 }
 
-fn notice_term<'a>(env: Env<'a>, Notice { domain, host_type, fate }: &Notice) -> Term<'a> {
-    let fate = match fate {
-        Fate::Added => atoms::added(),
-        Fate::Removed => atoms::removed(),
+fn change_term<'a>(env: Env<'a>, DomainChange { domain, host_type, kind }: &DomainChange) -> Term<'a> {
+    let kind = match kind {
+        ChangeKind::Added => atoms::added(),
+        ChangeKind::Removed => atoms::removed(),
     };
-    (fate, answer(*host_type), binary(env, domain)).encode(env)
+    (kind, answer(*host_type), binary(env, domain)).encode(env)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_core::{DomainName, HostTypeId, HostTypes, Kind, Table};
+use domain_core::{ClaimKind, DomainName, HostTypeId, HostTypes, Table};
 use domain_store::{Basis, Found, Inserted, Lease, NewPair, Rules, StoreError, Switch, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
@@ -76,7 +76,7 @@ impl Work {
             }
             Request::FinishRemoval(domain) => {
                 let owner = &self.options.owner;
-                let subdomains = self.subdomains(domain, &self.table.allowed());
+                let subdomains = self.subdomains(domain, &self.table.allowed_host_types());
                 self.write(until, |writer| writer.finish_removal(domain, owner, &subdomains, until).map(Answer::Noted))
             }
             Request::TakeOverRemovals(limit) => {
@@ -219,8 +219,8 @@ impl Work {
         let claim = self.table.subdomain(name.as_bytes()).filter(|_| !self.table.has_domain(name.as_bytes()));
         match claim.map(|claim| claim.kind) {
             None => Basis::Row,
-            Some(Kind::Fqdn) => Basis::Subdomain,
-            Some(Kind::Prefix(bytes)) => {
+            Some(ClaimKind::Fqdn) => Basis::Subdomain,
+            Some(ClaimKind::Prefix(bytes)) => {
                 let parent = &name.as_str()[bytes..];
                 if self.table.is_static(parent.as_bytes()) { Basis::Subdomain } else { Basis::Parent(parent) }
             }
@@ -241,7 +241,7 @@ impl Work {
     }
 
     fn allowed(&self) -> Vec<String> {
-        self.table.allowed().into_iter().map(|id| self.name(id)).collect()
+        self.table.allowed_host_types().into_iter().map(|id| self.name(id)).collect()
     }
 }
 

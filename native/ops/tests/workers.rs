@@ -296,7 +296,7 @@ fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
 fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: &mut Bench) {
     let workers = bench.workers(2, 10);
     let type1 = bench.host_type("type1");
-    bench.table.register(type1, &Pattern::Prefix((*b"muc.").into()));
+    bench.table.register_pattern(type1, &Pattern::Prefix((*b"muc.").into()));
     let (parent, sub) = (name("mine.example"), name("muc.mine.example"));
     let put = || ask(&workers, Request::PutPassword(sub.clone(), secret("secret")));
     let right = || ask(&workers, Request::CheckPassword(sub.clone(), secret("secret")));

@@ -155,7 +155,7 @@ impl Work<'_> {
         let added = self.memory.added.clone();
         let loaded = self.load(store, epoch, source, wanted, &mut census)?;
         self.take_over(&loaded, wanted, now);
-        self.table.advance(epoch, Progress::Following { source })?;
+        self.table.set_progress(epoch, Progress::Following { source })?;
         let table = self.table;
         let route = |domain: &str| {
             let (host_type, of) = table.route(domain.as_bytes())?;

@@ -247,7 +247,7 @@ impl Work<'_> {
         source: Source,
         rows: Vec<Row>,
     ) -> Result<(Vec<Change>, Vec<Outcome>), Break> {
-        let allowed = self.table.allowed();
+        let allowed = self.table.allowed_host_types();
         let changes: Vec<Change> = rows.into_iter().filter_map(|row| self.change(row, &allowed)).collect();
         self.desk.leave()?;
         let outcomes = self.table.apply(epoch, source, &changes)?;

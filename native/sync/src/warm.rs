@@ -168,7 +168,7 @@ impl Work<'_> {
         // The list of a file has a name for every place; a name that this node has not is of no use here.
         let known: Vec<Option<HostTypeId>> = host_types
             .iter()
-            .map(|name| self.table.host_types().id(name).filter(|id| self.table.is_allowed(*id)))
+            .map(|name| self.table.host_types().id(name).filter(|id| self.table.is_host_type_allowed(*id)))
             .collect();
         let change = |route: &Route<'_>| {
             let host_type = known.get(usize::from(route.host_type)).copied().flatten()?;
@@ -191,7 +191,7 @@ impl Work<'_> {
                 count += outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count() as u64;
             }
         }
-        self.table.advance(epoch, Progress::Following { source })?;
+        self.table.set_progress(epoch, Progress::Following { source })?;
         memory.moments = std::mem::take(&mut self.memory.moments);
         memory.totals = self.memory.totals;
         let cursor = memory.cursor.as_ref().map(|cursor| cursor.at);

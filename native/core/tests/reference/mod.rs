@@ -4,8 +4,8 @@
 //! it is compared with the same map (`benches/maps`).
 
 use domain_core::{
-    Change, Counts, DomainName, HostTypeId, InsertError, Inserted, IsStatic, Outcome, Refusal, Select, Source,
-    StaticPair,
+    Change, DomainCounts, DomainName, HostTypeId, InsertError, Inserted, IsStatic, Outcome, Refusal, Select, Source,
+    StaticRoute,
 };
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -26,7 +26,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn open(&self, pairs: &[StaticPair], allowed: &[HostTypeId]) {
+    pub fn open(&self, pairs: &[StaticRoute], allowed: &[HostTypeId]) {
         let mut routes = self.routes.write();
         routes.clear();
         for (domain, host_type) in pairs {
@@ -113,8 +113,8 @@ impl Reference {
     }
 
     /// How many domains a host type has, or all of them together.
-    pub fn counts(&self, wanted: Option<HostTypeId>) -> Counts {
-        let mut counts = Counts::default();
+    pub fn counts(&self, wanted: Option<HostTypeId>) -> DomainCounts {
+        let mut counts = DomainCounts::default();
         for (host_type, origin) in self.routes.read().values() {
             if wanted.is_none_or(|wanted| wanted == *host_type) {
                 match origin {

@@ -15,14 +15,14 @@
 //!
 //! Promised, and modelled in `tests/loom.rs`: what a read answers was there, as a whole, at one moment between
 //! its begin and its end. Writers have to be kept apart by their caller, and each of them calls
-//! [`Versions::follow`] when its turn has come.
+//! [`StripedSeqLock::follow`] when its turn has come.
 //!
 //! The orders of memory are those of Boehm, *Can seqlocks get along with programming language memory
 //! models?* (2012), section 4.
 //!
 //! [`Arena`]: crate::arena::Arena
 
-use crate::sync::{AtomicU64, Ordering, Site, spin_loop};
+use crate::sync::{AtomicU64, Barrier, Ordering, spin_loop};
 
 /// How many versions there are: a power of two. All of them are 8 KiB, a quarter of a first-level cache.
 #[cfg(not(loom))]
@@ -37,15 +37,15 @@ const TRIES: usize = 64;
 const TRIES: usize = 2;
 
 /// The versions. Any number names a stripe: they are counted round and round.
-pub struct Versions(Box<[AtomicU64; STRIPES]>);
+pub struct StripedSeqLock(Box<[AtomicU64; STRIPES]>);
 
-impl Default for Versions {
-    fn default() -> Versions {
-        Versions(Box::new(std::array::from_fn(|_| AtomicU64::new(0))))
+impl Default for StripedSeqLock {
+    fn default() -> StripedSeqLock {
+        StripedSeqLock(Box::new(std::array::from_fn(|_| AtomicU64::new(0))))
     }
 }
 
-impl Versions {
+impl StripedSeqLock {
     /// What `read` answered while nobody wrote to this stripe; nothing when somebody always did, or when it always
     /// answered nothing, as one that was led astray does. `read` may be
     /// called several times and see nonsense: it must end and not panic whatever it reads.
@@ -69,26 +69,26 @@ impl Versions {
     #[inline]
     fn try_read<R>(&self, stripe: usize, read: impl Fn() -> Option<R>) -> Option<R> {
         let version = &self.0[stripe % STRIPES];
-        let before = version.load(Site::VersionIsRead.order());
+        let before = version.load(Barrier::VersionIsRead.order());
         if is_odd(before) {
             return None;
         }
         let answer = read();
         // What was read above is read before the version is read again.
-        Site::VersionIsReadAgain.fence();
+        Barrier::VersionIsReadAgain.fence();
         if version.load(Ordering::Relaxed) == before { answer } else { None }
     }
 
     /// A writer calls this when its turn has come (it has the writers' mutex), before it writes words outside of any
-    /// [`Versions::write`]: words that nobody is to find yet, but that were another entry's. Who reads one of them late,
+    /// [`StripedSeqLock::write`]: words that nobody is to find yet, but that were another entry's. Who reads one of them late,
     /// for that other one, then sees that the version is not what it was when the entry was taken out, by whatever
     /// writer that was.
     pub fn follow(&self) {
-        Site::WriterFollows.fence();
+        Barrier::WriterFollows.fence();
     }
 
     /// Runs `write`, which changes what belongs to this stripe. One writer at a time, whatever the stripe. Inside
-    /// of [`Versions::write_all`] it is a part of that.
+    /// of [`StripedSeqLock::write_all`] it is a part of that.
     #[inline]
     pub fn write<R>(&self, stripe: usize, write: impl FnOnce() -> R) -> R {
         let version = &self.0[stripe % STRIPES];
@@ -122,7 +122,7 @@ impl Writing<'_> {
             version.store(version.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
         // Who sees a word that is written from here on will see that the version is odd, or a later one.
-        Site::WriteBegins.fence();
+        Barrier::WriteBegins.fence();
         Writing(versions)
     }
 }
@@ -130,7 +130,7 @@ impl Writing<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         for version in self.0 {
-            version.store(version.load(Ordering::Relaxed).wrapping_add(1), Site::WriteEnds.order());
+            version.store(version.load(Ordering::Relaxed).wrapping_add(1), Barrier::WriteEnds.order());
         }
     }
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn readers_never_see_half_a_write_and_writers_of_other_stripes_are_not_in_their_way() {
-        let (versions, done) = (Versions::default(), AtomicBool::new(false));
+        let (versions, done) = (StripedSeqLock::default(), AtomicBool::new(false));
         let pair = [AtomicU64::new(0), AtomicU64::new(0)];
         let read = || versions.read(1, || Some((pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed))));
         std::thread::scope(|scope| {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn who_cannot_read_is_told_so() {
-        let versions = Versions::default();
+        let versions = StripedSeqLock::default();
         assert_eq!(versions.write(1, || versions.read(1, || Some(()))), None);
         assert_eq!(versions.write_all(|| versions.read(7, || Some(()))), None);
         assert_eq!(versions.write_all(|| (versions.write(7, || ()), versions.read(7, || Some(())))), ((), None));
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_panic_inside_keeps_nobody_out() {
-        let versions = Versions::default();
+        let versions = StripedSeqLock::default();
         assert!(catch_unwind(AssertUnwindSafe(|| versions.write_all(|| panic!("on purpose")))).is_err());
         assert_eq!(versions.read(1, || Some(())), Some(()));
     }

@@ -9,23 +9,23 @@
 
 use crate::host_types::HostTypeId;
 
-/// How many changes are noted before they become [`News::Everything`].
+/// How many changes are noted before they become [`Changes::Everything`].
 pub const LIMIT: usize = 16_384;
 
 /// One domain that is there now, or no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct DomainChange {
     /// Which one.
     pub domain: Box<[u8]>,
     /// Which host type serves it, or did.
     pub host_type: HostTypeId,
     /// What became of it.
-    pub fate: Fate,
+    pub kind: ChangeKind,
 }
 
 /// What became of a domain. One whose host type changes is gone, then comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum ChangeKind {
     /// It came.
     Added,
     /// It is gone.
@@ -34,15 +34,15 @@ pub enum Fate {
 
 /// What a watcher is told.
 #[derive(Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Changes {
     /// These changes, in order; none when there is nothing new.
-    Changes(Vec<Notice>),
+    Listed(Vec<DomainChange>),
     /// So much may have changed that the table has to be looked at.
     Everything,
 }
 
 /// The notes.
-pub(crate) struct Journal {
+pub(crate) struct ChangeFeed {
     notes: Notes,
     bell: Bell,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Journal {
 enum Notes {
     /// Nobody watches.
     Off,
-    Changes(Vec<Notice>),
+    Changes(Vec<DomainChange>),
     Everything,
 }
 
@@ -61,21 +61,21 @@ enum Bell {
     Rung,
 }
 
-impl Journal {
-    pub(crate) fn new() -> Journal {
-        Journal { notes: Notes::Off, bell: Bell::Silent }
+impl ChangeFeed {
+    pub(crate) fn new() -> ChangeFeed {
+        ChangeFeed { notes: Notes::Off, bell: Bell::Silent }
     }
 
     /// Somebody begins to watch, who knows nothing yet.
     pub(crate) fn begin(&mut self) {
-        *self = Journal { notes: Notes::Everything, bell: Bell::Silent };
+        *self = ChangeFeed { notes: Notes::Everything, bell: Bell::Silent };
     }
 
     #[inline]
-    pub(crate) fn note(&mut self, domain: &[u8], host_type: HostTypeId, fate: Fate) {
+    pub(crate) fn note(&mut self, domain: &[u8], host_type: HostTypeId, kind: ChangeKind) {
         match &mut self.notes {
             Notes::Changes(changes) if changes.len() < LIMIT => {
-                changes.push(Notice { domain: domain.into(), host_type, fate });
+                changes.push(DomainChange { domain: domain.into(), host_type, kind });
             }
             Notes::Changes(_) => self.notes = Notes::Everything,
             Notes::Off | Notes::Everything => {}
@@ -90,20 +90,20 @@ impl Journal {
     }
 
     /// Takes up to `limit` of the notes. Who takes them has to come again until there are none.
-    pub(crate) fn take(&mut self, limit: usize) -> News {
+    pub(crate) fn take(&mut self, limit: usize) -> Changes {
         match &mut self.notes {
             Notes::Everything => {
                 self.notes = Notes::Changes(Vec::new());
-                News::Everything
+                Changes::Everything
             }
             Notes::Changes(changes) => {
                 let changes: Vec<_> = changes.drain(..limit.min(changes.len())).collect();
                 if changes.is_empty() {
                     self.bell = Bell::Silent;
                 }
-                News::Changes(changes)
+                Changes::Listed(changes)
             }
-            Notes::Off => News::Changes(Vec::new()),
+            Notes::Off => Changes::Listed(Vec::new()),
         }
     }
 
@@ -112,7 +112,7 @@ impl Journal {
         match &self.notes {
             Notes::Changes(changes) => {
                 let names: usize = changes.iter().map(|notice| notice.domain.len()).sum();
-                changes.capacity() * size_of::<Notice>() + names
+                changes.capacity() * size_of::<DomainChange>() + names
             }
             Notes::Off | Notes::Everything => 0,
         }
@@ -137,58 +137,58 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn note(journal: &mut Journal, number: usize) {
-        journal.note(number.to_string().as_bytes(), HostTypeId::from_number(1), Fate::Added);
+    fn note(change_feed: &mut ChangeFeed, number: usize) {
+        change_feed.note(number.to_string().as_bytes(), HostTypeId::from_number(1), ChangeKind::Added);
     }
 
-    fn taken(journal: &mut Journal, limit: usize) -> Vec<String> {
-        match journal.take(limit) {
-            News::Changes(changes) => {
+    fn taken(change_feed: &mut ChangeFeed, limit: usize) -> Vec<String> {
+        match change_feed.take(limit) {
+            Changes::Listed(changes) => {
                 changes.iter().map(|notice| String::from_utf8(notice.domain.to_vec()).unwrap()).collect()
             }
-            News::Everything => vec!["everything".into()],
+            Changes::Everything => vec!["everything".into()],
         }
     }
 
     #[test]
     fn nothing_is_noted_while_nobody_watches() {
-        let mut journal = Journal::new();
-        note(&mut journal, 1);
-        journal.note_everything();
-        assert!(!journal.rings());
-        assert_eq!(taken(&mut journal, 10), [""; 0]);
+        let mut change_feed = ChangeFeed::new();
+        note(&mut change_feed, 1);
+        change_feed.note_everything();
+        assert!(!change_feed.rings());
+        assert_eq!(taken(&mut change_feed, 10), [""; 0]);
     }
 
     #[test]
     fn who_begins_to_watch_is_told_everything_and_then_each_change_in_order() {
-        let mut journal = Journal::new();
-        journal.begin();
-        assert!(journal.rings() && !journal.rings());
-        assert_eq!(taken(&mut journal, 10), ["everything"]);
-        (1..=5).for_each(|number| note(&mut journal, number));
-        assert_eq!(taken(&mut journal, 3), ["1", "2", "3"]);
-        assert_eq!(taken(&mut journal, 3), ["4", "5"]);
-        assert!(!journal.rings(), "who took something comes again");
-        note(&mut journal, 6);
-        assert_eq!(taken(&mut journal, 3), ["6"]);
-        assert_eq!(taken(&mut journal, 3), [""; 0]);
-        assert!(!journal.rings());
-        note(&mut journal, 7);
-        assert!(journal.rings());
+        let mut change_feed = ChangeFeed::new();
+        change_feed.begin();
+        assert!(change_feed.rings() && !change_feed.rings());
+        assert_eq!(taken(&mut change_feed, 10), ["everything"]);
+        (1..=5).for_each(|number| note(&mut change_feed, number));
+        assert_eq!(taken(&mut change_feed, 3), ["1", "2", "3"]);
+        assert_eq!(taken(&mut change_feed, 3), ["4", "5"]);
+        assert!(!change_feed.rings(), "who took something comes again");
+        note(&mut change_feed, 6);
+        assert_eq!(taken(&mut change_feed, 3), ["6"]);
+        assert_eq!(taken(&mut change_feed, 3), [""; 0]);
+        assert!(!change_feed.rings());
+        note(&mut change_feed, 7);
+        assert!(change_feed.rings());
     }
 
     #[test]
     fn too_many_changes_become_everything_and_are_not_left_out() {
-        let mut journal = Journal::new();
-        journal.begin();
-        journal.take(1);
-        (0..=LIMIT).for_each(|number| note(&mut journal, number));
-        assert_eq!(taken(&mut journal, 3), ["everything"]);
-        note(&mut journal, 1);
-        journal.note_everything();
-        note(&mut journal, 2);
-        assert_eq!(taken(&mut journal, 3), ["everything"]);
-        note(&mut journal, 3);
-        assert_eq!(taken(&mut journal, 3), ["3"]);
+        let mut change_feed = ChangeFeed::new();
+        change_feed.begin();
+        change_feed.take(1);
+        (0..=LIMIT).for_each(|number| note(&mut change_feed, number));
+        assert_eq!(taken(&mut change_feed, 3), ["everything"]);
+        note(&mut change_feed, 1);
+        change_feed.note_everything();
+        note(&mut change_feed, 2);
+        assert_eq!(taken(&mut change_feed, 3), ["everything"]);
+        note(&mut change_feed, 3);
+        assert_eq!(taken(&mut change_feed, 3), ["3"]);
     }
 }
