@@ -1,8 +1,8 @@
-%% The log of events as databases really have it: with holes, out of order, cut short, with jumps, with events of no
+%% The log of events as databases really have it: with gaps, out of order, cut short, with jumps, with events of no
 %% domain, and pruned by several nodes at once.
 %%
 %% Ids are handed out before their transactions commit, so an event may show below those that were read already. A
-%% node passes by what it doesn't see, remembers the hole, and waits for nobody. Whatever the log looks like, every
+%% node passes by what it doesn't see, remembers the gap, and waits for nobody. Whatever the log looks like, every
 %% event is followed, and one look at the whole database, the load at the start, is enough for it: unless a part of
 %% the log is gone that the node had not read.
 %%
@@ -14,7 +14,7 @@
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_transaction_that_commits_late_is_followed/1,
-         a_transaction_that_is_rolled_back_leaves_no_hole/1,
+         a_transaction_that_is_rolled_back_leaves_no_gap/1,
          a_log_that_was_truncated_past_the_cursor_is_made_up_for/1,
          a_sequence_that_jumped_by_a_million_is_followed/1,
          ids_below_the_oldest_are_followed/1,
@@ -33,7 +33,7 @@ suite() ->
 
 all() ->
     [a_transaction_that_commits_late_is_followed,
-     a_transaction_that_is_rolled_back_leaves_no_hole,
+     a_transaction_that_is_rolled_back_leaves_no_gap,
      a_log_that_was_truncated_past_the_cursor_is_made_up_for,
      a_sequence_that_jumped_by_a_million_is_followed,
      ids_below_the_oldest_are_followed,
@@ -53,7 +53,7 @@ a_transaction_that_commits_late_is_followed(Config) ->
         wait_until_found(Nodes, ?A)
     end).
 
-a_transaction_that_is_rolled_back_leaves_no_hole(Config) ->
+a_transaction_that_is_rolled_back_leaves_no_gap(Config) ->
     hold_in_the_middle(Config, fun(Late, Nodes) ->
         [] = md_client:query(Late, "ROLLBACK"),
         [] = md_client:query(Late, "NOTIFY mongoose_domain_events"),
@@ -75,9 +75,9 @@ hold_in_the_middle(Config, End) ->
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         ?assertEqual(1001, maps:size(md_node:routes(hd(Nodes)))),
         [?assertEqual(?UNSERVED, md_node:lookup(Node, ?A)) || Node <- Nodes],
-        wait_for_status(Nodes, open_holes, 1),
+        wait_for_status(Nodes, open_gaps, 1),
         End(Late, Nodes),
-        wait_for_status(Nodes, open_holes, 0),
+        wait_for_status(Nodes, open_gaps, 0),
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config))
     end),
     [?assertMatch(#{loads := 1}, md_node:status(Node)) || Node <- Nodes].
@@ -111,12 +111,12 @@ a_sequence_that_jumped_by_a_million_is_followed(Config) ->
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         %% One event is one event.
         ?assertEqual([Count + 1 || Count <- Before], [maps:get(events, md_node:status(Node)) || Node <- Nodes]),
-        %% The ids in between are no holes for ever; some of them may come all the same.
+        %% The ids in between are no gaps for ever; some of them may come all the same.
         ok = write(Config, [{add, <<"type1">>, [?B]}]),
         wait_until_found(Nodes, ?B),
         ok = add_event_with_id(Config, 500000, {add, <<"c.example">>}),
         wait_until_found(Nodes, <<"c.example">>),
-        wait_for_status(Nodes, open_holes, 0),
+        wait_for_status(Nodes, open_gaps, 0),
         change_on_each(Nodes, ?config(client, Config))
     end).
 
@@ -149,21 +149,21 @@ add_event_with_id(Config, Id, Change) ->
                         "NOTIFY mongoose_domain_events; COMMIT"]),
     ok.
 
-%% MongooseIM fills holes with them.
+%% MongooseIM fills gaps with them.
 dummy_events_are_skipped_wherever_they_are(Config) ->
     Nodes = start(?config(database, Config), told()),
     watching(Nodes, fun() ->
         _ = query(Config, "SELECT nextval('domain_events_id_seq')"),
-        [[Hole]] = query(Config, "SELECT last_value FROM domain_events_id_seq"),
+        [[Gap]] = query(Config, "SELECT last_value FROM domain_events_id_seq"),
         ok = write(Config, [{add, <<"type1">>, [?A]}]),
         wait_until_found(Nodes, ?A),
-        [] = query(Config, ["INSERT INTO domain_events (id, domain) VALUES (", Hole, ", '')"]),
+        [] = query(Config, ["INSERT INTO domain_events (id, domain) VALUES (", Gap, ", '')"]),
         ok = md_writer:add_events(?config(client, Config), [<<>>, <<>>]),
         ok = write(Config, [{add, <<"type1">>, [?B]}]),
         ok = md_writer:add_events(?config(client, Config), [<<>>]),
         wait_until_found(Nodes, ?B),
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
-        wait_for_status(Nodes, open_holes, 0)
+        wait_for_status(Nodes, open_gaps, 0)
     end),
     [?assertEqual([], md_node:logged(Node, ignore_domain_from_db_with_invalid_name)) || Node <- Nodes].
 

@@ -32,7 +32,7 @@
 -define(FAMILIES, [<<"mongoose_domain_", Name/binary>> || Name <- [
     <<"convergence_repairs_total">>, <<"database_errors_total">>, <<"database_up">>, <<"domains">>,
     <<"follower_events_total">>, <<"follower_lag_events">>, <<"follower_lag_seconds">>, <<"follower_loads_total">>,
-    <<"follower_open_holes">>, <<"follower_stale">>, <<"follower_state">>, <<"freshness_expires_in_seconds">>,
+    <<"follower_open_gaps">>, <<"follower_stale">>, <<"follower_state">>, <<"freshness_expires_in_seconds">>,
     <<"kept_routes">>, <<"lookups_total">>, <<"ready">>, <<"removals">>, <<"request_duration_seconds">>,
     <<"service_enabled">>, <<"table_bytes">>]]).
 
@@ -132,7 +132,7 @@ the_follower_tells_what_it_does(Config) ->
     ?assertEqual([<<"following">>], States),
     Of = fun(Name) -> value(Metrics, Name, #{}) end,
     ?assertEqual([0.0, 0.0, 0.0, 0.0], [Of(Name) || Name <- ["follower_lag_events", "follower_lag_seconds",
-                                                             "follower_open_holes", "follower_stale"]]),
+                                                             "follower_open_gaps", "follower_stale"]]),
     ?assertEqual([1.0, 1.0, 1.0], [Of(Name) || Name <- ["service_enabled", "ready", "database_up"]]),
     ?assertEqual({1.0, 1.0}, {Of("follower_loads_total"), Of("follower_events_total")}).
 

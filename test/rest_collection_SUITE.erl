@@ -286,7 +286,7 @@ the_status_tells_what_the_node_is_and_does(Config) ->
     Node = atom_to_binary(md_node:call(?config(node, Config), erlang, node, [])),
     ?assertMatch(#{<<"node">> := Node, <<"version">> := <<"0.", _/binary>>, <<"host_types">> := [<<"type1">>, <<"type2">>],
                    <<"domains">> := #{<<"static">> := 1, <<"dynamic">> := 1},
-                   <<"follower">> := #{<<"state">> := <<"following">>, <<"cursor">> := 1, <<"open_holes">> := 0}},
+                   <<"follower">> := #{<<"state">> := <<"following">>, <<"cursor">> := 1, <<"open_gaps">> := 0}},
                  read(Config, "/api/status")).
 
 a_doctor_finds_what_is_wrong_and_says_what_to_do(Config) ->
@@ -298,7 +298,7 @@ a_doctor_finds_what_is_wrong_and_says_what_to_do(Config) ->
     [] = md_client:query(Late, "BEGIN"),
     [] = md_client:query(Late, "INSERT INTO domain_events (domain) VALUES ('late.example')"),
     ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, [<<"b.example">>]}]),
-    md_wait:until(fun() -> maps:get(<<"state">>, map_get(<<"holes">>, doctor(Config))) end, <<"warning">>),
+    md_wait:until(fun() -> maps:get(<<"state">>, map_get(<<"gaps">>, doctor(Config))) end, <<"warning">>),
     #{<<"host types">> := #{<<"state">> := <<"warning">>, <<"found">> := Found, <<"advice">> := Advice}} = doctor(Config),
     ?assertNotEqual(nomatch, string:find(Found, "type9 (1 row)")),
     ?assertNotEqual(nomatch, string:find(Advice, "host_types")).

@@ -31,7 +31,7 @@ examine() ->
             [check(<<"configuration">>, ok, "no database is configured: static domains only", "")];
         true ->
             Status = service_domain_db:status(),
-            [follower(Status), freshness(Status), holes(Status), kept(Status), table(), names() | rights() ++ database()]
+            [follower(Status), freshness(Status), gaps(Status), kept(Status), table(), names() | rights() ++ database()]
     end.
 
 follower(#{state := following} = Status) ->
@@ -53,12 +53,12 @@ freshness(#{lag_seconds := Lag}) when is_integer(Lag) ->
 freshness(_Unknown) ->
     check(<<"routes">>, warning, "never seen to be current", "Wait for the first load, and ask again.").
 
-holes(#{open_holes := Open}) when is_integer(Open), Open > 0 ->
-    check(<<"holes">>, warning, [counted(Open, "range", "ranges"), " of event ids may still show"],
+gaps(#{open_gaps := Open}) when is_integer(Open), Open > 0 ->
+    check(<<"gaps">>, warning, [counted(Open, "range", "ranges"), " of event ids may still show"],
           "A transaction that writes is open for long. If this stays, look for it in pg_stat_activity and "
           "pg_prepared_xacts, and end it.");
-holes(_None) ->
-    check(<<"holes">>, ok, "none is open", "").
+gaps(_None) ->
+    check(<<"gaps">>, ok, "none is open", "").
 
 kept(#{kept := Kept}) when is_integer(Kept), Kept > 0 ->
     check(<<"gate">>, warning, [counted(Kept, "route stays", "routes stay"), " that the database does not have"],

@@ -132,7 +132,7 @@ restart() ->
 %% started again), not_running, or not_answering (within five seconds; `last_error' says so).
 %% `cursor' is the id of the last event that the table shows, `lag' how many ids the newest one was ahead
 %% when the thread last looked, `lag_seconds' for how long the table may have been out of date.
-%% `open_holes' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
+%% `open_gaps' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
 %% stay that the database does not have, `stale' whether all is from a file and the database did not
 %% answer yet. `kept_by_host_type' is a map of those that are kept. `repairs_added', `repairs_changed' and
 %% `repairs_removed' are how many domains comparisons repaired, and `failures' how often the database failed,
@@ -337,8 +337,8 @@ ask(Order, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ti
 
 handle_follower(_Late, #state{follower = undefined} = State) ->
     {noreply, State};
-handle_follower(ask, #state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, proceed),
+handle_follower(request_permit, #state{follower = Follower} = State) ->
+    ok = mongoose_domain_nif:follower_tell(Follower, grant),
     {noreply, State};
 handle_follower({reports, Reports}, State) ->
     lists:foreach(fun log/1, Reports),

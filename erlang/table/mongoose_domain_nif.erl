@@ -58,7 +58,7 @@
     lock_timeout := pos_integer(),
     atom() => term()
 }.
--type order() :: check | proceed | stop | {sync, Ticket :: non_neg_integer()}
+-type order() :: check | grant | stop | {sync, Ticket :: non_neg_integer()}
     | {find, Ticket :: non_neg_integer(), Event :: integer()} | {converge, Ticket :: non_neg_integer(), gated | force}.
 -opaque workers() :: reference().
 -type status() :: enabled | disabled | deleting | {unknown, integer()}.

@@ -64,7 +64,7 @@ struct Follower {
     state: String,
     lag: Option<i64>,
     lag_seconds: Option<u64>,
-    open_holes: u64,
+    open_gaps: u64,
     kept_by_host_type: BTreeMap<String, u64>,
     stale: bool,
     loads: u64,
@@ -207,10 +207,10 @@ fn follower(out: &mut Exposition, measured: &Measured) {
             follower.and_then(|follower| follower.lag_seconds).map(Number::from),
         ),
         (
-            "follower_open_holes",
+            "follower_open_gaps",
             Kind::Gauge,
             "Ranges of ids that were passed by and may still hold events.",
-            number(|follower| follower.open_holes),
+            number(|follower| follower.open_gaps),
         ),
         (
             "follower_stale",
@@ -297,7 +297,7 @@ mod tests {
             "table_bytes": {"entries": 11, "index": 12, "change_feed": 0},
             "lookups": {"hits": 3, "misses": 4},
             "follower": {
-                "state": "following", "lag": null, "lag_seconds": 5, "open_holes": 6, "kept": 9,
+                "state": "following", "lag": null, "lag_seconds": 5, "open_gaps": 6, "kept": 9,
                 "kept_by_host_type": {"type9": 9}, "stale": false, "repairs_changed": 7, "failures": 8
             },
             "failed_operations": 10,
@@ -322,7 +322,7 @@ mod tests {
             r#"follower_state{state="following"} 1"#,
             r#"follower_state{state="away"} 0"#,
             r#"follower_lag_seconds 5"#,
-            r#"follower_open_holes 6"#,
+            r#"follower_open_gaps 6"#,
             r#"follower_stale 0"#,
             r#"kept_routes{host_type="type9"} 9"#,
             r#"kept_routes{host_type="type\"1\""} 0"#,

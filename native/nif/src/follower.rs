@@ -1,7 +1,7 @@
 //! The follower's thread, seen from the process that owns it.
 //!
-//! The thread's messages are `{domain_follower, Message}`: `ask` (the answer is to tell it
-//! `proceed`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | missing | {ok, Repairs} | {error, Text}}`
+//! The thread's messages are `{domain_follower, Message}`: `request_permit` (the answer is to tell it
+//! `grant`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | missing | {ok, Repairs} | {error, Text}}`
 //! and, the last one, `{ended, stopped | {panicked, Text}}`.
 
 use std::ffi::OsStr;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use domain_core::EventId;
 use domain_store::{Database, Timeouts};
 use domain_sync::{
-    Answer, Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Report, Seat, Ticket,
-    WarmStart,
+    Ended, Follower, FollowerLock, Force, Gate, GateMode, Options, Owner, Permit, PruneOptions, Report, Response,
+    Ticket, WarmStart,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv, Resource,
@@ -46,11 +46,11 @@ impl Process {
 }
 
 impl Owner for Process {
-    fn ask(&mut self) -> Leave {
-        if self.send(|env| atoms::ask().encode(env)) { Leave::Asked } else { Leave::Gone }
+    fn request_permit(&mut self) -> Permit {
+        if self.send(|env| atoms::request_permit().encode(env)) { Permit::Requested } else { Permit::Gone }
     }
 
-    fn tell(&mut self, reports: Vec<Report>) {
+    fn report(&mut self, reports: Vec<Report>) {
         self.send(|env| {
             // All names are Latin-1, so none fails to become an atom.
             let reports: Vec<_> = reports.iter().filter_map(|report| report_term(env, report).ok()).collect();
@@ -58,13 +58,15 @@ impl Owner for Process {
         });
     }
 
-    fn answer(&mut self, Ticket(ticket): Ticket, result: Result<Answer, String>) {
+    fn respond(&mut self, Ticket(ticket): Ticket, result: Result<Response, String>) {
         self.send(|env| {
             let result = match result {
-                Ok(Answer::Synced) => atoms::ok().encode(env),
-                Ok(Answer::Missing) => atoms::missing().encode(env),
+                Ok(Response::Synced) => atoms::ok().encode(env),
+                Ok(Response::Missing) => atoms::missing().encode(env),
                 // All names are Latin-1, so none fails to become an atom.
-                Ok(Answer::Converged(repairs)) => (atoms::ok(), fields_term(env, repairs.to_fields()).ok()).encode(env),
+                Ok(Response::Converged(repairs)) => {
+                    (atoms::ok(), fields_term(env, repairs.to_fields()).ok()).encode(env)
+                }
                 Err(error) => error_term(env, error),
             };
             (atoms::answer(), ticket, result).encode(env)
@@ -108,9 +110,9 @@ enum Mode {
 impl Settled<'_> {
     fn options(&self) -> Options {
         let mode = match self.convergence_gate {
-            Mode::Off => ConvergenceGate::Off,
-            Mode::OnLoss => ConvergenceGate::OnLoss,
-            Mode::Always => ConvergenceGate::Always,
+            Mode::Off => GateMode::Off,
+            Mode::OnLoss => GateMode::OnLoss,
+            Mode::Always => GateMode::Always,
         };
         let warm_start = self.snapshot_file.0.as_ref().map(|file| WarmStart {
             // A file's name is bytes.
@@ -122,7 +124,7 @@ impl Settled<'_> {
             poll_interval: Duration::from_millis(self.poll_interval),
             converge_interval: Duration::from_millis(self.converge_interval),
             gate: Gate { mode, max_removal_share: self.max_removal_share },
-            cleaning: Cleaning {
+            pruning: PruneOptions {
                 interval: Duration::from_secs(self.event_cleaning_interval),
                 max_age: Duration::from_secs(self.event_max_age),
             },
@@ -148,13 +150,13 @@ fn follower_start<'a>(env: Env<'a>, source: Source, settled: Settled) -> Term<'a
 }
 
 fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
-    static SEAT: OnceLock<Seat> = OnceLock::new();
+    static LOCK: OnceLock<FollowerLock> = OnceLock::new();
     let database =
         Database::new(source.of()?, settled.timeouts()).map_err(|error| error.to_string())?.under(precedence());
     let owner = env.pid();
-    let seat = SEAT.get_or_init(Seat::default).clone();
+    let lock = LOCK.get_or_init(FollowerLock::default).clone();
     let process = Box::new(Process(owner));
-    let follower = Follower::start(table().clone(), seat, database, followed(), settled.options(), process)
+    let follower = Follower::start(table().clone(), lock, database, followed(), settled.options(), process)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     *newest() = Some(follower.clone());
     let handle = ResourceArc::new(Handle(follower));
@@ -167,7 +169,7 @@ fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Han
 #[derive(NifTaggedEnum)]
 enum Order {
     Check,
-    Proceed,
+    Grant,
     Stop,
     Sync(u64),
     Find(u64, i64),
@@ -184,7 +186,7 @@ enum How {
 fn follower_tell(handle: ResourceArc<Handle>, order: Order) -> Atom {
     match order {
         Order::Check => handle.0.check(),
-        Order::Proceed => handle.0.proceed(),
+        Order::Grant => handle.0.grant(),
         Order::Stop => handle.0.stop(),
         Order::Sync(ticket) => handle.0.sync(Ticket(ticket)),
         Order::Find(ticket, event) => handle.0.find(Ticket(ticket), EventId(event)),

@@ -14,7 +14,7 @@ pub(crate) mod atoms {
         changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
         readable, warning, lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following,
         not_running, mongoose_domain, r#in = "in", past, refused, behind, in_order,
-        domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, ask, reports, answer, ended, stopped, panicked,
+        domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, request_permit, reports, answer, ended, stopped, panicked,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use domain_core::EventId;
 use domain_store::{Bounds, Events, IdRange, Loaded};
 
-use crate::holes::{Forgot, Holes};
+use crate::gaps::{Forgot, Gaps};
 
 /// Why the log cannot be followed from the cursor on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) enum LogFault {
 pub(crate) struct Cursor {
     pub(crate) at: EventId,
     pub(crate) anchor: Option<String>,
-    pub(crate) holes: Holes,
+    pub(crate) gaps: Gaps,
 }
 
 impl Cursor {
@@ -41,10 +41,10 @@ impl Cursor {
             Bounds::Empty => (Cursor::EMPTY, EventId(1)),
             Bounds::From { oldest, newest } => (newest, oldest),
         };
-        let mut holes = Holes::of_log(oldest, now);
+        let mut gaps = Gaps::of_log(oldest, now);
         // The lowest first: if there are too many, they are those to forget.
-        loaded.gaps.iter().rev().for_each(|gap| holes.add(*gap, now));
-        Cursor { at, anchor: loaded.newest_domain.clone(), holes }
+        loaded.gaps.iter().rev().for_each(|gap| gaps.add(*gap, now));
+        Cursor { at, anchor: loaded.newest_domain.clone(), gaps }
     }
 
     /// Goes on where the log begins now, if events after the cursor are gone or nothing was followed yet:
@@ -54,7 +54,7 @@ impl Cursor {
             Bounds::Empty => *self = Cursor::at_end(loaded, now),
             Bounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
                 let at = EventId(oldest.0 - 1);
-                *self = Cursor { at, anchor: None, holes: Holes::of_log(oldest, now) };
+                *self = Cursor { at, anchor: None, gaps: Gaps::of_log(oldest, now) };
             }
             Bounds::From { .. } => (),
         }
@@ -63,9 +63,9 @@ impl Cursor {
     /// Stays in the log of another database, which goes on where the one before ended. Which ids are still to show
     /// there is another question.
     pub(crate) fn stay(&mut self, loaded: &Loaded, now: Instant) {
-        let Cursor { mut holes, .. } = Cursor::at_end(loaded, now);
-        holes.cut(self.at);
-        self.holes = holes;
+        let Cursor { mut gaps, .. } = Cursor::at_end(loaded, now);
+        gaps.cut(self.at);
+        self.gaps = gaps;
     }
 
     /// Whether these events follow on what was read before.
@@ -97,7 +97,7 @@ impl Cursor {
     /// Notes where the log begins now: what vanished there was pruned.
     pub(crate) fn note_oldest(&mut self, bounds: Bounds, now: Instant) -> Result<(), LogFault> {
         match bounds {
-            Bounds::From { oldest, .. } if oldest > self.holes.oldest() => match self.holes.raise(oldest, now) {
+            Bounds::From { oldest, .. } if oldest > self.gaps.oldest() => match self.gaps.raise(oldest, now) {
                 Forgot::Nothing => Ok(()),
                 Forgot::Open => Err(LogFault::Truncated),
             },
@@ -110,12 +110,12 @@ impl Cursor {
         if self.anchor.is_some() && events.anchor.is_none() {
             // All up to here was pruned, or it is another log that begins right here: what is still to show below
             // is another question then.
-            self.holes.watch_below(now);
+            self.gaps.watch_below(now);
         }
         for event in &events.events {
             let first = EventId(self.at.0 + 1);
             if first < event.id {
-                self.holes.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
+                self.gaps.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
             }
             self.at = event.id;
         }
@@ -130,7 +130,7 @@ mod tests {
     use domain_store::{Event, Rows};
 
     use super::*;
-    use crate::holes::Scope;
+    use crate::gaps::Scope;
 
     fn log(oldest: i64, newest: i64, anchor: Option<&str>) -> Events {
         let bounds = Bounds::From { oldest: EventId(oldest), newest: EventId(newest) };
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_was_followed_a_late_event_below_is_in_a_hole() {
+    fn where_nothing_was_followed_a_late_event_below_is_in_a_gap() {
         let loaded = Loaded {
             bounds: Bounds::From { oldest: EventId(15), newest: EventId(20) },
             newest_domain: Some("b.example".to_owned()),
@@ -213,29 +213,29 @@ mod tests {
         let mut cursor = cursor(1, 10);
         cursor.skip_to(&loaded, now);
         let below = |last| vec![IdRange { first: EventId(i64::MIN), last: EventId(last) }];
-        assert_eq!(cursor.holes.to_read(Scope::Open), below(14));
-        cursor.holes.fill(EventId(13), now);
+        assert_eq!(cursor.gaps.to_read(Scope::Open), below(14));
+        cursor.gaps.fill(EventId(13), now);
         assert_eq!(cursor.check(&log(13, 20, None)), Ok(()));
     }
 
     #[test]
-    fn a_hole_before_the_first_event_is_remembered() {
+    fn a_gap_before_the_first_event_is_remembered() {
         // The first event came between the reading of the others and that of the log's ends.
         let loaded =
             Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
         let now = Instant::now();
         let mut cursor = Cursor::at_end(&loaded, now);
         cursor.pass(&dummy(2), now);
-        assert!(cursor.holes.to_read(Scope::Open).contains(&IdRange { first: EventId(1), last: EventId(1) }));
+        assert!(cursor.gaps.to_read(Scope::Open).contains(&IdRange { first: EventId(1), last: EventId(1) }));
     }
 
     #[test]
-    fn an_open_hole_that_was_pruned_may_have_hidden_an_event() {
+    fn an_open_gap_that_was_pruned_may_have_hidden_an_event() {
         let (mut cursor, now) = (cursor(5, 10), Instant::now());
         let from = |oldest| Bounds::From { oldest: EventId(oldest), newest: EventId(20) };
         cursor.pass(&dummy(20), now);
         assert_eq!(cursor.note_oldest(from(8), now), Ok(()));
         assert_eq!(cursor.note_oldest(from(15), now), Err(LogFault::Truncated));
-        assert_eq!(cursor.holes.oldest(), EventId(15));
+        assert_eq!(cursor.gaps.oldest(), EventId(15));
     }
 }

@@ -3,7 +3,7 @@
 //! It connects, makes a pass, waits, and makes the next one; after a failure it rests a little
 //! longer each time, says once that the database is away and once that it is back, and leaves the
 //! table as it is meanwhile. It ends when it is told to or when its owner is gone, wherever it is:
-//! no statement and no wait holds it. What it knows of its progress is kept at its [`Seat`], so the
+//! no statement and no wait holds it. What it knows of its progress is kept at its [`FollowerLock`], so the
 //! next thread goes on where this one was.
 
 use std::any::Any;
@@ -18,9 +18,9 @@ use domain_store::{Database, Followed, Store};
 use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
-use crate::desk::{Desk, Halt, Shared};
 use crate::inbox::{Ask, Inbox};
-use crate::memory::Seat;
+use crate::outbox::{Halt, Outbox, Shared};
+use crate::state::FollowerLock;
 use crate::work::Work;
 use crate::{Ended, Force, Options, Owner, Report, State, Status, Ticket};
 
@@ -32,7 +32,7 @@ impl Follower {
     /// Starts a thread that keeps `table` equal to `database`, and says in `followed` where that is.
     pub fn start(
         table: Arc<Table>,
-        seat: Seat,
+        lock: FollowerLock,
         database: Database,
         followed: Arc<Followed>,
         options: Options,
@@ -40,24 +40,24 @@ impl Follower {
     ) -> std::io::Result<Follower> {
         let status = Mutex::new(Status::new(&database.description()));
         let follower = Follower(Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed, status }));
-        let mut desk = Desk::new(follower.0.clone(), owner);
+        let mut outbox = Outbox::new(follower.0.clone(), owner);
         thread::Builder::new().name("domain_follower".to_owned()).spawn(move || {
-            let signal = desk.shared.signal.clone();
+            let signal = outbox.shared.signal.clone();
             let how = catch_unwind(AssertUnwindSafe(|| {
-                if let Some(mut memory) = seat.take(&signal) {
-                    desk.shared.followed.begin(signal.clone());
-                    let mut work = Work::new(&mut desk, &mut memory, &table, &options, Instant::now());
-                    work.warm_up(&database.description());
+                if let Some(mut memory) = lock.take(&signal) {
+                    outbox.shared.followed.begin(signal.clone());
+                    let mut work = Work::new(&mut outbox, &mut memory, &table, &options, Instant::now());
+                    work.warm_start(&database.description());
                     run(&mut work, &database);
                     work.save_at_end(&database.description());
                 }
             }));
-            desk.shared.followed.end(&desk.shared.signal);
-            desk.flush();
-            desk.status(|status| status.enter(State::Ended));
-            desk.take_tickets();
-            desk.refuse("the follower has ended");
-            desk.owner.ended(how.map_or_else(|panic| Ended::Panicked(message(&*panic)), |()| Ended::Stopped));
+            outbox.shared.followed.end(&outbox.shared.signal);
+            outbox.flush();
+            outbox.status(|status| status.enter(State::Ended));
+            outbox.take_tickets();
+            outbox.refuse("the follower has ended");
+            outbox.owner.ended(how.map_or_else(|panic| Ended::Panicked(message(&*panic)), |()| Ended::Stopped));
         })?;
         Ok(follower)
     }
@@ -88,7 +88,7 @@ impl Follower {
     }
 
     /// Grants the leave that the thread asked its owner for.
-    pub fn proceed(&self) {
+    pub fn grant(&self) {
         self.0.inbox.grant();
     }
 
@@ -114,16 +114,16 @@ fn run(work: &mut Work<'_>, database: &Database) {
             Halt::Away(error) => error.to_string(),
         };
         work.total(|totals| totals.failures += 1);
-        work.desk.status(|status| {
+        work.outbox.status(|status| {
             status.enter(State::Away);
             status.last_error = Some((error.clone(), SystemTime::now()));
         });
         if !std::mem::replace(&mut away, true) {
-            work.desk.report(Report::Away { error: error.clone() });
+            work.outbox.report(Report::Away { error: error.clone() });
         }
-        work.desk.flush();
-        rest(work.desk, backoff.rest(), &error);
-        if work.desk.is_stopped() {
+        work.outbox.flush();
+        rest(work.outbox, backoff.rest(), &error);
+        if work.outbox.is_stopped() {
             return;
         }
     }
@@ -144,25 +144,25 @@ fn try_to_follow(
     away: &mut bool,
 ) -> Result<Infallible, Halt> {
     let host_types = work.table.host_types().clone();
-    let mut store: Box<dyn Store> = database.connect(host_types, work.desk.shared.signal.clone())?;
-    work.desk.status(|status| status.database = database.description());
+    let mut store: Box<dyn Store> = database.connect(host_types, work.outbox.shared.signal.clone())?;
+    work.outbox.status(|status| status.database = database.description());
     work.meet(&mut *store)?;
     loop {
-        work.desk.take_tickets();
+        work.outbox.take_tickets();
         let repairs = work.pass(&mut *store, Instant::now())?;
         work.save(&database.description(), Instant::now());
         backoff.reset();
         if std::mem::take(away) {
-            work.desk.report(Report::Back);
+            work.outbox.report(Report::Back);
         }
-        work.desk.flush();
+        work.outbox.flush();
         let found = work.find_awaited(&mut *store)?;
-        work.desk.answer(&found, repairs.as_ref());
+        work.outbox.answer(&found, repairs.as_ref());
         store.wait(work.idle_time(Instant::now()))?;
-        if work.desk.is_stopped() {
+        if work.outbox.is_stopped() {
             return Err(Halt::Stop);
         }
-        if work.desk.shared.followed.take_demand() {
+        if work.outbox.shared.followed.take_demand() {
             return Err(Halt::Reconnect);
         }
     }
@@ -170,16 +170,16 @@ fn try_to_follow(
 
 /// Rests after a failure. Who wants to know whether the table is current hears of it at once, and who has just
 /// connected to the database ends the rest.
-fn rest(desk: &mut Desk, time: Duration, error: &str) {
+fn rest(outbox: &mut Outbox, time: Duration, error: &str) {
     let end = Instant::now() + time;
     loop {
-        desk.take_tickets();
-        desk.refuse(error);
+        outbox.take_tickets();
+        outbox.refuse(error);
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero()
-            || desk.is_stopped()
-            || desk.shared.followed.take_demand()
-            || desk.shared.signal.wait(left).is_err()
+            || outbox.is_stopped()
+            || outbox.shared.followed.take_demand()
+            || outbox.shared.signal.wait(left).is_err()
         {
             return;
         }

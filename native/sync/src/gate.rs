@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// When a comparison asks for freshness before it removes a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConvergenceGate {
+pub enum GateMode {
     /// Never: what the database lacks goes, as in MongooseIM.
     Off,
     /// When there is evidence that the database lost data.
@@ -26,7 +26,7 @@ pub enum ConvergenceGate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
     /// When it asks.
-    pub mode: ConvergenceGate,
+    pub mode: GateMode,
     /// The share of a host type's dynamic routes, from 0 to 1, above which their absence is evidence.
     pub max_removal_share: f64,
 }
@@ -68,8 +68,8 @@ pub(crate) enum Verdict {
 impl Gate {
     pub(crate) fn judge(&self, evidence: Option<Evidence>, force: Force) -> Verdict {
         match (force, self.mode, evidence) {
-            (Force::Yes, ..) | (_, ConvergenceGate::Off, _) | (_, ConvergenceGate::OnLoss, None) => Verdict::All,
-            (_, ConvergenceGate::OnLoss, Some(_)) | (_, ConvergenceGate::Always, _) => Verdict::OnlyFresh,
+            (Force::Yes, ..) | (_, GateMode::Off, _) | (_, GateMode::OnLoss, None) => Verdict::All,
+            (_, GateMode::OnLoss, Some(_)) | (_, GateMode::Always, _) => Verdict::OnlyFresh,
         }
     }
 
@@ -98,16 +98,16 @@ mod tests {
     fn without_force_the_mode_and_the_evidence_decide() {
         let gate = |mode| Gate { mode, max_removal_share: 0.5 };
         let lost = Some(Evidence::NoRows);
-        assert_eq!(gate(ConvergenceGate::Off).judge(lost, Force::No), Verdict::All);
-        assert_eq!(gate(ConvergenceGate::OnLoss).judge(None, Force::No), Verdict::All);
-        assert_eq!(gate(ConvergenceGate::OnLoss).judge(lost, Force::No), Verdict::OnlyFresh);
-        assert_eq!(gate(ConvergenceGate::Always).judge(None, Force::No), Verdict::OnlyFresh);
-        assert_eq!(gate(ConvergenceGate::Always).judge(lost, Force::Yes), Verdict::All);
+        assert_eq!(gate(GateMode::Off).judge(lost, Force::No), Verdict::All);
+        assert_eq!(gate(GateMode::OnLoss).judge(None, Force::No), Verdict::All);
+        assert_eq!(gate(GateMode::OnLoss).judge(lost, Force::No), Verdict::OnlyFresh);
+        assert_eq!(gate(GateMode::Always).judge(None, Force::No), Verdict::OnlyFresh);
+        assert_eq!(gate(GateMode::Always).judge(lost, Force::Yes), Verdict::All);
     }
 
     #[test]
     fn a_share_counts_from_ten_routes_of_one_host_type_up() {
-        let gate = Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 };
+        let gate = Gate { mode: GateMode::OnLoss, max_removal_share: 0.5 };
         let host_types = HostTypes::default();
         let (one, two) = (host_types.intern(b"one").unwrap(), host_types.intern(b"two").unwrap());
         let is_loss = |missing: &[_], confirmed: &[_]| {

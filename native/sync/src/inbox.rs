@@ -57,7 +57,7 @@ impl Inbox {
     }
 
     /// Sleeps until leave is granted: true, or the signal says stop: false.
-    pub(crate) fn await_leave(&self, signal: &Signal) -> bool {
+    pub(crate) fn await_grant(&self, signal: &Signal) -> bool {
         let mut asked = self.asked.lock();
         while !asked.leave && !signal.is_stopped() {
             self.changed.wait(&mut asked);

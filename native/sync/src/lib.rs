@@ -10,14 +10,14 @@
 //! | [`follower`](Follower) | the thread, and the handle by which others reach it |
 //! | [`work`](Options) | what a pass works with; what is due next |
 //! | `pass` | one look at the database: what is new is followed |
-//! | `cursor`, `holes` | how far the log was followed; ids that were passed by and may still show |
+//! | `cursor`, `gaps` | how far the log was followed; ids that were passed by and may still show |
 //! | `heard` | whether an event is in the log that is followed |
 //! | `converge` | comparing everything with one snapshot, and repairing it |
 //! | [`gate`](Gate) | freshness: what a comparison may remove |
-//! | [`clean`](Cleaning) | pruning old events |
-//! | [`memory`](Seat) | what the next thread has to know |
-//! | `desk`, `inbox` | where the thread deals with others; what they ask of it |
-//! | `complaints` | rows that make no sense, each said once |
+//! | [`clean`](PruneOptions) | pruning old events |
+//! | [`memory`](FollowerLock) | what the next thread has to know |
+//! | `outbox`, `inbox` | where the thread deals with others; what they ask of it |
+//! | `warnings` | rows that make no sense, each said once |
 //! | [`owner`](Owner) | the process for which the thread works, and without whose leave it changes nothing |
 //! | [`report`](Report) | what the thread has to say |
 //! | [`status`](Status) | what it is doing |
@@ -27,38 +27,38 @@
 //! | `backoff`, `timer` | how long to rest after a failure; what is due every so often |
 
 mod backoff;
-mod clean;
-mod complaints;
-mod converge;
 mod cursor;
-mod desk;
+mod fields;
 mod follower;
+mod gaps;
 mod gate;
-mod heard;
-mod holes;
 mod inbox;
-mod log;
-mod memory;
+mod outbox;
 mod owner;
 mod pass;
+mod pruner;
+mod recent_events;
+mod reconciler;
 mod report;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod state;
 mod status;
 mod timer;
-mod warm;
+mod warm_start;
+mod warnings;
 mod work;
 
-pub use clean::Cleaning;
-pub use converge::Repairs;
+pub use fields::{Fields, Level, Value};
 pub use follower::Follower;
-pub use gate::{ConvergenceGate, Evidence, Force, Gate};
+pub use gate::{Evidence, Force, Gate, GateMode};
 pub use inbox::Ticket;
-pub use log::{Fields, Level, Value};
-pub use memory::Seat;
-pub use owner::{Answer, Ended, Leave, Owner};
-pub use report::{Complaint, Report};
+pub use owner::{Ended, Owner, Permit, Response};
+pub use pruner::PruneOptions;
+pub use reconciler::Repairs;
+pub use report::{Report, RowWarning};
+pub use state::FollowerLock;
 pub use status::{State, Status, Totals};
-pub use warm::WarmStart;
+pub use warm_start::WarmStart;
 pub use work::{Options, Reason};

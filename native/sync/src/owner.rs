@@ -1,44 +1,45 @@
 //! The process for which a follower works.
 //!
-//! The thread asks before each change to the table and waits until it may: so an owner that is
-//! suspended, or busy, holds the table still, and one that is gone ends the thread.
+//! The thread requests a permit before each change to the table, and waits for it. So an owner that is
+//! suspended or busy holds the table still, and the end of its owner ends the thread.
 
 use crate::{Repairs, Report, Ticket};
 
-/// Who a follower works for; the Erlang VM's side is a process, a test's whatever it likes.
+/// What a follower's thread needs of the process that started it. In the Erlang VM that is
+/// `service_domain_db`.
 pub trait Owner: Send {
-    /// Asks for leave to change the table.
-    fn ask(&mut self) -> Leave;
+    /// Requests a permit to change the table.
+    fn request_permit(&mut self) -> Permit;
 
-    /// Hands over what there is to say.
-    fn tell(&mut self, reports: Vec<Report>);
+    /// Hands over reports for the log.
+    fn report(&mut self, reports: Vec<Report>);
 
-    /// Answers [`Follower::sync`](crate::Follower::sync) and
-    /// [`Follower::converge`](crate::Follower::converge); the text says why nothing came of it.
-    fn answer(&mut self, ticket: Ticket, result: Result<Answer, String>);
+    /// Responds to [`Follower::sync`](crate::Follower::sync), [`Follower::find`](crate::Follower::find) and
+    /// [`Follower::converge`](crate::Follower::converge). An error says why nothing came of the request.
+    fn respond(&mut self, ticket: Ticket, result: Result<Response, String>);
 
-    /// The thread's last words. It holds nothing any more.
+    /// The thread has ended and holds nothing any more. This is the last call.
     fn ended(&mut self, how: Ended);
 }
 
-/// What a caller waited for.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// What was committed before the call is in the table.
+pub enum Response {
+    /// The table shows what was committed before the request.
     Synced,
-    /// The table is current, but the event that was asked for is not in the log that is followed.
+    /// The table is current, but the log that is followed does not have the event of the request.
     Missing,
-    /// The table was compared with the database, and this was done to it.
+    /// The table was compared with the database; these are the repairs.
     Converged(Repairs),
 }
 
-/// How an owner takes the question for leave.
+/// The result of a request for a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// The thread may go on.
+pub enum Permit {
+    /// The thread may change the table.
     Granted,
-    /// The answer will come by [`Follower::proceed`](crate::Follower::proceed).
-    Asked,
+    /// [`Follower::grant`](crate::Follower::grant) will grant it.
+    Requested,
     /// There is no owner any more.
     Gone,
 }
@@ -46,7 +47,7 @@ pub enum Leave {
 /// How a follower's thread ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// It was told to, or its owner was gone.
+    /// It was stopped, or its owner was gone.
     Stopped,
     /// It panicked, with this message.
     Panicked(String),

@@ -1,6 +1,6 @@
 //! One look at the database: what is new is followed, and everything is compared when that is due.
 //!
-//! A pass ends when it has seen the end of the log and looked into the holes that are open. When the
+//! A pass ends when it has seen the end of the log and looked into the gaps that are open. When the
 //! table is emptied in the middle of it, what it still had to write is refused by the table, and it
 //! begins again with a load.
 
@@ -10,11 +10,11 @@ use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Progr
 use domain_store::{Bounds, Event, Row, Store};
 
 use crate::cursor::{Cursor, LogFault};
-use crate::desk::Halt;
-use crate::holes::Scope;
-use crate::memory::Age;
+use crate::gaps::Scope;
+use crate::outbox::Halt;
+use crate::state::Age;
 use crate::work::Work;
-use crate::{Complaint, Repairs, Report, State};
+use crate::{Repairs, Report, RowWarning, State};
 
 /// Rows or routes that are applied, or looked at, in one go: few enough to hold in memory twice, enough
 /// to make asking for leave cheap.
@@ -90,7 +90,7 @@ impl Tally {
 impl Work<'_> {
     /// Makes the table current. What was repaired, if everything was compared.
     pub(crate) fn pass(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Repairs>, Halt> {
-        let scope = if self.poll.take_due(now) || self.desk.is_awaited() { Scope::All } else { Scope::Open };
+        let scope = if self.poll.take_due(now) || self.outbox.is_awaited() { Scope::All } else { Scope::Open };
         let repairs = loop {
             match self.step(store, scope, now) {
                 Ok(repairs) => break repairs,
@@ -124,12 +124,12 @@ impl Work<'_> {
         Ok(repairs)
     }
 
-    /// Follows the log to its end, and looks into its holes. How many events there were.
+    /// Follows the log to its end, and looks into its gaps. How many events there were.
     pub(crate) fn catch_up(&mut self, store: &mut dyn Store, mut look: Look<'_>) -> Result<u64, Break> {
         let mut found = 0;
         loop {
             let cursor = self.cursor()?;
-            let mut events = store.events(cursor.at, cursor.holes.oldest(), EVENTS)?;
+            let mut events = store.events(cursor.at, cursor.gaps.oldest(), EVENTS)?;
             let mut check = cursor.check(&events);
             // Evidence of a loss stands, whatever becomes of the connection or of the log a moment later.
             if let Err(LogFault::Truncated | LogFault::Begun) = check {
@@ -159,38 +159,38 @@ impl Work<'_> {
         }
         self.settle(store, &mut look)?;
         self.memory.age = Age::Seen;
-        self.desk.status(|status| status.is_current());
+        self.outbox.status(|status| status.is_current());
         let Tally { inserts, deletes, skips } = look.tally;
         if inserts + deletes + skips > 0 {
-            self.desk.report(Report::Updated { inserts, deletes, skips });
+            self.outbox.report(Report::Updated { inserts, deletes, skips });
         }
         Ok(inserts + deletes + skips)
     }
 
-    /// Looks into the holes: see [`crate::holes`].
+    /// Looks into the gaps: see [`crate::gaps`].
     fn settle(&mut self, store: &mut dyn Store, look: &mut Look<'_>) -> Result<(), Break> {
-        if self.cursor()?.holes.open() > 0 {
+        if self.cursor()?.gaps.open() > 0 {
             let writers = store.writers()?;
-            self.cursor()?.holes.look(&writers, look.now);
+            self.cursor()?.gaps.look(&writers, look.now);
         }
         loop {
-            let ranges = self.cursor()?.holes.to_read(look.scope);
+            let ranges = self.cursor()?.gaps.to_read(look.scope);
             if ranges.is_empty() {
                 break;
             }
             let events = store.events_in(&ranges, EVENTS)?;
             self.hear(look, &events)?;
-            self.desk.status(|status| status.events += events.len() as u64);
-            let holes = &mut self.cursor()?.holes;
-            events.iter().for_each(|event| holes.fill(event.id, look.now));
+            self.outbox.status(|status| status.events += events.len() as u64);
+            let gaps = &mut self.cursor()?.gaps;
+            events.iter().for_each(|event| gaps.fill(event.id, look.now));
             if events.len() < EVENTS as usize {
                 break;
             }
         }
-        let holes = &mut self.cursor()?.holes;
-        holes.bury();
-        let open = holes.open();
-        self.desk.status(|status| status.open_holes = open as u64);
+        let gaps = &mut self.cursor()?.gaps;
+        gaps.bury();
+        let open = gaps.open();
+        self.outbox.status(|status| status.open_gaps = open as u64);
         Ok(())
     }
 
@@ -211,14 +211,14 @@ impl Work<'_> {
     fn out_of_sync(&mut self, fault: LogFault, bounds: Bounds) -> Break {
         if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&self.memory.cursor, fault) {
             let cursor = cursor.at;
-            self.desk.report(Report::OutOfSync { cursor, bounds });
+            self.outbox.report(Report::OutOfSync { cursor, bounds });
         }
         Break::Log(fault)
     }
 
     fn tell_progress(&self, bounds: Bounds, count: usize) {
         let cursor = self.memory.cursor.as_ref().map(|cursor| cursor.at);
-        self.desk.status(|status| {
+        self.outbox.status(|status| {
             status.cursor = cursor;
             status.events += count as u64;
             status.newest = match bounds {
@@ -249,10 +249,10 @@ impl Work<'_> {
     ) -> Result<(Vec<Change>, Vec<Outcome>), Break> {
         let allowed = self.table.allowed_host_types();
         let changes: Vec<Change> = rows.into_iter().filter_map(|row| self.change(row, &allowed)).collect();
-        self.desk.leave()?;
+        self.outbox.await_permit()?;
         let outcomes = self.table.apply(epoch, source, &changes)?;
         for (change, outcome) in changes.iter().zip(&outcomes) {
-            self.complain_of_refusal(change, *outcome);
+            self.warn_of_refusal(change, *outcome);
         }
         Ok((changes, outcomes))
     }
@@ -261,42 +261,42 @@ impl Work<'_> {
     fn change(&mut self, row: Row, allowed: &[HostTypeId]) -> Option<Change> {
         match row {
             Row::Enabled(domain, host_type) if !allowed.contains(&host_type) => {
-                self.complain_of_host_type(domain.as_str(), host_type);
+                self.warn_of_host_type(domain.as_str(), host_type);
                 self.disown(domain)
             }
             Row::Enabled(domain, host_type) => Some(Change::Put(domain, host_type)),
             Row::NotEnabled(domain) => Some(Change::Remove(domain)),
             Row::Misfit(misfit) => {
-                self.desk.complaints.make(Complaint::misfit(misfit.domain, misfit.why));
+                self.outbox.warnings.add(RowWarning::misfit(misfit.domain, misfit.why));
                 misfit.name.and_then(|domain| self.disown(domain))
             }
         }
     }
 
     /// A row that makes no sense must not leave behind the route that it meant before. A static
-    /// domain stays, and one complaint about its row is enough.
+    /// domain stays, and one warning about its row is enough.
     fn disown(&self, domain: DomainName) -> Option<Change> {
         (!self.table.is_static(domain.as_bytes())).then_some(Change::Remove(domain))
     }
 
-    fn complain_of_host_type(&mut self, domain: &str, host_type: HostTypeId) {
+    fn warn_of_host_type(&mut self, domain: &str, host_type: HostTypeId) {
         let host_type = self.table.host_types().name(host_type).to_string();
-        self.desk.complaints.make(Complaint::UnknownHostType { domain: domain.to_owned(), host_type });
+        self.outbox.warnings.add(RowWarning::UnknownHostType { domain: domain.to_owned(), host_type });
     }
 
-    fn complain_of_refusal(&mut self, change: &Change, outcome: Outcome) {
+    fn warn_of_refusal(&mut self, change: &Change, outcome: Outcome) {
         let domain = change.domain().as_str();
         match (change, outcome) {
             (Change::Put(..), Outcome::Refused(Refusal::Static)) => {
-                self.desk.complaints.make(Complaint::StaticButInDb { domain: domain.to_owned() });
+                self.outbox.warnings.add(RowWarning::StaticButInDb { domain: domain.to_owned() });
             }
             (Change::Remove(_), Outcome::Refused(_)) => {
-                self.desk.complaints.make(Complaint::StaticButWasInDb { domain: domain.to_owned() });
+                self.outbox.warnings.add(RowWarning::StaticButWasInDb { domain: domain.to_owned() });
             }
             (Change::Put(_, host_type), Outcome::Refused(Refusal::UnknownHostType)) => {
-                self.complain_of_host_type(domain, *host_type);
+                self.warn_of_host_type(domain, *host_type);
             }
-            (Change::Put(..), _) => self.desk.complaints.withdraw(domain),
+            (Change::Put(..), _) => self.outbox.warnings.withdraw(domain),
             (Change::Remove(_), _) => (),
         }
     }

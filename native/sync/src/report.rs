@@ -100,14 +100,14 @@ pub enum Report {
         file: String,
     },
     /// Old events could not be deleted. Said once, until it works again.
-    CleaningFailed {
+    PruneFailed {
         /// Why.
         error: String,
     },
     /// A row is of no use here.
-    Complaint(Complaint),
+    RowWarning(RowWarning),
     /// More rows of no use than are named one by one.
-    MoreComplaints {
+    MoreRowWarnings {
         /// How many more.
         count: u64,
     },
@@ -115,7 +115,7 @@ pub enum Report {
 
 /// A row that is of no use here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Complaint {
+pub enum RowWarning {
     /// An enabled row has the name of a static domain.
     StaticButInDb {
         /// The domain.
@@ -149,23 +149,23 @@ pub enum Complaint {
     },
 }
 
-impl Complaint {
-    pub(crate) fn misfit(domain: String, why: Unfit) -> Complaint {
+impl RowWarning {
+    pub(crate) fn misfit(domain: String, why: Unfit) -> RowWarning {
         match why {
-            Unfit::InvalidDomain(invalid) => Complaint::InvalidDomain { domain, reason: invalid.to_string() },
-            Unfit::UnknownHostType(host_type) => Complaint::UnknownHostType { domain, host_type },
-            Unfit::UnknownStatus(status) => Complaint::UnknownStatus { domain, status },
+            Unfit::InvalidDomain(invalid) => RowWarning::InvalidDomain { domain, reason: invalid.to_string() },
+            Unfit::UnknownHostType(host_type) => RowWarning::UnknownHostType { domain, host_type },
+            Unfit::UnknownStatus(status) => RowWarning::UnknownStatus { domain, status },
         }
     }
 
     /// The domain that it is about.
     pub fn domain(&self) -> &str {
         match self {
-            Complaint::StaticButInDb { domain }
-            | Complaint::StaticButWasInDb { domain }
-            | Complaint::UnknownHostType { domain, .. }
-            | Complaint::InvalidDomain { domain, .. }
-            | Complaint::UnknownStatus { domain, .. } => domain,
+            RowWarning::StaticButInDb { domain }
+            | RowWarning::StaticButWasInDb { domain }
+            | RowWarning::UnknownHostType { domain, .. }
+            | RowWarning::InvalidDomain { domain, .. }
+            | RowWarning::UnknownStatus { domain, .. } => domain,
         }
     }
 }

@@ -24,10 +24,10 @@
 
 mod connection;
 mod database;
+mod faults;
 mod node;
 mod oracle;
 mod scenarios;
-mod weather;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -38,11 +38,11 @@ use parking_lot::Mutex;
 
 use connection::Breaks;
 use database::{Database, Kind};
+use faults::{ALLOWED, Climate};
 use node::{Machine, Node, Went, World};
 use oracle::{all_wanted, routes};
-use weather::{ALLOWED, Climate};
 
-use crate::{Cleaning, ConvergenceGate, Force, Gate, Options};
+use crate::{Force, Gate, GateMode, Options, PruneOptions};
 
 /// Seeds a run of the tests.
 const SEEDS: u64 = 1_000;
@@ -55,8 +55,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const OPTIONS: Options = Options {
     poll_interval: Duration::from_secs(30),
     converge_interval: Duration::from_secs(3_600),
-    gate: Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 },
-    cleaning: Cleaning { interval: Duration::from_secs(600), max_age: Duration::from_secs(4 * 3_600) },
+    gate: Gate { mode: GateMode::OnLoss, max_removal_share: 0.5 },
+    pruning: PruneOptions { interval: Duration::from_secs(600), max_age: Duration::from_secs(4 * 3_600) },
     warm_start: None,
 };
 
@@ -101,13 +101,13 @@ fn run(seed: u64, diary: &Diary) {
     let climate = any(&[Climate::Calm, Climate::Stormy, Climate::Stormy]);
     let kind = any(&[Kind::Telling, Kind::Telling, Kind::Silent, Kind::Serial]);
     let identity = any(&[Some("first"), Some("first"), Some("first"), None]);
-    let mode = any(&[ConvergenceGate::Off, ConvergenceGate::OnLoss, ConvergenceGate::OnLoss, ConvergenceGate::Always]);
+    let mode = any(&[GateMode::Off, GateMode::OnLoss, GateMode::OnLoss, GateMode::Always]);
     let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
     diary.lock().push(format!("{climate:?} {kind:?} {identity:?} {mode:?}"));
     let mut database = Database::new(kind, identity.map(|name| Identity(name.to_owned())));
     if climate == Climate::Calm {
         // A log that is empty at first calls for a comparison when it begins.
-        weather::happen(&mut database, weather::Event::Dummy);
+        faults::happen(&mut database, faults::Event::Dummy);
     }
     let world = World { database: Arc::new(Mutex::new(database)), climate, now: Instant::now() };
     let mut machines: Vec<Machine> = (0..fastrand::usize(1..=2)).map(|_| Machine::new()).collect();
@@ -138,11 +138,11 @@ impl Simulation<'_> {
     fn step(&mut self) {
         match fastrand::u32(0..10) {
             0..6 => {
-                let event = weather::next(self.world.climate);
+                let event = faults::next(self.world.climate);
                 self.note(|| format!("{event:?}"));
                 let mut database = self.world.database.lock();
-                weather::happen(&mut database, event);
-                database.crowded |= event == weather::Event::ManyHoles;
+                faults::happen(&mut database, event);
+                database.crowded |= event == faults::Event::ManyGaps;
                 drop(database);
                 self.notify();
             }
@@ -216,7 +216,7 @@ impl Simulation<'_> {
         self.note(|| format!("node {n} begins a pass"));
         let went = self.nodes[n].pass(&self.world, breaks);
         let Simulation { nodes, .. } = self;
-        let cursor = nodes[n].work().memory.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.holes.open()));
+        let cursor = nodes[n].work().memory.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.gaps.open()));
         let (kept, lost) = (nodes[n].kept(), nodes[n].oracle.is_lost());
         self.note(|| {
             format!(
@@ -231,7 +231,7 @@ impl Simulation<'_> {
         self.note(|| "the faults end".to_owned());
         {
             let mut database = self.world.database.lock();
-            weather::end(&mut database);
+            faults::end(&mut database);
             database.quiet = true;
         }
         for n in 0..self.nodes.len() {

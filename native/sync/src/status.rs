@@ -25,7 +25,7 @@ pub struct Status {
     /// The same by a clock that nobody sets.
     current: Option<Instant>,
     /// How many ranges of ids may still hold events that were passed by.
-    pub open_holes: u64,
+    pub open_gaps: u64,
     /// How many routes stay that the database does not have.
     pub kept: u64,
     /// The same by host type; host types without any are left out.
@@ -92,7 +92,7 @@ impl Status {
             newest: None,
             current_at: None,
             current: None,
-            open_holes: 0,
+            open_gaps: 0,
             kept: 0,
             kept_by_host_type: Vec::new(),
             stale: false,

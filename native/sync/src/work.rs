@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use domain_core::{Epoch, Progress, Table};
 use domain_store::{Identity, Loaded, Place, Store};
 
-use crate::clean::{Cleaning, MayClean};
 use crate::cursor::{Cursor, LogFault};
-use crate::desk::{Desk, Halt};
 use crate::gate::Gate;
-use crate::heard::Heard;
-use crate::memory::{Age, Memory};
+use crate::outbox::{Halt, Outbox};
+use crate::pruner::{MayClean, PruneOptions};
+use crate::recent_events::RecentEvents;
+use crate::state::{Age, FollowerState};
 use crate::timer::Timer;
-use crate::warm::{Saving, WarmStart};
+use crate::warm_start::{Saving, WarmStart};
 use crate::{Evidence, Report, State, Totals};
 
 /// How a follower goes about its work.
@@ -26,7 +26,7 @@ pub struct Options {
     /// What a comparison may remove.
     pub gate: Gate,
     /// When events are old.
-    pub cleaning: Cleaning,
+    pub pruning: PruneOptions,
     /// The file to serve from while the database is away at start.
     pub warm_start: Option<WarmStart>,
 }
@@ -49,7 +49,7 @@ pub enum Reason {
     /// It is another database, or another timeline, than before.
     OtherDatabase,
     /// More ids were missing from the log than are remembered.
-    ManyHoles,
+    ManyGaps,
     /// Somebody asked for it.
     Asked,
     /// A host type of which routes were kept is fresh now.
@@ -72,12 +72,9 @@ impl Reason {
     /// What becomes of the cursor.
     pub(crate) fn log(self) -> LogState {
         match self {
-            Reason::Reset
-            | Reason::WarmStart
-            | Reason::ManyHoles
-            | Reason::Asked
-            | Reason::Fresh
-            | Reason::Periodic => LogState::Followed,
+            Reason::Reset | Reason::WarmStart | Reason::ManyGaps | Reason::Asked | Reason::Fresh | Reason::Periodic => {
+                LogState::Followed
+            }
             Reason::OtherDatabase => LogState::Elsewhere,
             Reason::LogTruncated | Reason::LogBegun => LogState::Shortened,
             Reason::Cold | Reason::LogBackwards => LogState::Lost,
@@ -129,14 +126,14 @@ pub(crate) enum LogState {
 
 /// A follower at work: everything but the thread and the connection.
 pub(crate) struct Work<'a> {
-    pub(crate) desk: &'a mut Desk,
-    pub(crate) memory: &'a mut Memory,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) memory: &'a mut FollowerState,
     pub(crate) table: &'a Arc<Table>,
     pub(crate) options: &'a Options,
     /// What the database is called that this thread is connected to.
     identity: Option<Identity>,
     /// The last events that were read on this connection.
-    pub(crate) heard: Heard,
+    pub(crate) heard: RecentEvents,
     pub(crate) poll: Timer,
     pub(crate) converge: Timer,
     pub(crate) clean: Timer,
@@ -146,24 +143,24 @@ pub(crate) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(
-        desk: &'a mut Desk,
-        memory: &'a mut Memory,
+        outbox: &'a mut Outbox,
+        memory: &'a mut FollowerState,
         table: &'a Arc<Table>,
         options: &'a Options,
         now: Instant,
     ) -> Work<'a> {
         let (stale, totals) = (memory.age == Age::Stale, memory.totals);
-        desk.status(|status| (status.stale, status.totals) = (stale, totals));
+        outbox.status(|status| (status.stale, status.totals) = (stale, totals));
         let work = Work {
-            desk,
+            outbox,
             memory,
             table,
             options,
             identity: None,
-            heard: Heard::default(),
+            heard: RecentEvents::default(),
             poll: Timer::new(options.poll_interval, now),
             converge: Timer::new(options.converge_interval, now),
-            clean: Timer::due_now(options.cleaning.interval, now),
+            clean: Timer::due_now(options.pruning.interval, now),
             may_clean: MayClean::default(),
             saving: Saving::new(options.warm_start.as_ref(), now),
         };
@@ -176,9 +173,9 @@ impl<'a> Work<'a> {
         let place = store.place()?;
         self.identity = place.as_ref().map(Place::identity);
         self.heard.clear();
-        self.desk.shared.followed.met(place);
+        self.outbox.shared.followed.met(place);
         if let Some(cursor) = &mut self.memory.cursor {
-            cursor.holes.look_anew();
+            cursor.gaps.look_anew();
         }
         Ok(())
     }
@@ -218,7 +215,7 @@ impl<'a> Work<'a> {
     pub(crate) fn due_first(&mut self, epoch: Epoch, progress: Progress) -> Option<Wanted> {
         if self.memory.epoch.replace(epoch) != Some(epoch) {
             // Other rules may hold now.
-            self.desk.complaints.forget();
+            self.outbox.warnings.forget();
             if progress != Progress::Reset {
                 // These were about routes that are gone.
                 self.memory.cursor = None;
@@ -241,7 +238,7 @@ impl<'a> Work<'a> {
             && let Some((Identity(before), Identity(now))) = self.elsewhere()
         {
             let report = Report::OtherDatabase { before: before.clone(), now: now.clone() };
-            self.desk.report(report);
+            self.outbox.report(report);
             self.memory.loss = Some(Evidence::OtherDatabase);
             self.memory.forget_moments();
             self.want(Reason::OtherDatabase);
@@ -254,15 +251,15 @@ impl<'a> Work<'a> {
     /// The comparison that is due once the log was followed to its end.
     pub(crate) fn due_then(&mut self, store: &mut dyn Store, now: Instant) -> Result<Option<Wanted>, Halt> {
         let is_time = self.converge.take_due(now);
-        let overflow = self.memory.cursor.as_mut().is_some_and(|cursor| cursor.holes.take_overflow());
+        let overflow = self.memory.cursor.as_mut().is_some_and(|cursor| cursor.gaps.take_overflow());
         if overflow && self.memory.wanted.is_none() {
-            self.want(Reason::ManyHoles);
+            self.want(Reason::ManyGaps);
         }
         if self.memory.wanted.is_some() {
             return Ok(self.memory.wanted);
         }
         let kept = &self.memory.kept;
-        if self.desk.asked_to_converge().is_some() {
+        if self.outbox.asked_to_converge().is_some() {
             self.want(Reason::Asked);
         } else if is_time {
             self.want(Reason::Periodic);
@@ -306,17 +303,17 @@ impl<'a> Work<'a> {
     pub(crate) fn tell_kept(&self) {
         let (kept, names) = (self.memory.kept(), self.table.host_types());
         let by_host_type = self.memory.kept.iter().map(|(host_type, count)| (names.name(*host_type), *count)).collect();
-        self.desk.status(|status| (status.kept, status.kept_by_host_type) = (kept, by_host_type));
+        self.outbox.status(|status| (status.kept, status.kept_by_host_type) = (kept, by_host_type));
     }
 
     /// Counts something that no later thread forgets.
     pub(crate) fn total(&mut self, count: impl FnOnce(&mut Totals)) {
         count(&mut self.memory.totals);
         let totals = self.memory.totals;
-        self.desk.status(|status| status.totals = totals);
+        self.outbox.status(|status| status.totals = totals);
     }
 
     pub(crate) fn enter(&self, state: State) {
-        self.desk.status(|status| status.enter(state));
+        self.outbox.status(|status| status.enter(state));
     }
 }

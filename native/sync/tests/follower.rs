@@ -7,30 +7,28 @@ use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, Progress};
 use domain_store::{NewPair, Switch};
-use domain_sync::{
-    Cleaning, Complaint, ConvergenceGate, Ended, Evidence, Force, Leave, Reason, Repairs, Report, State,
-};
-use support::{Answer, Bench, Message};
+use domain_sync::{Ended, Evidence, Force, GateMode, Permit, PruneOptions, Reason, Repairs, Report, RowWarning, State};
+use support::{Fixture, Message, OwnerReply};
 
 #[test]
 fn it_loads_and_then_follows() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
 
-    bench.enable("b.example", "type2");
-    bench.change("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'a.example'", "a.example");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type2".into()));
-    assert_eq!(bench.host_type("b.example"), Some("type2".into()));
+    fixture.enable("b.example", "type2");
+    fixture.change("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'a.example'", "a.example");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type2".into()));
+    assert_eq!(fixture.host_type("b.example"), Some("type2".into()));
 
-    bench.change("UPDATE domain_settings SET status = 0 WHERE domain = 'a.example'", "a.example");
-    bench.change("DELETE FROM domain_settings WHERE domain = 'b.example'", "b.example");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    assert_eq!(bench.host_type("b.example"), None);
+    fixture.change("UPDATE domain_settings SET status = 0 WHERE domain = 'a.example'", "a.example");
+    fixture.change("DELETE FROM domain_settings WHERE domain = 'b.example'", "b.example");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    assert_eq!(fixture.host_type("b.example"), None);
 
     let status = follower.status();
     assert_eq!((status.state, status.loads, status.events), (State::Following, 1, 4));
@@ -38,518 +36,516 @@ fn it_loads_and_then_follows() {
 
 #[test]
 fn an_event_that_is_applied_twice_changes_nothing() {
-    let mut bench = Bench::new();
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.enable("a.example", "type1");
-    bench.write("INSERT INTO domain_events (domain) SELECT 'a.example' FROM domain_events");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
-    assert_eq!(bench.table.counts().dynamic, 1);
+    let mut fixture = Fixture::new();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.enable("a.example", "type1");
+    fixture.write("INSERT INTO domain_events (domain) SELECT 'a.example' FROM domain_events");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
+    assert_eq!(fixture.table.counts().dynamic, 1);
 }
 
 #[test]
 fn more_events_than_a_page_are_followed_to_the_end() {
-    let mut bench = Bench::new();
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
-    bench.write(&format!(
+    fixture.write(&format!(
         "BEGIN;
          {numbers} INSERT INTO domain_settings (domain, host_type) SELECT 't' || n || '.example', 'type1' FROM n;
          INSERT INTO domain_events (domain) SELECT domain FROM domain_settings;
          COMMIT"
     ));
-    bench.synced(&follower);
-    assert_eq!(bench.table.counts().dynamic, 3000);
+    fixture.synced(&follower);
+    assert_eq!(fixture.table.counts().dynamic, 3000);
     assert_eq!(follower.status().events, 3000);
 }
 
 #[test]
 fn nothing_is_applied_without_leave() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Asked));
-    bench.expect(Message::Ask);
-    assert_eq!(bench.host_type("a.example"), None);
-    follower.proceed();
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Requested));
+    fixture.expect(Message::PermitRequest);
+    assert_eq!(fixture.host_type("a.example"), None);
+    follower.grant();
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
 }
 
 #[test]
 fn a_stop_ends_the_wait_for_leave_and_nothing_is_applied() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Asked));
-    bench.expect(Message::Ask);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Requested));
+    fixture.expect(Message::PermitRequest);
     follower.stop();
-    bench.expect(Message::Ended(Ended::Stopped));
-    assert_eq!(bench.host_type("a.example"), None);
+    fixture.expect(Message::Ended(Ended::Stopped));
+    assert_eq!(fixture.host_type("a.example"), None);
     assert_eq!(follower.status().state, State::Ended);
 }
 
 #[test]
 fn an_owner_that_is_gone_ends_the_thread() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.start(Answer::Always(Leave::Gone));
-    bench.expect(Message::Ended(Ended::Stopped));
-    assert_eq!(bench.host_type("a.example"), None);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.start(OwnerReply::Always(Permit::Gone));
+    fixture.expect(Message::Ended(Ended::Stopped));
+    assert_eq!(fixture.host_type("a.example"), None);
 }
 
 #[test]
 fn a_panic_ends_the_thread_and_is_told() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.start(Answer::Panic);
-    bench.expect(Message::Ended(Ended::Panicked("on purpose".into())));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.start(OwnerReply::Panic);
+    fixture.expect(Message::Ended(Ended::Panicked("on purpose".into())));
 }
 
 #[test]
 fn the_next_follower_goes_on_where_the_last_one_was() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let first = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&first);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let first = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&first);
     first.stop();
-    bench.expect(Message::Ended(Ended::Stopped));
+    fixture.expect(Message::Ended(Ended::Stopped));
     // No event tells of this one, so only a load would find it.
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('silent.example', 'type1')");
-    bench.enable("b.example", "type1");
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('silent.example', 'type1')");
+    fixture.enable("b.example", "type1");
 
-    let second = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&second);
+    let second = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&second);
     assert_eq!(second.status().loads, 0);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("silent.example"), None);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("silent.example"), None);
 }
 
 #[test]
 fn a_follower_that_is_stopped_while_it_waits_for_the_seat_ends() {
-    let mut bench = Bench::new();
-    let first = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&first);
-    let second = bench.start(Answer::Always(Leave::Granted));
+    let mut fixture = Fixture::new();
+    let first = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&first);
+    let second = fixture.start(OwnerReply::Always(Permit::Granted));
     second.stop();
-    bench.expect(Message::Ended(Ended::Stopped));
+    fixture.expect(Message::Ended(Ended::Stopped));
     assert_eq!(second.status().state, State::Ended);
     // The first one goes on.
-    bench.enable("a.example", "type1");
-    bench.synced(&first);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    fixture.enable("a.example", "type1");
+    fixture.synced(&first);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
 }
 
 #[test]
 fn a_second_follower_waits_until_the_first_has_gone() {
-    let mut bench = Bench::new();
-    let first = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&first);
-    let second = bench.start(Answer::Always(Leave::Granted));
-    bench.enable("a.example", "type1");
-    bench.synced(&first);
+    let mut fixture = Fixture::new();
+    let first = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&first);
+    let second = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.enable("a.example", "type1");
+    fixture.synced(&first);
     assert_eq!(second.status().loads + second.status().events, 0);
     first.stop();
-    bench.expect(Message::Ended(Ended::Stopped));
-    bench.enable("b.example", "type1");
-    bench.synced(&second);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    fixture.expect(Message::Ended(Ended::Stopped));
+    fixture.enable("b.example", "type1");
+    fixture.synced(&second);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
     assert_eq!(second.status().events, 1);
 }
 
 #[test]
 fn emptying_the_table_leads_to_a_new_load() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.open();
-    assert_eq!(bench.host_type("a.example"), None);
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.open();
+    assert_eq!(fixture.host_type("a.example"), None);
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
     assert_eq!(follower.status().loads, 2);
 }
 
 #[test]
 fn a_closed_table_is_left_alone() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.table.close();
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.table.close();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     assert_eq!(follower.status().loads, 0);
-    assert_eq!(bench.table.progress().1, Progress::Closed);
+    assert_eq!(fixture.table.progress().1, Progress::Closed);
 }
 
 #[test]
 fn a_reset_removes_what_the_load_does_not_bring() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     // No event: the database forgot.
-    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
-    bench.table.reset_progress();
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    bench.expect_report(|report| *report == Report::OutdatedRemoved { count: 1 });
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+    fixture.table.reset_progress();
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    fixture.expect_report(|report| *report == Report::OutdatedRemoved { count: 1 });
 }
 
 #[test]
 fn a_log_that_lost_events_leads_to_a_comparison() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'; DELETE FROM domain_events");
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('c.example', 'type1')");
-    bench.write("INSERT INTO domain_events (id, domain) VALUES (50, 'c.example')");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("c.example"), Some("type1".into()));
-    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
-    bench.expect_report(|report| matches!(report, Report::Converged { reason: Reason::LogTruncated, .. }));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'; DELETE FROM domain_events");
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('c.example', 'type1')");
+    fixture.write("INSERT INTO domain_events (id, domain) VALUES (50, 'c.example')");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("c.example"), Some("type1".into()));
+    fixture.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
+    fixture.expect_report(|report| matches!(report, Report::Converged { reason: Reason::LogTruncated, .. }));
 }
 
 #[test]
 fn a_database_that_was_emptied_takes_no_route_with_it() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type2");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "routes are not thrown away");
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type2");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()), "routes are not thrown away");
     assert_eq!(follower.status().kept, 2);
-    bench.expect_report(|report| {
+    fixture.expect_report(|report| {
         matches!(report, Report::Kept { count: 2, evidence: Some(Evidence::NoRows), host_types } if host_types.len() == 2)
     });
     // It is filled again, and half is there.
-    bench.enable("a.example", "type1");
-    bench.synced(&follower);
+    fixture.enable("a.example", "type1");
+    fixture.synced(&follower);
     let nothing = Repairs { kept: 1, ..Repairs::default() };
-    assert_eq!(bench.converge(&follower, Force::No), nothing, "what was lost is lost until its owner speaks");
+    assert_eq!(fixture.converge(&follower, Force::No), nothing, "what was lost is lost until its owner speaks");
     // The owner of type1 says that it is all, which says nothing of type2.
-    bench.fresh("type1");
-    assert_eq!(bench.converge(&follower, Force::No), nothing);
-    assert_eq!(bench.host_type("b.example"), Some("type2".into()));
-    bench.fresh("type2");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("b.example"), None);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    fixture.fresh("type1");
+    assert_eq!(fixture.converge(&follower, Force::No), nothing);
+    assert_eq!(fixture.host_type("b.example"), Some("type2".into()));
+    fixture.fresh("type2");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("b.example"), None);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
     assert_eq!(follower.status().kept, 0);
 }
 
 #[test]
 fn an_explicit_event_is_obeyed_whatever_is_kept() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
-    bench.synced(&follower);
-    bench.change("SELECT 1", "a.example");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    fixture.synced(&follower);
+    fixture.change("SELECT 1", "a.example");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
 }
 
 #[test]
 fn a_forced_comparison_removes_what_was_kept() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    fixture.synced(&follower);
     let repairs = Repairs { removed: 1, ..Repairs::default() };
-    assert_eq!(bench.converge(&follower, Force::Yes), repairs);
-    assert_eq!(bench.host_type("a.example"), None);
+    assert_eq!(fixture.converge(&follower, Force::Yes), repairs);
+    assert_eq!(fixture.host_type("a.example"), None);
 }
 
 #[test]
 fn what_a_comparison_removes_is_the_gates_choice() {
-    for (mode, left) in
-        [(ConvergenceGate::Off, None), (ConvergenceGate::OnLoss, None), (ConvergenceGate::Always, Some("type1".into()))]
-    {
-        let mut bench = Bench::new();
-        bench.options.gate.mode = mode;
-        bench.enable("a.example", "type1");
-        bench.enable("b.example", "type1");
-        let follower = bench.start(Answer::Always(Leave::Granted));
-        bench.synced(&follower);
-        bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
-        bench.converge(&follower, Force::No);
-        assert_eq!(bench.host_type("a.example"), left, "{mode:?}");
-        bench.write("DELETE FROM domain_settings; DELETE FROM domain_events");
-        bench.synced(&follower);
-        let expected = if mode == ConvergenceGate::Off { None } else { Some("type1".into()) };
-        assert_eq!(bench.host_type("b.example"), expected, "{mode:?}");
+    for (mode, left) in [(GateMode::Off, None), (GateMode::OnLoss, None), (GateMode::Always, Some("type1".into()))] {
+        let mut fixture = Fixture::new();
+        fixture.options.gate.mode = mode;
+        fixture.enable("a.example", "type1");
+        fixture.enable("b.example", "type1");
+        let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+        fixture.synced(&follower);
+        fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+        fixture.converge(&follower, Force::No);
+        assert_eq!(fixture.host_type("a.example"), left, "{mode:?}");
+        fixture.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+        fixture.synced(&follower);
+        let expected = if mode == GateMode::Off { None } else { Some("type1".into()) };
+        assert_eq!(fixture.host_type("b.example"), expected, "{mode:?}");
     }
 }
 
 #[test]
 fn a_comparison_repairs_what_no_event_told_and_says_so() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for domain in ["a.example", "b.example", "c.example"] {
-        bench.enable(domain, "type1");
+        fixture.enable(domain, "type1");
     }
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
-    bench.write("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'b.example'");
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+    fixture.write("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'b.example'");
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
     // This one an event tells of, so following sees it.
-    bench.enable("e.example", "type1");
-    assert_eq!(bench.converge(&follower, Force::No), Repairs { added: 1, changed: 1, removed: 1, kept: 0 });
+    fixture.enable("e.example", "type1");
+    assert_eq!(fixture.converge(&follower, Force::No), Repairs { added: 1, changed: 1, removed: 1, kept: 0 });
     for (domain, host_type) in
         [("a.example", None), ("b.example", Some("type2")), ("d.example", Some("type1")), ("e.example", Some("type1"))]
     {
-        assert_eq!(bench.host_type(domain).as_deref(), host_type);
+        assert_eq!(fixture.host_type(domain).as_deref(), host_type);
     }
-    assert_eq!(bench.converge(&follower, Force::No), Repairs::default());
+    assert_eq!(fixture.converge(&follower, Force::No), Repairs::default());
 }
 
 #[test]
 fn the_periodic_comparison_comes_by_itself() {
-    let mut bench = Bench::new();
-    bench.options.converge_interval = Duration::from_millis(10);
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
-    bench.until_reported(|report| {
+    let mut fixture = Fixture::new();
+    fixture.options.converge_interval = Duration::from_millis(10);
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
+    fixture.until_reported(|report| {
         let repairs = Repairs { added: 1, ..Repairs::default() };
         matches!(report, Report::Converged { reason: Reason::Periodic, repairs: said, .. } if *said == repairs)
     });
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
 }
 
 #[test]
 fn another_file_in_the_databases_place_is_another_database() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     // The same rows and events but one, as if from an old copy.
-    bench.replace_database(
+    fixture.replace_database(
         "DELETE FROM domain_settings; INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')",
     );
-    while bench.sync(&follower).is_err() {}
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()), "kept: this may be an old copy");
-    bench.expect_report(|report| matches!(report, Report::OtherDatabase { .. }));
-    bench.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::OtherDatabase), .. }));
+    while fixture.sync(&follower).is_err() {}
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()), "kept: this may be an old copy");
+    fixture.expect_report(|report| matches!(report, Report::OtherDatabase { .. }));
+    fixture.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::OtherDatabase), .. }));
 }
 
 #[test]
-fn ids_inserted_by_hand_below_the_oldest_and_into_holes_are_followed() {
-    let mut bench = Bench::new();
-    bench.write("INSERT INTO domain_events (id, domain) VALUES (100, ''), (200, '')");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+fn ids_inserted_by_hand_below_the_oldest_and_into_gaps_are_followed() {
+    let mut fixture = Fixture::new();
+    fixture.write("INSERT INTO domain_events (id, domain) VALUES (100, ''), (200, '')");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     for (id, domain) in [(50, "a.example"), (40, "b.example"), (45, "c.example"), (150, "d.example"), (-7, "e.example")]
     {
-        bench.write(&format!("INSERT INTO domain_settings (domain, host_type) VALUES ('{domain}', 'type1')"));
-        bench.write(&format!("INSERT INTO domain_events (id, domain) VALUES ({id}, '{domain}')"));
-        bench.synced(&follower);
-        assert_eq!(bench.host_type(domain), Some("type1".into()), "{id}");
+        fixture.write(&format!("INSERT INTO domain_settings (domain, host_type) VALUES ('{domain}', 'type1')"));
+        fixture.write(&format!("INSERT INTO domain_events (id, domain) VALUES ({id}, '{domain}')"));
+        fixture.synced(&follower);
+        assert_eq!(fixture.host_type(domain), Some("type1".into()), "{id}");
     }
     assert_eq!(follower.status().loads, 1, "nothing was compared for it");
 }
 
 #[test]
 fn a_jump_of_the_ids_is_followed() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')");
-    bench.write("INSERT INTO domain_events (id, domain) VALUES (1000000000000, 'b.example')");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('b.example', 'type1')");
+    fixture.write("INSERT INTO domain_events (id, domain) VALUES (1000000000000, 'b.example')");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
     assert_eq!((follower.status().loads, follower.status().events), (1, 1));
 }
 
 #[test]
 fn a_log_whose_last_event_is_another_one_is_another_log() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
     // As after a restore: the ids went on, but not from where they were.
-    bench.write("DELETE FROM domain_settings WHERE domain = 'b.example'");
-    bench.write("UPDATE domain_events SET domain = 'a.example' WHERE id = 2");
-    bench.enable("c.example", "type1");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("c.example"), Some("type1".into()));
-    bench.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::IdsBackwards), .. }));
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'b.example'");
+    fixture.write("UPDATE domain_events SET domain = 'a.example' WHERE id = 2");
+    fixture.enable("c.example", "type1");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("c.example"), Some("type1".into()));
+    fixture.expect_report(|report| matches!(report, Report::Kept { evidence: Some(Evidence::IdsBackwards), .. }));
 }
 
 #[test]
 fn old_events_are_pruned_by_the_databases_clock_and_the_newest_stays() {
-    let mut bench = Bench::new();
-    bench.options.cleaning = Cleaning { interval: Duration::from_millis(1), max_age: Duration::from_millis(20) };
+    let mut fixture = Fixture::new();
+    fixture.options.pruning = PruneOptions { interval: Duration::from_millis(1), max_age: Duration::from_millis(20) };
     for n in 0..10 {
-        bench.enable(&format!("d{n}.example"), "type1");
+        fixture.enable(&format!("d{n}.example"), "type1");
     }
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    while bench.events() > 1 {
-        bench.synced(&follower);
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    while fixture.events() > 1 {
+        fixture.synced(&follower);
     }
-    bench.enable("a.example", "type1");
-    while bench.events() > 1 {
-        bench.synced(&follower);
+    fixture.enable("a.example", "type1");
+    while fixture.events() > 1 {
+        fixture.synced(&follower);
     }
     for _ in 0..100 {
-        bench.synced(&follower);
+        fixture.synced(&follower);
     }
-    assert_eq!(bench.events(), 1);
-    assert_eq!(bench.table.counts().dynamic, 11);
+    assert_eq!(fixture.events(), 1);
+    assert_eq!(fixture.table.counts().dynamic, 11);
     assert_eq!(follower.status().loads, 1);
 }
 
 #[test]
 fn a_log_that_was_empty_may_begin_with_any_id() {
-    let mut bench = Bench::new();
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
-    bench.write("INSERT INTO domain_events (id, domain) VALUES (500, 'a.example')");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
-    assert!(!bench.reports().iter().any(|report| matches!(report, Report::OutOfSync { .. })));
+    let mut fixture = Fixture::new();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
+    fixture.write("INSERT INTO domain_events (id, domain) VALUES (500, 'a.example')");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
+    assert!(!fixture.reports().iter().any(|report| matches!(report, Report::OutOfSync { .. })));
 }
 
 #[test]
 fn ids_that_ran_backwards_lead_to_a_load() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for domain in ["a.example", "b.example", "c.example"] {
-        bench.enable(domain, "type1");
+        fixture.enable(domain, "type1");
     }
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.write("DELETE FROM domain_events WHERE id > 1");
-    bench.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("d.example"), Some("type1".into()));
-    bench.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_events WHERE id > 1");
+    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("d.example"), Some("type1".into()));
+    fixture.expect_report(|report| matches!(report, Report::OutOfSync { .. }));
 }
 
 #[test]
 fn a_bad_row_is_reported_once_and_stops_nobody() {
-    let mut bench = Bench::new();
-    bench.write(
+    let mut fixture = Fixture::new();
+    fixture.write(
         "INSERT INTO domain_settings (domain, host_type, status) VALUES
              ('stranger.example', 'type9', 1), ('Upper.example', 'type1', 1), ('odd.example', 'type1', 7),
              ('static.example', 'type1', 1), ('good.example', 'type1', 1)",
     );
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("good.example"), Some("type1".into()));
-    assert_eq!(bench.host_type("static.example"), Some("static".into()));
-    assert_eq!(bench.complaints(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("good.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("static.example"), Some("static".into()));
+    assert_eq!(fixture.warnings(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
 
     for domain in ["stranger.example", "Upper.example", "odd.example", "static.example"] {
-        bench.change("SELECT 1", domain);
+        fixture.change("SELECT 1", domain);
     }
-    bench.open();
-    bench.table.reset_progress();
-    bench.synced(&follower);
-    // A table that was opened anew may have other rules, so its complaints are new, too.
-    assert_eq!(bench.complaints(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
+    fixture.open();
+    fixture.table.reset_progress();
+    fixture.synced(&follower);
+    // A table that was opened anew may have other rules, so its warnings are new, too.
+    assert_eq!(fixture.warnings(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
     for domain in ["stranger.example", "Upper.example", "odd.example", "static.example"] {
-        bench.change("SELECT 1", domain);
+        fixture.change("SELECT 1", domain);
     }
-    bench.synced(&follower);
-    assert_eq!(bench.complaints(), Vec::<String>::new());
+    fixture.synced(&follower);
+    assert_eq!(fixture.warnings(), Vec::<String>::new());
 }
 
 #[test]
 fn a_row_that_turns_bad_loses_its_route() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.enable("b.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.change("UPDATE domain_settings SET host_type = 'type9' WHERE domain = 'a.example'", "a.example");
-    bench.change("UPDATE domain_settings SET status = 9 WHERE domain = 'b.example'", "b.example");
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    assert_eq!(bench.host_type("b.example"), None);
-    assert_eq!(bench.complaints(), ["a.example", "b.example"]);
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.change("UPDATE domain_settings SET host_type = 'type9' WHERE domain = 'a.example'", "a.example");
+    fixture.change("UPDATE domain_settings SET status = 9 WHERE domain = 'b.example'", "b.example");
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    assert_eq!(fixture.host_type("b.example"), None);
+    assert_eq!(fixture.warnings(), ["a.example", "b.example"]);
 }
 
 #[test]
 fn a_host_type_that_is_known_but_not_allowed_is_a_bad_row() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "static");
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), None);
-    bench.expect_report(|report| {
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "static");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), None);
+    fixture.expect_report(|report| {
         let (domain, host_type) = ("a.example".to_owned(), "static".to_owned());
-        *report == Report::Complaint(Complaint::UnknownHostType { domain, host_type })
+        *report == Report::RowWarning(RowWarning::UnknownHostType { domain, host_type })
     });
 }
 
 #[test]
 fn an_absent_database_is_reported_once_and_used_when_it_comes() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    bench.hide_database();
-    let follower = bench.start(Answer::Always(Leave::Granted));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.hide_database();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     for _ in 0..3 {
-        assert!(bench.sync(&follower).is_err());
+        assert!(fixture.sync(&follower).is_err());
     }
     assert_eq!(follower.status().state, State::Away);
     assert!(follower.status().last_error.is_some());
-    assert_eq!(bench.host_type("static.example"), Some("static".into()));
-    bench.show_database();
-    while bench.sync(&follower).is_err() {}
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
+    assert_eq!(fixture.host_type("static.example"), Some("static".into()));
+    fixture.show_database();
+    while fixture.sync(&follower).is_err() {}
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
     let away = |report: &Report| matches!(report, Report::Away { .. });
-    assert_eq!(bench.reports().iter().filter(|report| away(report)).count(), 1);
-    assert_eq!(bench.reports().iter().filter(|report| **report == Report::Back).count(), 1);
+    assert_eq!(fixture.reports().iter().filter(|report| away(report)).count(), 1);
+    assert_eq!(fixture.reports().iter().filter(|report| **report == Report::Back).count(), 1);
 }
 
 #[test]
 fn an_event_is_found_in_the_log_that_is_followed_and_in_no_other() {
-    let mut bench = Bench::new();
-    bench.enable("a.example", "type1");
-    let follower = bench.start(Answer::Always(Leave::Granted));
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     // One is found in the log, since it was there before, and one was read.
-    assert_eq!(bench.find(&follower, 1), domain_sync::Answer::Synced);
-    bench.enable("b.example", "type1");
-    assert_eq!(bench.find(&follower, 2), domain_sync::Answer::Synced);
-    assert_eq!(bench.host_type("b.example"), Some("type1".into()));
-    assert_eq!(bench.find(&follower, 3), domain_sync::Answer::Missing);
+    assert_eq!(fixture.find(&follower, 1), domain_sync::Response::Synced);
+    fixture.enable("b.example", "type1");
+    assert_eq!(fixture.find(&follower, 2), domain_sync::Response::Synced);
+    assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
+    assert_eq!(fixture.find(&follower, 3), domain_sync::Response::Missing);
 }
 
 #[test]
 fn who_changes_another_database_has_the_follower_connect_anew() {
-    let mut bench = Bench::new();
-    let follower = bench.start(Answer::Always(Leave::Granted));
-    bench.synced(&follower);
-    bench.replace_database("");
-    let database = bench.database();
+    let mut fixture = Fixture::new();
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.replace_database("");
+    let database = fixture.database();
     let mut writer = database.connect_writer(Arc::default()).unwrap();
     let until = Instant::now() + Duration::from_secs(60);
     let place = writer.place(until).unwrap();
-    assert!(!bench.followed.is_at(place.as_ref()));
-    assert_eq!(bench.followed.settle(place.as_ref(), until), Ok(()));
+    assert!(!fixture.followed.is_at(place.as_ref()));
+    assert_eq!(fixture.followed.settle(place.as_ref(), until), Ok(()));
     let domain = DomainName::new("a.example").unwrap();
     writer
         .insert(&[NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] }], until)
         .unwrap();
-    bench.synced(&follower);
-    assert_eq!(bench.host_type("a.example"), Some("type1".into()));
-    assert!(!bench.reports().iter().any(|report| matches!(report, Report::Away { .. })));
+    fixture.synced(&follower);
+    assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
+    assert!(!fixture.reports().iter().any(|report| matches!(report, Report::Away { .. })));
 }

@@ -29,7 +29,7 @@ const FIRST: &[&str] = &[
     "follower.cursor",
     "follower.lag",
     "follower.lag_seconds",
-    "follower.open_holes",
+    "follower.open_gaps",
     "follower.kept",
     "follower.stale",
     "follower.last_error",

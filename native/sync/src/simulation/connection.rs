@@ -16,7 +16,7 @@ use domain_store::{
 use parking_lot::Mutex;
 
 use super::database::{Content, Database, Kind};
-use super::weather::{self, Climate};
+use super::faults::{self, Climate};
 
 /// Calls a pass, whatever happened: a follower that goes round in circles makes more.
 const MANY: u32 = 120;
@@ -137,7 +137,7 @@ impl<'a> Connection<'a> {
 
     fn meanwhile(&self) {
         let mut database = self.database.lock();
-        weather::meanwhile(&mut database, self.climate);
+        faults::meanwhile(&mut database, self.climate);
         (self.look)(&database);
     }
 

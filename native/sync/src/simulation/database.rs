@@ -100,7 +100,7 @@ pub(super) struct Database {
     pub(super) pruned_early: u64,
     /// How often the content was exchanged.
     pub(super) replacements: u64,
-    /// More holes were made than are remembered.
+    /// More gaps were made than are remembered.
     pub(super) crowded: bool,
     /// Nobody writes any more.
     pub(super) quiet: bool,

@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 
 use super::connection::{Breaks, Connection, Told};
 use super::database::Database;
+use super::faults::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
 use super::oracle::{Oracle, Pass, Routes, routes};
-use super::weather::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
-use crate::desk::{Desk, Halt, Shared};
 use crate::inbox::{Ask, Inbox};
-use crate::memory::Memory;
+use crate::outbox::{Halt, Outbox, Shared};
+use crate::state::FollowerState;
 use crate::work::{Wanted, Work};
-use crate::{Answer, Ended, Force, Leave, Options, Owner, Report, Status, Ticket};
+use crate::{Ended, Force, Options, Owner, Permit, Report, Response, Status, Ticket};
 
 /// What all nodes share.
 #[derive(Clone)]
@@ -42,30 +42,30 @@ type Reports = Arc<Mutex<Vec<Report>>>;
 struct Patron(Reports);
 
 impl Owner for Patron {
-    fn ask(&mut self) -> Leave {
-        Leave::Granted
+    fn request_permit(&mut self) -> Permit {
+        Permit::Granted
     }
 
-    fn tell(&mut self, reports: Vec<Report>) {
+    fn report(&mut self, reports: Vec<Report>) {
         self.0.lock().extend(reports);
     }
 
-    fn answer(&mut self, _: Ticket, _: Result<Answer, String>) {}
+    fn respond(&mut self, _: Ticket, _: Result<Response, String>) {}
 
     fn ended(&mut self, _: Ended) {}
 }
 
-fn desk(reports: &Reports) -> Desk {
+fn outbox(reports: &Reports) -> Outbox {
     let status = Mutex::new(Status::new("simulated"));
     let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed: Arc::default(), status });
-    Desk::new(shared, Box::new(Patron(reports.clone())))
+    Outbox::new(shared, Box::new(Patron(reports.clone())))
 }
 
 /// What outlives a thread, and what a node is made of.
 pub(super) struct Machine {
     table: Arc<Table>,
-    memory: Memory,
-    desk: Desk,
+    memory: FollowerState,
+    outbox: Outbox,
     reports: Reports,
 }
 
@@ -74,7 +74,7 @@ impl Machine {
         let reports = Reports::default();
         let table = Arc::new(Table::new(1));
         open(&table);
-        Machine { table, memory: Memory::default(), desk: desk(&reports), reports }
+        Machine { table, memory: FollowerState::default(), outbox: outbox(&reports), reports }
     }
 }
 
@@ -101,9 +101,9 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn new(machine: &'a mut Machine, options: &'a Options, now: Instant) -> Node<'a> {
-        let Machine { table, memory, desk, reports } = machine;
+        let Machine { table, memory, outbox, reports } = machine;
         let table: &'a Arc<Table> = table;
-        let work = Some(Work::new(desk, memory, table, options, now));
+        let work = Some(Work::new(outbox, memory, table, options, now));
         let oracle = Oracle::new(options.gate);
         Node {
             table,
@@ -130,18 +130,18 @@ impl<'a> Node<'a> {
         self.work().memory.kept()
     }
 
-    /// The thread dies, and another one takes its seat.
+    /// The thread dies, and another one acquires its lock.
     pub(super) fn thread_dies(&mut self, now: Instant) {
-        let Some(Work { desk: seat, memory, table, options, .. }) = self.work.take() else { return };
-        *seat = desk(&self.reports);
+        let Some(Work { outbox: lock, memory, table, options, .. }) = self.work.take() else { return };
+        *lock = outbox(&self.reports);
         self.connection = None;
         self.force = None;
-        self.work = Some(Work::new(seat, memory, table, options, now));
+        self.work = Some(Work::new(lock, memory, table, options, now));
     }
 
     pub(super) fn crashes(&mut self, now: Instant) {
         self.thread_dies(now);
-        *self.work_mut().memory = Memory::default();
+        *self.work_mut().memory = FollowerState::default();
         self.reopens();
     }
 
@@ -151,7 +151,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn ask(&mut self, force: Force) {
-        self.work().desk.shared.inbox.add_ticket(Ticket(0), Ask::Converge(force));
+        self.work().outbox.shared.inbox.add_ticket(Ticket(0), Ask::Converge(force));
         self.force = Some(match self.force {
             Some(Force::Yes) => Force::Yes,
             _ => force,
@@ -173,7 +173,7 @@ impl<'a> Node<'a> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let max_age = self.options.cleaning.max_age;
+                let max_age = self.options.pruning.max_age;
                 let host_types = self.table.host_types();
                 let mut connection = Connection::open(&world.database, host_types, world.climate, max_age, breaks);
                 if self.work_mut().meet(&mut connection).is_err() {
@@ -184,8 +184,8 @@ impl<'a> Node<'a> {
         };
         let table = self.table;
         let work = self.work.as_mut().expect("there is one");
-        work.desk.take_tickets();
-        let everywhere = work.poll.left(world.now).is_zero() || work.desk.is_awaited();
+        work.outbox.take_tickets();
+        let everywhere = work.poll.left(world.now).is_zero() || work.outbox.is_awaited();
         let epoch = table.epoch();
         let before = match self.routes.take() {
             Some((of, routes)) if of == epoch => routes,
@@ -206,7 +206,7 @@ impl<'a> Node<'a> {
         }));
         let result = work.pass(&mut connection, world.now);
         statics_answer(table);
-        work.desk.flush();
+        work.outbox.flush();
         let went = if result.is_ok() { Went::Well } else { Went::Away };
         let reports = std::mem::take(&mut *self.reports.lock());
         let pass = Pass {
@@ -230,10 +230,10 @@ impl<'a> Node<'a> {
         self.force = None;
         match result {
             Ok(repairs) => {
-                work.desk.answer(&HashSet::new(), repairs.as_ref());
+                work.outbox.answer(&HashSet::new(), repairs.as_ref());
                 self.connection = Some(connection);
             }
-            Err(Halt::Away(error)) => work.desk.refuse(&error.to_string()),
+            Err(Halt::Away(error)) => work.outbox.refuse(&error.to_string()),
             Err(Halt::Stop | Halt::Reconnect) => panic!("nobody told it to"),
         }
         went

@@ -20,7 +20,7 @@
 //! cursor is about the same domain, which hides the events up to there and those of the former log (see
 //! `Hidden`); one that begins right behind the cursor, which hides the latter; events that came to a log that was
 //! empty when it was followed last, or below the oldest event, and are gone; an event by hand at an id that is
-//! none of the holes that are remembered. Where nobody can tell who writes, an event that shows later than age
+//! none of the gaps that are remembered. Where nobody can tell who writes, an event that shows later than age
 //! allows is found at the poll interval, and not at all if it is deleted before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -31,11 +31,11 @@ use parking_lot::Mutex;
 
 use super::connection::{Anchor, Connection, Masked, Told};
 use super::database::{By, Database, Kind, Logged, Shown};
+use super::faults::{self, ALLOWED, Climate, STATIC_DOMAINS};
 use super::node::Went;
-use super::weather::{self, ALLOWED, Climate, STATIC_DOMAINS};
 use crate::cursor::Cursor;
-use crate::holes::Scope;
-use crate::{ConvergenceGate, Gate, Reason, Repairs, Report};
+use crate::gaps::Scope;
+use crate::{Gate, GateMode, Reason, Repairs, Report};
 
 pub(super) type Routes = BTreeMap<String, HostTypeId>;
 
@@ -51,7 +51,7 @@ pub(super) struct Pass<'a> {
     pub(super) told: &'a Told,
     pub(super) identity: Option<Identity>,
     pub(super) before: Routes,
-    /// It was to look into dead holes, too.
+    /// It was to look into dead gaps, too.
     pub(super) everywhere: bool,
     pub(super) forced: bool,
     /// It ended with a log that cannot be followed further: the next load passes over what shows before it. (A
@@ -75,12 +75,12 @@ struct Hidden {
 }
 
 impl Hidden {
-    /// It may be in a dead hole, like those by hand.
+    /// It may be in a dead gap, like those by hand.
     fn delays(&self, shown: &Shown) -> bool {
         self.masked == Masked::SameDomain && !reaches(&self.cursor, Scope::Open, shown.id)
     }
 
-    /// Its hole may have been open, and died with those who wrote in the log that is gone.
+    /// Its gap may have been open, and died with those who wrote in the log that is gone.
     fn closes(&self, shown: &Shown) -> bool {
         self.masked == Masked::SameDomain && shown.id <= self.cursor.at.0
     }
@@ -188,7 +188,7 @@ impl Oracle {
             // What was followed in another log, and comes again in this one, is an order like any other.
             let again = database.content.events.iter().filter(|(id, _)| reaches(cursor, Scope::All, **id));
             let shown = |(&id, event): (&i64, &Logged)| {
-                // Perhaps in a dead hole, like those by hand.
+                // Perhaps in a dead gap, like those by hand.
                 Shown { id, mark: event.mark, domain: event.domain.clone(), by: By::Hand }
             };
             self.news.extend(again.map(shown));
@@ -202,7 +202,7 @@ impl Oracle {
         // Others who prune while a smaller id is still to come hide that they did.
         self.owed.retain(|shown| shown.mark >= database.pruned_early || database.is_logged(shown));
         self.excuse(&database);
-        // Too many holes hide events until it is known who wrote them.
+        // Too many gaps hide events until it is known who wrote them.
         if let Some(cursor) = cursor
             && database.crowded
             && database.kind == Kind::Silent
@@ -271,7 +271,7 @@ impl Oracle {
             if pass.everywhere {
                 self.news.clear();
             } else {
-                self.news.retain(|shown| !weather::is_found_at_once(database.kind, shown.by));
+                self.news.retain(|shown| !faults::is_found_at_once(database.kind, shown.by));
             }
             if pass.repairs.as_ref().is_some_and(|repairs| repairs.kept == 0) {
                 self.loss = Loss::None;
@@ -301,7 +301,7 @@ impl Oracle {
     }
 
     fn check_gate(&self, database: &Database, host_types: &HostTypes, pass: &Pass<'_>, after: &Routes) {
-        if self.gate.mode == ConvergenceGate::Off || pass.forced {
+        if self.gate.mode == GateMode::Off || pass.forced {
             return;
         }
         let mut unexplained: HashMap<HostTypeId, Vec<&str>> = HashMap::new();
@@ -323,7 +323,7 @@ impl Oracle {
             return;
         }
         let cold = pass.reports.iter().any(|report| matches!(report, Report::Loaded { .. }));
-        let open = cold || self.gate.mode == ConvergenceGate::OnLoss;
+        let open = cold || self.gate.mode == GateMode::OnLoss;
         let free = open && self.loss == Loss::None && !pass.told.no_rows;
         assert!(
             free,
@@ -358,14 +358,14 @@ impl Oracle {
         cursor: Option<&Cursor>,
     ) {
         let lost = self.loses_the_log(pass);
-        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.holes.open() > 0);
+        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.gaps.open() > 0);
         let anchored = !pass.cursor.as_ref().is_some_and(is_empty);
         for shown in std::mem::take(&mut self.owed) {
             if waits {
                 self.owed.push(shown);
                 continue;
             }
-            if !lost && !pass.everywhere && !weather::is_found_at_once(database.kind, shown.by) {
+            if !lost && !pass.everywhere && !faults::is_found_at_once(database.kind, shown.by) {
                 self.owed.push(shown);
                 continue;
             }
@@ -379,12 +379,12 @@ impl Oracle {
             let present = after.get(&shown.domain).copied();
             let right = match wanted(database, &shown.domain, host_types) {
                 Some(host_type) => {
-                    let below = |cursor: &Cursor| shown.id < cursor.holes.oldest().0;
+                    let below = |cursor: &Cursor| shown.id < cursor.gaps.oldest().0;
                     let missed = anchored && !pass.cursor.as_ref().is_some_and(below);
                     let compared = shown.by == By::Program && database.kind != Kind::Silent && missed;
                     present == Some(host_type) || !(logged || compared)
                 }
-                // What more holes than are remembered hid is found by a comparison.
+                // What more gaps than are remembered hid is found by a comparison.
                 None => present.is_none() || !logged || lost || database.crowded,
             };
             if !right {
@@ -415,10 +415,10 @@ fn is_empty(cursor: &Cursor) -> bool {
 
 /// Whether following looks at this id, or did.
 fn reaches(cursor: &Cursor, scope: Scope, id: i64) -> bool {
-    id > cursor.at.0 || cursor.holes.has(scope, EventId(id))
+    id > cursor.at.0 || cursor.gaps.has(scope, EventId(id))
 }
 
-/// Where all changes are announced, following finds them all. (An old hole that an unrelated transaction
+/// Where all changes are announced, following finds them all. (An old gap that an unrelated transaction
 /// keeps open may be pruned away: that calls for a comparison, which finds nothing.)
 fn check_calm(pass: &Pass<'_>) {
     for report in pass.reports {

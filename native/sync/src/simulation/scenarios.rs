@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use super::OPTIONS;
 use super::connection::Breaks;
 use super::database::{Database, Kind};
+use super::faults::{self, ALLOWED, Climate, Event};
 use super::node::{Machine, Node, Went, World};
-use super::weather::{self, ALLOWED, Climate, Event};
-use crate::{ConvergenceGate, Force, Gate, Options};
+use crate::{Force, Gate, GateMode, Options};
 
 const DOMAINS: [&str; 3] = ["a.example", "b.example", "c.example"];
 
@@ -29,7 +29,7 @@ fn write(world: &World, domain: &str, row: Option<(&'static str, i64)>) {
 }
 
 /// A database with three domains, of which an old copy has but one, and a node that follows it.
-fn each(kind: Kind, mode: ConvergenceGate, test: impl Fn(&mut Node<'_>, &mut World, Breaks)) {
+fn each(kind: Kind, mode: GateMode, test: impl Fn(&mut Node<'_>, &mut World, Breaks)) {
     for answers in 0..ANSWERS {
         let mut database = Database::new(kind, Some(Identity("first".to_owned())));
         database.quiet = true;
@@ -40,7 +40,7 @@ fn each(kind: Kind, mode: ConvergenceGate, test: impl Fn(&mut Node<'_>, &mut Wor
         let mut node = Node::new(&mut machine, &options, now);
         for domain in DOMAINS {
             write(&world, domain, Some(("one", 1)));
-            weather::happen(&mut world.database.lock(), Event::Copy);
+            faults::happen(&mut world.database.lock(), Event::Copy);
         }
         world.database.lock().copies.truncate(1);
         assert_eq!(node.pass(&world, Breaks::Never), Went::Well);
@@ -73,8 +73,8 @@ fn is_routed(node: &Node<'_>, domain: &str) -> bool {
 
 #[test]
 fn what_speaks_for_a_loss_is_known_to_the_next_thread_wherever_the_last_one_died() {
-    each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
-        weather::happen(&mut world.database.lock(), Event::RestoreInPlace);
+    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
         node.breaks(breaks);
         node.pass(world, breaks);
         node.thread_dies(world.now);
@@ -86,8 +86,8 @@ fn what_speaks_for_a_loss_is_known_to_the_next_thread_wherever_the_last_one_died
 
 #[test]
 fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
-    each(Kind::Telling, ConvergenceGate::Always, |node, world, breaks| {
-        weather::happen(&mut world.database.lock(), Event::RestoreInPlace);
+    each(Kind::Telling, GateMode::Always, |node, world, breaks| {
+        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
         node.breaks(breaks);
         let before = node.work().memory.cursor.as_ref().map(|cursor| cursor.at);
         let went = node.pass(world, breaks);
@@ -101,7 +101,7 @@ fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
 
 #[test]
 fn what_a_load_that_broke_off_brought_and_the_next_one_does_not_goes() {
-    each(Kind::Telling, ConvergenceGate::Always, |node, world, breaks| {
+    each(Kind::Telling, GateMode::Always, |node, world, breaks| {
         node.crashes(world.now);
         node.pass(world, breaks);
         write(world, "a.example", None);
@@ -115,14 +115,14 @@ fn what_a_load_that_broke_off_brought_and_the_next_one_does_not_goes() {
 #[test]
 fn events_of_a_log_that_began_anew_are_young() {
     // Here no number of a transaction tells that they are younger.
-    each(Kind::Serial, ConvergenceGate::OnLoss, |node, world, _| {
+    each(Kind::Serial, GateMode::OnLoss, |node, world, _| {
         let later = |world: &mut World| {
             let time = Duration::from_secs(600);
             world.now += time;
             world.database.lock().clock += time.as_millis() as i64;
         };
         (0..12).for_each(|_| later(world));
-        weather::happen(&mut world.database.lock(), Event::TruncateAndRestart);
+        faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
         assert_eq!(node.pass(world, Breaks::Never), Went::Well);
         for domain in DOMAINS.iter().chain(&DOMAINS) {
             write(world, domain, Some(("two", 1)));
@@ -139,11 +139,11 @@ fn events_of_a_log_that_began_anew_are_young() {
 /// 51373, 120837, 122492, 96492, 117168, 120441.
 #[test]
 fn an_answer_that_speaks_for_a_loss_stands_though_the_next_one_is_lost_and_the_log_is_emptied() {
-    each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
-        weather::happen(&mut world.database.lock(), Event::RestoreInPlace);
+    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
         node.breaks(breaks);
         node.pass(world, breaks);
-        weather::happen(&mut world.database.lock(), Event::Truncate);
+        faults::happen(&mut world.database.lock(), Event::Truncate);
         node.breaks(Breaks::Never);
         assert_eq!(node.pass(world, Breaks::Never), Went::Well);
         // Whoever saw nothing of the restored log cannot know.
@@ -155,7 +155,7 @@ fn an_answer_that_speaks_for_a_loss_stands_though_the_next_one_is_lost_and_the_l
 /// 6170, 9399, 57121.
 #[test]
 fn what_is_still_to_show_in_another_database_is_found_though_its_log_seems_to_go_on() {
-    each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
+    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
         {
             let mut database = world.database.lock();
             let copy = database.copies[0].clone();
@@ -189,13 +189,13 @@ enum Look {
 #[test]
 fn a_log_of_which_only_the_beginning_was_found_is_another_one_when_that_is_gone() {
     for look in [Look::Never, Look::AtTheEmptyLog] {
-        each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
-            weather::happen(&mut world.database.lock(), Event::Truncate);
+        each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+            faults::happen(&mut world.database.lock(), Event::Truncate);
             commit(world, begin(world, 15, "c.example", Some(("two", 1))));
             node.breaks(breaks);
             node.pass(world, breaks);
             node.breaks(Breaks::Never);
-            weather::happen(&mut world.database.lock(), Event::TruncateAndRestart);
+            faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
             if look == Look::AtTheEmptyLog {
                 assert_eq!(node.pass(world, Breaks::Never), Went::Well);
             }
@@ -213,8 +213,8 @@ fn a_log_of_which_only_the_beginning_was_found_is_another_one_when_that_is_gone(
 /// 41585, 58990, 117551.
 #[test]
 fn what_is_still_to_show_in_a_log_that_begins_right_behind_the_cursor_is_found() {
-    each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
-        weather::happen(&mut world.database.lock(), Event::TruncateAndRestart);
+    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+        faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
         let late = begin(world, 2, "b.example", Some(("two", 1)));
         commit(world, begin(world, 4, "a.example", Some(("two", 1))));
         node.breaks(breaks);
@@ -231,8 +231,8 @@ fn what_is_still_to_show_in_a_log_that_begins_right_behind_the_cursor_is_found()
 /// 12199, 29547, 70737, 113982.
 #[test]
 fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() {
-    for meanwhile in [Event::Truncate, Event::ManyHoles] {
-        each(Kind::Telling, ConvergenceGate::Always, |node, world, breaks| {
+    for meanwhile in [Event::Truncate, Event::ManyGaps] {
+        each(Kind::Telling, GateMode::Always, |node, world, breaks| {
             node.crashes(world.now);
             node.pass(world, breaks);
             // A load that ended leaves the rest to the gate.
@@ -240,7 +240,7 @@ fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() 
             {
                 let mut database = world.database.lock();
                 database.put_silently("a.example", None);
-                weather::happen(&mut database, meanwhile);
+                faults::happen(&mut database, meanwhile);
             }
             node.breaks(Breaks::Never);
             while node.pass(world, Breaks::Never) == Went::Away {}
@@ -252,7 +252,7 @@ fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() 
 /// 9253.
 #[test]
 fn of_a_share_count_the_routes_that_a_first_load_brought_before_it_broke_off() {
-    each(Kind::Telling, ConvergenceGate::OnLoss, |node, world, breaks| {
+    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
         let domains: Vec<String> = (0..10).map(|n| format!("d{n}.example")).collect();
         domains.iter().for_each(|domain| write(world, domain, Some(("two", 1))));
         node.crashes(world.now);

@@ -16,7 +16,7 @@ const DATABASE: &str = "postgres://db/domains";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const HOST_TYPES: [&str; 2] = ["one", "two"];
 
-/// A cursor and holes.
+/// A cursor and gaps.
 type Mark = (i64, Vec<i64>);
 
 /// A name, a host type and an origin.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use domain_core::{DomainName, EventId, Table};
 use domain_store::{Database, Followed, Timeouts};
 use domain_sync::{
-    Cleaning, ConvergenceGate, Ended, Follower, Force, Gate, Leave, Options, Owner, Repairs, Report, Seat, Ticket,
-    WarmStart,
+    Ended, Follower, FollowerLock, Force, Gate, GateMode, Options, Owner, Permit, PruneOptions, Repairs, Report,
+    Ticket, WarmStart,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -25,39 +25,39 @@ const LONG: Duration = Duration::from_secs(60);
 /// What an owner hears.
 #[derive(Debug, PartialEq)]
 pub enum Message {
-    Ask,
+    PermitRequest,
     Reports(Vec<Report>),
-    Answer(Ticket, Result<domain_sync::Answer, String>),
+    Response(Ticket, Result<domain_sync::Response, String>),
     Ended(Ended),
 }
 
-/// What an owner does when it is asked for leave.
+/// What an owner does when it is asked for a permit.
 #[derive(Clone, Copy)]
-pub enum Answer {
-    Always(Leave),
+pub enum OwnerReply {
+    Always(Permit),
     Panic,
 }
 
 struct TestOwner {
-    answer: Answer,
+    reply: OwnerReply,
     heard: Sender<Message>,
 }
 
 impl Owner for TestOwner {
-    fn ask(&mut self) -> Leave {
-        let _ = self.heard.send(Message::Ask);
-        match self.answer {
-            Answer::Always(leave) => leave,
-            Answer::Panic => panic!("on purpose"),
+    fn request_permit(&mut self) -> Permit {
+        let _ = self.heard.send(Message::PermitRequest);
+        match self.reply {
+            OwnerReply::Always(permit) => permit,
+            OwnerReply::Panic => panic!("on purpose"),
         }
     }
 
-    fn tell(&mut self, reports: Vec<Report>) {
+    fn report(&mut self, reports: Vec<Report>) {
         let _ = self.heard.send(Message::Reports(reports));
     }
 
-    fn answer(&mut self, ticket: Ticket, result: Result<domain_sync::Answer, String>) {
-        let _ = self.heard.send(Message::Answer(ticket, result));
+    fn respond(&mut self, ticket: Ticket, result: Result<domain_sync::Response, String>) {
+        let _ = self.heard.send(Message::Response(ticket, result));
     }
 
     fn ended(&mut self, how: Ended) {
@@ -65,11 +65,11 @@ impl Owner for TestOwner {
     }
 }
 
-pub struct Bench {
+pub struct Fixture {
     pub table: Arc<Table>,
     /// What the next follower is started with.
     pub options: Options,
-    seat: Seat,
+    lock: FollowerLock,
     pub followed: Arc<Followed>,
     folder: TempDir,
     writer: Connection,
@@ -80,9 +80,9 @@ pub struct Bench {
     running: Vec<Follower>,
 }
 
-impl Bench {
+impl Fixture {
     /// A table with the host types type1 and type2 and one static domain; a database with tables.
-    pub fn new() -> Bench {
+    pub fn new() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let writer = Connection::open(folder.path().join("domains.db")).unwrap();
         writer.busy_timeout(LONG).unwrap();
@@ -94,16 +94,16 @@ impl Bench {
         let options = Options {
             poll_interval: hour,
             converge_interval: hour,
-            gate: Gate { mode: ConvergenceGate::OnLoss, max_removal_share: 0.5 },
-            cleaning: Cleaning { interval: hour, max_age: hour },
+            gate: Gate { mode: GateMode::OnLoss, max_removal_share: 0.5 },
+            pruning: PruneOptions { interval: hour, max_age: hour },
             warm_start: None,
         };
-        let seat = Seat::default();
+        let lock = FollowerLock::default();
         let followed = Arc::default();
-        let bench =
-            Bench { table, options, seat, followed, folder, writer, owner, messages, reports, tickets: 0, running };
-        bench.open();
-        bench
+        let fixture =
+            Fixture { table, options, lock, followed, folder, writer, owner, messages, reports, tickets: 0, running };
+        fixture.open();
+        fixture
     }
 
     /// Empties the table and opens it anew.
@@ -113,12 +113,12 @@ impl Bench {
         self.table.open(&[pair], [id("type1"), id("type2")]);
     }
 
-    pub fn start(&mut self, answer: Answer) -> Follower {
+    pub fn start(&mut self, reply: OwnerReply) -> Follower {
         let database = self.database();
-        let owner = Box::new(TestOwner { answer, heard: self.owner.clone() });
-        let (table, seat) = (self.table.clone(), self.seat.clone());
+        let owner = Box::new(TestOwner { reply, heard: self.owner.clone() });
+        let (table, lock) = (self.table.clone(), self.lock.clone());
         let follower =
-            Follower::start(table, seat, database, self.followed.clone(), self.options.clone(), owner).unwrap();
+            Follower::start(table, lock, database, self.followed.clone(), self.options.clone(), owner).unwrap();
         self.running.push(follower.clone());
         follower
     }
@@ -130,7 +130,7 @@ impl Bench {
     }
 
     /// Lets the follower look at the database, and for this event: what it answered.
-    pub fn find(&mut self, follower: &Follower, event: i64) -> domain_sync::Answer {
+    pub fn find(&mut self, follower: &Follower, event: i64) -> domain_sync::Response {
         let ticket = self.ticket();
         follower.find(ticket, EventId(event));
         self.answer(ticket).unwrap()
@@ -143,7 +143,7 @@ impl Bench {
                 message if message == wanted => return,
                 Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
                 Message::Ended(how) => panic!("the follower ended: {how:?}"),
-                Message::Ask | Message::Answer(..) => (),
+                Message::PermitRequest | Message::Response(..) => (),
             }
         }
     }
@@ -152,7 +152,7 @@ impl Bench {
     pub fn sync(&mut self, follower: &Follower) -> Result<(), String> {
         let ticket = self.ticket();
         follower.sync(ticket);
-        self.answer(ticket).map(|answer| assert_eq!(answer, domain_sync::Answer::Synced))
+        self.answer(ticket).map(|answer| assert_eq!(answer, domain_sync::Response::Synced))
     }
 
     /// Lets the follower compare everything: what it repaired.
@@ -160,8 +160,8 @@ impl Bench {
         let ticket = self.ticket();
         follower.converge(ticket, force);
         match self.answer(ticket).unwrap() {
-            domain_sync::Answer::Converged(repairs) => repairs,
-            domain_sync::Answer::Synced | domain_sync::Answer::Missing => panic!("a comparison was asked for"),
+            domain_sync::Response::Converged(repairs) => repairs,
+            domain_sync::Response::Synced | domain_sync::Response::Missing => panic!("a comparison was asked for"),
         }
     }
 
@@ -170,13 +170,13 @@ impl Bench {
         Ticket(self.tickets)
     }
 
-    fn answer(&mut self, wanted: Ticket) -> Result<domain_sync::Answer, String> {
+    fn answer(&mut self, wanted: Ticket) -> Result<domain_sync::Response, String> {
         loop {
             match self.next() {
-                Message::Answer(ticket, result) if ticket == wanted => return result,
+                Message::Response(ticket, result) if ticket == wanted => return result,
                 Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
                 Message::Ended(how) => panic!("the follower ended: {how:?}"),
-                Message::Ask | Message::Answer(..) => (),
+                Message::PermitRequest | Message::Response(..) => (),
             }
         }
     }
@@ -201,13 +201,13 @@ impl Bench {
     }
 
     /// The domains that were complained of since the last call, sorted.
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut domains: Vec<_> = self
             .reports
             .borrow_mut()
             .drain(..)
             .filter_map(|report| match report {
-                Report::Complaint(complaint) => Some(complaint.domain().to_owned()),
+                Report::RowWarning(warning) => Some(warning.domain().to_owned()),
                 _ => None,
             })
             .collect();
@@ -279,7 +279,7 @@ impl Bench {
             match self.next() {
                 Message::Reports(reports) => self.reports.borrow_mut().extend(reports),
                 Message::Ended(how) => panic!("the follower ended: {how:?}"),
-                Message::Ask | Message::Answer(..) => (),
+                Message::PermitRequest | Message::Response(..) => (),
             }
         }
     }
@@ -301,7 +301,7 @@ impl Bench {
     /// A new node in the place of the present one: an empty table, and nothing remembered.
     pub fn crash(&mut self) {
         self.table = Arc::new(Table::new(2));
-        self.seat = Seat::default();
+        self.lock = FollowerLock::default();
         self.open();
     }
 
@@ -310,7 +310,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Fixture {
     fn drop(&mut self) {
         self.running.iter().for_each(Follower::stop);
     }

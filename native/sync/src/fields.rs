@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain_store::Bounds;
 
-use crate::{Complaint, Evidence, Reason, Repairs, Report, State, Status};
+use crate::{Evidence, Reason, Repairs, Report, RowWarning, State, Status};
 
 /// How grave a report is, by the names of RFC 5424. The node's logger prints [`Level::Notice`] and above unless it is
 /// configured otherwise.
@@ -121,15 +121,13 @@ impl Report {
                 (Level::Warning, "domain_snapshot_failed", vec![("file", text(file)), ("reason", text(error))])
             }
             Report::SnapshotWritten { file } => (Level::Notice, "domain_snapshot_written", vec![("file", text(file))]),
-            Report::CleaningFailed { error } => {
-                (Level::Warning, "domain_cleaning_failed", vec![("reason", text(error))])
-            }
-            Report::Complaint(complaint) => {
-                let (name, field) = complaint.to_log();
-                let fields = [Some(("domain", text(complaint.domain()))), field];
+            Report::PruneFailed { error } => (Level::Warning, "domain_cleaning_failed", vec![("reason", text(error))]),
+            Report::RowWarning(warning) => {
+                let (name, field) = warning.to_log();
+                let fields = [Some(("domain", text(warning.domain()))), field];
                 (Level::Error, name, fields.into_iter().flatten().collect())
             }
-            Report::MoreComplaints { count } => {
+            Report::MoreRowWarnings { count } => {
                 (Level::Error, "ignore_more_domains_from_db", vec![("count", count_of(*count))])
             }
         }
@@ -160,7 +158,7 @@ impl Reason {
             Reason::LogBegun => "log_begun",
             Reason::LogBackwards => "log_backwards",
             Reason::OtherDatabase => "other_database",
-            Reason::ManyHoles => "many_holes",
+            Reason::ManyGaps => "many_gaps",
             Reason::Asked => "asked",
             Reason::Fresh => "fresh",
             Reason::Periodic => "periodic",
@@ -179,18 +177,18 @@ impl Evidence {
     }
 }
 
-impl Complaint {
+impl RowWarning {
     fn to_log(&self) -> (&'static str, Option<(&'static str, Value)>) {
         match self {
-            Complaint::StaticButInDb { .. } => ("domain_static_but_in_db", None),
-            Complaint::StaticButWasInDb { .. } => ("domain_static_but_was_in_db", None),
-            Complaint::UnknownHostType { host_type, .. } => {
+            RowWarning::StaticButInDb { .. } => ("domain_static_but_in_db", None),
+            RowWarning::StaticButWasInDb { .. } => ("domain_static_but_was_in_db", None),
+            RowWarning::UnknownHostType { host_type, .. } => {
                 ("ignore_domain_from_db_with_unknown_host_type", Some(("host_type", text(host_type))))
             }
-            Complaint::InvalidDomain { reason, .. } => {
+            RowWarning::InvalidDomain { reason, .. } => {
                 ("ignore_domain_from_db_with_invalid_name", Some(("reason", text(reason))))
             }
-            Complaint::UnknownStatus { status, .. } => {
+            RowWarning::UnknownStatus { status, .. } => {
                 ("ignore_domain_from_db_with_unknown_status", Some(("status", Value::Number(*status))))
             }
         }
@@ -208,7 +206,7 @@ impl Status {
             ("cursor", known(self.cursor.map(|cursor| Value::Number(cursor.0)))),
             ("lag", known(self.lag().map(Value::Number))),
             ("lag_seconds", known(self.lag_time().map(|lag| count_of(lag.as_secs())))),
-            ("open_holes", count_of(self.open_holes)),
+            ("open_gaps", count_of(self.open_gaps)),
             ("kept", count_of(self.kept)),
             ("kept_by_host_type", Value::Counts(self.kept_by_host_type.clone())),
             ("stale", Value::Word(if self.stale { "true" } else { "false" })),
@@ -284,15 +282,15 @@ mod tests {
         let (error, file, domain) = ("error".to_owned(), "file".to_owned(), "domain".to_owned());
         let repairs = Repairs { added: 1, changed: 2, removed: 3, kept: 4 };
         let converged = |reason, repairs| Report::Converged { reason, repairs, examples: vec![], took: Duration::ZERO };
-        let complaint = |complaint| {
-            match &complaint {
-                Complaint::StaticButInDb { .. }
-                | Complaint::StaticButWasInDb { .. }
-                | Complaint::UnknownHostType { .. }
-                | Complaint::InvalidDomain { .. }
-                | Complaint::UnknownStatus { .. } => (),
+        let warning = |warning| {
+            match &warning {
+                RowWarning::StaticButInDb { .. }
+                | RowWarning::StaticButWasInDb { .. }
+                | RowWarning::UnknownHostType { .. }
+                | RowWarning::InvalidDomain { .. }
+                | RowWarning::UnknownStatus { .. } => (),
             }
-            Report::Complaint(complaint)
+            Report::RowWarning(warning)
         };
         let all = vec![
             Report::Away { error: error.clone() },
@@ -311,13 +309,13 @@ mod tests {
             Report::SnapshotRefused { file: file.clone(), error: error.clone() },
             Report::SnapshotFailed { file: file.clone(), error: error.clone() },
             Report::SnapshotWritten { file },
-            Report::CleaningFailed { error: error.clone() },
-            complaint(Complaint::StaticButInDb { domain: domain.clone() }),
-            complaint(Complaint::StaticButWasInDb { domain: domain.clone() }),
-            complaint(Complaint::UnknownHostType { domain: domain.clone(), host_type: "type".into() }),
-            complaint(Complaint::InvalidDomain { domain: domain.clone(), reason: error }),
-            complaint(Complaint::UnknownStatus { domain, status: 7 }),
-            Report::MoreComplaints { count: 1 },
+            Report::PruneFailed { error: error.clone() },
+            warning(RowWarning::StaticButInDb { domain: domain.clone() }),
+            warning(RowWarning::StaticButWasInDb { domain: domain.clone() }),
+            warning(RowWarning::UnknownHostType { domain: domain.clone(), host_type: "type".into() }),
+            warning(RowWarning::InvalidDomain { domain: domain.clone(), reason: error }),
+            warning(RowWarning::UnknownStatus { domain, status: 7 }),
+            Report::MoreRowWarnings { count: 1 },
         ];
         for report in &all {
             match report {
@@ -334,9 +332,9 @@ mod tests {
                 | Report::SnapshotRefused { .. }
                 | Report::SnapshotFailed { .. }
                 | Report::SnapshotWritten { .. }
-                | Report::CleaningFailed { .. }
-                | Report::Complaint(_)
-                | Report::MoreComplaints { .. } => (),
+                | Report::PruneFailed { .. }
+                | Report::RowWarning(_)
+                | Report::MoreRowWarnings { .. } => (),
             }
         }
         all

@@ -2,20 +2,20 @@
 //!
 //! Ids are handed out before their transactions commit, so the event after the cursor's may show
 //! before the cursor's neighbour does. A follower need not wait for it: an event says no more than
-//! "read this domain's row again", and late is as good as in time. It must only remember the *hole*.
+//! "read this domain's row again", and late is as good as in time. It must only remember the *gap*.
 //!
-//! A hole is *settled* without writing and without blocking anyone. Whoever holds its id began to
-//! write before the hole was seen, so a later look at those who write ([`Writers`]) has them all. Once
-//! none of these is left, a read that begins then shows the event or never will: the hole is *dead*.
-//! Where nobody can tell who writes, age settles a hole. Dead holes are still looked at now and then,
+//! A gap is *settled* without writing and without blocking anyone. Whoever holds its id began to
+//! write before the gap was seen, so a later look at those who write ([`Writers`]) has them all. Once
+//! none of these is left, a read that begins then shows the event or never will: the gap is *dead*.
+//! Where nobody can tell who writes, age settles a gap. Dead gaps are still looked at now and then,
 //! since a person may insert any id by hand.
 //!
-//! What lies below the log's oldest event is a hole as well: ids that were pruned, and perhaps one whose
+//! What lies below the log's oldest event is a gap as well: ids that were pruned, and perhaps one whose
 //! transaction is still open, or that somebody inserts by hand.
 //!
-//! Holes are ranges: a sequence that jumps by a million leaves one. No more than [`MOST`] are
+//! Gaps are ranges: a sequence that jumps by a million leaves one. No more than [`MOST`] are
 //! remembered. Of those that are too many the dead go first; if an open one has to go, it leaves the
-//! *overflow* behind, which settles like a hole and then asks for a comparison of everything. (To read
+//! *overflow* behind, which settles like a gap and then asks for a comparison of everything. (To read
 //! its ids once more would hear events again that were heard before, and so remove routes that the gate
 //! keeps.)
 
@@ -29,10 +29,10 @@ use domain_store::{IdRange, Transaction, Writers};
 /// Ranges that are remembered.
 pub(crate) const MOST: usize = 1_000;
 
-/// After how long a hole is settled where nobody can tell who writes.
+/// After how long a gap is settled where nobody can tell who writes.
 const OLD: Duration = Duration::from_secs(600);
 
-/// Which holes to look into.
+/// Which gaps to look into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Those that may well be filled.
@@ -41,7 +41,7 @@ pub(crate) enum Scope {
     All,
 }
 
-/// Whether an open hole was forgotten.
+/// Whether an open gap was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forgot {
     Nothing,
@@ -49,17 +49,17 @@ pub(crate) enum Forgot {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Holes {
-    /// Where the log begins: below is a hole.
+pub(crate) struct Gaps {
+    /// Where the log begins: below is a gap.
     oldest: EventId,
     below: Watch,
     /// The others, by their first ids; no two overlap.
-    ranges: BTreeMap<EventId, Hole>,
+    ranges: BTreeMap<EventId, Gap>,
     overflow: Option<Watch>,
 }
 
 #[derive(Debug, Clone)]
-struct Hole {
+struct Gap {
     last: EventId,
     watch: Watch,
 }
@@ -111,10 +111,10 @@ impl Watch {
     }
 }
 
-impl Holes {
+impl Gaps {
     /// Those of a log that begins with this id.
-    pub(crate) fn of_log(oldest: EventId, now: Instant) -> Holes {
-        Holes { oldest, below: Watch::new(now), ranges: BTreeMap::new(), overflow: None }
+    pub(crate) fn of_log(oldest: EventId, now: Instant) -> Gaps {
+        Gaps { oldest, below: Watch::new(now), ranges: BTreeMap::new(), overflow: None }
     }
 
     /// Where the log begins.
@@ -123,12 +123,12 @@ impl Holes {
     }
 
     fn watches(&mut self) -> impl Iterator<Item = &mut Watch> {
-        self.ranges.values_mut().map(|hole| &mut hole.watch).chain(&mut self.overflow).chain([&mut self.below])
+        self.ranges.values_mut().map(|gap| &mut gap.watch).chain(&mut self.overflow).chain([&mut self.below])
     }
 
-    /// Remembers these ids, none of which is in a hole yet.
+    /// Remembers these ids, none of which is in a gap yet.
     pub(crate) fn add(&mut self, range: IdRange, now: Instant) {
-        self.ranges.insert(range.first, Hole { last: range.last, watch: Watch::new(now) });
+        self.ranges.insert(range.first, Gap { last: range.last, watch: Watch::new(now) });
         self.bound(now);
     }
 
@@ -143,7 +143,7 @@ impl Holes {
         }
     }
 
-    /// Notes who writes now, which was asked after all these holes were seen.
+    /// Notes who writes now, which was asked after all these gaps were seen.
     pub(crate) fn look(&mut self, writers: &Writers, now: Instant) {
         let watched = match writers {
             // One that prepares its commit may get another name, so any that did may be one of these.
@@ -168,8 +168,8 @@ impl Holes {
         let wanted = |watch: &Watch| scope == Scope::All || !watch.is_dead();
         let below = IdRange { first: EventId(i64::MIN), last: EventId(self.oldest.0.saturating_sub(1)) };
         let below = Some(below).filter(|_| wanted(&self.below) && self.oldest.0 > i64::MIN);
-        let others = self.ranges.iter().filter(|(_, hole)| wanted(&hole.watch));
-        below.into_iter().chain(others.map(|(&first, hole)| IdRange { first, last: hole.last })).collect()
+        let others = self.ranges.iter().filter(|(_, gap)| wanted(&gap.watch));
+        below.into_iter().chain(others.map(|(&first, gap)| IdRange { first, last: gap.last })).collect()
     }
 
     /// Whether this id would be read.
@@ -179,8 +179,8 @@ impl Holes {
         if id < self.oldest {
             return wanted(&self.below);
         }
-        let hole = self.ranges.range(..=id).next_back().map(|(_, hole)| hole);
-        hole.is_some_and(|hole| id <= hole.last && wanted(&hole.watch))
+        let gap = self.ranges.range(..=id).next_back().map(|(_, gap)| gap);
+        gap.is_some_and(|gap| id <= gap.last && wanted(&gap.watch))
     }
 
     /// This event showed.
@@ -189,34 +189,34 @@ impl Holes {
             let last = EventId(self.oldest.0 - 1);
             self.oldest = id;
             if id < last {
-                self.ranges.insert(EventId(id.0 + 1), Hole { last, watch: self.below.clone() });
+                self.ranges.insert(EventId(id.0 + 1), Gap { last, watch: self.below.clone() });
                 self.bound(now);
             }
             return;
         }
         let Some((&first, _)) = self.ranges.range(..=id).next_back() else { return };
-        let Some(hole) = self.ranges.get_mut(&first).filter(|hole| id <= hole.last) else { return };
-        let (last, watch) = (hole.last, hole.watch.clone());
+        let Some(gap) = self.ranges.get_mut(&first).filter(|gap| id <= gap.last) else { return };
+        let (last, watch) = (gap.last, gap.watch.clone());
         if first == id {
             self.ranges.remove(&first);
         } else {
-            hole.last = EventId(id.0 - 1);
+            gap.last = EventId(id.0 - 1);
         }
         if id < last {
-            self.ranges.insert(EventId(id.0 + 1), Hole { last, watch });
+            self.ranges.insert(EventId(id.0 + 1), Gap { last, watch });
             self.bound(now);
         }
     }
 
     /// All that is to read was read to the end: what was settled before is dead.
     pub(crate) fn bury(&mut self) {
-        let others = self.ranges.values_mut().map(|hole| &mut hole.watch).chain([&mut self.below]);
+        let others = self.ranges.values_mut().map(|gap| &mut gap.watch).chain([&mut self.below]);
         for watch in others.filter(|watch| matches!(watch.state, State::Settled)) {
             watch.state = State::Dead;
         }
     }
 
-    /// Whether the holes that were too many are settled, and a comparison finds what they hid. Says so
+    /// Whether the gaps that were too many are settled, and a comparison finds what they hid. Says so
     /// once.
     pub(crate) fn take_overflow(&mut self) -> bool {
         self.overflow.take_if(|watch| matches!(watch.state, State::Settled)).is_some()
@@ -227,12 +227,12 @@ impl Holes {
         self.oldest = oldest;
         let mut forgot = Forgot::Nothing;
         while let Some(entry) = self.ranges.first_entry().filter(|entry| *entry.key() < oldest) {
-            let hole = entry.remove();
-            if !hole.watch.is_dead() {
+            let gap = entry.remove();
+            if !gap.watch.is_dead() {
                 forgot = Forgot::Open;
             }
-            if oldest <= hole.last {
-                self.ranges.insert(oldest, hole);
+            if oldest <= gap.last {
+                self.ranges.insert(oldest, gap);
             }
         }
         if forgot == Forgot::Open {
@@ -249,12 +249,12 @@ impl Holes {
     /// How many are open.
     pub(crate) fn open(&self) -> usize {
         let below = usize::from(!self.below.is_dead());
-        below + self.ranges.values().filter(|hole| !hole.watch.is_dead()).count() + usize::from(self.overflow.is_some())
+        below + self.ranges.values().filter(|gap| !gap.watch.is_dead()).count() + usize::from(self.overflow.is_some())
     }
 
     fn bound(&mut self, now: Instant) {
         while self.ranges.len() > MOST {
-            let dead = self.ranges.iter().find(|(_, hole)| hole.watch.is_dead()).map(|(&first, _)| first);
+            let dead = self.ranges.iter().find(|(_, gap)| gap.watch.is_dead()).map(|(&first, _)| first);
             match dead {
                 Some(first) => drop(self.ranges.remove(&first)),
                 None => {
@@ -278,140 +278,140 @@ mod tests {
         Writers::Known(names.iter().map(|name| Transaction::Open((*name).to_owned())).collect())
     }
 
-    /// Holes, the dead and the open.
-    fn holes(ranges: &[(i64, i64)]) -> (Holes, Instant) {
+    /// Gaps, the dead and the open.
+    fn gaps(ranges: &[(i64, i64)]) -> (Gaps, Instant) {
         let now = Instant::now();
-        let mut holes = Holes::of_log(EventId(i64::MIN), now);
-        holes.look(&Writers::Known(HashSet::new()), now);
-        holes.bury();
-        ranges.iter().for_each(|&(first, last)| holes.add(range(first, last), now));
-        (holes, now)
+        let mut gaps = Gaps::of_log(EventId(i64::MIN), now);
+        gaps.look(&Writers::Known(HashSet::new()), now);
+        gaps.bury();
+        ranges.iter().for_each(|&(first, last)| gaps.add(range(first, last), now));
+        (gaps, now)
     }
 
     #[test]
-    fn a_hole_dies_when_all_who_wrote_when_it_was_seen_have_ended_and_a_later_read_shows_nothing() {
-        let (mut holes, now) = holes(&[(5, 7)]);
-        holes.look(&writers(&["3/1", "4/9"]), now);
-        holes.bury();
+    fn a_gap_dies_when_all_who_wrote_when_it_was_seen_have_ended_and_a_later_read_shows_nothing() {
+        let (mut gaps, now) = gaps(&[(5, 7)]);
+        gaps.look(&writers(&["3/1", "4/9"]), now);
+        gaps.bury();
         // Others that began since do not matter, however many there are.
-        holes.look(&writers(&["4/9", "5/1"]), now);
-        holes.bury();
-        assert_eq!(holes.to_read(Scope::Open), vec![range(5, 7)]);
-        holes.look(&writers(&["5/1", "3/2"]), now);
+        gaps.look(&writers(&["4/9", "5/1"]), now);
+        gaps.bury();
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 7)]);
+        gaps.look(&writers(&["5/1", "3/2"]), now);
         // It must be read once more before it is dead.
-        assert_eq!(holes.to_read(Scope::Open), vec![range(5, 7)]);
-        holes.bury();
-        assert_eq!(holes.to_read(Scope::Open), vec![]);
-        assert_eq!(holes.to_read(Scope::All), vec![range(5, 7)]);
-        assert_eq!(holes.open(), 0);
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 7)]);
+        gaps.bury();
+        assert_eq!(gaps.to_read(Scope::Open), vec![]);
+        assert_eq!(gaps.to_read(Scope::All), vec![range(5, 7)]);
+        assert_eq!(gaps.open(), 0);
     }
 
     #[test]
-    fn where_nobody_writes_a_hole_dies_at_once() {
-        let (mut holes, now) = holes(&[(5, 7)]);
-        holes.look(&writers(&[]), now);
-        holes.bury();
-        assert_eq!(holes.open(), 0);
+    fn where_nobody_writes_a_gap_dies_at_once() {
+        let (mut gaps, now) = gaps(&[(5, 7)]);
+        gaps.look(&writers(&[]), now);
+        gaps.bury();
+        assert_eq!(gaps.open(), 0);
     }
 
     #[test]
-    fn a_transaction_that_prepared_its_commit_keeps_every_hole_open() {
-        let (mut holes, now) = holes(&[(5, 7)]);
-        holes.look(&writers(&["3/1"]), now);
-        holes.look(&Writers::Known([Transaction::Prepared].into()), now);
-        holes.bury();
-        assert_eq!(holes.open(), 1);
-        holes.look(&writers(&[]), now);
-        holes.bury();
-        assert_eq!(holes.open(), 0);
+    fn a_transaction_that_prepared_its_commit_keeps_every_gap_open() {
+        let (mut gaps, now) = gaps(&[(5, 7)]);
+        gaps.look(&writers(&["3/1"]), now);
+        gaps.look(&Writers::Known([Transaction::Prepared].into()), now);
+        gaps.bury();
+        assert_eq!(gaps.open(), 1);
+        gaps.look(&writers(&[]), now);
+        gaps.bury();
+        assert_eq!(gaps.open(), 0);
     }
 
     #[test]
     fn where_nobody_can_tell_who_writes_age_settles() {
-        let (mut holes, now) = holes(&[(5, 7)]);
-        holes.look(&Writers::Unknown, now + OLD / 2);
-        holes.bury();
-        assert_eq!(holes.open(), 1);
-        holes.look(&Writers::Unknown, now + OLD);
-        holes.bury();
-        assert_eq!(holes.open(), 0);
+        let (mut gaps, now) = gaps(&[(5, 7)]);
+        gaps.look(&Writers::Unknown, now + OLD / 2);
+        gaps.bury();
+        assert_eq!(gaps.open(), 1);
+        gaps.look(&Writers::Unknown, now + OLD);
+        gaps.bury();
+        assert_eq!(gaps.open(), 0);
     }
 
     #[test]
-    fn an_event_that_shows_leaves_the_rest_of_its_hole() {
-        let (mut holes, now) = holes(&[(5, 9), (20, 20)]);
+    fn an_event_that_shows_leaves_the_rest_of_its_gap() {
+        let (mut gaps, now) = gaps(&[(5, 9), (20, 20)]);
         for id in [7, 5, 9, 20, 3, 100] {
-            holes.fill(EventId(id), now);
+            gaps.fill(EventId(id), now);
         }
-        assert_eq!(holes.to_read(Scope::Open), vec![range(6, 6), range(8, 8)]);
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(6, 6), range(8, 8)]);
     }
 
     #[test]
-    fn a_jump_by_a_million_is_one_hole() {
-        let (holes, _) = holes(&[(5, 1_000_005)]);
-        assert_eq!(holes.to_read(Scope::Open).len(), 1);
+    fn a_jump_by_a_million_is_one_gap() {
+        let (gaps, _) = gaps(&[(5, 1_000_005)]);
+        assert_eq!(gaps.to_read(Scope::Open).len(), 1);
     }
 
     #[test]
-    fn what_lies_below_the_log_is_forgotten_and_an_open_hole_there_is_told() {
-        let (mut holes, now) = holes(&[(5, 9), (20, 29)]);
-        assert_eq!(holes.raise(EventId(5), now), Forgot::Nothing);
-        assert_eq!(holes.to_read(Scope::Open), vec![range(5, 9), range(20, 29)]);
-        assert_eq!(holes.raise(EventId(25), now), Forgot::Open);
-        assert_eq!(holes.to_read(Scope::Open), vec![range(i64::MIN, 24), range(25, 29)], "one of them may still show");
-        holes.look(&writers(&[]), now);
-        holes.bury();
-        assert_eq!(holes.raise(EventId(100), now), Forgot::Nothing);
-        assert_eq!(holes.to_read(Scope::Open), vec![]);
-        assert_eq!(holes.to_read(Scope::All), vec![range(i64::MIN, 99)]);
+    fn what_lies_below_the_log_is_forgotten_and_an_open_gap_there_is_told() {
+        let (mut gaps, now) = gaps(&[(5, 9), (20, 29)]);
+        assert_eq!(gaps.raise(EventId(5), now), Forgot::Nothing);
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 9), range(20, 29)]);
+        assert_eq!(gaps.raise(EventId(25), now), Forgot::Open);
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(i64::MIN, 24), range(25, 29)], "one of them may still show");
+        gaps.look(&writers(&[]), now);
+        gaps.bury();
+        assert_eq!(gaps.raise(EventId(100), now), Forgot::Nothing);
+        assert_eq!(gaps.to_read(Scope::Open), vec![]);
+        assert_eq!(gaps.to_read(Scope::All), vec![range(i64::MIN, 99)]);
     }
 
     #[test]
     fn an_event_below_the_oldest_is_the_oldest_then() {
         let now = Instant::now();
-        let mut holes = Holes::of_log(EventId(100), now);
-        assert_eq!(holes.to_read(Scope::Open), vec![range(i64::MIN, 99)]);
-        holes.fill(EventId(40), now);
-        holes.fill(EventId(50), now);
-        holes.fill(EventId(-7), now);
-        assert_eq!(holes.oldest(), EventId(-7));
+        let mut gaps = Gaps::of_log(EventId(100), now);
+        assert_eq!(gaps.to_read(Scope::Open), vec![range(i64::MIN, 99)]);
+        gaps.fill(EventId(40), now);
+        gaps.fill(EventId(50), now);
+        gaps.fill(EventId(-7), now);
+        assert_eq!(gaps.oldest(), EventId(-7));
         let ranges = vec![range(i64::MIN, -8), range(-6, 39), range(41, 49), range(51, 99)];
-        assert_eq!(holes.to_read(Scope::Open), ranges);
+        assert_eq!(gaps.to_read(Scope::Open), ranges);
     }
 
     #[test]
     fn memory_is_bounded_and_the_dead_go_first() {
-        let (mut holes, now) = holes(&[(1, 1), (3, 3)]);
-        holes.look(&writers(&[]), now);
-        holes.bury();
+        let (mut gaps, now) = gaps(&[(1, 1), (3, 3)]);
+        gaps.look(&writers(&[]), now);
+        gaps.bury();
         for n in 0..MOST as i64 - 1 {
-            holes.add(range(10 + 2 * n, 10 + 2 * n), now);
+            gaps.add(range(10 + 2 * n, 10 + 2 * n), now);
         }
-        assert_eq!(holes.to_read(Scope::All).first(), Some(&range(3, 3)));
-        assert_eq!((holes.open(), holes.take_overflow()), (MOST - 1, false));
+        assert_eq!(gaps.to_read(Scope::All).first(), Some(&range(3, 3)));
+        assert_eq!((gaps.open(), gaps.take_overflow()), (MOST - 1, false));
     }
 
     #[test]
-    fn too_many_open_holes_ask_for_a_comparison_once_they_are_settled() {
-        let (mut holes, now) = holes(&[]);
+    fn too_many_open_gaps_ask_for_a_comparison_once_they_are_settled() {
+        let (mut gaps, now) = gaps(&[]);
         for n in 0..=MOST as i64 {
-            holes.add(range(2 * n, 2 * n), now);
+            gaps.add(range(2 * n, 2 * n), now);
         }
-        assert_eq!(holes.to_read(Scope::Open).len(), MOST);
-        holes.look(&writers(&["3/1"]), now);
-        assert!(!holes.take_overflow());
-        holes.look(&writers(&["4/1"]), now);
-        assert!(holes.take_overflow());
-        assert!(!holes.take_overflow(), "once");
+        assert_eq!(gaps.to_read(Scope::Open).len(), MOST);
+        gaps.look(&writers(&["3/1"]), now);
+        assert!(!gaps.take_overflow());
+        gaps.look(&writers(&["4/1"]), now);
+        assert!(gaps.take_overflow());
+        assert!(!gaps.take_overflow(), "once");
     }
 
     #[test]
     fn on_another_server_everybody_is_asked_again() {
-        let (mut holes, now) = holes(&[(5, 7)]);
-        holes.look(&writers(&["3/1"]), now);
-        holes.look_anew();
-        holes.look(&writers(&["9/9"]), now);
-        holes.bury();
-        assert_eq!(holes.open(), 1);
+        let (mut gaps, now) = gaps(&[(5, 7)]);
+        gaps.look(&writers(&["3/1"]), now);
+        gaps.look_anew();
+        gaps.look(&writers(&["9/9"]), now);
+        gaps.bury();
+        assert_eq!(gaps.open(), 1);
     }
 }

@@ -11,13 +11,13 @@ use domain_core::EventId;
 use domain_store::{Moment, Pruned, Store, StoreError};
 
 use crate::Report;
-use crate::desk::Halt;
+use crate::outbox::Halt;
 use crate::timer::Timer;
 use crate::work::Work;
 
 /// When events are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cleaning {
+pub struct PruneOptions {
     /// How often to look.
     pub interval: Duration,
     /// An event that was there so long ago is old.
@@ -59,7 +59,7 @@ impl Work<'_> {
 
     /// Notes what the log is like, and what of it is old.
     fn look_at_the_log(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
-        let Cleaning { max_age, .. } = self.options.cleaning;
+        let PruneOptions { max_age, .. } = self.options.pruning;
         let mut present = store.moment()?;
         // Of events that were not read yet nobody would notice that the log lost them, and gave their ids
         // to others.
@@ -91,13 +91,13 @@ impl Work<'_> {
                 self.may_clean = MayClean::Unknown;
                 if let Some(last) = last.filter(|_| count == u64::from(EVENTS)) {
                     self.memory.pruning = Some(Pruning { moment, from: last });
-                    self.clean = Timer::due_now(self.options.cleaning.interval, now);
+                    self.clean = Timer::due_now(self.options.pruning.interval, now);
                 }
                 Ok(())
             }
             Err(error @ (StoreError::Refused { .. } | StoreError::LostRace { .. })) => {
                 if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
-                    self.desk.report(Report::CleaningFailed { error: error.to_string() });
+                    self.outbox.report(Report::PruneFailed { error: error.to_string() });
                 }
                 Ok(())
             }

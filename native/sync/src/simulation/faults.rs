@@ -36,7 +36,7 @@ pub(super) enum Event {
     RollBack,
     Dummy,
     Flood,
-    ManyHoles,
+    ManyGaps,
     Jump,
     Fresh,
     Stale,
@@ -63,7 +63,7 @@ const CALM: [(u32, Event); 12] = [
     (20, Event::RollBack),
     (30, Event::Dummy),
     (1, Event::Flood),
-    (0, Event::ManyHoles),
+    (0, Event::ManyGaps),
     (4, Event::Jump),
     (10, Event::Fresh),
     (10, Event::Stale),
@@ -93,7 +93,7 @@ pub(super) fn next(climate: Climate) -> Event {
         match left.checked_sub(*weight) {
             Some(rest) => left = rest,
             None if *event == Event::Flood && climate == Climate::Stormy && fastrand::bool() => {
-                return Event::ManyHoles;
+                return Event::ManyGaps;
             }
             None => return *event,
         }
@@ -135,7 +135,7 @@ pub(super) fn happen(database: &mut Database, event: Event) {
         }
         Event::Dummy => dummies(database, 1),
         Event::Flood => dummies(database, 1_500),
-        Event::ManyHoles => {
+        Event::ManyGaps => {
             if database.kind != Kind::Serial {
                 write(database);
             }
@@ -235,17 +235,17 @@ fn dummies(database: &mut Database, count: u32) {
     database.commit(transaction);
 }
 
-/// A person fills a hole that nobody holds, or inserts below the oldest event. An id that had an event
-/// before is no hole to anyone, so such are spared.
+/// A person fills a gap that nobody holds, or inserts below the oldest event. An id that had an event
+/// before is no gap to anyone, so such are spared.
 fn by_hand(database: &mut Database) {
     let domain = any_domain();
     if database.is_locked(&domain) || !database.open.is_empty() {
         return;
     }
     let ids: Vec<i64> = database.content.events.keys().copied().collect();
-    let holes: Vec<i64> = ids.windows(2).filter(|pair| pair[0] + 1 < pair[1]).map(|pair| pair[0] + 1).collect();
+    let gaps: Vec<i64> = ids.windows(2).filter(|pair| pair[0] + 1 < pair[1]).map(|pair| pair[0] + 1).collect();
     let below = ids.first().map(|first| first - 1).filter(|&id| id > 0);
-    let id = if holes.is_empty() || fastrand::bool() { below } else { Some(any_of(&holes)) };
+    let id = if gaps.is_empty() || fastrand::bool() { below } else { Some(any_of(&gaps)) };
     // An id that was truncated away and is given again by hand looks as if nothing had been lost.
     let id = id.filter(|id| database.shown.iter().all(|shown| shown.id != *id));
     if let Some(id) = id {

@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use domain_core::EventId;
 use domain_store::{Event, IdRange, Store};
 
-use crate::desk::Halt;
+use crate::outbox::Halt;
 use crate::work::Work;
 
 /// Events that are remembered.
@@ -17,12 +17,12 @@ const MOST: usize = 4_096;
 
 /// The last events that were read.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct RecentEvents {
     ids: HashSet<EventId>,
     order: VecDeque<EventId>,
 }
 
-impl Heard {
+impl RecentEvents {
     pub(crate) fn note(&mut self, events: &[Event]) {
         for event in &events[events.len().saturating_sub(MOST)..] {
             if self.ids.insert(event.id) {
@@ -38,14 +38,14 @@ impl Heard {
 
     /// The log is another one.
     pub(crate) fn clear(&mut self) {
-        *self = Heard::default();
+        *self = RecentEvents::default();
     }
 }
 
 impl Work<'_> {
     /// Those of the events that callers wait for which are in the log, and which the table shows.
     pub(crate) fn find_awaited(&mut self, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
-        let awaited = self.desk.awaited_events();
+        let awaited = self.outbox.awaited_events();
         let (found, unknown): (Vec<_>, Vec<_>) = awaited.into_iter().partition(|id| self.heard.ids.contains(id));
         let mut found: HashSet<_> = found.into_iter().collect();
         if !unknown.is_empty() {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_newest_are_remembered() {
-        let mut heard = Heard::default();
+        let mut heard = RecentEvents::default();
         let event = |id| Event { id: EventId(id), row: None };
         heard.note(&(1..=10_000).map(event).collect::<Vec<_>>());
         heard.note(&[event(10_000), event(10_001)]);

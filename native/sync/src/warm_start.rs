@@ -22,10 +22,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
-use crate::holes::{Holes, Scope};
-use crate::memory::{Age, Memory};
+use crate::gaps::{Gaps, Scope};
 use crate::pass::{BATCH, Break};
 use crate::snapshot::{self, Origin, Refused, Route, Snapshot, Writer};
+use crate::state::{Age, FollowerState};
 use crate::timer::Timer;
 use crate::work::{Reason, Work};
 use crate::{Evidence, Report};
@@ -52,39 +52,39 @@ struct Mark {
     at: i64,
     anchor: Option<String>,
     oldest: i64,
-    holes: Vec<(i64, i64)>,
+    gaps: Vec<(i64, i64)>,
 }
 
 impl Mark {
-    fn new(memory: &Memory, cursor: &Cursor) -> Mark {
-        let holes = cursor.holes.to_read(Scope::All);
+    fn new(memory: &FollowerState, cursor: &Cursor) -> Mark {
+        let gaps = cursor.gaps.to_read(Scope::All);
         Mark {
             identity: memory.identity.as_ref().map(|identity| identity.0.clone()),
             loss: memory.loss,
             at: cursor.at.0,
             anchor: cursor.anchor.clone(),
-            oldest: cursor.holes.oldest().0,
-            holes: holes
+            oldest: cursor.gaps.oldest().0,
+            gaps: gaps
                 .into_iter()
-                .filter(|range| range.first >= cursor.holes.oldest())
+                .filter(|range| range.first >= cursor.gaps.oldest())
                 .map(|range| (range.first.0, range.last.0))
                 .collect(),
         }
     }
 
-    fn into_memory(self, epoch: Epoch) -> Memory {
+    fn into_memory(self, epoch: Epoch) -> FollowerState {
         let now = Instant::now();
-        let mut holes = Holes::of_log(EventId(self.oldest), now);
-        for (first, last) in self.holes {
-            holes.add(IdRange { first: EventId(first), last: EventId(last) }, now);
+        let mut gaps = Gaps::of_log(EventId(self.oldest), now);
+        for (first, last) in self.gaps {
+            gaps.add(IdRange { first: EventId(first), last: EventId(last) }, now);
         }
-        Memory {
+        FollowerState {
             epoch: Some(epoch),
-            cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, holes }),
+            cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, gaps }),
             identity: self.identity.map(Identity),
             loss: self.loss,
             age: Age::Stale,
-            ..Memory::default()
+            ..FollowerState::default()
         }
     }
 }
@@ -116,7 +116,7 @@ struct Version {
     epoch: Epoch,
     source: Source,
     at: EventId,
-    open_holes: usize,
+    open_gaps: usize,
 }
 
 impl Saving {
@@ -133,7 +133,7 @@ impl Saving {
 
 impl Work<'_> {
     /// Serves from the file, if nothing was loaded yet.
-    pub(crate) fn warm_up(&mut self, database: &str) {
+    pub(crate) fn warm_start(&mut self, database: &str) {
         let Some(WarmStart { file, max_age, .. }) = &self.options.warm_start else { return };
         let (epoch, progress) = self.table.progress();
         if progress != Progress::Unloaded {
@@ -147,7 +147,7 @@ impl Work<'_> {
                 let age = SystemTime::now().duration_since(snapshot.written).unwrap_or_default();
                 // A table that was emptied meanwhile is loaded, and a thread that was told to stop stops.
                 if let Ok(count) = self.serve(epoch, snapshot) {
-                    self.desk.report(Report::SnapshotLoaded { count, age });
+                    self.outbox.report(Report::SnapshotLoaded { count, age });
                 }
             }
             Err(refused) => {
@@ -155,10 +155,10 @@ impl Work<'_> {
                     self.saving.health = Health::Foreign;
                 }
                 let (file, error) = (file.display().to_string(), refused.to_string());
-                self.desk.report(Report::SnapshotRefused { file, error });
+                self.outbox.report(Report::SnapshotRefused { file, error });
             }
         }
-        self.desk.flush();
+        self.outbox.flush();
     }
 
     fn serve(&mut self, epoch: Epoch, snapshot: Snapshot<Mark>) -> Result<u64, Break> {
@@ -186,7 +186,7 @@ impl Work<'_> {
                     break;
                 }
                 let changes: Vec<Change> = batch.iter().filter_map(change).collect();
-                self.desk.leave()?;
+                self.outbox.await_permit()?;
                 let outcomes = self.table.apply(epoch, source, &changes)?;
                 count += outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count() as u64;
             }
@@ -197,7 +197,7 @@ impl Work<'_> {
         let cursor = memory.cursor.as_ref().map(|cursor| cursor.at);
         *self.memory = memory;
         self.count_kept(source);
-        self.desk.status(|status| (status.cursor, status.stale) = (cursor, true));
+        self.outbox.status(|status| (status.cursor, status.stale) = (cursor, true));
         self.want(Reason::WarmStart);
         Ok(count)
     }
@@ -215,7 +215,7 @@ impl Work<'_> {
             return;
         }
         let Some((version, save)) = self.to_save(database) else { return };
-        let signal = self.desk.shared.signal.clone();
+        let signal = self.outbox.shared.signal.clone();
         match aside(save, move || signal.wake()) {
             Ok(writing) => (self.saving.saved, self.saving.writing) = (Some(version), Some(writing)),
             Err(error) => self.saved(Err(error)),
@@ -240,9 +240,9 @@ impl Work<'_> {
         if self.memory.age == Age::Stale || self.saving.health == Health::Foreign {
             return None;
         }
-        let current_at = self.desk.shared.status.lock().current_at?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let current_at = self.outbox.shared.status.lock().current_at?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let period = current_at.as_millis() / (options.max_age / 8).as_millis().max(1);
-        let version = Version { period, epoch, source, at: cursor.at, open_holes: cursor.holes.open() };
+        let version = Version { period, epoch, source, at: cursor.at, open_gaps: cursor.gaps.open() };
         if self.saving.saved == Some(version) {
             return None;
         }
@@ -272,17 +272,17 @@ impl Work<'_> {
         match (result, self.saving.health) {
             (Ok(()), Health::Failing) => {
                 self.saving.health = Health::Well;
-                self.desk.report(Report::SnapshotWritten { file });
+                self.outbox.report(Report::SnapshotWritten { file });
             }
             (Err(error), Health::Well) => {
                 self.saving.health = Health::Failing;
                 self.saving.saved = None;
-                self.desk.report(Report::SnapshotFailed { file, error: error.to_string() });
+                self.outbox.report(Report::SnapshotFailed { file, error: error.to_string() });
             }
             (Err(_), _) => self.saving.saved = None,
             (Ok(()), _) => (),
         }
-        self.desk.flush();
+        self.outbox.flush();
     }
 }
 

@@ -7,9 +7,9 @@ use domain_core::EventId;
 use domain_store::{Followed, Signal, StoreError};
 use parking_lot::Mutex;
 
-use crate::complaints::Complaints;
 use crate::inbox::{Ask, Inbox};
-use crate::{Answer, Force, Leave, Owner, Repairs, Report, Status, Ticket};
+use crate::warnings::Warnings;
+use crate::{Force, Owner, Permit, Repairs, Report, Response, Status, Ticket};
 
 /// What the thread and the holders of its handle share.
 pub(crate) struct Shared {
@@ -20,10 +20,10 @@ pub(crate) struct Shared {
     pub(crate) status: Mutex<Status>,
 }
 
-pub(crate) struct Desk {
+pub(crate) struct Outbox {
     pub(crate) shared: Arc<Shared>,
     pub(crate) owner: Box<dyn Owner>,
-    pub(crate) complaints: Complaints,
+    pub(crate) warnings: Warnings,
     reports: Vec<Report>,
     tickets: Vec<(Ticket, Ask)>,
 }
@@ -47,9 +47,9 @@ impl From<StoreError> for Halt {
     }
 }
 
-impl Desk {
-    pub(crate) fn new(shared: Arc<Shared>, owner: Box<dyn Owner>) -> Desk {
-        Desk { shared, owner, complaints: Complaints::default(), reports: Vec::new(), tickets: Vec::new() }
+impl Outbox {
+    pub(crate) fn new(shared: Arc<Shared>, owner: Box<dyn Owner>) -> Outbox {
+        Outbox { shared, owner, warnings: Warnings::default(), reports: Vec::new(), tickets: Vec::new() }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -57,11 +57,11 @@ impl Desk {
     }
 
     /// Asks the owner for leave to change the table, and waits for it.
-    pub(crate) fn leave(&mut self) -> Result<(), Halt> {
-        match self.owner.ask() {
-            Leave::Granted => Ok(()),
-            Leave::Asked if self.shared.inbox.await_leave(&self.shared.signal) => Ok(()),
-            Leave::Asked | Leave::Gone => Err(Halt::Stop),
+    pub(crate) fn await_permit(&mut self) -> Result<(), Halt> {
+        match self.owner.request_permit() {
+            Permit::Granted => Ok(()),
+            Permit::Requested if self.shared.inbox.await_grant(&self.shared.signal) => Ok(()),
+            Permit::Requested | Permit::Gone => Err(Halt::Stop),
         }
     }
 
@@ -72,9 +72,9 @@ impl Desk {
     /// Tells the owner what there is to say, in one go.
     pub(crate) fn flush(&mut self) {
         let mut reports = std::mem::take(&mut self.reports);
-        reports.extend(self.complaints.take());
+        reports.extend(self.warnings.take());
         if !reports.is_empty() {
-            self.owner.tell(reports);
+            self.owner.report(reports);
         }
     }
 
@@ -110,20 +110,20 @@ impl Desk {
     pub(crate) fn answer(&mut self, found: &HashSet<EventId>, repairs: Option<&Repairs>) {
         for (ticket, ask) in std::mem::take(&mut self.tickets) {
             let answer = match (ask, repairs) {
-                (Ask::Sync, _) => Ok(Answer::Synced),
-                (Ask::Find(event), _) if found.contains(&event) => Ok(Answer::Synced),
-                (Ask::Find(_), _) => Ok(Answer::Missing),
-                (Ask::Converge(_), Some(repairs)) => Ok(Answer::Converged(repairs.clone())),
+                (Ask::Sync, _) => Ok(Response::Synced),
+                (Ask::Find(event), _) if found.contains(&event) => Ok(Response::Synced),
+                (Ask::Find(_), _) => Ok(Response::Missing),
+                (Ask::Converge(_), Some(repairs)) => Ok(Response::Converged(repairs.clone())),
                 (Ask::Converge(_), None) => Err("the table is closed".to_owned()),
             };
-            self.owner.answer(ticket, answer);
+            self.owner.respond(ticket, answer);
         }
     }
 
     /// Answers all who wait: nothing came of it.
     pub(crate) fn refuse(&mut self, error: &str) {
         for (ticket, _) in std::mem::take(&mut self.tickets) {
-            self.owner.answer(ticket, Err(error.to_owned()));
+            self.owner.respond(ticket, Err(error.to_owned()));
         }
     }
 

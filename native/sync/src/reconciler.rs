@@ -16,8 +16,8 @@ use std::time::Instant;
 use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Select, Source};
 use domain_store::{Loaded, Row, Rows, Store};
 
+use crate::gaps::{self, Scope};
 use crate::gate::Verdict;
-use crate::holes::{self, Scope};
 use crate::pass::{BATCH, Break, Look};
 use crate::work::{Reason, Wanted, Work};
 use crate::{Evidence, Force, Report, State};
@@ -167,7 +167,7 @@ impl Work<'_> {
         let confirmed = [census.confirmed_of_old(&added), std::mem::take(&mut census.confirmed)];
         let gone = self.remove_outdated(epoch, source, reason, &loaded, &confirmed, &mut census)?;
         self.converged(now + begin.elapsed());
-        self.desk.status(|status| status.loads += 1);
+        self.outbox.status(|status| status.loads += 1);
         let Census { routes, repairs, named, .. } = census;
         let took = begin.elapsed();
         let examples: Vec<_> = named.into_keys().map(String::from).chain(gone).take(EXAMPLES).collect();
@@ -175,10 +175,10 @@ impl Work<'_> {
             self.total(|totals| totals.repaired(&repairs));
         }
         match reason {
-            Reason::Cold | Reason::Reset => self.desk.report(Report::Loaded { count: routes, took }),
+            Reason::Cold | Reason::Reset => self.outbox.report(Report::Loaded { count: routes, took }),
             _ => {
                 let repairs = repairs.clone();
-                self.desk.report(Report::Converged { reason, repairs, examples, took });
+                self.outbox.report(Report::Converged { reason, repairs, examples, took });
             }
         }
         Ok(repairs)
@@ -193,7 +193,7 @@ impl Work<'_> {
         census: &mut Census,
     ) -> Result<Loaded, Break> {
         // One more than are remembered, so that too many are noticed; none where the log is followed on.
-        let gaps = if self.stays_in_the_log(wanted) { 0 } else { holes::MOST + 1 };
+        let gaps = if self.stays_in_the_log(wanted) { 0 } else { gaps::MOST + 1 };
         let mut broken = None;
         let mut take = |rows: Vec<Row>| match self.apply(epoch, source, rows) {
             Ok((changes, outcomes)) => {
@@ -233,7 +233,7 @@ impl Work<'_> {
         let verdict = match (reason, evidence) {
             // What is there is from a load that broke off, and the events since then were passed over.
             (Reason::Cold, None) => Verdict::All,
-            _ => self.options.gate.judge(evidence, self.desk.asked_to_converge().unwrap_or(Force::No)),
+            _ => self.options.gate.judge(evidence, self.outbox.asked_to_converge().unwrap_or(Force::No)),
         };
         let fresh: HashSet<HostTypeId> = loaded.fresh.iter().copied().collect();
         let mut examples = Vec::new();
@@ -243,7 +243,7 @@ impl Work<'_> {
             let domains = unwanted.filter_map(|(name, _)| DomainName::from_bytes(name).ok());
             let changes: Vec<_> = domains.map(Change::Remove).collect();
             if !changes.is_empty() {
-                self.desk.leave()?;
+                self.outbox.await_permit()?;
                 table.apply(epoch, source, &changes)?;
                 let names = changes.iter().map(|change| change.domain().as_str().to_owned());
                 examples.extend(names.take(EXAMPLES - examples.len()));
@@ -253,7 +253,7 @@ impl Work<'_> {
         self.keep(missing, verdict, &fresh, evidence);
         census.repairs.kept = self.memory.kept();
         if reason == Reason::Reset && census.repairs.removed > 0 {
-            self.desk.report(Report::OutdatedRemoved { count: census.repairs.removed });
+            self.outbox.report(Report::OutdatedRemoved { count: census.repairs.removed });
         }
         Ok(examples)
     }
@@ -289,7 +289,7 @@ impl Work<'_> {
             let names = self.table.host_types();
             let mut host_types: Vec<_> = self.memory.kept.keys().map(|id| names.name(*id).to_string()).collect();
             host_types.sort();
-            self.desk.report(Report::Kept { count, evidence, host_types });
+            self.outbox.report(Report::Kept { count, evidence, host_types });
         }
     }
 }

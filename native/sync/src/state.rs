@@ -11,23 +11,23 @@ use domain_core::{Epoch, HostTypeId};
 use domain_store::{Identity, Moment, Signal};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::clean::Pruning;
 use crate::cursor::Cursor;
 use crate::gate::Evidence;
+use crate::pruner::Pruning;
 use crate::status::Totals;
 use crate::work::Wanted;
 
 /// A place beside the table for one follower at a time, with what it has to remember: the next one
 /// sits down when the last one has gone, and finds its memory.
 #[derive(Clone, Default)]
-pub struct Seat(Arc<Mutex<Memory>>);
+pub struct FollowerLock(Arc<Mutex<FollowerState>>);
 
 /// How often one who waits for the seat looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(20);
 
-impl Seat {
+impl FollowerLock {
     /// Sits down when the last one has gone; never, when told to stop before.
-    pub(crate) fn take(&self, signal: &Signal) -> Option<MutexGuard<'_, Memory>> {
+    pub(crate) fn take(&self, signal: &Signal) -> Option<MutexGuard<'_, FollowerState>> {
         while !signal.is_stopped() {
             let seated = self.0.try_lock_for(LOOK);
             if seated.is_some() {
@@ -39,7 +39,7 @@ impl Seat {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Memory {
+pub(crate) struct FollowerState {
     /// The epoch of the table whose routes this is about.
     pub(crate) epoch: Option<Epoch>,
     /// Up to where they were followed; nothing before the first load.
@@ -64,7 +64,7 @@ pub(crate) struct Memory {
     pub(crate) totals: Totals,
 }
 
-impl Memory {
+impl FollowerState {
     /// The log is another one: what it was like says nothing of what is old in it.
     pub(crate) fn forget_moments(&mut self) {
         self.moments.clear();
