@@ -28,7 +28,7 @@
          a_private_authority_is_trusted_where_it_is_named/1,
          without_a_server_the_exit_code_is_three/1,
          a_line_that_makes_no_sense_has_the_exit_code_two/1,
-         help_lists_every_verb_that_readme_names/1,
+         help_lists_every_verb_that_the_documents_name/1,
          localhost_is_found/1,
          the_program_needs_no_library/1,
          completion_and_manual_are_generated/1]).
@@ -290,10 +290,10 @@ a_line_that_makes_no_sense_has_the_exit_code_two(Config) ->
     #{exit := 2, out := Help} = command(Config, ["lst"]),
     ?assertMatch({_, _}, binary:match(Help, <<"domainctl --help">>)).
 
-help_lists_every_verb_that_readme_names(_Config) ->
-    {ok, Readme} = file:read_file(filename:join([code:lib_dir(mongoose_domain), "..", "..", "..", "..", "README.md"])),
+help_lists_every_verb_that_the_documents_name(_Config) ->
+    {ok, Text} = file:read_file(filename:join([code:lib_dir(mongoose_domain), "..", "..", "..", "..", "docs", "operations.md"])),
     Found = [global, {capture, all_but_first, binary}],
-    {match, [[Named]]} = re:run(Readme, "`domainctl help` lists its verbs \\(([^)]*)\\)", Found),
+    {match, [[Named]]} = re:run(Text, "`domainctl help` lists its verbs \\(([^)]*)\\)", Found),
     {match, Verbs} = re:run(Named, "`([a-z]+)`", Found),
     #{exit := 0, out := Help} = md_command:run(["help"], []),
     [?assertMatch({match, _}, re:run(Help, ["\n  ", Verb, "  "])) || [Verb] <- Verbs].

@@ -1,4 +1,4 @@
-%% A process that registers itself when it starts, as the README says it, under a supervisor of its own.
+%% A process that registers itself when it starts, as docs/components.md says it, under a supervisor of its own.
 %%
 %%   Supervisor = md_node:call(Node, md_registrant, start, [<<"type1">>]),
 %%   ok = md_node:call(Node, md_registrant, crash, [3]).                        % three times

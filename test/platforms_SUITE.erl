@@ -104,7 +104,7 @@ every_program_that_a_test_calls_is_asked_for(_Config) ->
     Suites = files("test/*.erl") ++ files("examples/*/test/*.erl"),
     Called = lists:usort(found(Suites, ["find_executable\\(\"([^\"/]+)\"", "[( ]program\\(\"([^\"/]+)\"", "os:cmd\\([^\"]*\"([a-z0-9_-]+)"])
         ++ found(files("native/**/*.rs"), ["[^:]Command::new\\(\"([^\"/]+)\""])
-        ++ found(["README.md"], ["^\\$ ([a-z0-9_-]+)", "^\\$ .*\\| ([a-z0-9_-]+)"])),
+        ++ found(["README.md"] ++ files("docs/*.md"), ["^\\$ ([a-z0-9_-]+)", "^\\$ .*\\| ([a-z0-9_-]+)"])),
     ?assert(length(Called) >= 8),
     Asked = found(["scripts/require"], ["^ *(?:program|env) ([a-z0-9_-]+)", "command -v ([a-z0-9_-]+)", "^ *([a-z0-9_-]+) -c "]),
     Own = [list_to_binary(filename:basename(Program)) || Program <- files("priv/bin/*")],

@@ -1,11 +1,14 @@
-%% The README's examples, as they are written there: each block of the kind `console' is run, line by line, against a
-%% node, and must print what stands below it.
+%% The documents' examples, as they are written there: README.md, docs/ and the examples' own README.
 %%
-%% A line that begins with `$ ' is a command; it goes on while lines end with a backslash. `…' in what is printed
-%% stands for anything. The commands find the node at the address that `make run' has, which is exchanged for that of
-%% the test's node; all commands of a block run in one shell, in an empty directory.
+%% The examples of a document are run from its beginning to its end against a node of its own, and must print what stands
+%% below them. Each block of the kind `console' is run line by line: a line that begins with `$ ' is a command; it goes on
+%% while lines end with a backslash, and up to its end mark where it has a here-document. All commands of a document run in one
+%% directory. They find the node at the address that `make run' has, which is exchanged for that of the test's node.
+%% Each block of the kind `erlang' whose lines begin with a prompt (`1> ') is evaluated in the node, as its shell would.
+%% `…' in what is printed stands for anything.
 %%
-%% A command of domainctl that the running text names does something, too: it ends with 0.
+%% A command of domainctl that the running text names does something, too: it ends with 0. One with a placeholder, as in
+%% `domainctl show NAME', has a verb that `domainctl help' explains.
 -module(readme_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -13,6 +16,8 @@
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([every_example_prints_what_it_says/1, every_command_in_the_text_is_one/1]).
+%% Runs in the node.
+-export([evaluate/2]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -21,60 +26,104 @@ all() ->
     [every_example_prints_what_it_says, every_command_in_the_text_is_one].
 
 init_per_testcase(_Case, Config) ->
-    md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
+    Root = root(filename:dirname(code:which(?MODULE))),
+    Documents = [{Name, read(Root, Name)} || Name <- documents(Root)],
+    [{root, Root}, {documents, Documents} | Config].
+
+end_per_testcase(_Case, _Config) ->
+    ok.
+
+every_example_prints_what_it_says(Config) ->
+    WithExamples = [{Name, Examples} || {Name, Text} <- ?config(documents, Config), Examples <- [examples(Text)], Examples =/= []],
+    ?assert(length([shell || {_, Examples} <- WithExamples, {console, _, _} <- Examples]) >= 10),
+    ?assert(length([shell || {_, Examples} <- WithExamples, {erlang, _, _} <- Examples]) >= 10),
+    [with_node(fun(Node) -> run_all(Name, Examples, Node, Config) end) || {Name, Examples} <- WithExamples].
+
+every_command_in_the_text_is_one(Config) ->
+    Commands = [string:lexemes(Command, " \n") || {_Name, Text} <- ?config(documents, Config), Command <- commands(Text)],
+    ?assert(length(Commands) >= 3),
+    with_node(fun(Node) ->
+        #{port := Port} = md_http:door(Node, none),
+        Environment = [{"DOMAINCTL_URL", "http://127.0.0.1:" ++ integer_to_list(Port)}],
+        [?assertMatch(#{exit := 0}, md_command:run(without_placeholders(Command), Environment), Command)
+         || Command <- lists:usort(Commands)]
+    end).
+
+%% A node with the domains and host types of `make run', while Fun runs.
+with_node(Fun) ->
+    Database = md_database:with_tables(md_database:create()),
+    try
         Node = md_node:start(#{hosts => [{<<"static.example">>, <<"static.example">>}, <<"bare.example">>],
                                host_types => [<<"type1">>, <<"type2">>],
                                service_domain_db => #{database => Database},
                                admin => #{port => 0}}),
         ok = md_node:wait_until_following(Node),
-        [{database, Database}, {door, md_http:door(Node, none)} | Config]
-    end).
+        Fun(Node),
+        peer:stop(Node)
+    after
+        md_database:drop(Database)
+    end.
 
-end_per_testcase(_Case, Config) ->
-    md_database:drop(?config(database, Config)).
-
-every_example_prints_what_it_says(Config) ->
-    Root = root(filename:dirname(code:which(?MODULE))),
-    Blocks = blocks(readme(Root)),
-    ?assert(length(Blocks) >= 3),
-    #{port := Port} = ?config(door, Config),
-    Directory = filename:join(?config(priv_dir, Config), "readme"),
-    ok = filelib:ensure_path(Directory),
-    [run(Example, Port, Root, Directory) || Block <- Blocks, Example <- examples(Block)].
-
-every_command_in_the_text_is_one(Config) ->
-    Readme = readme(root(filename:dirname(code:which(?MODULE)))),
-    {match, Commands} = re:run(Readme, "`domainctl ([^`]+)`", [global, {capture, all_but_first, binary}]),
-    #{port := Port} = ?config(door, Config),
-    Environment = [{"DOMAINCTL_URL", "http://127.0.0.1:" ++ integer_to_list(Port)}],
-    [?assertMatch(#{exit := 0}, md_command:run(string:lexemes(Command, " \n"), Environment), Command)
-     || [Command] <- Commands].
-
-readme(Root) ->
-    {ok, Readme} = file:read_file(filename:join(Root, "README.md")),
-    Readme.
-
-%% The checkout: where the README and the programs are.
+%% The checkout: where the documents and the programs are.
 root(Directory) ->
     case filelib:is_regular(filename:join(Directory, "rebar.config")) of
         true -> Directory;
         false -> root(filename:dirname(Directory))
     end.
 
-blocks(Readme) ->
-    {match, Found} = re:run(Readme, "```console\n(.*?)```", [global, dotall, {capture, all_but_first, binary}]),
-    [Block || [Block] <- Found].
+documents(Root) ->
+    ["README.md" | lists:sort(filelib:wildcard("docs/*.md", Root) ++ filelib:wildcard("examples/*/README.md", Root))].
 
-%% Each command and the lines that it prints.
-examples(Block) ->
+read(Root, Name) ->
+    {ok, Text} = file:read_file(filename:join(Root, Name)),
+    Text.
+
+commands(Text) ->
+    case re:run(Text, "`domainctl ([^`]+)`", [global, {capture, all_but_first, binary}]) of
+        {match, Commands} -> [Command || [Command] <- Commands];
+        nomatch -> []
+    end.
+
+without_placeholders([Verb | Arguments] = Command) ->
+    IsPlaceholder = fun(Argument) -> re:run(Argument, "^[A-Z_]+$") =/= nomatch end,
+    case lists:any(IsPlaceholder, Arguments) of
+        true -> [<<"help">>, Verb];
+        false -> Command
+    end.
+
+%% {console | erlang, what to run, what it prints}, in the document's order.
+examples(Text) ->
+    Found = re:run(Text, "```(console|erlang)\n(.*?)```", [global, dotall, {capture, all_but_first, binary}]),
+    Blocks = case Found of {match, Matches} -> Matches; nomatch -> [] end,
+    lists:append([examples(Kind, Block) || [Kind, Block] <- Blocks]).
+
+examples(<<"console">>, Block) ->
+    [command(Example) || Example <- tl(binary:split(<<"\n", Block/binary>>, <<"\n$ ">>, [global]))];
+examples(<<"erlang">>, Block) ->
+    Prompts = re:split(<<"\n", Block/binary>>, "\n[0-9]+> ", [{return, binary}]),
     [begin
-         {match, [Command, Printed]} =
-             re:run(Example, "^((?:[^\n]*\\\\\n)*[^\n]*)\n?(.*)$", [dotall, {capture, all_but_first, binary}]),
-         {Command, Printed}
-     end || Example <- tl(binary:split(<<"\n", Block/binary>>, <<"\n$ ">>, [global]))].
+         {match, [Expression, Printed]} =
+             re:run(Example, "^(.*?\\.)\n(.*)$", [dotall, {capture, all_but_first, binary}]),
+         {erlang, Expression, Printed}
+     end || Example <- tl(Prompts)].
 
-run({Command, Printed}, Port, Root, Directory) ->
+%% A command and the lines that it prints.
+command(Example) ->
+    Ends = ["^([^\n]*<<'([A-Z]+)'\n.*?\n\\2)\n?(.*)$", "^((?:[^\n]*\\\\\n)*[^\n]*)\n?(.*)$"],
+    [{Command, Printed} | _] =
+        [{hd(Captured), lists:last(Captured)}
+         || End <- Ends, {match, Captured} <- [re:run(Example, End, [dotall, {capture, all_but_first, binary}])]],
+    {console, Command, Printed}.
+
+run_all(Name, Examples, Node, Config) ->
+    #{port := Port} = md_http:door(Node, none),
+    Directory = filename:join(?config(priv_dir, Config), [case C of $/ -> $_; _ -> C end || C <- Name]),
+    ok = filelib:ensure_path(Directory),
+    ok = md_node:call(Node, file, set_cwd, [Directory]),
+    lists:foldl(fun(Example, Bindings) -> run(Example, Bindings, Node, {Port, ?config(root, Config), Directory}) end,
+                erl_eval:new_bindings(), Examples).
+
+run({console, Command, Printed}, Bindings, _Node, {Port, Root, Directory}) ->
     Here = binary:replace(Command, <<"127.0.0.1:8088">>, iolist_to_binary(["127.0.0.1:", integer_to_list(Port)]), [global]),
     Shell = os:find_executable("bash"),
     Running = open_port({spawn_executable, Shell},
@@ -83,7 +132,26 @@ run({Command, Printed}, Port, Root, Directory) ->
                                 {"DOMAINCTL_URL", "http://127.0.0.1:" ++ integer_to_list(Port)},
                                 {"HOME", Directory}]}]),
     Told = collect(Running, <<>>),
-    ?assertMatch({match, _}, re:run(Told, pattern(Printed)), #{command => Here, printed => Told}).
+    ?assertMatch({match, _}, re:run(Told, pattern(Printed)), #{command => Here, printed => Told}),
+    Bindings;
+run({erlang, Expression, Printed}, Bindings, Node, _Place) ->
+    {Value, NewBindings} = md_node:call(Node, ?MODULE, evaluate, [Expression, Bindings]),
+    %% The shell breaks lines where it likes.
+    Written = unicode:characters_to_binary(io_lib:format("~0p", [Value])),
+    ?assertMatch({match, _}, re:run(without_space(Written), pattern(without_space(Printed))),
+                 #{expression => Expression, printed => Written}),
+    NewBindings.
+
+%% @private As the shell does it, whose own commands are those of the module c.
+-spec evaluate(binary(), erl_eval:binding_struct()) -> {term(), erl_eval:binding_struct()}.
+evaluate(Expression, Bindings) ->
+    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Expression)),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    {value, Value, NewBindings} = erl_eval:exprs(Expressions, Bindings, {value, fun(Name, Args) -> apply(c, Name, Args) end}),
+    {Value, NewBindings}.
+
+without_space(Text) ->
+    re:replace(Text, "\\s+", "", [global, unicode, {return, binary}]).
 
 collect(Running, Told) ->
     receive

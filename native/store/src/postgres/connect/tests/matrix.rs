@@ -2,7 +2,7 @@
 //! psql has it. The certificates are made with `openssl`, of every kind of key and signature and with whatever can be
 //! wrong with them; the server is a real one, which shows one after the other.
 //!
-//! [`KNOWN`] are the differences that are left, with their reasons. README.md names them, too.
+//! [`KNOWN`] are the differences that are left, with their reasons. docs/configuration.md names them, too.
 
 use std::fmt;
 use std::fs;
