@@ -22,7 +22,7 @@ use rustler::{
 
 use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term, fields_term, report_term};
-use crate::{followed, precedence, table};
+use crate::{followed, follower_priority, table};
 
 /// Ends the thread when the process that started it dies.
 struct Handle(Follower);
@@ -151,8 +151,9 @@ fn follower_start<'a>(env: Env<'a>, source: Source, settled: Settled) -> Term<'a
 
 fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
     static LOCK: OnceLock<FollowerLock> = OnceLock::new();
-    let database =
-        Database::new(source.of()?, settled.timeouts()).map_err(|error| error.to_string())?.under(precedence());
+    let database = Database::new(source.of()?, settled.timeouts())
+        .map_err(|error| error.to_string())?
+        .with_priority(follower_priority());
     let owner = env.pid();
     let lock = LOCK.get_or_init(FollowerLock::default).clone();
     let process = Box::new(Process(owner));

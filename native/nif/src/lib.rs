@@ -19,12 +19,12 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 
 use domain_core::Table;
-use domain_store::{Followed, Precedence};
+use domain_store::{FollowedDatabase, FollowerPriority};
 use rustler::{Env, Resource, ResourceArc, Term};
 
 /// Where the follower tells which database it follows, and the workers look.
-fn followed() -> Arc<Followed> {
-    static FOLLOWED: OnceLock<Arc<Followed>> = OnceLock::new();
+fn followed() -> Arc<FollowedDatabase> {
+    static FOLLOWED: OnceLock<Arc<FollowedDatabase>> = OnceLock::new();
     FOLLOWED.get_or_init(Arc::default).clone()
 }
 
@@ -55,9 +55,9 @@ fn table() -> &'static Arc<Table> {
 }
 
 /// Between the follower and the writers of this VM.
-fn precedence() -> Arc<Precedence> {
-    static PRECEDENCE: OnceLock<Arc<Precedence>> = OnceLock::new();
-    PRECEDENCE.get_or_init(Arc::default).clone()
+fn follower_priority() -> Arc<FollowerPriority> {
+    static FOLLOWER_PRIORITY: OnceLock<Arc<FollowerPriority>> = OnceLock::new();
+    FOLLOWER_PRIORITY.get_or_init(Arc::default).clone()
 }
 
 rustler::init!("mongoose_domain_nif", load = load);

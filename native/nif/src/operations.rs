@@ -1,18 +1,21 @@
 //! The workers that change domains, seen from the process that owns them.
 //!
-//! The owner gets one message per request: `{domain_operation, Ticket, {ok, Answer}}` or
-//! `{domain_operation, Ticket, {failed, Doubt, Text}}`, where the text is for the log alone, or
+//! The owner gets one message per request: `{domain_operation, Ticket, {ok, Response}}` or
+//! `{domain_operation, Ticket, {failed, FailureKind, Text}}`, where the text is for the log alone, or
 //! `{domain_operation, Ticket, {refused, Reason}}`, where the reason is for whoever asked.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
-use domain_ops::{Answer, Doubt, Failure, Iterations, Options, PasswordCheck, Request as Order, Secret, Workers};
+use domain_ops::{
+    FailureKind, Iterations, OperationError, Options, PasswordCheck, Request as Order, Response, Secret, Workers,
+};
 use domain_store::{
-    Changed, Database, Expiry, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, LeaseState,
-    LeftOut, Listed, Readable, Removal, RemovalBegun, Sequence, Settings, Severity, Status, StoreError, Survey, Switch,
-    Switched, Timeouts, Ttl, Void,
+    Activation, BeginRemovalOutcome, ChangedDomain, Database, DomainSettings, Expiry, Filter, Finding, Found,
+    FreshnessDeclaration, HandlerProgress, InsertOutcome, JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob,
+    RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome, Severity, Status, StoreError, Survey, Timeouts, Ttl,
+    UnreadableRows, VoidJob,
 };
 use rustler::{
     Atom, Binary, Encoder, Env, Error, LocalPid, Monitor, NifMap, NifResult, NifTaggedEnum, NifUnitEnum, OwnedEnv,
@@ -22,7 +25,7 @@ use rustler::{
 use crate::domains::host_type_of;
 use crate::source::Source;
 use crate::terms::{Maybe, atoms, binary, error_term};
-use crate::{followed, precedence, table};
+use crate::{followed, follower_priority, table};
 
 /// Ends the workers when the process that started them dies.
 struct Handle(Workers);
@@ -65,7 +68,8 @@ fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Han
         statement: Duration::from_millis(settled.statement_timeout),
         lock: Duration::from_millis(settled.lock_timeout),
     };
-    let database = Database::new(source.of()?, timeouts).map_err(|error| error.to_string())?.under(precedence());
+    let database =
+        Database::new(source.of()?, timeouts).map_err(|error| error.to_string())?.with_priority(follower_priority());
     let options = Options {
         workers: settled.pool_size,
         queue: settled.queue_limit,
@@ -88,11 +92,11 @@ enum Wanted {
     Disabled,
 }
 
-impl From<Wanted> for Switch {
-    fn from(wanted: Wanted) -> Switch {
+impl From<Wanted> for Activation {
+    fn from(wanted: Wanted) -> Activation {
         match wanted {
-            Wanted::Enabled => Switch::Enabled,
-            Wanted::Disabled => Switch::Disabled,
+            Wanted::Enabled => Activation::Enabled,
+            Wanted::Disabled => Activation::Disabled,
         }
     }
 }
@@ -145,7 +149,7 @@ fn operation(
 ) -> NifResult<Atom> {
     let owner = env.pid();
     let awaited = move || OwnedEnv::new().run(|env| asker.is_alive(env));
-    let reply = move |result: Result<Answer, Failure>| {
+    let reply = move |result: Result<Response, OperationError>| {
         // An owner that is gone needs no answer.
         let _ = OwnedEnv::new()
             .send_and_clear(&owner, |env| (atoms::domain_operation(), ticket, result_term(env, result)).encode(env));
@@ -174,11 +178,11 @@ fn order(request: Request) -> NifResult<Order> {
     Ok(match request {
         Request::Insert(pairs) => {
             let pair = |(domain, name, wanted): &(Binary, Binary, Wanted)| {
-                Ok((proven(domain)?, host_type(name)?, Switch::from(*wanted)))
+                Ok((proven(domain)?, host_type(name)?, Activation::from(*wanted)))
             };
             Order::Insert(pairs.iter().map(pair).collect::<NifResult<_>>()?)
         }
-        Request::SetStatus(domain, wanted) => Order::Switch(proven(&domain)?, wanted.into()),
+        Request::SetStatus(domain, wanted) => Order::SetStatus(proven(&domain)?, wanted.into()),
         Request::Details(domain) => Order::Details(proven(&domain)?),
         Request::List(choice, limit) => {
             let owned = |Maybe(text): Maybe<Binary>| text.map(|text| string(&text)).transpose();
@@ -190,7 +194,7 @@ fn order(request: Request) -> NifResult<Order> {
         Request::DeletePassword(domain) => Order::DeletePassword(proven(&domain)?),
         Request::BeginRemoval(domain, name, of) => Order::BeginRemoval(proven(&domain)?, host_type(&name)?, of),
         Request::RenewRemovals => Order::RenewRemovals,
-        Request::NoteRemoval(domain, done, of) => Order::NoteRemoval(proven(&domain)?, Handlers { done, of }),
+        Request::NoteRemoval(domain, done, of) => Order::NoteRemoval(proven(&domain)?, HandlerProgress { done, of }),
         Request::FailRemoval(domain, failure) => Order::FailRemoval(proven(&domain)?, string(&failure)?),
         Request::FinishRemoval(domain) => Order::FinishRemoval(proven(&domain)?),
         Request::TakeOverRemovals(limit) => Order::TakeOverRemovals(limit),
@@ -224,76 +228,80 @@ fn host_type(name: &[u8]) -> NifResult<HostTypeId> {
     host_type_of(name).ok_or(Error::BadArg)
 }
 
-fn result_term<'a>(env: Env<'a>, result: Result<Answer, Failure>) -> Term<'a> {
+fn result_term<'a>(env: Env<'a>, result: Result<Response, OperationError>) -> Term<'a> {
     match result {
         Ok(answer) => (atoms::ok(), answer_term(env, &answer)).encode(env),
         Err(failure) => failure_term(env, &failure),
     }
 }
 
-/// `{refused, Reason}` where the database refuses the row, or `{failed, Doubt, Text}`.
-fn failure_term<'a>(env: Env<'a>, failure: &Failure) -> Term<'a> {
+/// `{refused, Reason}` where the database refuses the row, or `{failed, FailureKind, Text}`.
+fn failure_term<'a>(env: Env<'a>, failure: &OperationError) -> Term<'a> {
     if let Some(reason) = failure.refusal() {
         return (atoms::refused(), binary(env, reason.as_bytes())).encode(env);
     }
-    let doubt = match failure.doubt() {
-        Doubt::None => atoms::none(),
-        Doubt::Broken => atoms::broken(),
-        Doubt::Timeout => atoms::timeout(),
-        Doubt::TooLate => atoms::too_late(),
-        Doubt::Forgotten => atoms::forgotten(),
+    let kind = match failure.kind() {
+        FailureKind::NotMade => atoms::none(),
+        FailureKind::Unknown => atoms::broken(),
+        FailureKind::Timeout => atoms::timeout(),
+        FailureKind::Expired => atoms::too_late(),
+        FailureKind::Abandoned => atoms::forgotten(),
     };
-    (atoms::failed(), doubt, binary(env, failure.to_string().as_bytes())).encode(env)
+    (atoms::failed(), kind, binary(env, failure.to_string().as_bytes())).encode(env)
 }
 
-fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
+fn answer_term<'a>(env: Env<'a>, answer: &Response) -> Term<'a> {
     let word = |atom: Atom| atom.encode(env);
     match answer {
-        Answer::Inserted(outcomes) => outcomes
+        Response::Inserted(outcomes) => outcomes
             .iter()
             .map(|outcome| match outcome {
-                Ok(Inserted::Added(EventId(event))) => (atoms::added(), *event).encode(env),
-                Ok(Inserted::Exists(settings)) => settings_term(env, settings),
-                Ok(Inserted::Skipped) => (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env),
+                Ok(InsertOutcome::Added(EventId(event))) => (atoms::added(), *event).encode(env),
+                Ok(InsertOutcome::Exists(settings)) => settings_term(env, settings),
+                Ok(InsertOutcome::Skipped) => {
+                    (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env)
+                }
                 Err(failure) => failure_term(env, failure),
             })
             .collect::<Vec<_>>()
             .encode(env),
-        Answer::Switched(Switched::Changed(EventId(event))) => (atoms::changed(), *event).encode(env),
-        Answer::Switched(Switched::Already) => word(atoms::kept()),
-        Answer::Switched(Switched::NotFound)
-        | Answer::Begun(RemovalBegun::NotFound)
-        | Answer::Checked(PasswordCheck::NotFound)
-        | Answer::Deleted(Found::No)
-        | Answer::NotServed => word(atoms::not_found()),
-        Answer::Switched(Switched::UnknownHostType) => word(atoms::unknown_host_type()),
-        Answer::Switched(Switched::Deleting) => word(atoms::deleted()),
-        Answer::Details(row) => row_term(env, row.as_ref()),
-        Answer::Listed(rows) => readable_term(env, rows, listed_term),
-        Answer::Stored | Answer::Deleted(Found::Yes) | Answer::Declared => word(atoms::ok()),
-        Answer::Refused => word(atoms::invalid_password()),
-        Answer::Checked(PasswordCheck::Right) => word(atoms::right()),
-        Answer::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
-        Answer::Checked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
-        Answer::Begun(RemovalBegun::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
-        Answer::Begun(RemovalBegun::Elsewhere(EventId(event))) => (atoms::elsewhere(), *event).encode(env),
-        Answer::Begun(RemovalBegun::WrongHostType) => word(atoms::wrong_host_type()),
-        Answer::Renewed(jobs) | Answer::TakenOver(jobs) => {
+        Response::StatusSet(SetStatusOutcome::Changed(EventId(event))) => (atoms::changed(), *event).encode(env),
+        Response::StatusSet(SetStatusOutcome::Unchanged) => word(atoms::kept()),
+        Response::StatusSet(SetStatusOutcome::NotFound)
+        | Response::Begun(BeginRemovalOutcome::NotFound)
+        | Response::Checked(PasswordCheck::NotFound)
+        | Response::Deleted(Found::No)
+        | Response::NotServed => word(atoms::not_found()),
+        Response::StatusSet(SetStatusOutcome::UnknownHostType) => word(atoms::unknown_host_type()),
+        Response::StatusSet(SetStatusOutcome::Deleting) => word(atoms::deleted()),
+        Response::Details(row) => row_term(env, row.as_ref()),
+        Response::Listed(rows) => readable_term(env, rows, listed_term),
+        Response::Stored | Response::Deleted(Found::Yes) | Response::Declared => word(atoms::ok()),
+        Response::Refused => word(atoms::invalid_password()),
+        Response::Checked(PasswordCheck::Right) => word(atoms::right()),
+        Response::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
+        Response::Checked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
+        Response::Begun(BeginRemovalOutcome::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
+        Response::Begun(BeginRemovalOutcome::OwnedElsewhere(EventId(event))) => {
+            (atoms::elsewhere(), *event).encode(env)
+        }
+        Response::Begun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
+        Response::Renewed(jobs) | Response::TakenOver(jobs) => {
             (atoms::readable(), jobs_term(env, jobs), left_out_term(env, &jobs.left_out)).encode(env)
         }
-        Answer::Noted(Held::Yes) => word(atoms::held()),
-        Answer::Noted(Held::No) => word(atoms::lost()),
-        Answer::Noted(Held::Ended(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
-        Answer::Removals(removals) => readable_term(env, removals, removal_term),
-        Answer::Freshness(declared) => readable_term(env, declared, freshness_term),
-        Answer::Changes(changes) => readable_term(env, changes, changed_term),
-        Answer::Findings(findings) => {
+        Response::Noted(JobOutcome::Updated) => word(atoms::held()),
+        Response::Noted(JobOutcome::NotOwned) => word(atoms::lost()),
+        Response::Noted(JobOutcome::Void(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
+        Response::Removals(removals) => readable_term(env, removals, removal_term),
+        Response::Freshness(declared) => readable_term(env, declared, freshness_term),
+        Response::Changes(changes) => readable_term(env, changes, changed_term),
+        Response::Findings(findings) => {
             findings.iter().map(|finding| finding_term(env, finding)).collect::<Vec<_>>().encode(env)
         }
-        Answer::Sequences(sequences) => {
+        Response::Sequences(sequences) => {
             sequences.iter().map(|sequence| sequence_term(env, sequence)).collect::<Vec<_>>().encode(env)
         }
-        Answer::Survey(Survey { time, host_types, left_out }) => {
+        Response::Survey(Survey { time, host_types, left_out }) => {
             let counted = host_types.iter().map(|(name, count)| (binary(env, name.as_bytes()), *count).encode(env));
             (*time, counted.collect::<Vec<Term>>(), left_out_term(env, left_out)).encode(env)
         }
@@ -306,7 +314,7 @@ fn readable_term<'a, T>(env: Env<'a>, readable: &Readable<T>, term: fn(Env<'a>, 
     (atoms::readable(), rows, left_out_term(env, &readable.left_out)).encode(env)
 }
 
-fn left_out_term<'a>(env: Env<'a>, LeftOut { count, examples }: &LeftOut) -> Term<'a> {
+fn left_out_term<'a>(env: Env<'a>, UnreadableRows { count, examples }: &UnreadableRows) -> Term<'a> {
     let examples = examples.iter().map(|spoilt| binary(env, spoilt.to_string().as_bytes()));
     (*count, examples.collect::<Vec<Term>>()).encode(env)
 }
@@ -331,25 +339,25 @@ fn sequence_term<'a>(env: Env<'a>, sequence: &Sequence) -> Term<'a> {
     (binary(env, sequence.name.as_bytes()), state).encode(env)
 }
 
-/// `{Domain, HostType, Handlers}`.
-fn job_term<'a>(env: Env<'a>, Job { domain, host_type, handlers }: &Job) -> Term<'a> {
+/// `{Domain, HostType, HandlerProgress}`.
+fn job_term<'a>(env: Env<'a>, RemovalJob { domain, host_type, handlers }: &RemovalJob) -> Term<'a> {
     (binary(env, domain.as_bytes()), binary(env, host_type.as_bytes()), *handlers).encode(env)
 }
 
-/// `{Jobs, [{VoidJob, Row}]}`.
-fn jobs_term<'a>(env: Env<'a>, Jobs { held, void, .. }: &Jobs) -> Term<'a> {
+/// `{RemovalJobs, [{VoidJob, Row}]}`.
+fn jobs_term<'a>(env: Env<'a>, RemovalJobs { held, void, .. }: &RemovalJobs) -> Term<'a> {
     let held = held.iter().map(|job| job_term(env, job));
-    let void = void.iter().map(|Void { job, row }| (job_term(env, job), row_term(env, row.as_ref())));
+    let void = void.iter().map(|VoidJob { job, row }| (job_term(env, job), row_term(env, row.as_ref())));
     (held.collect::<Vec<_>>(), void.collect::<Vec<_>>()).encode(env)
 }
 
 /// `{HostType, Status} | not_found`.
-fn row_term<'a>(env: Env<'a>, row: Option<&Settings>) -> Term<'a> {
+fn row_term<'a>(env: Env<'a>, row: Option<&DomainSettings>) -> Term<'a> {
     row.map_or_else(|| atoms::not_found().encode(env), |settings| settings_term(env, settings))
 }
 
 /// `{HostType, Status}`.
-fn settings_term<'a>(env: Env<'a>, settings: &Settings) -> Term<'a> {
+fn settings_term<'a>(env: Env<'a>, settings: &DomainSettings) -> Term<'a> {
     (binary(env, settings.host_type.as_bytes()), status_term(env, settings.status)).encode(env)
 }
 
@@ -363,13 +371,13 @@ fn status_term(env: Env, status: Status) -> Term {
 }
 
 /// `{Domain, HostType, Status}`.
-fn listed_term<'a>(env: Env<'a>, Listed { domain, settings }: &Listed) -> Term<'a> {
+fn listed_term<'a>(env: Env<'a>, ListedDomain { domain, settings }: &ListedDomain) -> Term<'a> {
     let host_type = binary(env, settings.host_type.as_bytes());
     (binary(env, domain.as_bytes()), host_type, status_term(env, settings.status)).encode(env)
 }
 
 /// `{Id, Domain, {HostType, Status} | undefined}`.
-fn changed_term<'a>(env: Env<'a>, Changed { id, domain, settings }: &Changed) -> Term<'a> {
+fn changed_term<'a>(env: Env<'a>, ChangedDomain { id, domain, settings }: &ChangedDomain) -> Term<'a> {
     let settings = match settings {
         Some(settings) => settings_term(env, settings),
         None => atoms::undefined().encode(env),
@@ -378,7 +386,7 @@ fn changed_term<'a>(env: Env<'a>, Changed { id, domain, settings }: &Changed) ->
 }
 
 /// `{Domain, HostType, running | orphaned | {failed, Text}, Owner | undefined, Done, Of}`.
-fn removal_term<'a>(env: Env<'a>, removal: &Removal) -> Term<'a> {
+fn removal_term<'a>(env: Env<'a>, removal: &RemovalStatus) -> Term<'a> {
     let optional = |text: &Option<String>| match text {
         Some(text) => binary(env, text.as_bytes()),
         None => atoms::undefined().encode(env),
@@ -393,7 +401,10 @@ fn removal_term<'a>(env: Env<'a>, removal: &Removal) -> Term<'a> {
 }
 
 /// `{Domain, ExpireTime, infinity | {in, Seconds} | past}`.
-fn freshness_term<'a>(env: Env<'a>, Freshness { domain, expire_time, expiry }: &Freshness) -> Term<'a> {
+fn freshness_term<'a>(
+    env: Env<'a>,
+    FreshnessDeclaration { domain, expire_time, expiry }: &FreshnessDeclaration,
+) -> Term<'a> {
     let expiry = match expiry {
         Expiry::Never => atoms::infinity().encode(env),
         Expiry::In(seconds) => (atoms::r#in(), *seconds).encode(env),

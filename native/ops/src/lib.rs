@@ -23,5 +23,5 @@ mod work;
 mod workers;
 
 pub use password::Iterations;
-pub use request::{Answer, Doubt, Failure, PasswordCheck, Request, Secret};
+pub use request::{FailureKind, OperationError, PasswordCheck, Request, Response, Secret};
 pub use workers::{Awaited, Options, Overloaded, Reply, Workers};

@@ -4,19 +4,19 @@
 //! costs no round trip but its own.
 //!
 //! A connection is handed out only when a change by it is made in the database that the follower looks at
-//! ([`Followed`]). Where that is not so, all connections are made anew; if the new ones lead elsewhere, too, the
+//! ([`FollowedDatabase`]). Where that is not so, all connections are made anew; if the new ones lead elsewhere, too, the
 //! follower connects anew; and if it is somewhere else even then, the request fails and nothing is changed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain_store::{Database, Followed, Place, Signal, StoreError, Writer};
+use domain_store::{Database, DatabaseIdentity, FollowedDatabase, Signal, StoreError, Writer};
 use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection, PooledConnection};
 use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
 
-use crate::Failure;
+use crate::OperationError;
 
 /// Those that nobody needed for so long are closed.
 const IDLE: Duration = Duration::from_secs(600);
@@ -36,7 +36,7 @@ pub(crate) struct Pool {
     complaint: Complaint,
     /// Which connections may be used: those that were made since [`Pool::expire`].
     generation: Arc<AtomicU64>,
-    followed: Arc<Followed>,
+    followed: Arc<FollowedDatabase>,
 }
 
 /// Why the last attempt to connect failed, if it did. r2d2 tells it once, to the first who waits.
@@ -70,7 +70,7 @@ pub(crate) enum Condition {
 }
 
 impl Pool {
-    pub(crate) fn new(database: Database, signal: Arc<Signal>, followed: Arc<Followed>, size: u32) -> Pool {
+    pub(crate) fn new(database: Database, signal: Arc<Signal>, followed: Arc<FollowedDatabase>, size: u32) -> Pool {
         let complaint = Complaint::default();
         // r2d2's own threads would end only after the next look for idle connections, half a minute later.
         let threads = ScheduledThreadPool::builder()
@@ -78,7 +78,7 @@ impl Pool {
             .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
             .thread_name_pattern("domain_pool")
             .build();
-        let precedence = database.precedence().clone();
+        let priority = database.priority().clone();
         let generation = Arc::<AtomicU64>::default();
         let manager =
             Manager { database, signal: signal.clone(), complaint: complaint.clone(), generation: generation.clone() };
@@ -94,7 +94,7 @@ impl Pool {
             .build_unchecked(manager);
         let connections = Arc::new(connections);
         let idle = Arc::downgrade(&connections);
-        precedence.on_claim(move || {
+        priority.on_follower_waiting(move || {
             if let Some(connections) = idle.upgrade() {
                 close_idle(&connections);
             }
@@ -103,24 +103,27 @@ impl Pool {
     }
 
     /// A connection that leads to the database that is followed, and where that is.
-    pub(crate) fn get(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<Place>), Failure> {
-        let (connection, place) = self.located(until)?;
-        if self.is_followed(place.as_ref()) {
-            return Ok((connection, place));
+    pub(crate) fn get(
+        &self,
+        until: Instant,
+    ) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
+        let (connection, identity) = self.located(until)?;
+        if self.is_followed(identity.as_ref()) {
+            return Ok((connection, identity));
         }
         // One of the two is out of date. It costs less to find out whether it is this one.
         drop(connection);
         self.expire();
-        let (connection, place) = self.located(until)?;
-        match self.followed.settle(place.as_ref(), until.min(Instant::now() + PATIENCE)) {
-            Ok(()) => Ok((connection, place)),
-            Err(followed) => Err(Failure::Elsewhere { found: name(place.as_ref()), followed }),
+        let (connection, identity) = self.located(until)?;
+        match self.followed.ensure_followed(identity.as_ref(), until.min(Instant::now() + PATIENCE)) {
+            Ok(()) => Ok((connection, identity)),
+            Err(followed) => Err(OperationError::NotFollowed { found: name(identity.as_ref()), followed }),
         }
     }
 
-    /// Whether the follower looks at this place.
-    pub(crate) fn is_followed(&self, place: Option<&Place>) -> bool {
-        self.followed.is_at(place)
+    /// Whether the follower looks at this identity.
+    pub(crate) fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
+        self.followed.is_followed(identity)
     }
 
     /// No connection that is there now is used again.
@@ -131,26 +134,31 @@ impl Pool {
     /// All connections, the follower's too, are made anew.
     pub(crate) fn reconnect(&self) {
         self.expire();
-        self.followed.demand();
+        self.followed.request_reconnect();
     }
 
-    fn located(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<Place>), Failure> {
+    fn located(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
         let mut connection = self.any(until)?;
-        let place = connection.writer.place(until).inspect_err(|_| connection.condition = Condition::Broken)?;
-        Ok((connection, place))
+        let identity = connection.writer.identity(until).inspect_err(|_| connection.condition = Condition::Broken)?;
+        Ok((connection, identity))
     }
 
-    fn any(&self, until: Instant) -> Result<PooledConnection<Manager>, Failure> {
+    fn any(&self, until: Instant) -> Result<PooledConnection<Manager>, OperationError> {
         loop {
             if self.signal.is_stopped() {
-                return Err(Failure::Unavailable("told to stop".to_owned()));
+                return Err(OperationError::Unavailable("told to stop".to_owned()));
             }
             let left = until.saturating_duration_since(Instant::now());
             match self.connections.get_timeout(left.min(LOOK)) {
                 Ok(connection) => return Ok(connection),
                 // Without a complaint, all connections were busy.
                 Err(_) if left <= LOOK => {
-                    return Err(self.complaint.0.lock().clone().map_or(Failure::TooLate, Failure::Unavailable));
+                    return Err(self
+                        .complaint
+                        .0
+                        .lock()
+                        .clone()
+                        .map_or(OperationError::Expired, OperationError::Unavailable));
                 }
                 Err(_) => (),
             }
@@ -187,11 +195,11 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.condition == Condition::Broken || self.database.precedence().is_claimed()
+        connection.condition == Condition::Broken || self.database.priority().is_follower_waiting()
     }
 }
 
-/// A place in words, for errors.
-pub(crate) fn name(place: Option<&Place>) -> String {
-    place.map_or_else(|| "an unknown one".to_owned(), Place::to_string)
+/// A identity in words, for errors.
+pub(crate) fn name(identity: Option<&DatabaseIdentity>) -> String {
+    identity.map_or_else(|| "an unknown one".to_owned(), DatabaseIdentity::to_string)
 }

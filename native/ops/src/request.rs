@@ -4,17 +4,18 @@ use std::fmt;
 
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{
-    Changed, Filter, Finding, Found, Freshness, Handlers, Held, Inserted, Jobs, Listed, Readable, Removal,
-    RemovalBegun, Sequence, Settings, StoreError, Survey, Switch, Switched, Ttl,
+    Activation, BeginRemovalOutcome, ChangedDomain, DomainSettings, Filter, Finding, Found, FreshnessDeclaration,
+    HandlerProgress, InsertOutcome, JobOutcome, ListedDomain, Readable, RemovalJobs, RemovalStatus, Sequence,
+    SetStatusOutcome, StoreError, Survey, Ttl,
 };
 use thiserror::Error;
 
 /// One operation.
 pub enum Request {
     /// Adds domains, served or not; none may be there twice.
-    Insert(Vec<(DomainName, HostTypeId, Switch)>),
+    Insert(Vec<(DomainName, HostTypeId, Activation)>),
     /// Enables or disables a domain.
-    Switch(DomainName, Switch),
+    SetStatus(DomainName, Activation),
     /// Reads a domain's row.
     Details(DomainName),
     /// Reads up to so many rows.
@@ -30,7 +31,7 @@ pub enum Request {
     /// Prolongs the jobs that this node has.
     RenewRemovals,
     /// Writes down how far a job is.
-    NoteRemoval(DomainName, Handlers),
+    NoteRemoval(DomainName, HandlerProgress),
     /// Gives a job up, and says why.
     FailRemoval(DomainName, String),
     /// Deletes the domain of a job.
@@ -64,15 +65,15 @@ impl fmt::Debug for Secret {
 
 /// What a request came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Response {
     /// Of [`Request::Insert`]: what became of each pair, in order.
-    Inserted(Vec<Result<Inserted, Failure>>),
-    /// Of [`Request::Switch`].
-    Switched(Switched),
+    Inserted(Vec<Result<InsertOutcome, OperationError>>),
+    /// Of [`Request::SetStatus`].
+    StatusSet(SetStatusOutcome),
     /// Of [`Request::Details`]: nothing when there is no row.
-    Details(Option<Settings>),
+    Details(Option<DomainSettings>),
     /// Of [`Request::List`].
-    Listed(Readable<Listed>),
+    Listed(Readable<ListedDomain>),
     /// Of [`Request::PutPassword`].
     Stored,
     /// Of [`Request::PutPassword`], when resourceprep refuses the password.
@@ -84,21 +85,21 @@ pub enum Answer {
     /// Of [`Request::DeletePassword`].
     Deleted(Found),
     /// Of [`Request::BeginRemoval`].
-    Begun(RemovalBegun),
+    Begun(BeginRemovalOutcome),
     /// Of [`Request::RenewRemovals`].
-    Renewed(Jobs),
+    Renewed(RemovalJobs),
     /// Of [`Request::NoteRemoval`], [`Request::FailRemoval`] and [`Request::FinishRemoval`].
-    Noted(Held),
+    Noted(JobOutcome),
     /// Of [`Request::TakeOverRemovals`].
-    TakenOver(Jobs),
+    TakenOver(RemovalJobs),
     /// Of [`Request::Removals`].
-    Removals(Readable<Removal>),
+    Removals(Readable<RemovalStatus>),
     /// Of [`Request::UpsertFreshness`].
     Declared,
     /// Of [`Request::Freshness`].
-    Freshness(Readable<Freshness>),
+    Freshness(Readable<FreshnessDeclaration>),
     /// Of [`Request::Changes`].
-    Changes(Readable<Changed>),
+    Changes(Readable<ChangedDomain>),
     /// Of [`Request::Findings`].
     Findings(Vec<Finding>),
     /// Of [`Request::Survey`].
@@ -122,36 +123,36 @@ pub enum PasswordCheck {
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Failure {
+pub enum OperationError {
     /// There was no connection to be had.
     #[error("no connection: {0}")]
     Unavailable(String),
     /// The URL leads to another database than the one that is followed: nobody would see the change.
     #[error("the URL leads to {found}, but {followed} is followed; nothing was changed, and both connect anew")]
-    Elsewhere {
+    NotFollowed {
         /// Where a new connection leads.
         found: String,
         /// Where the follower is, or was last.
         followed: String,
     },
     /// While the change was made, the follower connected to another database.
-    #[error("{place}, in which the change was made, is no longer followed")]
-    Left {
+    #[error("{database}, in which the change was made, is no longer followed")]
+    FollowerMoved {
         /// Where the change was made.
-        place: String,
+        database: String,
     },
     /// The database failed it.
     #[error(transparent)]
     Database(#[from] StoreError),
     /// Its time was over before anything was done.
     #[error("its time was over before its turn came")]
-    TooLate,
+    Expired,
     /// Whoever asked was gone before anything was done.
     #[error("nobody waited for it any more when its turn came")]
-    Forgotten,
+    Abandoned,
     /// Others came first, again and again.
     #[error("other transactions came first, {tries} times; the last time: {last}")]
-    Crowded {
+    Contended {
         /// How often it was tried.
         tries: u32,
         /// What the database said the last time.
@@ -167,41 +168,43 @@ pub enum Failure {
 
 /// Whether a change that failed may have been made all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum FailureKind {
     /// It was not made.
-    None,
+    NotMade,
     /// Nobody knows: the connection broke before the answer.
-    Broken,
+    Unknown,
     /// Nobody knows: the answer did not come in time.
     Timeout,
     /// It was not made, for lack of time.
-    TooLate,
+    Expired,
     /// It was not made, since nobody waited for it.
-    Forgotten,
+    Abandoned,
 }
 
-impl Failure {
+impl OperationError {
     /// Why the database refuses the row, if that is what it does: for whoever asked for the change.
     pub fn refusal(&self) -> Option<&str> {
         match self {
-            Failure::Database(StoreError::RowRefused { reason, .. }) => Some(reason),
+            OperationError::Database(StoreError::RowRefused { reason, .. }) => Some(reason),
             _ => None,
         }
     }
 
     /// Whether the change may have been made all the same.
-    pub fn doubt(&self) -> Doubt {
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Failure::Database(StoreError::Deadline { .. }) => Doubt::Timeout,
-            Failure::Database(StoreError::Failed { .. } | StoreError::Stopped) | Failure::Panicked(_) => Doubt::Broken,
-            Failure::TooLate => Doubt::TooLate,
-            Failure::Forgotten => Doubt::Forgotten,
-            Failure::Left { .. } => Doubt::Broken,
-            Failure::Database(_)
-            | Failure::Elsewhere { .. }
-            | Failure::Unavailable(_)
-            | Failure::Crowded { .. }
-            | Failure::NoRandom(_) => Doubt::None,
+            OperationError::Database(StoreError::Timeout { .. }) => FailureKind::Timeout,
+            OperationError::Database(StoreError::Failed { .. } | StoreError::Stopped) | OperationError::Panicked(_) => {
+                FailureKind::Unknown
+            }
+            OperationError::Expired => FailureKind::Expired,
+            OperationError::Abandoned => FailureKind::Abandoned,
+            OperationError::FollowerMoved { .. } => FailureKind::Unknown,
+            OperationError::Database(_)
+            | OperationError::NotFollowed { .. }
+            | OperationError::Unavailable(_)
+            | OperationError::Contended { .. }
+            | OperationError::NoRandom(_) => FailureKind::NotMade,
         }
     }
 }

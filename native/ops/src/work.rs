@@ -11,12 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{ClaimKind, DomainName, HostTypeId, HostTypes, Table};
-use domain_store::{Basis, Found, Inserted, Lease, NewPair, Rules, StoreError, Switch, Which, Writer};
+use domain_store::{Activation, Basis, Found, InsertOutcome, Lease, NewDomain, Rules, StoreError, Which, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
 use crate::request::Secret;
-use crate::{Answer, Failure, Options, PasswordCheck, Request};
+use crate::{OperationError, Options, PasswordCheck, Request, Response};
 
 /// How often a change is tried.
 const TRIES: u32 = 10;
@@ -35,81 +35,89 @@ pub(crate) struct Work {
 
 impl Work {
     /// Does what is asked.
-    pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Answer, Failure> {
+    pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Response, OperationError> {
         if Instant::now() >= until {
-            return Err(Failure::TooLate);
+            return Err(OperationError::Expired);
         }
         match request {
             Request::Insert(pairs) => self.insert(pairs, until),
-            Request::Switch(domain, wanted) => {
+            Request::SetStatus(domain, wanted) => {
                 let allowed = self.allowed();
                 let rules = Rules { allowed: &allowed };
-                self.write(until, |writer| writer.set_status(domain, *wanted, rules, until).map(Answer::Switched))
+                self.write(until, |writer| writer.set_status(domain, *wanted, rules, until).map(Response::StatusSet))
             }
-            Request::Details(domain) => self.write(until, |writer| writer.settings(domain, until).map(Answer::Details)),
+            Request::Details(domain) => {
+                self.write(until, |writer| writer.settings(domain, until).map(Response::Details))
+            }
             Request::List(filter, limit) => {
-                self.write(until, |writer| writer.list(filter, *limit, until).map(Answer::Listed))
+                self.write(until, |writer| writer.list(filter, *limit, until).map(Response::Listed))
             }
             Request::PutPassword(domain, secret) => self.put_password(domain, secret, until),
             Request::CheckPassword(domain, secret) => self.check_password(domain, secret, until),
             Request::DeletePassword(domain) => {
-                self.write(until, |writer| writer.delete_password(domain, until).map(Answer::Deleted))
+                self.write(until, |writer| writer.delete_password(domain, until).map(Response::Deleted))
             }
             Request::BeginRemoval(domain, id, handlers) => {
                 let host_type = self.name(*id);
                 let (lease, subdomains) = (self.lease(), self.subdomains(domain, &[*id]));
                 self.write(until, |writer| {
                     let begun = writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until);
-                    begun.map(Answer::Begun)
+                    begun.map(Response::Begun)
                 })
             }
             Request::RenewRemovals => {
-                self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Answer::Renewed))
+                self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Response::Renewed))
             }
             Request::NoteRemoval(domain, handlers) => {
                 let lease = self.lease();
-                self.write(until, |writer| writer.note_removal(domain, *handlers, lease, until).map(Answer::Noted))
+                self.write(until, |writer| writer.note_removal(domain, *handlers, lease, until).map(Response::Noted))
             }
             Request::FailRemoval(domain, failure) => {
                 let owner = &self.options.owner;
-                self.write(until, |writer| writer.fail_removal(domain, owner, failure, until).map(Answer::Noted))
+                self.write(until, |writer| writer.fail_removal(domain, owner, failure, until).map(Response::Noted))
             }
             Request::FinishRemoval(domain) => {
                 let owner = &self.options.owner;
                 let subdomains = self.subdomains(domain, &self.table.allowed_host_types());
-                self.write(until, |writer| writer.finish_removal(domain, owner, &subdomains, until).map(Answer::Noted))
+                self.write(until, |writer| {
+                    writer.finish_removal(domain, owner, &subdomains, until).map(Response::Noted)
+                })
             }
             Request::TakeOverRemovals(limit) => {
                 let allowed = self.allowed();
                 let (lease, rules) = (self.lease(), Rules { allowed: &allowed });
                 self.write(until, |writer| {
-                    writer.take_over_removals(lease, rules, *limit, until).map(Answer::TakenOver)
+                    writer.take_over_removals(lease, rules, *limit, until).map(Response::TakenOver)
                 })
             }
             Request::Removals(domain) => {
                 let which = domain.as_ref().map_or(Which::All, Which::One);
-                self.write(until, |writer| writer.removals(which, until).map(Answer::Removals))
+                self.write(until, |writer| writer.removals(which, until).map(Response::Removals))
             }
             Request::UpsertFreshness(domain, ttl) => {
-                self.write(until, |writer| writer.upsert_freshness(domain, *ttl, until).map(|()| Answer::Declared))
+                self.write(until, |writer| writer.upsert_freshness(domain, *ttl, until).map(|()| Response::Declared))
             }
-            Request::Freshness => self.write(until, |writer| writer.freshness(until).map(Answer::Freshness)),
+            Request::Freshness => self.write(until, |writer| writer.freshness(until).map(Response::Freshness)),
             Request::Changes(after, limit) => {
-                self.write(until, |writer| writer.changes(*after, *limit, until).map(Answer::Changes))
+                self.write(until, |writer| writer.changes(*after, *limit, until).map(Response::Changes))
             }
-            Request::Findings => self.write(until, |writer| writer.findings(until).map(Answer::Findings)),
-            Request::Sequences => self.write(until, |writer| writer.sequences(until).map(Answer::Sequences)),
-            Request::Survey => self.write(until, |writer| writer.survey(until).map(Answer::Survey)),
+            Request::Findings => self.write(until, |writer| writer.findings(until).map(Response::Findings)),
+            Request::Sequences => self.write(until, |writer| writer.sequences(until).map(Response::Sequences)),
+            Request::Survey => self.write(until, |writer| writer.survey(until).map(Response::Survey)),
         }
     }
 
-    fn insert(&self, pairs: &[(DomainName, HostTypeId, Switch)], until: Instant) -> Result<Answer, Failure> {
+    fn insert(
+        &self,
+        pairs: &[(DomainName, HostTypeId, Activation)],
+        until: Instant,
+    ) -> Result<Response, OperationError> {
         let named =
             pairs.iter().map(|(domain, id, status)| (domain, self.name(*id), *status, self.subdomains(domain, &[*id])));
         let named: Vec<_> = named.collect();
         let pairs: Vec<_> = named
             .iter()
-            .map(|(domain, host_type, status, subdomains)| NewPair { domain, host_type, status: *status, subdomains })
+            .map(|(domain, host_type, status, subdomains)| NewDomain { domain, host_type, status: *status, subdomains })
             .collect();
         let mut outcomes = vec![None; pairs.len()];
         let whole = 0..pairs.len();
@@ -117,45 +125,55 @@ impl Work {
         while let Some(part) = parts.pop() {
             let middle = part.start + part.len() / 2;
             match self.write(until, |writer| writer.insert(&pairs[part.clone()], until)) {
-                Ok(inserted) => part.zip(inserted).for_each(|(place, inserted)| outcomes[place] = Some(made(inserted))),
+                Ok(inserted) => part.zip(inserted).for_each(|(index, inserted)| outcomes[index] = Some(made(inserted))),
                 // One row may be why, and the database takes the others.
                 Err(refused) if refused.refusal().is_some() && part.len() > 1 => {
                     parts.extend([middle..part.end, part.start..middle]);
                 }
                 Err(failure) if failure.refusal().is_none() && part.len() == pairs.len() => return Err(failure),
-                Err(failure) => part.for_each(|place| outcomes[place] = Some(Err(failure.clone()))),
+                Err(failure) => part.for_each(|index| outcomes[index] = Some(Err(failure.clone()))),
             }
         }
-        Ok(Answer::Inserted(outcomes.into_iter().flatten().collect()))
+        Ok(Response::Inserted(outcomes.into_iter().flatten().collect()))
     }
 
-    fn put_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
+    fn put_password(
+        &self,
+        domain: &DomainName,
+        Secret(secret): &Secret,
+        until: Instant,
+    ) -> Result<Response, OperationError> {
         let stored = match password::hash(secret, self.options.iterations) {
             Ok(stored) => stored,
-            Err(PasswordError::Refused) => return Ok(Answer::Refused),
-            Err(PasswordError::NoRandom(error)) => return Err(Failure::NoRandom(error.to_string())),
+            Err(PasswordError::Refused) => return Ok(Response::Refused),
+            Err(PasswordError::NoRandom(error)) => return Err(OperationError::NoRandom(error.to_string())),
         };
         let basis = self.basis(domain);
         self.write(until, |writer| {
             Ok(match writer.put_password(domain, basis, &stored, until)? {
-                Found::Yes => Answer::Stored,
-                Found::No => Answer::NotServed,
+                Found::Yes => Response::Stored,
+                Found::No => Response::NotServed,
             })
         })
     }
 
-    fn check_password(&self, domain: &DomainName, Secret(secret): &Secret, until: Instant) -> Result<Answer, Failure> {
+    fn check_password(
+        &self,
+        domain: &DomainName,
+        Secret(secret): &Secret,
+        until: Instant,
+    ) -> Result<Response, OperationError> {
         let basis = self.basis(domain);
         let mut stored = None;
         self.write(until, |writer| {
             stored = writer.password(domain, basis, until)?;
-            Ok(Answer::Stored)
+            Ok(Response::Stored)
         })?;
         let Some(stored) = stored else {
             password::verify_nothing(secret, self.options.iterations);
-            return Ok(Answer::Checked(PasswordCheck::NotFound));
+            return Ok(Response::Checked(PasswordCheck::NotFound));
         };
-        Ok(Answer::Checked(match password::verify(secret, &stored) {
+        Ok(Response::Checked(match password::verify(secret, &stored) {
             Verdict::Right => PasswordCheck::Right,
             Verdict::Wrong => PasswordCheck::Wrong,
             Verdict::Corrupt(_) => PasswordCheck::Corrupt,
@@ -167,30 +185,30 @@ impl Work {
         &self,
         until: Instant,
         mut call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, OperationError> {
         let (mut searches, mut tries) = (0, 0);
         let mut lost = None;
         loop {
             // What ends the tries does not hide why there was more than one.
-            let crowded = |failure| lost.clone().map_or(failure, |last| Failure::Crowded { tries, last });
+            let crowded = |failure| lost.clone().map_or(failure, |last| OperationError::Contended { tries, last });
             if tries == TRIES || Instant::now() >= until {
-                return Err(crowded(Failure::TooLate));
+                return Err(crowded(OperationError::Expired));
             }
-            let (mut connection, place) = self.pool.get(until).map_err(crowded)?;
+            let (mut connection, identity) = self.pool.get(until).map_err(crowded)?;
             match call(&mut *connection.writer) {
                 // The follower may have gone elsewhere since.
-                Ok(answer) if self.pool.is_followed(place.as_ref()) => return Ok(answer),
+                Ok(answer) if self.pool.is_followed(identity.as_ref()) => return Ok(answer),
                 Ok(_) => {
                     self.pool.expire();
-                    return Err(Failure::Left { place: pool::name(place.as_ref()) });
+                    return Err(OperationError::FollowerMoved { database: pool::name(identity.as_ref()) });
                 }
                 // Another server of the URL may take changes by now, or another file has the name.
-                Err(StoreError::Outdated { .. }) if searches < SEARCHES => {
+                Err(StoreError::StaleConnection { .. }) if searches < SEARCHES => {
                     searches += 1;
                     connection.condition = Condition::Broken;
                     self.pool.expire();
                 }
-                Err(race @ StoreError::LostRace { .. }) => {
+                Err(race @ StoreError::Conflict { .. }) => {
                     drop(connection);
                     tries += 1;
                     lost = Some(race);
@@ -246,9 +264,9 @@ impl Work {
 }
 
 /// A row that the database skips without a word is refused all the same.
-fn made(inserted: Inserted) -> Result<Inserted, Failure> {
+fn made(inserted: InsertOutcome) -> Result<InsertOutcome, OperationError> {
     match inserted {
-        Inserted::Skipped => {
+        InsertOutcome::Skipped => {
             let (doing, reason) = ("adding domains", StoreError::SKIPPED.to_owned());
             Err(StoreError::RowRefused { doing, reason }.into())
         }

@@ -12,14 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::Table;
-use domain_store::{Database, Followed, Signal};
+use domain_store::{Database, FollowedDatabase, Signal};
 use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::password::Iterations;
 use crate::pool::Pool;
 use crate::work::Work;
-use crate::{Answer, Failure, Request};
+use crate::{OperationError, Request, Response};
 
 /// How the workers work.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct Options {
 }
 
 /// Who gets the answer; called once, by a worker.
-pub type Reply = Box<dyn FnOnce(Result<Answer, Failure>) + Send>;
+pub type Reply = Box<dyn FnOnce(Result<Response, OperationError>) + Send>;
 
 /// Whether somebody still waits for the answer.
 pub type Awaited = Box<dyn Fn() -> bool + Send>;
@@ -68,7 +68,7 @@ impl Workers {
     pub fn start(
         table: Arc<Table>,
         database: Database,
-        followed: Arc<Followed>,
+        followed: Arc<FollowedDatabase>,
         options: Options,
     ) -> std::io::Result<Workers> {
         let signal = Arc::new(Signal::default());
@@ -109,12 +109,12 @@ fn run(work: &Work, tasks: &Mutex<Receiver<Task>>, signal: &Signal) {
         let task = tasks.lock().recv();
         let Ok(Task { request, until, awaited, reply }) = task else { return };
         let result = if signal.is_stopped() {
-            Err(Failure::Unavailable("told to stop".to_owned()))
+            Err(OperationError::Unavailable("told to stop".to_owned()))
         } else if !awaited() {
-            Err(Failure::Forgotten)
+            Err(OperationError::Abandoned)
         } else {
             catch_unwind(AssertUnwindSafe(|| work.run(&request, until)))
-                .unwrap_or_else(|panic| Err(Failure::Panicked(message(&*panic))))
+                .unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
         };
         reply(result);
     }

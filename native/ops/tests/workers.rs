@@ -14,10 +14,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, EventId, HostTypeId, Pattern, Table};
-use domain_ops::{Answer, Doubt, Failure, Iterations, Options, Overloaded, PasswordCheck, Request, Secret, Workers};
+use domain_ops::{
+    FailureKind, Iterations, OperationError, Options, Overloaded, PasswordCheck, Request, Response, Secret, Workers,
+};
 use domain_store::{
-    Basis, Database, Expiry, Filter, Found, Handlers, Held, Inserted, Job, Jobs, LeaseState, Listed, Readable,
-    RemovalBegun, Sequence, Settings, Signal, Status, StoreError, Switch, Switched, Timeouts, Ttl,
+    Activation, Basis, BeginRemovalOutcome, Database, DomainSettings, Expiry, Filter, Found, HandlerProgress,
+    InsertOutcome, JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome,
+    Signal, Status, StoreError, Timeouts, Ttl,
 };
 use tempfile::TempDir;
 
@@ -80,8 +83,8 @@ impl Bench {
         self.table.host_types().id(name).unwrap()
     }
 
-    fn pair(&self, domain: &str) -> (DomainName, HostTypeId, Switch) {
-        (name(domain), self.host_type("type1"), Switch::Enabled)
+    fn pair(&self, domain: &str) -> (DomainName, HostTypeId, Activation) {
+        (name(domain), self.host_type("type1"), Activation::Enabled)
     }
 
     fn client(&mut self) -> &mut postgres::Client {
@@ -174,7 +177,7 @@ fn secret(text: &str) -> Secret {
     Secret(text.to_owned())
 }
 
-type Outcome = Result<Answer, Failure>;
+type Outcome = Result<Response, OperationError>;
 
 fn submit(workers: &Workers, request: Request, limit: Duration) -> Result<Receiver<Outcome>, Overloaded> {
     let (reply, answer) = channel();
@@ -191,7 +194,7 @@ fn try_ask(workers: &Workers, request: Request, limit: Duration) -> Outcome {
     heard(&submit(workers, request, limit).unwrap())
 }
 
-fn ask(workers: &Workers, request: Request) -> Answer {
+fn ask(workers: &Workers, request: Request) -> Response {
     try_ask(workers, request, LONG).unwrap()
 }
 
@@ -212,63 +215,66 @@ fn threads_end(bench: &Bench) {
 fn every_request_is_answered(bench: &mut Bench) {
     let workers = bench.workers(2, 10);
     let a = || name("a.example");
-    let settings = |status| Settings { host_type: "type1".to_owned(), status };
-    let job = || Job { domain: "a.example".to_owned(), host_type: "type1".to_owned(), handlers: 2 };
+    let settings = |status| DomainSettings { host_type: "type1".to_owned(), status };
+    let job = || RemovalJob { domain: "a.example".to_owned(), host_type: "type1".to_owned(), handlers: 2 };
 
-    let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"), Switch::Enabled)];
+    let pairs = vec![bench.pair("a.example"), (name("b.example"), bench.host_type("type2"), Activation::Enabled)];
     match ask(&workers, Request::Insert(pairs)) {
-        Answer::Inserted(all) => {
-            assert!(matches!(all[..], [Ok(Inserted::Added(_)), Ok(Inserted::Added(_))]), "{all:?}")
+        Response::Inserted(all) => {
+            assert!(matches!(all[..], [Ok(InsertOutcome::Added(_)), Ok(InsertOutcome::Added(_))]), "{all:?}")
         }
         other => panic!("{other:?}"),
     }
     let again = ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
-    assert_eq!(again, Answer::Inserted(vec![Ok(Inserted::Exists(settings(Status::Enabled)))]));
+    assert_eq!(again, Response::Inserted(vec![Ok(InsertOutcome::Exists(settings(Status::Enabled)))]));
 
-    let off = ask(&workers, Request::Switch(a(), Switch::Disabled));
-    assert!(matches!(off, Answer::Switched(Switched::Changed(_))), "{off:?}");
-    assert_eq!(ask(&workers, Request::Switch(a(), Switch::Disabled)), Answer::Switched(Switched::Already));
-    let none = ask(&workers, Request::Switch(name("none.example"), Switch::Enabled));
-    assert_eq!(none, Answer::Switched(Switched::NotFound));
+    let off = ask(&workers, Request::SetStatus(a(), Activation::Disabled));
+    assert!(matches!(off, Response::StatusSet(SetStatusOutcome::Changed(_))), "{off:?}");
+    assert_eq!(
+        ask(&workers, Request::SetStatus(a(), Activation::Disabled)),
+        Response::StatusSet(SetStatusOutcome::Unchanged)
+    );
+    let none = ask(&workers, Request::SetStatus(name("none.example"), Activation::Enabled));
+    assert_eq!(none, Response::StatusSet(SetStatusOutcome::NotFound));
 
-    assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(Some(settings(Status::Disabled))));
-    assert_eq!(ask(&workers, Request::Details(name("none.example"))), Answer::Details(None));
+    assert_eq!(ask(&workers, Request::Details(a())), Response::Details(Some(settings(Status::Disabled))));
+    assert_eq!(ask(&workers, Request::Details(name("none.example"))), Response::Details(None));
     let filter = Filter { status: Some(0), ..Filter::default() };
-    let row = Listed { domain: "a.example".to_owned(), settings: settings(Status::Disabled) };
-    assert_eq!(ask(&workers, Request::List(filter, 10)), Answer::Listed(readable(vec![row])));
+    let row = ListedDomain { domain: "a.example".to_owned(), settings: settings(Status::Disabled) };
+    assert_eq!(ask(&workers, Request::List(filter, 10)), Response::Listed(readable(vec![row])));
 
     let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type), 2);
-    assert_eq!(ask(&workers, begin("type2")), Answer::Begun(RemovalBegun::WrongHostType));
+    assert_eq!(ask(&workers, begin("type2")), Response::Begun(BeginRemovalOutcome::WrongHostType));
     let begun = ask(&workers, begin("type1"));
-    assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
-    let held = Jobs { held: vec![job()], ..Jobs::default() };
-    assert_eq!(ask(&workers, Request::RenewRemovals), Answer::Renewed(held));
-    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Answer::TakenOver(Jobs::default()));
-    let handlers = Handlers { done: 1, of: 2 };
-    assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Answer::Noted(Held::Yes));
+    assert!(matches!(begun, Response::Begun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
+    let held = RemovalJobs { held: vec![job()], ..RemovalJobs::default() };
+    assert_eq!(ask(&workers, Request::RenewRemovals), Response::Renewed(held));
+    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Response::TakenOver(RemovalJobs::default()));
+    let handlers = HandlerProgress { done: 1, of: 2 };
+    assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Response::Noted(JobOutcome::Updated));
     for which in [None, Some(a())] {
         match ask(&workers, Request::Removals(which)) {
-            Answer::Removals(jobs) => {
+            Response::Removals(jobs) => {
                 assert_eq!(jobs.rows.len(), 1);
                 assert_eq!((jobs.rows[0].handlers, jobs.rows[0].lease), (handlers, LeaseState::Running));
             }
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(ask(&workers, Request::FailRemoval(a(), "on purpose".to_owned())), Answer::Noted(Held::Yes));
-    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::No));
+    assert_eq!(ask(&workers, Request::FailRemoval(a(), "on purpose".to_owned())), Response::Noted(JobOutcome::Updated));
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::Noted(JobOutcome::NotOwned));
     let begun = ask(&workers, begin("type1"));
-    assert!(matches!(begun, Answer::Begun(RemovalBegun::Claimed(_))), "{begun:?}");
-    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Answer::Noted(Held::Yes));
-    assert_eq!(ask(&workers, Request::Details(a())), Answer::Details(None));
+    assert!(matches!(begun, Response::Begun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::Noted(JobOutcome::Updated));
+    assert_eq!(ask(&workers, Request::Details(a())), Response::Details(None));
 
-    assert_eq!(ask(&workers, Request::Freshness), Answer::Freshness(readable(vec![])));
+    assert_eq!(ask(&workers, Request::Freshness), Response::Freshness(readable(vec![])));
     let hour = Ttl::Seconds(NonZeroU32::new(3600).unwrap());
     for (domain, ttl) in [("type1", hour), ("any name", Ttl::Forever)] {
-        assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Answer::Declared);
+        assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Response::Declared);
     }
     match ask(&workers, Request::Freshness) {
-        Answer::Freshness(declared) => {
+        Response::Freshness(declared) => {
             let found: Vec<_> = declared.rows.iter().map(|one| (one.domain.as_str(), one.expiry)).collect();
             assert!(matches!(found[..], [("any name", Expiry::Never), ("type1", Expiry::In(1..))]), "{found:?}");
         }
@@ -280,17 +286,17 @@ fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
     let workers = bench.workers(2, 10);
     let a = || name("a.example");
     let check = |text| ask(&workers, Request::CheckPassword(a(), secret(text)));
-    assert_eq!(check("secret"), Answer::Checked(PasswordCheck::NotFound));
-    assert_eq!(ask(&workers, Request::DeletePassword(a())), Answer::Deleted(Found::No));
-    assert_eq!(ask(&workers, Request::PutPassword(a(), secret("secret"))), Answer::NotServed);
+    assert_eq!(check("secret"), Response::Checked(PasswordCheck::NotFound));
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::Deleted(Found::No));
+    assert_eq!(ask(&workers, Request::PutPassword(a(), secret("secret"))), Response::NotServed);
     ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     for (put, wrong) in [("secret", "Secret"), ("пароль", "secret")] {
-        assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Answer::Stored);
-        assert_eq!(check(put), Answer::Checked(PasswordCheck::Right));
-        assert_eq!(check(wrong), Answer::Checked(PasswordCheck::Wrong));
+        assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Response::Stored);
+        assert_eq!(check(put), Response::Checked(PasswordCheck::Right));
+        assert_eq!(check(wrong), Response::Checked(PasswordCheck::Wrong));
     }
-    assert_eq!(ask(&workers, Request::DeletePassword(a())), Answer::Deleted(Found::Yes));
-    assert_eq!(check("пароль"), Answer::Checked(PasswordCheck::NotFound));
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::Deleted(Found::Yes));
+    assert_eq!(check("пароль"), Response::Checked(PasswordCheck::NotFound));
 }
 
 fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: &mut Bench) {
@@ -302,7 +308,10 @@ fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: 
     let right = || ask(&workers, Request::CheckPassword(sub.clone(), secret("secret")));
     let add = |domain: &str| {
         let added = ask(&workers, Request::Insert(vec![bench.pair(domain)]));
-        assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Ok(Inserted::Added(_))])), "{added:?}");
+        assert!(
+            matches!(&added, Response::Inserted(all) if matches!(all[..], [Ok(InsertOutcome::Added(_))])),
+            "{added:?}"
+        );
     };
     // What the follower does.
     let source = bench.table.new_source();
@@ -310,38 +319,38 @@ fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: 
     let remove = |domain: &DomainName| {
         ask(&workers, Request::BeginRemoval(domain.clone(), type1, 0));
         bench.table.delete(domain).unwrap();
-        assert_eq!(ask(&workers, Request::FinishRemoval(domain.clone())), Answer::Noted(Held::Yes));
+        assert_eq!(ask(&workers, Request::FinishRemoval(domain.clone())), Response::Noted(JobOutcome::Updated));
     };
 
     add("mine.example");
     show(&parent);
-    assert_eq!((put(), right()), (Answer::Stored, Answer::Checked(PasswordCheck::Right)));
+    assert_eq!((put(), right()), (Response::Stored, Response::Checked(PasswordCheck::Right)));
     remove(&parent);
-    assert_eq!((put(), right()), (Answer::NotServed, Answer::Checked(PasswordCheck::NotFound)));
+    assert_eq!((put(), right()), (Response::NotServed, Response::Checked(PasswordCheck::NotFound)));
     add("mine.example");
     show(&parent);
-    assert_eq!(right(), Answer::Checked(PasswordCheck::NotFound), "the parent is another one of the same name");
+    assert_eq!(right(), Response::Checked(PasswordCheck::NotFound), "the parent is another one of the same name");
 
     // It becomes a tenant of its own: also before this node's table shows that, it is no subdomain any more.
-    assert_eq!(put(), Answer::Stored);
+    assert_eq!(put(), Response::Stored);
     add("muc.mine.example");
-    assert_eq!((right(), put()), (Answer::Checked(PasswordCheck::NotFound), Answer::NotServed));
+    assert_eq!((right(), put()), (Response::Checked(PasswordCheck::NotFound), Response::NotServed));
     show(&sub);
-    assert_eq!((put(), right()), (Answer::Stored, Answer::Checked(PasswordCheck::Right)));
+    assert_eq!((put(), right()), (Response::Stored, Response::Checked(PasswordCheck::Right)));
     // And stays one without its former parent.
     remove(&parent);
-    assert_eq!(right(), Answer::Checked(PasswordCheck::Right));
+    assert_eq!(right(), Response::Checked(PasswordCheck::Right));
 }
 
 fn a_password_that_resourceprep_refuses_is_not_stored(bench: &mut Bench) {
     let workers = bench.workers(1, 10);
     let put = |text| ask(&workers, Request::PutPassword(name("a.example"), secret(text)));
     ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
-    assert_eq!(put("bell\u{7}"), Answer::Refused);
+    assert_eq!(put("bell\u{7}"), Response::Refused);
     let check = || ask(&workers, Request::CheckPassword(name("a.example"), secret("bell\u{7}")));
-    assert_eq!(check(), Answer::Checked(PasswordCheck::NotFound));
-    assert_eq!(put("secret"), Answer::Stored);
-    assert_eq!(check(), Answer::Checked(PasswordCheck::Wrong));
+    assert_eq!(check(), Response::Checked(PasswordCheck::NotFound));
+    assert_eq!(put("secret"), Response::Stored);
+    assert_eq!(check(), Response::Checked(PasswordCheck::Wrong));
 }
 
 fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
@@ -351,16 +360,16 @@ fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
     for stored in ["", "secret", "==MULTI_SCRAM==,10,", "==SCRAM==,,,,"] {
         writer.put_password(&name("a.example"), Basis::Static, stored, Instant::now() + LONG).unwrap();
         let checked = ask(&workers, Request::CheckPassword(name("a.example"), secret("secret")));
-        assert_eq!(checked, Answer::Checked(PasswordCheck::Corrupt), "{stored:?}");
+        assert_eq!(checked, Response::Checked(PasswordCheck::Corrupt), "{stored:?}");
     }
 }
 
 fn a_request_without_time_is_answered_too_late(bench: &mut Bench) {
     let workers = bench.workers(1, 10);
     let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), Duration::ZERO).unwrap_err();
-    assert!(matches!(failure, Failure::TooLate), "{failure:?}");
-    assert_eq!(failure.doubt(), Doubt::TooLate);
-    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+    assert!(matches!(failure, OperationError::Expired), "{failure:?}");
+    assert_eq!(failure.kind(), FailureKind::Expired);
+    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Response::Details(None));
 }
 
 fn a_stop_answers_everything_that_waits_and_ends_the_threads(bench: &mut Bench) {
@@ -371,12 +380,12 @@ fn a_stop_answers_everything_that_waits_and_ends_the_threads(bench: &mut Bench) 
     let after = submit(&workers, insert(100), LONG).unwrap();
     for answer in &answers {
         match heard(answer) {
-            Ok(answer) => assert!(matches!(answer, Answer::Inserted(_)), "{answer:?}"),
-            Err(Failure::Unavailable(_) | Failure::Database(StoreError::Stopped)) => (),
+            Ok(answer) => assert!(matches!(answer, Response::Inserted(_)), "{answer:?}"),
+            Err(OperationError::Unavailable(_) | OperationError::Database(StoreError::Stopped)) => (),
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert!(matches!(heard(&after), Err(Failure::Unavailable(_))));
+    assert!(matches!(heard(&after), Err(OperationError::Unavailable(_))));
     drop(workers);
     threads_end(bench);
 }
@@ -388,7 +397,7 @@ fn a_dropped_handle_lets_the_workers_answer_what_waits_and_end(bench: &mut Bench
     drop(workers);
     for answer in &answers {
         let answer = heard(answer).unwrap();
-        assert!(matches!(answer, Answer::Inserted(_)), "{answer:?}");
+        assert!(matches!(answer, Response::Inserted(_)), "{answer:?}");
     }
     threads_end(bench);
 }
@@ -407,19 +416,19 @@ fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) 
         .collect();
     let mut added = BTreeMap::<String, Vec<EventId>>::new();
     for (domains, answer) in asked {
-        let Answer::Inserted(inserted) = heard(&answer).unwrap() else { panic!("another answer") };
+        let Response::Inserted(inserted) = heard(&answer).unwrap() else { panic!("another answer") };
         assert_eq!(inserted.len(), domains.len());
         for (domain, inserted) in domains.into_iter().zip(inserted) {
             let ids = added.entry(domain).or_default();
             match inserted {
-                Ok(Inserted::Added(id)) => ids.push(id),
-                Ok(Inserted::Exists(settings)) => assert_eq!(settings.status, Status::Enabled),
+                Ok(InsertOutcome::Added(id)) => ids.push(id),
+                Ok(InsertOutcome::Exists(settings)) => assert_eq!(settings.status, Status::Enabled),
                 other => panic!("{other:?}"),
             }
         }
     }
     assert_eq!(added.len(), DOMAINS);
-    let Answer::Listed(rows) = ask(&instances[0], Request::List(Filter::default(), 1000)) else {
+    let Response::Listed(rows) = ask(&instances[0], Request::List(Filter::default(), 1000)) else {
         panic!("another answer")
     };
     assert_eq!(rows.rows.len(), DOMAINS);
@@ -433,14 +442,14 @@ fn instances_that_add_the_same_domains_at_once_add_each_once(bench: &mut Bench) 
 fn refusing(sql: &str) -> (Bench, Workers) {
     let mut bench = Bench::postgres();
     let workers = bench.workers(1, 10);
-    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+    assert_eq!(ask(&workers, Request::Details(name("a.example"))), Response::Details(None));
     bench.client().batch_execute(sql).unwrap();
     (bench, workers)
 }
 
 fn adds(workers: &Workers, bench: &Bench, domain: &str) {
     let added = ask(workers, Request::Insert(vec![bench.pair(domain)]));
-    assert!(matches!(&added, Answer::Inserted(all) if matches!(all[..], [Ok(Inserted::Added(_))])), "{added:?}");
+    assert!(matches!(&added, Response::Inserted(all) if matches!(all[..], [Ok(InsertOutcome::Added(_))])), "{added:?}");
 }
 
 #[test]
@@ -461,7 +470,7 @@ fn of_a_batch_the_rows_that_the_database_takes_are_made_and_each_other_one_has_i
         .map(|n| if n == 500 { "d_500.example".to_owned() } else { format!("d{n}.example") })
         .map(|domain| bench.pair(&domain))
         .collect();
-    let Answer::Inserted(outcomes) = ask(&workers, Request::Insert(pairs)) else { panic!("another answer") };
+    let Response::Inserted(outcomes) = ask(&workers, Request::Insert(pairs)) else { panic!("another answer") };
     let refused: Vec<_> = outcomes
         .iter()
         .enumerate()
@@ -492,7 +501,7 @@ fn a_change_of_a_row_that_the_database_refuses_is_answered_with_the_reason() {
          CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
     );
     adds(&workers, &bench, "a.example");
-    let off = || Request::Switch(name("a.example"), Switch::Disabled);
+    let off = || Request::SetStatus(name("a.example"), Activation::Disabled);
     for request in [off(), Request::BeginRemoval(name("a.example"), bench.host_type("type1"), 0)] {
         let failure = try_ask(&workers, request, LONG).unwrap_err();
         let reason = failure.refusal().expect("a reason");
@@ -514,7 +523,7 @@ fn a_refusal_of_the_statement_is_no_refusal_of_a_row() {
     let (bench, workers) = refusing("ALTER TABLE domain_settings RENAME COLUMN host_type TO other");
     let pairs = vec![bench.pair("a.example"), bench.pair("b.example")];
     let failure = try_ask(&workers, Request::Insert(pairs), LONG).unwrap_err();
-    assert!(matches!(failure, Failure::Database(StoreError::Refused { .. })), "{failure:?}");
+    assert!(matches!(failure, OperationError::Database(StoreError::Refused { .. })), "{failure:?}");
 }
 
 #[test]
@@ -525,9 +534,9 @@ fn what_ends_the_tries_tells_the_last_reason() {
          CREATE TRIGGER race BEFORE INSERT ON domain_settings FOR EACH ROW EXECUTE FUNCTION race()",
     );
     let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), LONG).unwrap_err();
-    assert!(matches!(failure, Failure::Crowded { tries: 10, .. }), "{failure:?}");
+    assert!(matches!(failure, OperationError::Contended { tries: 10, .. }), "{failure:?}");
     assert!(failure.to_string().contains("lost to nobody"), "{failure}");
-    assert_eq!(failure.doubt(), Doubt::None);
+    assert_eq!(failure.kind(), FailureKind::NotMade);
 }
 
 #[test]
@@ -538,7 +547,7 @@ fn a_sequence_that_is_behind_is_named_with_what_mends_it() {
          INSERT INTO domain_events (id, domain) SELECT n, 'old' || n || '.example' FROM generate_series(1, 1000) n",
     );
     let remedies = || match ask(&workers, Request::Sequences) {
-        Answer::Sequences(all) => all.iter().filter(|one| one.is_behind()).map(Sequence::remedy).collect::<Vec<_>>(),
+        Response::Sequences(all) => all.iter().filter(|one| one.is_behind()).map(Sequence::remedy).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     let wanted = ["domain_settings", "domain_events"]
@@ -548,7 +557,7 @@ fn a_sequence_that_is_behind_is_named_with_what_mends_it() {
     assert!(found.iter().eq(wanted.iter().rev()), "{found:?}");
     for remedy in wanted {
         let failure = try_ask(&workers, Request::Insert(vec![bench.pair("a.example")]), LONG).unwrap_err();
-        assert!(matches!(failure, Failure::Database(StoreError::Refused { .. })), "{failure:?}");
+        assert!(matches!(failure, OperationError::Database(StoreError::Refused { .. })), "{failure:?}");
         assert!(failure.to_string().contains(&remedy), "{failure}");
         bench.client().batch_execute(&remedy).unwrap();
     }
@@ -579,7 +588,7 @@ fn a_full_queue_refuses_at_once() {
     assert!(answers.iter().all(|answer| answer.try_recv().is_err()));
     drop(lock);
     for answer in answers {
-        assert_eq!(heard(&answer).unwrap(), Answer::Details(None));
+        assert_eq!(heard(&answer).unwrap(), Response::Details(None));
     }
 }
 
@@ -594,13 +603,13 @@ fn a_request_whose_time_is_over_before_its_turn_is_answered_too_late() {
     let first = submit(&workers, first, Duration::from_millis(500)).unwrap();
     let second = submit(&workers, second, Duration::from_millis(100)).unwrap();
     let failure = heard(&first).unwrap_err();
-    assert!(matches!(failure, Failure::Database(StoreError::Deadline { .. })), "{failure:?}");
-    assert_eq!(failure.doubt(), Doubt::Timeout);
+    assert!(matches!(failure, OperationError::Database(StoreError::Timeout { .. })), "{failure:?}");
+    assert_eq!(failure.kind(), FailureKind::Timeout);
     let failure = heard(&second).unwrap_err();
-    assert!(matches!(failure, Failure::TooLate), "{failure:?}");
+    assert!(matches!(failure, OperationError::Expired), "{failure:?}");
     drop(lock);
     // The worker has another connection, and works on.
-    assert_eq!(ask(&workers, Request::Details(name("b.example"))), Answer::Details(None));
+    assert_eq!(ask(&workers, Request::Details(name("b.example"))), Response::Details(None));
 }
 
 #[test]
@@ -623,7 +632,7 @@ fn after_the_server_closed_the_connections_the_next_requests_succeed() {
     assert_eq!(ports.len(), 2);
     eventually(|| bench.connections("true") == 0 && ports.iter().all(|&port| is_closed(port)));
     for _ in 0..4 {
-        assert_eq!(try_ask(&workers, details(), LONG).unwrap(), Answer::Details(None));
+        assert_eq!(try_ask(&workers, details(), LONG).unwrap(), Response::Details(None));
     }
 }
 
@@ -648,8 +657,8 @@ fn without_a_server_the_answer_is_unavailable_when_the_time_is_over() {
     let failure = try_ask(&workers, Request::Details(name("a.example")), limit).unwrap_err();
     // The time it takes to say so is not the database's.
     assert!(began.elapsed() < limit + Duration::from_secs(2), "{:?}", began.elapsed());
-    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
-    assert_eq!(failure.doubt(), Doubt::None);
+    assert!(matches!(failure, OperationError::Unavailable(_)), "{failure:?}");
+    assert_eq!(failure.kind(), FailureKind::NotMade);
     let text = failure.to_string();
     assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
     assert!(!text.contains("topsecret"), "{text}");
@@ -661,11 +670,11 @@ fn when_the_database_is_back_the_next_request_succeeds() {
     let workers = start(&url, &table(), 1, 10);
     // No database yet, for so long that attempts to connect have become rare.
     let failure = try_ask(&workers, Request::Details(name("a.example")), Duration::from_secs(3)).unwrap_err();
-    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+    assert!(matches!(failure, OperationError::Unavailable(_)), "{failure:?}");
     create(&url);
     let answer = try_ask(&workers, Request::Details(name("a.example")), Duration::from_secs(2));
     drop_database(&url);
-    assert_eq!(answer.unwrap(), Answer::Details(None));
+    assert_eq!(answer.unwrap(), Response::Details(None));
 }
 
 #[test]
@@ -684,8 +693,8 @@ fn a_stop_breaks_off_requests_that_hang_in_the_database() {
     for (place, answer) in answers.iter().enumerate() {
         let failure = heard(answer).unwrap_err();
         match place {
-            0 | 1 => assert!(matches!(failure, Failure::Database(StoreError::Stopped)), "{failure:?}"),
-            _ => assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}"),
+            0 | 1 => assert!(matches!(failure, OperationError::Database(StoreError::Stopped)), "{failure:?}"),
+            _ => assert!(matches!(failure, OperationError::Unavailable(_)), "{failure:?}"),
         }
     }
     drop(workers);
@@ -708,7 +717,7 @@ fn a_stop_breaks_off_requests_that_wait_for_a_connection() {
     workers.stop();
     for answer in &answers {
         let failure = answer.recv_timeout(Duration::from_secs(5)).expect("an answer soon after the stop").unwrap_err();
-        let stopped = matches!(failure, Failure::Unavailable(_) | Failure::Database(StoreError::Stopped));
+        let stopped = matches!(failure, OperationError::Unavailable(_) | OperationError::Database(StoreError::Stopped));
         assert!(stopped, "{failure:?}");
     }
     drop(workers);
@@ -723,7 +732,7 @@ fn a_worker_whose_reply_takes_its_time_keeps_no_other_from_working() {
     let slow = Box::new(move |_: Outcome| wait.recv().unwrap());
     workers.submit(Request::Details(name("a.example")), LONG, Box::new(|| true), slow).unwrap();
     for _ in 0..4 {
-        assert_eq!(ask(&workers, Request::Details(name("a.example"))), Answer::Details(None));
+        assert_eq!(ask(&workers, Request::Details(name("a.example"))), Response::Details(None));
     }
     release.send(()).unwrap();
 }

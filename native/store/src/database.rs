@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::postgres::{PostgresStore, PostgresWriter, Target, UrlError};
 use crate::sqlite::{SqliteStore, SqliteWriter};
-use crate::{Precedence, Signal, Store, StoreError, Unreadable, UrlSource, Writer};
+use crate::{FollowerPriority, Signal, Store, StoreError, Unreadable, UrlSource, Writer};
 
 /// How long a database may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Database {
     source: UrlSource,
     timeouts: Timeouts,
     description: Mutex<String>,
-    precedence: Arc<Precedence>,
+    priority: Arc<FollowerPriority>,
 }
 
 /// What a URL leads to.
@@ -65,17 +65,17 @@ impl Database {
     /// connects to nothing yet.
     pub fn new(source: UrlSource, timeouts: Timeouts) -> Result<Database, DatabaseError> {
         let description = Destination::read(&source, timeouts)?.description();
-        Ok(Database { source, timeouts, description: Mutex::new(description), precedence: Arc::default() })
+        Ok(Database { source, timeouts, description: Mutex::new(description), priority: Arc::default() })
     }
 
-    /// The same database, for whom this precedence holds: that of a follower beside writers.
-    pub fn under(self, precedence: Arc<Precedence>) -> Database {
-        Database { precedence, ..self }
+    /// The same database, for whom this priority holds: that of a follower beside writers.
+    pub fn with_priority(self, priority: Arc<FollowerPriority>) -> Database {
+        Database { priority, ..self }
     }
 
     /// Whether writers have to leave the room to the follower.
-    pub fn precedence(&self) -> &Arc<Precedence> {
-        &self.precedence
+    pub fn priority(&self) -> &Arc<FollowerPriority> {
+        &self.priority
     }
 
     /// The same for a text: `postgres://…`, `postgresql://…` or `sqlite:FILE`.
@@ -97,16 +97,16 @@ impl Database {
                 .map(|store| Box::new(store) as Box<dyn Store>),
         };
         match &store {
-            Err(StoreError::NoRoom { .. }) => self.precedence.claim(),
-            _ => self.precedence.release(),
+            Err(StoreError::TooManyConnections { .. }) => self.priority.follower_waits(),
+            _ => self.priority.follower_served(),
         }
         store
     }
 
     /// Connects for changes, and makes sure that the tables are there and right.
     pub fn connect_writer(&self, signal: Arc<Signal>) -> Result<Box<dyn Writer>, StoreError> {
-        if self.precedence.is_claimed() {
-            return Err(StoreError::GiveWay { database: self.description() });
+        if self.priority.is_follower_waiting() {
+            return Err(StoreError::FollowerFirst { database: self.description() });
         }
         Ok(match self.destination()? {
             Destination::Postgres(target) => Box::new(PostgresWriter::connect(&target, self.timeouts, signal)?),

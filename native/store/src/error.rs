@@ -23,7 +23,7 @@ pub enum StoreError {
         "cannot connect to {database}: {reason}. A node needs one connection to follow and up to pool_size to change: \
          raise the limit (CONNECTION LIMIT of the role or the database, max_connections of the server), or lower pool_size"
     )]
-    NoRoom {
+    TooManyConnections {
         /// The database, without secrets.
         database: String,
         /// What the driver said, causes included.
@@ -31,7 +31,7 @@ pub enum StoreError {
     },
     /// The one who follows has no connection, and goes before those who change.
     #[error("whoever follows {database} waits for a connection, and goes first: the limit on connections is reached")]
-    GiveWay {
+    FollowerFirst {
         /// The database, without secrets.
         database: String,
     },
@@ -49,7 +49,7 @@ pub enum StoreError {
     /// The connection leads to a database that takes no changes, or that no longer has the name by which it was
     /// opened: nothing was changed. A new connection may lead to another one.
     #[error("{doing}: {reason}")]
-    Outdated {
+    StaleConnection {
         /// What was being done.
         doing: &'static str,
         /// What the database said, or what has its name now.
@@ -67,7 +67,7 @@ pub enum StoreError {
     /// The database refused a statement because another transaction came first: it changed nothing,
     /// and may well be taken the next time.
     #[error("{doing}: {reason}")]
-    LostRace {
+    Conflict {
         /// What was being done.
         doing: &'static str,
         /// What the database said.
@@ -83,7 +83,7 @@ pub enum StoreError {
     },
     /// The database did not answer in time.
     #[error("{doing}: no answer within {limit:?}")]
-    Deadline {
+    Timeout {
         /// What was being done.
         doing: &'static str,
         /// How long was waited.
@@ -113,7 +113,7 @@ impl StoreError {
     pub(crate) fn connect(database: &str, error: &ConnectError) -> StoreError {
         let (database, reason) = (database.to_owned(), chain(error));
         if error.is_for_lack_of_room() {
-            StoreError::NoRoom { database, reason }
+            StoreError::TooManyConnections { database, reason }
         } else {
             StoreError::Connect { database, reason }
         }

@@ -1,18 +1,18 @@
-//! The place that the follower is connected to, for those who change the database.
+//! The identity that the follower is connected to, for those who change the database.
 //!
-//! A change is of use only where the follower sees it. So who makes changes compares the place of its
+//! A change is of use only where the follower sees it. So who makes changes compares the identity of its
 //! connection with the follower's, before each change. Where they differ, the connection that was made first
-//! is out of date: the writer connects anew, and if that does not help, the follower does ([`Followed::settle`]).
+//! is out of date: the writer connects anew, and if that does not help, the follower does ([`FollowedDatabase::ensure_followed`]).
 //!
-//! The follower says where it is when it has connected ([`Followed::met`]). While it is away, the last place
-//! counts. Nothing is compared while nobody follows, or where the database does not tell its place.
+//! The follower says where it is when it has connected ([`FollowedDatabase::follower_connected`]). While it is away, the last identity
+//! counts. Nothing is compared while nobody follows, or where the database does not tell its identity.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Place, Signal};
+use crate::{DatabaseIdentity, Signal};
 
 /// The shortest time between two demands that the follower connects anew: where a URL leads to two databases by
 /// turns, no connection is ever the right one.
@@ -20,14 +20,14 @@ const BETWEEN_DEMANDS: Duration = Duration::from_secs(1);
 
 /// Shared by one follower at a time and all who change the database.
 #[derive(Default)]
-pub struct Followed {
+pub struct FollowedDatabase {
     state: Mutex<State>,
     met: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    place: Option<Place>,
+    identity: Option<DatabaseIdentity>,
     /// How often a follower has connected.
     meetings: u64,
     /// Reaches the follower's thread; there is none while nobody follows.
@@ -45,63 +45,67 @@ enum Demand {
     Reconnect,
 }
 
-impl Followed {
+impl FollowedDatabase {
     /// A follower begins, which is reached by this signal. It is not connected yet.
-    pub fn begin(&self, follower: Arc<Signal>) {
+    pub fn follower_started(&self, follower: Arc<Signal>) {
         let mut state = self.state.lock();
-        (state.place, state.demand, state.follower) = (None, Demand::None, Some(follower));
+        (state.identity, state.demand, state.follower) = (None, Demand::None, Some(follower));
     }
 
     /// The follower of this signal has ended. Its successor may have begun already.
-    pub fn end(&self, follower: &Arc<Signal>) {
+    pub fn follower_stopped(&self, follower: &Arc<Signal>) {
         let mut state = self.state.lock();
         if state.follower.as_ref().is_some_and(|present| Arc::ptr_eq(present, follower)) {
-            (state.place, state.follower) = (None, None);
+            (state.identity, state.follower) = (None, None);
             self.met.notify_all();
         }
     }
 
     /// The follower has connected, and the database says that it is this one.
-    pub fn met(&self, place: Option<Place>) {
+    pub fn follower_connected(&self, identity: Option<DatabaseIdentity>) {
         let mut state = self.state.lock();
-        (state.place, state.demand) = (place, Demand::None);
+        (state.identity, state.demand) = (identity, Demand::None);
         state.meetings += 1;
         self.met.notify_all();
     }
 
     /// Whether the follower is to connect anew; asked by the follower, which then does so once.
-    pub fn take_demand(&self) -> bool {
+    pub fn take_reconnect_request(&self) -> bool {
         std::mem::take(&mut self.state.lock().demand) == Demand::Reconnect
     }
 
-    /// Whether a change that is made at this place is made where the follower looks.
-    pub fn is_at(&self, place: Option<&Place>) -> bool {
-        self.state.lock().is_at(place)
+    /// Whether a change that is made at this identity is made where the follower looks.
+    pub fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
+        self.state.lock().is_at(identity)
     }
 
     /// Has the follower connect anew, unless that was demanded a moment before.
-    pub fn demand(&self) {
+    pub fn request_reconnect(&self) {
         self.state.lock().demand();
     }
 
     /// Has the follower connect anew if it is somewhere else, and waits for it. If it is somewhere else even then,
     /// or does not connect by this time: where it was last.
-    pub fn settle(&self, place: Option<&Place>, until: Instant) -> Result<(), String> {
+    pub fn ensure_followed(&self, identity: Option<&DatabaseIdentity>, until: Instant) -> Result<(), String> {
         let mut state = self.state.lock();
-        if state.is_at(place) {
+        if state.is_at(identity) {
             return Ok(());
         }
         let meetings = state.meetings;
         state.demand();
         // Somebody else may have demanded it, and the follower is at it.
         if state.demanded.is_some_and(|(_, at)| at == meetings) {
-            while state.meetings == meetings && !state.is_at(place) {
+            while state.meetings == meetings && !state.is_at(identity) {
                 if self.met.wait_until(&mut state, until).timed_out() {
                     break;
                 }
             }
         }
-        if state.is_at(place) { Ok(()) } else { Err(state.place.as_ref().map(Place::to_string).unwrap_or_default()) }
+        if state.is_at(identity) {
+            Ok(())
+        } else {
+            Err(state.identity.as_ref().map(DatabaseIdentity::to_string).unwrap_or_default())
+        }
     }
 }
 
@@ -113,8 +117,8 @@ impl State {
         }
     }
 
-    fn is_at(&self, place: Option<&Place>) -> bool {
-        self.place.as_ref().zip(place).is_none_or(|(followed, place)| followed.is_same(place))
+    fn is_at(&self, identity: Option<&DatabaseIdentity>) -> bool {
+        self.identity.as_ref().zip(identity).is_none_or(|(followed, identity)| followed.is_same_as(identity))
     }
 }
 
@@ -124,44 +128,45 @@ mod tests {
 
     use super::*;
 
-    fn file(inode: u64) -> Place {
-        Place::File { device: 1, inode }
+    fn file(inode: u64) -> DatabaseIdentity {
+        DatabaseIdentity::File { device: 1, inode }
     }
 
     #[test]
     fn a_writer_elsewhere_has_the_follower_connect_anew() {
-        let (followed, signal) = (Followed::default(), Arc::<Signal>::default());
-        followed.begin(signal.clone());
-        followed.met(Some(file(1)));
-        assert!(followed.is_at(Some(&file(1))) && !followed.is_at(Some(&file(2))));
+        let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
+        followed.follower_started(signal.clone());
+        followed.follower_connected(Some(file(1)));
+        assert!(followed.is_followed(Some(&file(1))) && !followed.is_followed(Some(&file(2))));
         thread::scope(|scope| {
-            let settled = scope.spawn(|| followed.settle(Some(&file(2)), Instant::now() + Duration::from_secs(60)));
-            while !followed.take_demand() {
+            let settled =
+                scope.spawn(|| followed.ensure_followed(Some(&file(2)), Instant::now() + Duration::from_secs(60)));
+            while !followed.take_reconnect_request() {
                 thread::yield_now();
             }
-            followed.met(Some(file(2)));
+            followed.follower_connected(Some(file(2)));
             assert_eq!(settled.join().unwrap(), Ok(()));
         });
-        assert!(!followed.take_demand());
+        assert!(!followed.take_reconnect_request());
     }
 
     #[test]
     fn a_follower_that_stays_elsewhere_is_named() {
-        let followed = Followed::default();
-        followed.begin(Arc::default());
-        followed.met(Some(file(1)));
-        assert_eq!(followed.settle(Some(&file(2)), Instant::now()), Err("file 1/1".to_owned()));
+        let followed = FollowedDatabase::default();
+        followed.follower_started(Arc::default());
+        followed.follower_connected(Some(file(1)));
+        assert_eq!(followed.ensure_followed(Some(&file(2)), Instant::now()), Err("file 1/1".to_owned()));
     }
 
     #[test]
     fn while_nobody_follows_every_place_is_right() {
-        let (followed, signal) = (Followed::default(), Arc::<Signal>::default());
-        assert!(followed.is_at(Some(&file(1))));
-        followed.begin(signal.clone());
-        followed.met(Some(file(1)));
-        followed.begin(Arc::default());
-        followed.met(Some(file(1)));
-        followed.end(&signal); // it was not the present one
-        assert!(!followed.is_at(Some(&file(2))));
+        let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
+        assert!(followed.is_followed(Some(&file(1))));
+        followed.follower_started(signal.clone());
+        followed.follower_connected(Some(file(1)));
+        followed.follower_started(Arc::default());
+        followed.follower_connected(Some(file(1)));
+        followed.follower_stopped(&signal); // it was not the present one
+        assert!(!followed.is_followed(Some(&file(2))));
     }
 }

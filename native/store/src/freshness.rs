@@ -36,7 +36,7 @@ impl Ttl {
 
 /// A declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freshness {
+pub struct FreshnessDeclaration {
     /// The freshness domain.
     pub domain: String,
     /// When it expires, in nanoseconds since 1970, as it is stored.
@@ -56,10 +56,10 @@ pub enum Expiry {
     Past,
 }
 
-impl Freshness {
+impl FreshnessDeclaration {
     /// What a row means at `now`, in nanoseconds since 1970.
-    pub(crate) fn judge(domain: String, expire_time: i64, now: i64) -> Freshness {
-        Freshness { domain, expire_time, expiry: Expiry::judge(expire_time, now) }
+    pub(crate) fn judge(domain: String, expire_time: i64, now: i64) -> FreshnessDeclaration {
+        FreshnessDeclaration { domain, expire_time, expiry: Expiry::judge(expire_time, now) }
     }
 }
 

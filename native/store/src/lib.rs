@@ -3,19 +3,19 @@
 //!
 //! Rows become types here. A domain that comes out of a store is a
 //! [`DomainName`](domain_core::DomainName) and its host type a
-//! [`HostTypeId`](domain_core::HostTypeId); a row that cannot be either is a [`Misfit`], told apart
+//! [`HostTypeId`](domain_core::HostTypeId); a row that cannot be either is an [`InvalidRow`], told apart
 //! from the others so that it stops none of them.
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`store`](Store) | what a follower asks of a database |
 //! | [`writer`](Writer) | what operations ask of it |
-//! | [`freshness`](Freshness) | for how long the rows of a host type are complete |
+//! | [`freshness`](FreshnessDeclaration) | for how long the rows of a host type are complete |
 //! | [`row`](Row) | what a row says |
-//! | [`place`](Place) | which database a connection leads to |
-//! | [`followed`](Followed) | which of them the follower is connected to, for those who change it |
+//! | [`identity`](DatabaseIdentity) | which database a connection leads to |
+//! | [`followed`](FollowedDatabase) | which of them the follower is connected to, for those who change it |
 //! | [`source`](UrlSource) | where the URL is kept |
-//! | [`precedence`](Precedence) | who follows has a connection before those who change |
+//! | [`follower_priority`](FollowerPriority) | who follows has a connection before those who change |
 //! | [`reading`](Readable) | rows that may be unreadable |
 //! | [`database`](Database) | which database, from a URL; a connection to it |
 //! | [`signal`](Signal) | how other threads reach one that is inside a store |
@@ -25,10 +25,10 @@
 mod database;
 mod error;
 mod followed;
+mod follower_priority;
 mod freshness;
-mod place;
+mod identity;
 mod postgres;
-mod precedence;
 mod reading;
 mod row;
 mod schema;
@@ -40,18 +40,22 @@ mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
-pub use followed::Followed;
-pub use freshness::{Expiry, Freshness, Ttl};
-pub use place::{Place, Role};
+pub use followed::FollowedDatabase;
+pub use follower_priority::FollowerPriority;
+pub use freshness::{Expiry, FreshnessDeclaration, Ttl};
+pub use identity::{DatabaseIdentity, ServerRole};
 pub use postgres::UrlError;
-pub use precedence::Precedence;
-pub use reading::{Fault, LeftOut, Readable, Spoilt};
-pub use row::{Misfit, Row, Unfit};
+pub use reading::{Fault, Readable, UnreadableRow, UnreadableRows};
+pub use row::{InvalidRow, InvalidRowReason, Row};
 pub use schema::SchemaError;
 pub use signal::Signal;
 pub use source::{Unreadable, UrlSource};
-pub use store::{Bounds, Event, Events, IdRange, Identity, Loaded, Moment, Pruned, Rows, Store, Transaction, Writers};
+pub use store::{
+    Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, PersistentId, Pruned, Store,
+    TableContents, TransactionId,
+};
 pub use writer::{
-    Basis, Changed, Filter, Finding, Found, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState, Listed, NewPair,
-    Removal, RemovalBegun, Rules, Sequence, Settings, Severity, Status, Survey, Switch, Switched, Void, Which, Writer,
+    Activation, Basis, BeginRemovalOutcome, ChangedDomain, DomainSettings, Filter, Finding, Found, HandlerProgress,
+    InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NewDomain, RemovalJob, RemovalJobs, RemovalStatus,
+    Rules, Sequence, SetStatusOutcome, Severity, Status, Survey, VoidJob, Which, Writer,
 };

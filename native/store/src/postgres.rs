@@ -31,18 +31,21 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 pub(crate) use connect::{ConnectError, Target};
-use load::{Load, LoadError, Road};
+use load::{Load, LoadError, LoadMethod};
 use session::Session;
 pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;
 
 use crate::reading::Cell;
-use crate::{Event, Events, IdRange, Loaded, Moment, Place, Pruned, Row, Signal, Store, StoreError, Timeouts, Writers};
+use crate::{
+    DatabaseIdentity, Event, Events, IdRange, LoadSummary, LogPosition, OpenTransactions, Pruned, Row, Signal, Store,
+    StoreError, Timeouts,
+};
 
 /// The channel that writers notify. A notification carries nothing: it is a hint to look.
 const CHANNEL: &str = "mongoose_domain_events";
 
-const PLACE: &str = "reading which database this is";
+const READING_IDENTITY: &str = "reading which database this is";
 
 /// Codes by which a database says that it does not offer a statement: PostgreSQL in recovery does
 /// not LISTEN, CockroachDB does not COPY from a query and lacks some functions, and some databases
@@ -134,8 +137,8 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn place(&mut self) -> Result<Option<Place>, StoreError> {
-        self.ask(PLACE, log::place(&self.session.client))
+    fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError> {
+        self.ask(READING_IDENTITY, log::identity(&self.session.client))
     }
 
     fn load(
@@ -143,11 +146,11 @@ impl Store for PostgresStore {
         batch: usize,
         gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<Loaded>, StoreError> {
+    ) -> Result<Option<LoadSummary>, StoreError> {
         let Self { session: Session { client, runtime, timeouts, signal, .. }, host_types, .. } = self;
         let mut load = Load { host_types, signal, limit: timeouts.statement, batch, gaps, take, rows: Vec::new() };
-        match runtime.block_on(load.run(client, Road::Copy)) {
-            Err(LoadError::NotOffered) => runtime.block_on(load.run(client, Road::Pages)),
+        match runtime.block_on(load.run(client, LoadMethod::Copy)) {
+            Err(LoadError::NotOffered) => runtime.block_on(load.run(client, LoadMethod::Pages)),
             result => result,
         }
         .map_err(LoadError::into)
@@ -171,22 +174,22 @@ impl Store for PostgresStore {
         self.ask(log::DOING, log::events_in(&self.session.client, &self.host_types, ranges, limit))
     }
 
-    fn writers(&mut self) -> Result<Writers, StoreError> {
-        self.ask("asking who writes events", log::writers(&self.session.client))
+    fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {
+        self.ask("asking who writes events", log::open_transactions(&self.session.client))
     }
 
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
         self.ask(freshness::DOING, freshness::fresh(&self.session.client, &self.host_types))
     }
 
-    fn moment(&mut self) -> Result<Moment, StoreError> {
-        self.ask(log::DOING, log::moment(&self.session.client))
+    fn position(&mut self) -> Result<LogPosition, StoreError> {
+        self.ask(log::DOING, log::position(&self.session.client))
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         const DOING: &str = "deleting old events";
         match self.ask(DOING, log::prune(&self.session.client, moment, from, limit)) {
-            Err(StoreError::Outdated { .. }) if self.attrs == TargetSessionAttrs::ReadWrite => {
+            Err(StoreError::StaleConnection { .. }) if self.attrs == TargetSessionAttrs::ReadWrite => {
                 Err(self.unsuited(DOING))
             }
             result => result,

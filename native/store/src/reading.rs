@@ -3,7 +3,7 @@
 //! A database may hold what its schema does not promise. In PostgreSQL's SQL_ASCII a text is any bytes; a table that
 //! somebody else made may allow NULL; a column of SQLite holds whatever was put there. A statement that answers many
 //! rows therefore reads each of them by itself: a value is a [`Cell`], and becomes a text or a number, or the row
-//! becomes a [`Spoilt`] one. [`Readable`] keeps the good rows beside what is known of the others.
+//! becomes a [`UnreadableRow`] one. [`Readable`] keeps the good rows beside what is known of the others.
 //!
 //! How large a value may be is decided here, too, in one place for both databases.
 
@@ -12,8 +12,10 @@ use std::fmt;
 use domain_core::EventId;
 use thiserror::Error;
 
-use crate::Freshness;
-use crate::writer::{Changed, Handlers, Job, LeaseState, Listed, Removal, Settings, Status};
+use crate::FreshnessDeclaration;
+use crate::writer::{
+    ChangedDomain, DomainSettings, HandlerProgress, LeaseState, ListedDomain, RemovalJob, RemovalStatus, Status,
+};
 
 /// Rows left out that are named in an answer.
 const NAMED: usize = 10;
@@ -30,22 +32,22 @@ pub struct Readable<T> {
     /// In the order of the statement.
     pub rows: Vec<T>,
     /// Those that are not among them.
-    pub left_out: LeftOut,
+    pub left_out: UnreadableRows,
 }
 
 /// Rows that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct UnreadableRows {
     /// How many.
     pub count: u64,
     /// The first of them.
-    pub examples: Vec<Spoilt>,
+    pub examples: Vec<UnreadableRow>,
 }
 
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{table} \"{key}\": {column} {fault}")]
-pub struct Spoilt {
+pub struct UnreadableRow {
     /// Its table.
     pub table: &'static str,
     /// What tells it from others, escaped: see [`escaped`].
@@ -87,19 +89,19 @@ pub(crate) enum Cell<'a> {
     Other,
 }
 
-/// A column that is at fault; with a row's key it becomes a [`Spoilt`] row.
+/// A column that is at fault; with a row's key it becomes a [`UnreadableRow`] row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadColumn(&'static str, Fault);
 
 impl<T> Readable<T> {
     /// What these rows came to.
-    pub(crate) fn collect(rows: impl IntoIterator<Item = Result<T, Spoilt>>) -> Readable<T> {
+    pub(crate) fn collect(rows: impl IntoIterator<Item = Result<T, UnreadableRow>>) -> Readable<T> {
         let mut readable = Readable::default();
         rows.into_iter().for_each(|row| readable.push(row));
         readable
     }
 
-    pub(crate) fn push(&mut self, row: Result<T, Spoilt>) {
+    pub(crate) fn push(&mut self, row: Result<T, UnreadableRow>) {
         match row {
             Ok(row) => self.rows.push(row),
             Err(spoilt) => self.left_out.push(spoilt),
@@ -109,12 +111,12 @@ impl<T> Readable<T> {
 
 impl<T> Default for Readable<T> {
     fn default() -> Self {
-        Readable { rows: Vec::new(), left_out: LeftOut::default() }
+        Readable { rows: Vec::new(), left_out: UnreadableRows::default() }
     }
 }
 
-impl LeftOut {
-    pub(crate) fn push(&mut self, spoilt: Spoilt) {
+impl UnreadableRows {
+    pub(crate) fn push(&mut self, spoilt: UnreadableRow) {
         self.count += 1;
         if self.examples.len() < NAMED {
             self.examples.push(spoilt);
@@ -183,31 +185,35 @@ impl<'a> Cell<'a> {
 
 impl BadColumn {
     /// The row of which this is a column.
-    pub(crate) fn of(self, table: &'static str, key: Cell<'_>) -> Spoilt {
-        Spoilt { table, key: key.shown(), column: self.0, fault: self.1 }
+    pub(crate) fn of(self, table: &'static str, key: Cell<'_>) -> UnreadableRow {
+        UnreadableRow { table, key: key.shown(), column: self.0, fault: self.1 }
     }
 }
 
 /// A row of a listing.
-pub(crate) fn listed(domain: Cell<'_>, host_type: Cell<'_>, status: Cell<'_>) -> Result<Listed, Spoilt> {
+pub(crate) fn listed(domain: Cell<'_>, host_type: Cell<'_>, status: Cell<'_>) -> Result<ListedDomain, UnreadableRow> {
     let read = || {
         let name = domain.text("domain")?.to_owned();
-        Ok(Listed { domain: name, settings: settings(host_type, status)? })
+        Ok(ListedDomain { domain: name, settings: settings(host_type, status)? })
     };
     read().map_err(|bad: BadColumn| bad.of("domain_settings", domain))
 }
 
 /// An event, and what the row of its domain says where there is one.
-pub(crate) fn changed(id: EventId, domain: Cell<'_>, row: Option<(Cell<'_>, Cell<'_>)>) -> Result<Changed, Spoilt> {
+pub(crate) fn changed(
+    id: EventId,
+    domain: Cell<'_>,
+    row: Option<(Cell<'_>, Cell<'_>)>,
+) -> Result<ChangedDomain, UnreadableRow> {
     let name = domain.text("domain").map_err(|bad| bad.of("domain_events", domain))?.to_owned();
     let settings = row.map(|(host_type, status)| settings(host_type, status)).transpose();
-    Ok(Changed { id, domain: name, settings: settings.map_err(|bad| bad.of("domain_settings", domain))? })
+    Ok(ChangedDomain { id, domain: name, settings: settings.map_err(|bad| bad.of("domain_settings", domain))? })
 }
 
 /// A job: domain, host type, handlers.
-pub(crate) fn job(domain: Cell<'_>, host_type: Cell<'_>, handlers: Cell<'_>) -> Result<Job, Spoilt> {
+pub(crate) fn job(domain: Cell<'_>, host_type: Cell<'_>, handlers: Cell<'_>) -> Result<RemovalJob, UnreadableRow> {
     let read = || {
-        Ok(Job {
+        Ok(RemovalJob {
             domain: domain.text("domain")?.to_owned(),
             host_type: host_type.text("host_type")?.to_owned(),
             handlers: handlers.count("handlers")?,
@@ -217,15 +223,15 @@ pub(crate) fn job(domain: Cell<'_>, host_type: Cell<'_>, handlers: Cell<'_>) -> 
 }
 
 /// A removal: domain, host type, owner, whether the lease has ended (0 or 1), handlers done, handlers, failure.
-pub(crate) fn removal(cells: [Cell<'_>; 7]) -> Result<Removal, Spoilt> {
+pub(crate) fn removal(cells: [Cell<'_>; 7]) -> Result<RemovalStatus, UnreadableRow> {
     let [domain, host_type, owner, ended, done, of, failure] = cells;
     let read = || {
-        Ok(Removal {
+        Ok(RemovalStatus {
             domain: domain.text("domain")?.to_owned(),
             host_type: host_type.text("host_type")?.to_owned(),
             owner: owner.optional_text("owner")?.map(str::to_owned),
             lease: if ended.number("lease_until")? == 0 { LeaseState::Running } else { LeaseState::Ended },
-            handlers: Handlers { done: done.count("handlers_done")?, of: of.count("handlers")? },
+            handlers: HandlerProgress { done: done.count("handlers_done")?, of: of.count("handlers")? },
             failure: failure.optional_text("failure")?.map(str::to_owned),
         })
     };
@@ -233,22 +239,29 @@ pub(crate) fn removal(cells: [Cell<'_>; 7]) -> Result<Removal, Spoilt> {
 }
 
 /// A declaration, as of `now`.
-pub(crate) fn freshness(domain: Cell<'_>, expire_time: Cell<'_>, now: Cell<'_>) -> Result<Freshness, Spoilt> {
+pub(crate) fn freshness(
+    domain: Cell<'_>,
+    expire_time: Cell<'_>,
+    now: Cell<'_>,
+) -> Result<FreshnessDeclaration, UnreadableRow> {
     let read = || {
         let (name, expire_time) = (domain.text("domain")?.to_owned(), expire_time.number("expire_time")?);
-        Ok(Freshness::judge(name, expire_time, now.number("now")?))
+        Ok(FreshnessDeclaration::judge(name, expire_time, now.number("now")?))
     };
     read().map_err(|bad: BadColumn| bad.of("domain_freshness", domain))
 }
 
-fn settings(host_type: Cell<'_>, status: Cell<'_>) -> Result<Settings, BadColumn> {
-    Ok(Settings { host_type: host_type.text("host_type")?.to_owned(), status: Status::new(status.number("status")?) })
+fn settings(host_type: Cell<'_>, status: Cell<'_>) -> Result<DomainSettings, BadColumn> {
+    Ok(DomainSettings {
+        host_type: host_type.text("host_type")?.to_owned(),
+        status: Status::new(status.number("status")?),
+    })
 }
 
 /// The same for the row of one domain, which is named already: a host type that is no text is escaped, and a status that
 /// is no number is unknown.
-pub(crate) fn settings_of_one(host_type: Cell<'_>, status: Cell<'_>) -> Settings {
-    settings(host_type, status).unwrap_or_else(|_| Settings {
+pub(crate) fn settings_of_one(host_type: Cell<'_>, status: Cell<'_>) -> DomainSettings {
+    settings(host_type, status).unwrap_or_else(|_| DomainSettings {
         host_type: host_type.text("host_type").map_or_else(|_| host_type.shown(), str::to_owned),
         status: Status::new(status.number("status").unwrap_or(i64::MIN)),
     })
@@ -301,7 +314,7 @@ mod tests {
         assert_eq!(bad().to_string(), r#"domain_settings "a\xff": host_type is NULL"#);
     }
 
-    fn bad() -> Spoilt {
+    fn bad() -> UnreadableRow {
         Cell::Null.text("host_type").unwrap_err().of("domain_settings", Cell::Text(b"a\xff"))
     }
 

@@ -10,23 +10,23 @@ pub enum Row {
     /// It is disabled, in removal, or has no row.
     NotEnabled(DomainName),
     /// It makes no sense here.
-    Misfit(Misfit),
+    Invalid(InvalidRow),
 }
 
 /// A row that cannot become a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct InvalidRow {
     /// The domain as it stands in the row, with a replacement character for what is not UTF-8.
     pub domain: String,
     /// The domain, if it is a valid name.
     pub name: Option<DomainName>,
     /// What is wrong.
-    pub why: Unfit,
+    pub reason: InvalidRowReason,
 }
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
+pub enum InvalidRowReason {
     /// Its domain is no valid name.
     InvalidDomain(InvalidDomain),
     /// Its host type was never named on this node.
@@ -40,7 +40,7 @@ impl Row {
     pub fn domain(&self) -> &str {
         match self {
             Row::Enabled(domain, _) | Row::NotEnabled(domain) => domain.as_str(),
-            Row::Misfit(misfit) => &misfit.domain,
+            Row::Invalid(invalid) => &invalid.domain,
         }
     }
 
@@ -48,20 +48,20 @@ impl Row {
     pub(crate) fn read(host_types: &HostTypes, domain: &[u8], settings: Option<(&[u8], i64)>) -> Row {
         let name = match DomainName::from_bytes(domain) {
             Ok(name) => name,
-            Err(invalid) => return Row::misfit(domain, None, Unfit::InvalidDomain(invalid)),
+            Err(invalid) => return Row::invalid(domain, None, InvalidRowReason::InvalidDomain(invalid)),
         };
         match settings {
             None | Some((_, 0 | 2)) => Row::NotEnabled(name),
             Some((host_type, 1)) => match host_types.id(host_type) {
                 Some(id) => Row::Enabled(name, id),
-                None => Row::misfit(domain, Some(name), Unfit::UnknownHostType(shown(host_type))),
+                None => Row::invalid(domain, Some(name), InvalidRowReason::UnknownHostType(shown(host_type))),
             },
-            Some((_, status)) => Row::misfit(domain, Some(name), Unfit::UnknownStatus(status)),
+            Some((_, status)) => Row::invalid(domain, Some(name), InvalidRowReason::UnknownStatus(status)),
         }
     }
 
-    fn misfit(domain: &[u8], name: Option<DomainName>, why: Unfit) -> Row {
-        Row::Misfit(Misfit { domain: shown(domain), name, why })
+    fn invalid(domain: &[u8], name: Option<DomainName>, reason: InvalidRowReason) -> Row {
+        Row::Invalid(InvalidRow { domain: shown(domain), name, reason })
     }
 }
 

@@ -25,9 +25,9 @@ pub enum UrlSource {
 
 /// Why a URL could not be read. It never shows what was read.
 #[derive(Debug, thiserror::Error)]
-#[error("the database's URL cannot be read from {place}: {reason}")]
+#[error("the database's URL cannot be read from {location}: {reason}")]
 pub struct Unreadable {
-    place: String,
+    location: String,
     reason: String,
 }
 
@@ -47,7 +47,7 @@ impl UrlSource {
     }
 
     fn unreadable(&self, reason: impl fmt::Display) -> Unreadable {
-        Unreadable { place: self.to_string(), reason: reason.to_string() }
+        Unreadable { location: self.to_string(), reason: reason.to_string() }
     }
 }
 

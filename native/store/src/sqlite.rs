@@ -24,8 +24,8 @@ pub(crate) use writer::SqliteWriter;
 
 use crate::schema::{self, Column, Kind};
 use crate::{
-    Event, Events, Expiry, IdRange, Loaded, Moment, Place, Pruned, Row, Rows, Signal, Store, StoreError, Timeouts,
-    Writers,
+    DatabaseIdentity, Event, Events, Expiry, IdRange, LoadSummary, LogPosition, OpenTransactions, Pruned, Row, Signal,
+    Store, StoreError, TableContents, Timeouts,
 };
 
 /// The present time in milliseconds since 1970.
@@ -55,20 +55,20 @@ impl SqliteStore {
 /// The file that a connection has open, whatever has its name now.
 struct Opened {
     path: PathBuf,
-    place: Place,
+    identity: DatabaseIdentity,
 }
 
 impl Opened {
     /// Which file has this name.
-    fn at(path: &Path) -> Result<Place, StoreError> {
+    fn at(path: &Path) -> Result<DatabaseIdentity, StoreError> {
         let metadata =
             fs::metadata(path).map_err(|error| StoreError::failed("looking at the database file", &error))?;
-        Ok(Place::File { device: metadata.dev(), inode: metadata.ino() })
+        Ok(DatabaseIdentity::File { device: metadata.dev(), inode: metadata.ino() })
     }
 
     /// An error when another file has the name, or none: who opens that now sees nothing of this one.
     fn check(&self, doing: &'static str) -> Result<(), StoreError> {
-        if Opened::at(&self.path)? == self.place {
+        if Opened::at(&self.path)? == self.identity {
             return Ok(());
         }
         Err(StoreError::Failed { doing, reason: format!("another file is called {} now", self.path.display()) })
@@ -76,8 +76,8 @@ impl Opened {
 }
 
 impl Store for SqliteStore {
-    fn place(&mut self) -> Result<Option<Place>, StoreError> {
-        Ok(Some(self.file.place.clone()))
+    fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError> {
+        Ok(Some(self.file.identity.clone()))
     }
 
     fn load(
@@ -85,18 +85,18 @@ impl Store for SqliteStore {
         batch: usize,
         gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<Loaded>, StoreError> {
+    ) -> Result<Option<LoadSummary>, StoreError> {
         const DOING: &str = "loading domain_settings";
         let host_types = &self.host_types;
-        let mut load = || -> rusqlite::Result<Option<Loaded>> {
+        let mut load = || -> rusqlite::Result<Option<LoadSummary>> {
             let snapshot = self.connection.transaction()?;
             let some: bool =
                 snapshot.query_row("SELECT EXISTS (SELECT 1 FROM domain_settings)", [], |row| row.get(0))?;
-            let loaded = Loaded {
+            let loaded = LoadSummary {
                 bounds: log::bounds(&snapshot, EventId(i64::MIN))?,
                 newest_domain: log::newest_domain(&snapshot)?,
                 gaps: log::gaps(&snapshot, gaps)?,
-                rows: if some { Rows::Some } else { Rows::None },
+                rows: if some { TableContents::NotEmpty } else { TableContents::Empty },
                 fresh: fresh(&snapshot, host_types)?,
             };
             let mut select = snapshot.prepare(
@@ -130,8 +130,8 @@ impl Store for SqliteStore {
 
     /// Ids are handed out under the write lock, which is held until the transaction's end has become
     /// visible: no event shows after one with a larger id.
-    fn writers(&mut self) -> Result<Writers, StoreError> {
-        Ok(Writers::Known(HashSet::new()))
+    fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {
+        Ok(OpenTransactions::Known(HashSet::new()))
     }
 
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
@@ -139,11 +139,11 @@ impl Store for SqliteStore {
             .map_err(|error| StoreError::failed("reading domain_freshness", &error))
     }
 
-    fn moment(&mut self) -> Result<Moment, StoreError> {
-        log::moment(&self.connection).map_err(|error| StoreError::failed(log::DOING, &error))
+    fn position(&mut self) -> Result<LogPosition, StoreError> {
+        log::position(&self.connection).map_err(|error| StoreError::failed(log::DOING, &error))
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         log::prune(&self.connection, moment, from, limit).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::ReadOnly) => StoreError::Refused { doing: log::PRUNING, reason: error.to_string() },
             _ => StoreError::failed(log::PRUNING, &error),
@@ -168,7 +168,7 @@ fn open(file: &Path, timeouts: Timeouts) -> Result<(Connection, Opened), StoreEr
         database: format!("sqlite:{}", file.display()),
         reason: format!("{error} (is its directory there, and may this user write to it?)"),
     })?;
-    let opened = Opened { path: file.to_owned(), place: Opened::at(file)? };
+    let opened = Opened { path: file.to_owned(), identity: Opened::at(file)? };
     prepare_schema(&connection)?;
     // SQLite does not tell which file it has opened. One that was replaced in between would be taken for the other.
     let moved = has_moved(&connection).map_err(|error| StoreError::failed("looking at the database file", &error))?;

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use domain_core::{EventId, HostTypeId};
 
-use crate::{Place, Row, StoreError};
+use crate::{DatabaseIdentity, Row, StoreError};
 
 /// One connection to a database whose schema was found right.
 pub trait Store: Send {
     /// Which database this connection leads to, where it can be told.
-    fn place(&mut self) -> Result<Option<Place>, StoreError>;
+    fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError>;
 
     /// Reads the log's state, the host types that are fresh, and every row that is enabled or makes no
     /// sense, as of one moment; `take` gets the rows in batches of up to `batch`.
@@ -29,7 +29,7 @@ pub trait Store: Send {
         batch: usize,
         gaps: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<Loaded>, StoreError>;
+    ) -> Result<Option<LoadSummary>, StoreError>;
 
     /// Reads up to `limit` events after `cursor`, each with what its domain's row says now, and the
     /// event of `cursor` itself. The log's oldest event is looked for from `oldest` on.
@@ -43,17 +43,17 @@ pub trait Store: Send {
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError>;
 
     /// Who may be writing events that do not show yet.
-    fn writers(&mut self) -> Result<Writers, StoreError>;
+    fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError>;
 
     /// The host types whose content is complete, by the database's clock: see `docs/design.md`.
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError>;
 
     /// The log as it is now, by the database's clock.
-    fn moment(&mut self) -> Result<Moment, StoreError>;
+    fn position(&mut self) -> Result<LogPosition, StoreError>;
 
     /// Deletes up to `limit` events, with ids from `from` on, that were there at that moment, and not the
     /// newest of them.
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
+    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
 
     /// Waits until the database tells of a change, until [`Signal::wake`](crate::Signal::wake), or
     /// for as long as `limit`, whichever is first, and uses no processor meanwhile. An error when
@@ -64,37 +64,37 @@ pub trait Store: Send {
 /// What tells a database from another one: on PostgreSQL the cluster, the database in it and the
 /// timeline; for SQLite, the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity(pub String);
+pub struct PersistentId(pub String);
 
 /// What there is to know of the moment of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadSummary {
     /// The log's ends.
-    pub bounds: Bounds,
+    pub bounds: LogBounds,
     /// The domain of the newest event, if there is one.
     pub newest_domain: Option<String>,
     /// Ranges of ids between the log's ends that have no event, the largest ids first.
     pub gaps: Vec<IdRange>,
     /// Whether there was any row at all.
-    pub rows: Rows,
+    pub rows: TableContents,
     /// The host types that were fresh.
     pub fresh: Vec<HostTypeId>,
 }
 
 /// Whether `domain_settings` holds anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
+pub enum TableContents {
     /// No row, of whatever status.
-    None,
+    Empty,
     /// At least one.
-    Some,
+    NotEmpty,
 }
 
 /// Some events, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
     /// The log's ends when these events were read, or a moment later, as far as they were looked for.
-    pub bounds: Bounds,
+    pub bounds: LogBounds,
     /// The domain of the event at the cursor, if that event is there.
     pub anchor: Option<String>,
     /// The events after the cursor.
@@ -128,7 +128,7 @@ pub struct IdRange {
 
 /// The ends of the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bounds {
+pub enum LogBounds {
     /// There is no event.
     Empty,
     /// There is at least one.
@@ -142,16 +142,16 @@ pub enum Bounds {
 
 /// The transactions that may hold an id whose event does not show yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Writers {
+pub enum OpenTransactions {
     /// These, and no other, of all that began to write before they were asked for.
-    Known(HashSet<Transaction>),
+    Known(HashSet<TransactionId>),
     /// Nobody can tell: the database does not, or it hands out ids in advance.
     Unknown,
 }
 
 /// A transaction. No two that a server ever ran are the same, until it is restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Transaction {
+pub enum TransactionId {
     /// One of a session, by the server's name for it.
     Open(String),
     /// One that waits for the second phase of its commit, which gives it another name.
@@ -169,7 +169,7 @@ pub struct Pruned {
 
 /// The log at one moment of the database's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct LogPosition {
     /// The newest event.
     pub newest: Option<EventId>,
     /// Milliseconds since 1970.

@@ -3,18 +3,18 @@
 //! A writer is one connection, used by one thread at a time. Every change is one transaction that
 //! writes the row of `domain_settings` and its event together, and tells listeners when it is
 //! committed. Each call takes the time by which it must be answered. After
-//! [`StoreError::Refused`], [`StoreError::RowRefused`] and [`StoreError::LostRace`] nothing was changed and the
-//! writer is good for the next call; after any other error, drop it. After [`StoreError::Outdated`] nothing was
+//! [`StoreError::Refused`], [`StoreError::RowRefused`] and [`StoreError::Conflict`] nothing was changed and the
+//! writer is good for the next call; after any other error, drop it. After [`StoreError::StaleConnection`] nothing was
 //! changed, either, and a new writer may find a database that takes the change.
 //!
-//! Writers do not wait for each other but where they change the same domain. So the ids of their events
+//! OpenTransactions do not wait for each other but where they change the same domain. So the ids of their events
 //! may show out of order, which followers are made for.
 
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
 
-use crate::{Freshness, LeftOut, Place, Readable, StoreError, Ttl};
+use crate::{DatabaseIdentity, FreshnessDeclaration, Readable, StoreError, Ttl, UnreadableRows};
 
 /// One connection for changes.
 pub trait Writer: Send {
@@ -24,29 +24,29 @@ pub trait Writer: Send {
 
     /// Which database the next change is made in, where it can be told. Costs no round trip, but at a standby,
     /// which may have been promoted since it was asked last.
-    fn place(&mut self, until: Instant) -> Result<Option<Place>, StoreError>;
+    fn identity(&mut self, until: Instant) -> Result<Option<DatabaseIdentity>, StoreError>;
 
     /// Adds rows, each with its event: an answer per pair, in order. No domain may stand in
     /// `pairs` twice. A row that is there is left as it is. Passwords that an earlier life of an added domain left, its
     /// subdomains' among them, are deleted.
-    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError>;
+    fn insert(&mut self, pairs: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError>;
 
     /// Enables or disables a domain, with an event if that changes something.
     fn set_status(
         &mut self,
         domain: &DomainName,
-        wanted: Switch,
+        wanted: Activation,
         rules: Rules<'_>,
         until: Instant,
-    ) -> Result<Switched, StoreError>;
+    ) -> Result<SetStatusOutcome, StoreError>;
 
     /// What the row of a domain says.
-    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError>;
+    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError>;
 
     /// Up to `limit` rows in the database's order of their domains. Rows that cannot be read take no place: there
     /// are fewer than `limit` only where the list ends. Those that stand before the last row of the answer are
     /// counted, and where the list ends, all that are left. A row without a name is not looked for.
-    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<Listed>, StoreError>;
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<ListedDomain>, StoreError>;
 
     /// Stores the password of an admin of this name, in place of the one before, if what it rests on is there: a row
     /// that is enabled, and for a subdomain no row of its own.
@@ -79,19 +79,19 @@ pub trait Writer: Send {
         lease: Lease<'_>,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<RemovalBegun, StoreError>;
+    ) -> Result<BeginRemovalOutcome, StoreError>;
 
     /// Prolongs the jobs that the owner of `lease` has, and says which they are; those that are void are not prolonged.
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError>;
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<RemovalJobs, StoreError>;
 
     /// Writes down that so many of so many handlers are done, and prolongs the job, unless it is void: then it ends.
     fn note_removal(
         &mut self,
         domain: &DomainName,
-        progress: Handlers,
+        progress: HandlerProgress,
         lease: Lease<'_>,
         until: Instant,
-    ) -> Result<Held, StoreError>;
+    ) -> Result<JobOutcome, StoreError>;
 
     /// Gives the job up and writes down why. The domain stays in removal. A job that is void ends.
     fn fail_removal(
@@ -100,7 +100,7 @@ pub trait Writer: Send {
         owner: &str,
         failure: &str,
         until: Instant,
-    ) -> Result<Held, StoreError>;
+    ) -> Result<JobOutcome, StoreError>;
 
     /// Deletes the domain's row, with an event, its admin, those of its subdomains, and the job. A job that is void ends,
     /// and nothing else is deleted.
@@ -110,7 +110,7 @@ pub trait Writer: Send {
         owner: &str,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<Held, StoreError>;
+    ) -> Result<JobOutcome, StoreError>;
 
     /// Takes up to `limit` jobs whose owners let their leases end, of these host types only; ends up to `limit` void
     /// jobs that failed or whose leases ended, of whatever host type.
@@ -120,10 +120,10 @@ pub trait Writer: Send {
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Jobs, StoreError>;
+    ) -> Result<RemovalJobs, StoreError>;
 
     /// The jobs of one domain or of all, in the database's order of their domains, without those that failed and are void.
-    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<Removal>, StoreError>;
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<RemovalStatus>, StoreError>;
 
     /// Declares a freshness domain fresh from now on, by the database's clock, in place of what was declared
     /// before. There is no event, since no domain changed, but listeners are told: a route that they kept may
@@ -132,12 +132,17 @@ pub trait Writer: Send {
 
     /// All that was ever declared, in the order of its bytes. Creates nothing: where nothing was declared,
     /// there need be no table.
-    fn freshness(&mut self, until: Instant) -> Result<Readable<Freshness>, StoreError>;
+    fn freshness(&mut self, until: Instant) -> Result<Readable<FreshnessDeclaration>, StoreError>;
 
     /// Up to `limit` events behind this one, in the order of their ids, with what the rows of their domains
     /// say now; the newest one alone, when behind none. Dummy events are left out, and so are those that cannot be
     /// read; there are fewer than `limit` only at the log's end.
-    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError>;
+    fn changes(
+        &mut self,
+        after: Option<EventId>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Readable<ChangedDomain>, StoreError>;
 
     /// What somebody should know of the tables and of this user's rights, the graver things first. Reads no row.
     fn findings(&mut self, until: Instant) -> Result<Vec<Finding>, StoreError>;
@@ -151,13 +156,13 @@ pub trait Writer: Send {
 
 /// A domain that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedDomain {
     /// The event that says so.
     pub id: EventId,
     /// The domain.
     pub domain: String,
     /// What its row says now, if it has one.
-    pub settings: Option<Settings>,
+    pub settings: Option<DomainSettings>,
 }
 
 /// Something that is not as it should be with the tables or the rights.
@@ -189,7 +194,7 @@ pub struct Survey {
     /// escaped.
     pub host_types: Vec<(String, i64)>,
     /// The rows of `domain_settings` that listings leave out; no more than ten thousand are looked at.
-    pub left_out: LeftOut,
+    pub left_out: UnreadableRows,
 }
 
 /// Where a table's next id comes from.
@@ -220,13 +225,13 @@ impl Sequence {
 
 /// A domain to add.
 #[derive(Debug, Clone, Copy)]
-pub struct NewPair<'a> {
+pub struct NewDomain<'a> {
     /// The domain.
     pub domain: &'a DomainName,
     /// The host type.
     pub host_type: &'a str,
     /// Whether it is served at once.
-    pub status: Switch,
+    pub status: Activation,
     /// The names of its subdomains. One that has a row of its own is a domain and counts as none.
     pub subdomains: &'a [String],
 }
@@ -246,11 +251,11 @@ pub enum Basis<'a> {
 
 /// What became of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// It has a row now, and this event.
     Added(EventId),
     /// The domain had a row before.
-    Exists(Settings),
+    Exists(DomainSettings),
     /// The database made no row and gave no reason, as where a trigger skips the insertion.
     Skipped,
 }
@@ -264,30 +269,30 @@ pub struct Rules<'a> {
 
 /// What a domain can be switched to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
+pub enum Activation {
     /// Serve it.
     Enabled,
     /// Do not.
     Disabled,
 }
 
-impl Switch {
+impl Activation {
     /// The number in the database.
     pub(crate) fn number(self) -> i16 {
         match self {
-            Switch::Disabled => 0,
-            Switch::Enabled => 1,
+            Activation::Disabled => 0,
+            Activation::Enabled => 1,
         }
     }
 }
 
 /// What became of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Switched {
+pub enum SetStatusOutcome {
     /// It is done, with this event.
     Changed(EventId),
     /// It was so before.
-    Already,
+    Unchanged,
     /// The domain has no row.
     NotFound,
     /// Its host type is not one of this node's.
@@ -298,7 +303,7 @@ pub enum Switched {
 
 /// What a row says about its domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct DomainSettings {
     /// The host type.
     pub host_type: String,
     /// The status.
@@ -318,7 +323,7 @@ pub enum Status {
     Unknown(i64),
 }
 
-impl Settings {
+impl DomainSettings {
     /// Whether these are a domain's that is to be removed by a job with this host type.
     pub(crate) fn are_in_removal(&self, host_type: &str) -> bool {
         self.status == Status::Deleting && self.host_type == host_type
@@ -339,11 +344,11 @@ impl Status {
 
 /// A row of a listing: whatever is there, valid or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedDomain {
     /// The domain.
     pub domain: String,
     /// The rest of the row.
-    pub settings: Settings,
+    pub settings: DomainSettings,
 }
 
 /// Which rows to list.
@@ -379,11 +384,11 @@ pub struct Lease<'a> {
 
 /// What became of a request for removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RemovalBegun {
+pub enum BeginRemovalOutcome {
     /// The domain is in removal and the job is the caller's.
     Claimed(EventId),
     /// The domain is in removal and the job is somebody's already.
-    Elsewhere(EventId),
+    OwnedElsewhere(EventId),
     /// The domain has no row.
     NotFound,
     /// Its host type is another one.
@@ -392,7 +397,7 @@ pub enum RemovalBegun {
 
 /// How many handlers of how many are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handlers {
+pub struct HandlerProgress {
     /// Done.
     pub done: u32,
     /// In all.
@@ -401,18 +406,18 @@ pub struct Handlers {
 
 /// Whether a job was still the caller's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Held {
+pub enum JobOutcome {
     /// It was.
-    Yes,
+    Updated,
     /// Somebody else has it, or it is gone: nothing was changed.
-    No,
+    NotOwned,
     /// It was, and was void, so it is deleted: what the domain's row says, if there is one.
-    Ended(Option<Settings>),
+    Void(Option<DomainSettings>),
 }
 
 /// A domain that somebody is to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct RemovalJob {
     /// The domain.
     pub domain: String,
     /// Its host type.
@@ -424,22 +429,22 @@ pub struct Job {
 /// A job whose domain is not in removal with the job's host type: other programs change rows, too. Nothing of such a
 /// domain may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Void {
+pub struct VoidJob {
     /// The job.
-    pub job: Job,
+    pub job: RemovalJob,
     /// What the domain's row says, if there is one.
-    pub row: Option<Settings>,
+    pub row: Option<DomainSettings>,
 }
 
-/// Jobs that were asked for, told apart by the rows of their domains.
+/// RemovalJobs that were asked for, told apart by the rows of their domains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Jobs {
+pub struct RemovalJobs {
     /// Those that are to be worked on.
-    pub held: Vec<Job>,
+    pub held: Vec<RemovalJob>,
     /// Those that are void.
-    pub void: Vec<Void>,
+    pub void: Vec<VoidJob>,
     /// Those that cannot be read, and that nobody works on.
-    pub left_out: LeftOut,
+    pub left_out: UnreadableRows,
 }
 
 /// Which jobs.
@@ -453,7 +458,7 @@ pub enum Which<'a> {
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal {
+pub struct RemovalStatus {
     /// The domain.
     pub domain: String,
     /// Its host type.
@@ -463,7 +468,7 @@ pub struct Removal {
     /// Whether the owner's lease has not ended.
     pub lease: LeaseState,
     /// How far it is.
-    pub handlers: Handlers,
+    pub handlers: HandlerProgress,
     /// Why it failed.
     pub failure: Option<String>,
 }

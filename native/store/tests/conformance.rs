@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain_core::EventId;
-use domain_store::{Bounds, IdRange, Loaded, Row, Rows, Store, StoreError, Unfit};
+use domain_store::{IdRange, InvalidRowReason, LoadSummary, LogBounds, Row, Store, StoreError, TableContents};
 use support::{Fixture, LONG, eventually, name};
 
 promises! {
@@ -40,7 +40,7 @@ promises! {
 /// Of gaps, as many as a test ever makes.
 const GAPS: usize = 10;
 
-fn load(store: &mut dyn Store) -> (Vec<Row>, Loaded) {
+fn load(store: &mut dyn Store) -> (Vec<Row>, LoadSummary) {
     let mut all = Vec::new();
     let loaded = store.load(1000, GAPS, &mut |rows| {
         all.extend(rows);
@@ -54,8 +54,8 @@ fn range(first: i64, last: i64) -> IdRange {
     IdRange { first: EventId(first), last: EventId(last) }
 }
 
-fn from(oldest: i64, newest: i64) -> Bounds {
-    Bounds::From { oldest: EventId(oldest), newest: EventId(newest) }
+fn from(oldest: i64, newest: i64) -> LogBounds {
+    LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) }
 }
 
 fn absent_tables_are_created_and_present_ones_are_used(fixture: &mut Fixture) {
@@ -136,15 +136,15 @@ fn rows_that_make_no_sense_are_told_apart(fixture: &mut Fixture) {
              ('good.example', 'type1', 1)",
     );
     let (rows, _) = load(&mut *store);
-    let misfit = |domain: &str| {
+    let invalid = |domain: &str| {
         rows.iter().find_map(|row| match row {
-            Row::Misfit(misfit) if misfit.domain == domain => Some((misfit.name.is_some(), misfit.why.clone())),
+            Row::Invalid(row) if row.domain == domain => Some((row.name.is_some(), row.reason.clone())),
             _ => None,
         })
     };
-    assert!(matches!(misfit("Upper.example"), Some((false, Unfit::InvalidDomain(_)))));
-    assert_eq!(misfit("odd.example"), Some((true, Unfit::UnknownStatus(7))));
-    assert_eq!(misfit("stranger.example"), Some((true, Unfit::UnknownHostType("type9".into()))));
+    assert!(matches!(invalid("Upper.example"), Some((false, InvalidRowReason::InvalidDomain(_)))));
+    assert_eq!(invalid("odd.example"), Some((true, InvalidRowReason::UnknownStatus(7))));
+    assert_eq!(invalid("stranger.example"), Some((true, InvalidRowReason::UnknownHostType("type9".into()))));
     assert!(rows.contains(&Row::Enabled(name("good.example"), fixture.host_type("type1"))));
     assert_eq!(rows.len(), 4);
 }
@@ -166,16 +166,16 @@ fn a_load_shows_one_moment(fixture: &mut Fixture) {
         count += rows.len();
         ControlFlow::Continue(())
     });
-    let expected = Loaded {
+    let expected = LoadSummary {
         bounds: from(1, 3),
         newest_domain: Some("d3.example".into()),
         gaps: vec![range(2, 2)],
-        rows: Rows::Some,
+        rows: TableContents::NotEmpty,
         fresh: vec![fixture.host_type("type1")],
     };
     assert_eq!((loaded.unwrap(), count), (Some(expected), 20_000));
     let (rows, loaded) = load(&mut *store);
-    assert_eq!((rows, loaded.bounds, loaded.rows), (vec![], from(1, 4), Rows::None));
+    assert_eq!((rows, loaded.bounds, loaded.rows), (vec![], from(1, 4), TableContents::Empty));
     assert_eq!((loaded.newest_domain.as_deref(), loaded.gaps), (Some("d4.example"), vec![range(3, 3)]));
     assert_eq!(loaded.fresh, []);
 }
@@ -190,7 +190,13 @@ fn a_load_that_is_broken_off_leaves_the_store_usable(fixture: &mut Fixture) {
 }
 
 fn a_load_of_an_empty_database_finds_nothing(fixture: &mut Fixture) {
-    let nothing = Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+    let nothing = LoadSummary {
+        bounds: LogBounds::Empty,
+        newest_domain: None,
+        gaps: vec![],
+        rows: TableContents::Empty,
+        fresh: vec![],
+    };
     assert_eq!(load(&mut *fixture.store()), (vec![], nothing));
 }
 
@@ -218,10 +224,10 @@ fn a_load_tells_the_gaps_with_the_largest_ids(fixture: &mut Fixture) {
 fn a_row_counts_whatever_its_status(fixture: &mut Fixture) {
     let mut store = fixture.store();
     for status in [0, 1, 2] {
-        assert_eq!(load(&mut *store).1.rows, Rows::None);
+        assert_eq!(load(&mut *store).1.rows, TableContents::Empty);
         let row = format!("('a.example', 'type1', {status})");
         fixture.write(&format!("INSERT INTO domain_settings (domain, host_type, status) VALUES {row}"));
-        assert_eq!(load(&mut *store).1.rows, Rows::Some, "of status {status}");
+        assert_eq!(load(&mut *store).1.rows, TableContents::NotEmpty, "of status {status}");
         fixture.write("DELETE FROM domain_settings");
     }
 }
@@ -251,7 +257,7 @@ fn is_fresh(fixture: &mut Fixture, store: &mut dyn Store, expire_time: i64) -> b
 fn fresh_is_what_expires_later_than_now(fixture: &mut Fixture) {
     let mut store = fixture.store();
     let hour = 3_600_000_000_000;
-    let now = store.moment().unwrap().time * 1_000_000;
+    let now = store.position().unwrap().time * 1_000_000;
     for (expire_time, fresh) in [(i64::MAX, true), (now + hour, true), (now - hour, false), (0, false)] {
         assert_eq!(is_fresh(fixture, &mut *store, expire_time), fresh);
         // A load says the same.
@@ -265,11 +271,11 @@ fn fresh_is_rounded_to_the_second(fixture: &mut Fixture) {
     // looks at the clock.
     let (mut down, mut up) = (false, false);
     eventually(|| {
-        let now = store.moment().unwrap().time;
+        let now = store.position().unwrap().time;
         let second = (now + 500) / 1000;
         let at_that = is_fresh(fixture, &mut *store, second * 1_000_000_000);
         let just_after = is_fresh(fixture, &mut *store, second * 1_000_000_000 + 1);
-        let later = store.moment().unwrap().time;
+        let later = store.position().unwrap().time;
         let same = now.rem_euclid(1000).abs_diff(500) > 1 && (later + 500) / 1000 == second;
         if same {
             assert!(!at_that && just_after, "between {now} and {later}");

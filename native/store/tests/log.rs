@@ -10,7 +10,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use domain_core::EventId;
-use domain_store::{Bounds, Event, Events, IdRange, Misfit, Moment, Row, Store, Unfit};
+use domain_store::{Event, Events, IdRange, InvalidRow, InvalidRowReason, LogBounds, LogPosition, Row, Store};
 use support::{Fixture, eventually, name};
 
 promises! {
@@ -43,8 +43,8 @@ fn range(first: i64, last: i64) -> IdRange {
     IdRange { first: id(first), last: id(last) }
 }
 
-fn bounds(oldest: i64, newest: i64) -> Bounds {
-    Bounds::From { oldest: id(oldest), newest: id(newest) }
+fn bounds(oldest: i64, newest: i64) -> LogBounds {
+    LogBounds::From { oldest: id(oldest), newest: id(newest) }
 }
 
 /// An event of [`Fixture::write_events`], whose domain has no row.
@@ -58,7 +58,7 @@ fn ids(events: &[Event]) -> Vec<i64> {
 
 fn an_empty_log_has_no_bounds(fixture: &mut Fixture) {
     let events = fixture.store().events(id(0), EventId(i64::MIN), 10).unwrap();
-    assert_eq!(events, Events { bounds: Bounds::Empty, anchor: None, events: vec![] });
+    assert_eq!(events, Events { bounds: LogBounds::Empty, anchor: None, events: vec![] });
 }
 
 fn events_say_what_their_rows_say_now(fixture: &mut Fixture) {
@@ -97,10 +97,14 @@ fn events_whose_rows_make_no_sense_are_told_apart(fixture: &mut Fixture) {
         events.iter().map(Event::domain).collect::<Vec<_>>(),
         ["Upper.example", "odd.example", "stranger.example"]
     );
-    let misfit = |domain: &str, why| Row::Misfit(Misfit { domain: domain.into(), name: Some(name(domain)), why });
-    assert!(matches!(&events[0].row, Some(Row::Misfit(Misfit { name: None, why: Unfit::InvalidDomain(_), .. }))));
-    assert_eq!(events[1].row, Some(misfit("odd.example", Unfit::UnknownStatus(7))));
-    assert_eq!(events[2].row, Some(misfit("stranger.example", Unfit::UnknownHostType("type9".into()))));
+    let invalid =
+        |domain: &str, reason| Row::Invalid(InvalidRow { domain: domain.into(), name: Some(name(domain)), reason });
+    assert!(matches!(
+        &events[0].row,
+        Some(Row::Invalid(InvalidRow { name: None, reason: InvalidRowReason::InvalidDomain(_), .. }))
+    ));
+    assert_eq!(events[1].row, Some(invalid("odd.example", InvalidRowReason::UnknownStatus(7))));
+    assert_eq!(events[2].row, Some(invalid("stranger.example", InvalidRowReason::UnknownHostType("type9".into()))));
 }
 
 fn events_come_in_order_and_no_more_than_asked_for(fixture: &mut Fixture) {
@@ -203,18 +207,18 @@ fn the_limit_is_on_all_ranges_together(fixture: &mut Fixture) {
 
 fn one_database_has_one_identity(fixture: &mut Fixture) {
     let mut other = Fixture::like(fixture);
-    let identity = |fixture: &mut Fixture| fixture.store().place().unwrap().expect("one that is told");
+    let identity = |fixture: &mut Fixture| fixture.store().identity().unwrap().expect("one that is told");
     let mut store = fixture.store();
-    let first = store.place().unwrap().unwrap();
+    let first = store.identity().unwrap().unwrap();
     fixture.fill(10);
     assert_eq!(identity(fixture), first);
-    assert_eq!(store.place().unwrap().unwrap(), first);
+    assert_eq!(store.identity().unwrap().unwrap(), first);
     assert_ne!(identity(&mut other), first);
 }
 
 fn an_empty_log_has_nothing_to_prune(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    let moment = store.moment().unwrap();
+    let moment = store.position().unwrap();
     assert_eq!(moment.newest, None);
     assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 0);
     fixture.write_events(&[1, 2]);
@@ -223,7 +227,7 @@ fn an_empty_log_has_nothing_to_prune(fixture: &mut Fixture) {
 }
 
 /// Prunes until nothing is left of that moment.
-fn prune_all(store: &mut dyn Store, moment: &Moment) -> u64 {
+fn prune_all(store: &mut dyn Store, moment: &LogPosition) -> u64 {
     let mut count = 0;
     loop {
         match store.prune(moment, EventId(i64::MIN), 1000).unwrap().count {
@@ -236,11 +240,11 @@ fn prune_all(store: &mut dyn Store, moment: &Moment) -> u64 {
 fn what_was_there_is_pruned_but_for_the_newest(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.write_events(&[1, 2, 5, 7]);
-    let moment = fixture.moment(&mut *store);
+    let moment = fixture.position(&mut *store);
     assert_eq!(moment.newest, Some(id(7)));
     assert_eq!(prune_all(&mut *store, &moment), 3);
     assert_eq!(fixture.event_ids(), [7]);
-    let moment = fixture.moment(&mut *store);
+    let moment = fixture.position(&mut *store);
     assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 0);
     assert_eq!(fixture.event_ids(), [7]);
 }
@@ -248,17 +252,17 @@ fn what_was_there_is_pruned_but_for_the_newest(fixture: &mut Fixture) {
 fn what_came_later_stays(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.write_events(&[1, 2, 5]);
-    let moment = fixture.moment(&mut *store);
+    let moment = fixture.position(&mut *store);
     fixture.write_events(&[6, 7]);
     assert_eq!(prune_all(&mut *store, &moment), 2);
     assert_eq!(fixture.event_ids(), [5, 6, 7]);
-    assert!(store.moment().unwrap().time >= moment.time);
+    assert!(store.position().unwrap().time >= moment.time);
 }
 
 fn no_more_is_pruned_than_asked_for(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.write_events(&[1, 2, 3, 4, 5, 6]);
-    let moment = fixture.moment(&mut *store);
+    let moment = fixture.position(&mut *store);
     for (limit, pruned, left) in [(0, 0, 6), (2, 2, 4), (1, 1, 3), (10, 2, 1), (10, 0, 1)] {
         assert_eq!(store.prune(&moment, EventId(i64::MIN), limit).unwrap().count, pruned);
         assert_eq!(fixture.event_ids().len(), left);
@@ -269,7 +273,7 @@ fn no_more_is_pruned_than_asked_for(fixture: &mut Fixture) {
 fn a_log_that_others_pruned_is_pruned_further(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.write_events(&[1, 2, 3, 4]);
-    let moment = fixture.moment(&mut *store);
+    let moment = fixture.position(&mut *store);
     fixture.write("DELETE FROM domain_events WHERE id IN (2, 4)");
     // What is the newest now stays, whatever the newest was then.
     assert_eq!(prune_all(&mut *store, &moment), 1);
@@ -281,7 +285,7 @@ fn two_who_prune_at_once_delete_everything_once(fixture: &mut Fixture) {
     let mut stores = [fixture.store(), fixture.store()];
     let all: Vec<_> = (1..=EVENTS).collect();
     fixture.write_events(&all);
-    let moment = fixture.moment(&mut *stores[0]);
+    let moment = fixture.position(&mut *stores[0]);
     let start = Barrier::new(stores.len());
     let pruned: u64 = thread::scope(|scope| {
         let pruning = stores.each_mut().map(|store| {
@@ -315,7 +319,10 @@ fn a_domain_that_is_no_utf8(fixture: &mut Fixture, literal: &str) {
     let some = store.events_in(&[range(2, 2)], 10).unwrap();
     assert_eq!(some, events.events);
     let row = some[0].row.clone().unwrap();
-    assert!(matches!(&row, Row::Misfit(Misfit { name: None, why: Unfit::InvalidDomain(_), .. })), "{row:?}");
+    assert!(
+        matches!(&row, Row::Invalid(InvalidRow { name: None, reason: InvalidRowReason::InvalidDomain(_), .. })),
+        "{row:?}"
+    );
     assert_eq!(some[0].domain(), lossy);
     let mut rows = Vec::new();
     let loaded = store.load(10, 10, &mut |batch| {

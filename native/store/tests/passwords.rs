@@ -9,7 +9,9 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_store::{Basis, Found, Held, Inserted, Lease, NewPair, RemovalBegun, Switch, Writer};
+use domain_store::{
+    Activation, Basis, BeginRemovalOutcome, Found, InsertOutcome, JobOutcome, Lease, NewDomain, Writer,
+};
 use support::{Fixture, eventually, name};
 
 promises! {
@@ -38,9 +40,10 @@ fn holds(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> bool {
     writer.password(&name(domain), basis, until()).unwrap().is_some()
 }
 
-fn insert(writer: &mut dyn Writer, domain: &str, subdomains: &[&str]) -> Inserted {
+fn insert(writer: &mut dyn Writer, domain: &str, subdomains: &[&str]) -> InsertOutcome {
     let subdomains: Vec<_> = subdomains.iter().map(|&name| name.to_owned()).collect();
-    let pair = NewPair { domain: &name(domain), host_type: "type1", status: Switch::Enabled, subdomains: &subdomains };
+    let pair =
+        NewDomain { domain: &name(domain), host_type: "type1", status: Activation::Enabled, subdomains: &subdomains };
     writer.insert(&[pair], until()).unwrap().remove(0)
 }
 
@@ -114,7 +117,7 @@ fn an_addition_deletes_the_passwords_that_an_earlier_life_left(fixture: &mut Fix
     put_row(fixture, "tenant.a.example", 1);
     leave_admins(fixture, &["a.example", "muc.a.example", "tenant.a.example", "other.example", "muc.other.example"]);
     let added = insert(&mut *writer, "a.example", &["muc.a.example", "tenant.a.example", "none.a.example"]);
-    assert!(matches!(added, Inserted::Added(_)), "{added:?}");
+    assert!(matches!(added, InsertOutcome::Added(_)), "{added:?}");
     // A domain of its own is nobody's subdomain.
     assert_eq!(admins(fixture), ["muc.other.example", "other.example", "tenant.a.example"]);
 }
@@ -124,7 +127,7 @@ fn an_addition_of_what_is_there_leaves_its_passwords(fixture: &mut Fixture) {
     put_row(fixture, "a.example", 1);
     leave_admins(fixture, &["a.example", "muc.a.example"]);
     let there = insert(&mut *writer, "a.example", &["muc.a.example"]);
-    assert!(matches!(there, Inserted::Exists(_)), "{there:?}");
+    assert!(matches!(there, InsertOutcome::Exists(_)), "{there:?}");
     assert_eq!(admins(fixture), ["a.example", "muc.a.example"]);
 }
 
@@ -136,11 +139,14 @@ fn a_removal_deletes_the_passwords_of_the_domain_and_of_its_subdomains(fixture: 
     let left = ["a.example", "muc.a.example", "tenant.a.example", "xa.example"];
     leave_admins(fixture, &left);
     let begun = writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
-    assert!(matches!(begun, RemovalBegun::Claimed(_)), "{begun:?}");
+    assert!(matches!(begun, BeginRemovalOutcome::Claimed(_)), "{begun:?}");
     assert_eq!(admins(fixture), ["tenant.a.example", "xa.example"]);
     // Another program stores them while the domain is in removal.
     leave_admins(fixture, &left[..2]);
-    assert_eq!(writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap(), Held::Yes);
+    assert_eq!(
+        writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap(),
+        JobOutcome::Updated
+    );
     assert_eq!(admins(fixture), ["tenant.a.example", "xa.example"]);
 }
 
@@ -162,7 +168,7 @@ fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixtur
             });
             writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
             let finished = writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap();
-            assert_eq!(finished, Held::Yes, "round {round}");
+            assert_eq!(finished, JobOutcome::Updated, "round {round}");
             assert_eq!(last.join().unwrap(), Found::No, "round {round}");
         });
         assert_eq!(admins(fixture), [""; 0], "round {round}");
@@ -215,7 +221,7 @@ fn a_removal_that_waits_for_a_password_deletes_it() {
         eventually(|| fixture.read(WAITING) == ["2"]);
         other.batch_execute("ROLLBACK").unwrap();
         assert_eq!(putting.join().unwrap(), Found::Yes);
-        assert_eq!(removing.join().unwrap(), Held::Yes);
+        assert_eq!(removing.join().unwrap(), JobOutcome::Updated);
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
 }
@@ -251,7 +257,7 @@ fn an_addition_that_waits_for_the_password_of_a_subdomain_of_its_name_deletes_it
         eventually(|| fixture.read(WAITING) == ["2"]);
         other.batch_execute("ROLLBACK").unwrap();
         assert_eq!(putting.join().unwrap(), Found::Yes);
-        assert!(matches!(adding.join().unwrap(), Inserted::Added(_)));
+        assert!(matches!(adding.join().unwrap(), InsertOutcome::Added(_)));
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Inserted, NewPair, StoreError, Switch, Writers};
+use domain_store::{Activation, InsertOutcome, NewDomain, OpenTransactions, StoreError};
 use support::{Fixture, name};
 
 #[test]
@@ -15,14 +15,14 @@ fn nobody_writes_what_does_not_show_in_its_place() {
     let mut fixture = Fixture::sqlite();
     let mut store = fixture.store();
     fixture.write("BEGIN IMMEDIATE; INSERT INTO domain_events (domain) VALUES ('a.example')");
-    assert_eq!(store.writers().unwrap(), Writers::Known([].into()));
+    assert_eq!(store.open_transactions().unwrap(), OpenTransactions::Known([].into()));
 }
 
 #[test]
 fn a_file_that_was_exchanged_is_not_followed_any_more() {
     let fixture = Fixture::sqlite();
     let mut store = fixture.store();
-    let before = store.place().unwrap();
+    let before = store.identity().unwrap();
     store.events(EventId(0), EventId(i64::MIN), 10).unwrap();
     let file = fixture.url.strip_prefix("sqlite:").unwrap();
     // Kept, so that the new file is surely another one.
@@ -36,8 +36,8 @@ fn a_file_that_was_exchanged_is_not_followed_any_more() {
     let error = store.events(EventId(0), EventId(i64::MIN), 10).unwrap_err();
     assert!(matches!(error, StoreError::Failed { doing: "reading domain_events", .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
-    assert_eq!(store.place().unwrap(), before);
-    assert_ne!(other.place().unwrap(), before);
+    assert_eq!(store.identity().unwrap(), before);
+    assert_ne!(other.identity().unwrap(), before);
     other.events(EventId(0), EventId(i64::MIN), 10).unwrap();
 }
 
@@ -61,7 +61,7 @@ fn a_change_is_made_in_the_file_that_has_the_name_or_not_at_all() {
     let fixture = Fixture::sqlite();
     let mut writer = fixture.writer();
     let (domain, until) = (name("a.example"), Instant::now() + Duration::from_secs(30));
-    let pairs = [NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] }];
+    let pairs = [NewDomain { domain: &domain, host_type: "type1", status: Activation::Enabled, subdomains: &[] }];
     let file = fixture.url.strip_prefix("sqlite:").unwrap();
     assert!(writer.is_alive());
     fs::rename(file, format!("{file}.old")).unwrap();
@@ -71,9 +71,9 @@ fn a_change_is_made_in_the_file_that_has_the_name_or_not_at_all() {
     let mut other = fixture.writer();
     assert!(!writer.is_alive() && other.is_alive());
     let error = writer.insert(&pairs, until).unwrap_err();
-    assert!(matches!(error, StoreError::Outdated { doing: "adding domains", .. }), "{error:?}");
+    assert!(matches!(error, StoreError::StaleConnection { doing: "adding domains", .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("another file is called {file} now")), "{error}");
     assert_eq!(writer.settings(&domain, until).unwrap(), None);
-    assert_ne!(writer.place(until).unwrap(), other.place(until).unwrap());
-    assert!(matches!(other.insert(&pairs, until).unwrap()[..], [Inserted::Added(_)]));
+    assert_ne!(writer.identity(until).unwrap(), other.identity(until).unwrap());
+    assert!(matches!(other.insert(&pairs, until).unwrap()[..], [InsertOutcome::Added(_)]));
 }

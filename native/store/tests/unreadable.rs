@@ -6,7 +6,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Filter, Inserted, Lease, LeftOut, NewPair, Rules, Settings, Status, Switch, Which, Writer};
+use domain_store::{
+    Activation, DomainSettings, Filter, InsertOutcome, Lease, NewDomain, Rules, Status, UnreadableRows, Which, Writer,
+};
 use support::{Fixture, name};
 
 fn until() -> Instant {
@@ -40,7 +42,7 @@ fn statements(b: &str, host_type: &str) -> String {
     )
 }
 
-fn left_out(found: &LeftOut) -> Vec<String> {
+fn left_out(found: &UnreadableRows) -> Vec<String> {
     assert_eq!(found.count, found.examples.len() as u64);
     found.examples.iter().map(ToString::to_string).collect()
 }
@@ -135,12 +137,15 @@ fn a_row_that_cannot_be_read_fails_no_other() {
         let mut writer = fixture.writer();
         let (d, f) = (name("d"), name("f"));
         let pairs = [
-            NewPair { domain: &d, host_type: "type1", status: Switch::Enabled, subdomains: &[] },
-            NewPair { domain: &f, host_type: "type1", status: Switch::Enabled, subdomains: &[] },
+            NewDomain { domain: &d, host_type: "type1", status: Activation::Enabled, subdomains: &[] },
+            NewDomain { domain: &f, host_type: "type1", status: Activation::Enabled, subdomains: &[] },
         ];
-        let there = Settings { host_type: r"t\xff".to_owned(), status: Status::Enabled };
+        let there = DomainSettings { host_type: r"t\xff".to_owned(), status: Status::Enabled };
         let found = writer.insert(&pairs, until()).unwrap();
-        assert!(matches!(&found[..], [Inserted::Exists(found), Inserted::Added(_)] if *found == there), "{found:?}");
+        assert!(
+            matches!(&found[..], [InsertOutcome::Exists(found), InsertOutcome::Added(_)] if *found == there),
+            "{found:?}"
+        );
         assert_eq!(writer.settings(&d, until()).unwrap(), Some(there));
     }
 }

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Basis, Changed, Database, Expiry, Filter, Found, Freshness, Handlers, Held, Inserted, Job, Jobs, Lease, LeaseState,
-    Listed, NewPair, Removal, RemovalBegun, Rules, Settings, Status, StoreError, Survey, Switch, Switched, Timeouts,
-    Ttl, Void, Which, Writer,
+    Activation, Basis, BeginRemovalOutcome, ChangedDomain, Database, DomainSettings, Expiry, Filter, Found,
+    FreshnessDeclaration, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NewDomain,
+    RemovalJob, RemovalJobs, RemovalStatus, Rules, SetStatusOutcome, Status, StoreError, Survey, Timeouts, Ttl,
+    VoidJob, Which, Writer,
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
@@ -95,56 +96,60 @@ fn until() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn insert(writer: &mut dyn Writer, pairs: &[(&str, &str)]) -> Result<Vec<Inserted>, StoreError> {
-    insert_as(writer, pairs, Switch::Enabled)
+fn insert(writer: &mut dyn Writer, pairs: &[(&str, &str)]) -> Result<Vec<InsertOutcome>, StoreError> {
+    insert_as(writer, pairs, Activation::Enabled)
 }
 
-fn insert_as(writer: &mut dyn Writer, pairs: &[(&str, &str)], status: Switch) -> Result<Vec<Inserted>, StoreError> {
+fn insert_as(
+    writer: &mut dyn Writer,
+    pairs: &[(&str, &str)],
+    status: Activation,
+) -> Result<Vec<InsertOutcome>, StoreError> {
     let named: Vec<_> = pairs.iter().map(|(domain, host_type)| (name(domain), *host_type)).collect();
     let pairs: Vec<_> =
-        named.iter().map(|(domain, host_type)| NewPair { domain, host_type, status, subdomains: &[] }).collect();
+        named.iter().map(|(domain, host_type)| NewDomain { domain, host_type, status, subdomains: &[] }).collect();
     writer.insert(&pairs, until())
 }
 
-fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Switch, allowed: &[&str]) -> Switched {
+fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Activation, allowed: &[&str]) -> SetStatusOutcome {
     let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
     writer.set_status(&name(domain), wanted, Rules { allowed: &allowed }, until()).unwrap()
 }
 
-fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> RemovalBegun {
+fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> BeginRemovalOutcome {
     writer.begin_removal(&name(domain), "type1", 2, lease, &[], until()).unwrap()
 }
 
-fn type1_job(domain: &str) -> Job {
-    Job { domain: domain.to_owned(), host_type: "type1".to_owned(), handlers: 2 }
+fn type1_job(domain: &str) -> RemovalJob {
+    RemovalJob { domain: domain.to_owned(), host_type: "type1".to_owned(), handlers: 2 }
 }
 
-fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<Job> {
-    let Jobs { mut held, void, .. } = take_over_all(writer, lease, allowed, limit);
+fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Vec<RemovalJob> {
+    let RemovalJobs { mut held, void, .. } = take_over_all(writer, lease, allowed, limit);
     assert_eq!(void, []);
     held.sort_by(|a, b| a.domain.cmp(&b.domain));
     held
 }
 
-fn take_over_all(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> Jobs {
+fn take_over_all(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> RemovalJobs {
     let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
     writer.take_over_removals(lease, Rules { allowed: &allowed }, limit, until()).unwrap()
 }
 
 /// Those that the owner of `lease` has, none of which is void.
-fn renew(writer: &mut dyn Writer, lease: Lease<'_>) -> Vec<Job> {
-    let Jobs { mut held, void, .. } = writer.renew_removals(lease, until()).unwrap();
+fn renew(writer: &mut dyn Writer, lease: Lease<'_>) -> Vec<RemovalJob> {
+    let RemovalJobs { mut held, void, .. } = writer.renew_removals(lease, until()).unwrap();
     assert_eq!(void, []);
     held.sort_by(|a, b| a.domain.cmp(&b.domain));
     held
 }
 
-fn removals(writer: &mut dyn Writer) -> Vec<Removal> {
+fn removals(writer: &mut dyn Writer) -> Vec<RemovalStatus> {
     writer.removals(Which::All, until()).unwrap().rows
 }
 
 /// The one job of `domain`.
-fn removal(writer: &mut dyn Writer, domain: &str) -> Removal {
+fn removal(writer: &mut dyn Writer, domain: &str) -> RemovalStatus {
     let mut found = writer.removals(Which::One(&name(domain)), until()).unwrap().rows;
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
@@ -164,12 +169,12 @@ fn declare(writer: &mut dyn Writer, domain: &str, ttl: Ttl) {
     writer.upsert_freshness(domain, ttl, until()).unwrap();
 }
 
-fn freshness(writer: &mut dyn Writer) -> Vec<Freshness> {
+fn freshness(writer: &mut dyn Writer) -> Vec<FreshnessDeclaration> {
     writer.freshness(until()).unwrap().rows
 }
 
 /// The one declaration that there is.
-fn declared(writer: &mut dyn Writer) -> Freshness {
+fn declared(writer: &mut dyn Writer) -> FreshnessDeclaration {
     let mut found = freshness(writer);
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
@@ -189,8 +194,8 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap() * 1_000_000
 }
 
-fn settings(host_type: &str, status: Status) -> Settings {
-    Settings { host_type: host_type.to_owned(), status }
+fn settings(host_type: &str, status: Status) -> DomainSettings {
+    DomainSettings { host_type: host_type.to_owned(), status }
 }
 
 fn put_row(fixture: &mut Fixture, domain: &str, host_type: &str, status: i64) {
@@ -213,16 +218,16 @@ fn event(id: EventId, domain: &str) -> String {
     format!("{} {domain}", id.0)
 }
 
-fn added(inserted: &Inserted) -> EventId {
+fn added(inserted: &InsertOutcome) -> EventId {
     match inserted {
-        Inserted::Added(id) => *id,
+        InsertOutcome::Added(id) => *id,
         other => panic!("not added: {other:?}"),
     }
 }
 
-fn claimed(begun: &RemovalBegun) -> EventId {
+fn claimed(begun: &BeginRemovalOutcome) -> EventId {
     match begun {
-        RemovalBegun::Claimed(id) => *id,
+        BeginRemovalOutcome::Claimed(id) => *id,
         other => panic!("not claimed: {other:?}"),
     }
 }
@@ -257,7 +262,7 @@ fn a_row_that_is_there_is_left_as_it_is_and_reported(fixture: &mut Fixture) {
         let before = rows(fixture);
         for host_type in ["type1", "type2"] {
             let inserted = insert(&mut *writer, &[(&domain, host_type)]).unwrap();
-            assert_eq!(inserted, [Inserted::Exists(settings("type1", known))]);
+            assert_eq!(inserted, [InsertOutcome::Exists(settings("type1", known))]);
         }
         assert_eq!(rows(fixture), before);
     }
@@ -270,7 +275,7 @@ fn a_batch_is_answered_in_its_order(fixture: &mut Fixture) {
     let pairs = [("z.example", "type1"), ("m.example", "type1"), ("a.example", "type2"), ("k.example", "type1")];
     let inserted = insert(&mut *writer, &pairs).unwrap();
     assert_eq!(inserted.len(), 4);
-    assert_eq!(inserted[1], Inserted::Exists(settings("type2", Status::Disabled)));
+    assert_eq!(inserted[1], InsertOutcome::Exists(settings("type2", Status::Disabled)));
     let mut expected: Vec<_> = [0, 2, 3].map(|place| (added(&inserted[place]), pairs[place].0)).into();
     expected.sort();
     let expected: Vec<_> = expected.into_iter().map(|(id, domain)| event(id, domain)).collect();
@@ -301,8 +306,8 @@ fn an_empty_batch_changes_nothing(fixture: &mut Fixture) {
 
 fn a_switch_finds_no_row(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    for wanted in [Switch::Enabled, Switch::Disabled] {
-        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), Switched::NotFound);
+    for wanted in [Activation::Enabled, Activation::Disabled] {
+        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), SetStatusOutcome::NotFound);
     }
     assert_eq!((rows(fixture).len(), events(fixture).len()), (0, 0));
 }
@@ -311,8 +316,8 @@ fn a_switch_of_another_nodes_host_type_is_refused(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type9", 1);
     for allowed in [ALLOWED, &[]] {
-        for wanted in [Switch::Enabled, Switch::Disabled] {
-            assert_eq!(set_status(&mut *writer, "a.example", wanted, allowed), Switched::UnknownHostType);
+        for wanted in [Activation::Enabled, Activation::Disabled] {
+            assert_eq!(set_status(&mut *writer, "a.example", wanted, allowed), SetStatusOutcome::UnknownHostType);
         }
     }
     assert_eq!(rows(fixture), ["1 a.example type9 1"]);
@@ -322,8 +327,8 @@ fn a_switch_of_another_nodes_host_type_is_refused(fixture: &mut Fixture) {
 fn a_switch_of_a_domain_in_removal_is_refused(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 2);
-    for wanted in [Switch::Enabled, Switch::Disabled] {
-        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), Switched::Deleting);
+    for wanted in [Activation::Enabled, Activation::Disabled] {
+        assert_eq!(set_status(&mut *writer, "a.example", wanted, ALLOWED), SetStatusOutcome::Deleting);
     }
     assert_eq!(rows(fixture), ["1 a.example type1 2"]);
     assert_eq!(events(fixture).len(), 0);
@@ -333,8 +338,8 @@ fn a_switch_to_what_is_so_already_changes_nothing(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "off.example", "type1", 0);
     put_row(fixture, "on.example", "type1", 1);
-    assert_eq!(set_status(&mut *writer, "off.example", Switch::Disabled, ALLOWED), Switched::Already);
-    assert_eq!(set_status(&mut *writer, "on.example", Switch::Enabled, ALLOWED), Switched::Already);
+    assert_eq!(set_status(&mut *writer, "off.example", Activation::Disabled, ALLOWED), SetStatusOutcome::Unchanged);
+    assert_eq!(set_status(&mut *writer, "on.example", Activation::Enabled, ALLOWED), SetStatusOutcome::Unchanged);
     assert_eq!(rows(fixture), ["1 off.example type1 0", "2 on.example type1 1"]);
     assert_eq!(events(fixture).len(), 0);
 }
@@ -346,10 +351,10 @@ fn a_switch_that_changes_something_writes_one_event(fixture: &mut Fixture) {
     put_row(fixture, "other.example", "type1", 1);
     let mut expected = Vec::new();
     for (domain, wanted) in
-        [("a.example", Switch::Disabled), ("a.example", Switch::Enabled), ("odd.example", Switch::Disabled)]
+        [("a.example", Activation::Disabled), ("a.example", Activation::Enabled), ("odd.example", Activation::Disabled)]
     {
         match set_status(&mut *writer, domain, wanted, ALLOWED) {
-            Switched::Changed(id) => expected.push(event(id, domain)),
+            SetStatusOutcome::Changed(id) => expected.push(event(id, domain)),
             other => panic!("{domain} {wanted:?}: {other:?}"),
         }
         assert_eq!(events(fixture), expected);
@@ -362,8 +367,8 @@ fn of_two_equal_switches_at_once_one_changes_something(fixture: &mut Fixture) {
     let mut writers = [fixture.writer(), fixture.writer()];
     put_row(fixture, "a.example", "type1", 1);
     let start = Barrier::new(2);
-    let switch = |writer: &mut Box<dyn Writer>| -> Vec<Switched> {
-        let wanted = [Switch::Disabled, Switch::Enabled].into_iter().cycle().take(ROUNDS);
+    let switch = |writer: &mut Box<dyn Writer>| -> Vec<SetStatusOutcome> {
+        let wanted = [Activation::Disabled, Activation::Enabled].into_iter().cycle().take(ROUNDS);
         let switched = wanted.map(|wanted| {
             start.wait();
             set_status(&mut **writer, "a.example", wanted, ALLOWED)
@@ -376,8 +381,11 @@ fn of_two_equal_switches_at_once_one_changes_something(fixture: &mut Fixture) {
         (switch(one), two.join().unwrap())
     });
     for round in one.iter().zip(&two) {
-        let fine =
-            matches!(round, (Switched::Changed(_), Switched::Already) | (Switched::Already, Switched::Changed(_)));
+        let fine = matches!(
+            round,
+            (SetStatusOutcome::Changed(_), SetStatusOutcome::Unchanged)
+                | (SetStatusOutcome::Unchanged, SetStatusOutcome::Changed(_))
+        );
         assert!(fine, "{round:?}");
     }
     assert_eq!(events(fixture).len(), ROUNDS);
@@ -470,9 +478,12 @@ fn a_listing_keeps_to_each_filter_and_to_all_of_them(fixture: &mut Fixture) {
     let all = Filter { after: after.clone(), host_type: type1, status: Some(0), prefix: a };
     assert_eq!(list(all), ["a2.example"]);
     let one = writer.list(&Filter { after, ..any() }, 1, until()).unwrap().rows;
-    assert_eq!(one, [Listed { domain: "a2.example".to_owned(), settings: settings("type1", Status::Disabled) }]);
+    assert_eq!(one, [ListedDomain { domain: "a2.example".to_owned(), settings: settings("type1", Status::Disabled) }]);
     let odd = writer.list(&Filter { status: Some(7), ..any() }, 10, until()).unwrap().rows;
-    assert_eq!(odd, [Listed { domain: "b3.example".to_owned(), settings: settings("type9", Status::Unknown(7)) }]);
+    assert_eq!(
+        odd,
+        [ListedDomain { domain: "b3.example".to_owned(), settings: settings("type9", Status::Unknown(7)) }]
+    );
 }
 
 fn a_prefix_is_taken_literally(fixture: &mut Fixture) {
@@ -516,14 +527,14 @@ fn a_password_is_stored_replaced_and_deleted_without_an_event(fixture: &mut Fixt
 
 fn a_removal_of_an_unknown_domain_finds_nothing(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    assert_eq!(begin(&mut *writer, "a.example", ONE), RemovalBegun::NotFound);
+    assert_eq!(begin(&mut *writer, "a.example", ONE), BeginRemovalOutcome::NotFound);
     assert_eq!((removals(&mut *writer).len(), events(fixture).len()), (0, 0));
 }
 
 fn a_removal_with_another_host_type_changes_nothing(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type2", 1);
-    assert_eq!(begin(&mut *writer, "a.example", ONE), RemovalBegun::WrongHostType);
+    assert_eq!(begin(&mut *writer, "a.example", ONE), BeginRemovalOutcome::WrongHostType);
     assert_eq!((removals(&mut *writer).len(), events(fixture).len()), (0, 0));
     assert_eq!(rows(fixture), ["1 a.example type2 1"]);
 }
@@ -540,12 +551,12 @@ fn a_removal_marks_the_domain_and_claims_the_job(fixture: &mut Fixture) {
         assert_eq!(rows(fixture)[place], format!("{} {domain} type1 2", place + 1));
         assert_eq!(events(fixture).len(), place + 1);
         assert_eq!(events(fixture)[place], event(id, &domain));
-        let job = Removal {
+        let job = RemovalStatus {
             domain: domain.clone(),
             host_type: "type1".to_owned(),
             owner: Some("one@host".to_owned()),
             lease: LeaseState::Running,
-            handlers: Handlers { done: 0, of: 2 },
+            handlers: HandlerProgress { done: 0, of: 2 },
             failure: None,
         };
         assert_eq!(removal(&mut *writer, &domain), job);
@@ -558,7 +569,7 @@ fn a_removal_is_elsewhere_while_the_lease_runs(fixture: &mut Fixture) {
     let first = claimed(&begin(&mut *writer, "a.example", ONE));
     let before = removal(&mut *writer, "a.example");
     match begin(&mut *writer, "a.example", TWO) {
-        RemovalBegun::Elsewhere(id) => {
+        BeginRemovalOutcome::OwnedElsewhere(id) => {
             assert_eq!(events(fixture), [event(first, "a.example"), event(id, "a.example")])
         }
         other => panic!("{other:?}"),
@@ -570,20 +581,20 @@ fn a_removal_is_claimed_again_after_the_lease_ended(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", BRIEF));
-    let progress = Handlers { done: 1, of: 3 };
-    assert_eq!(writer.note_removal(&name("a.example"), progress, BRIEF, until()).unwrap(), Held::Yes);
+    let progress = HandlerProgress { done: 1, of: 3 };
+    assert_eq!(writer.note_removal(&name("a.example"), progress, BRIEF, until()).unwrap(), JobOutcome::Updated);
     all_leases_end(&mut *writer);
     claimed(&begin(&mut *writer, "a.example", TWO));
     let job = removal(&mut *writer, "a.example");
     assert_eq!((job.owner.as_deref(), job.lease), (Some("two@host"), LeaseState::Running));
-    assert_eq!(job.handlers, Handlers { done: 0, of: 2 });
+    assert_eq!(job.handlers, HandlerProgress { done: 0, of: 2 });
 }
 
 fn a_removal_is_claimed_again_after_it_failed(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
-    assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "on purpose", until()).unwrap(), Held::Yes);
+    assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "on purpose", until()).unwrap(), JobOutcome::Updated);
     claimed(&begin(&mut *writer, "a.example", TWO));
     let job = removal(&mut *writer, "a.example");
     assert_eq!((job.owner.as_deref(), job.lease), (Some("two@host"), LeaseState::Running));
@@ -595,7 +606,7 @@ fn of_two_removals_begun_at_once_one_gets_the_job(fixture: &mut Fixture) {
     let mut writers = [fixture.writer(), fixture.writer()];
     fixture.fill(ROUNDS);
     let start = Barrier::new(2);
-    let all = |writer: &mut Box<dyn Writer>, lease: Lease<'_>| -> Vec<RemovalBegun> {
+    let all = |writer: &mut Box<dyn Writer>, lease: Lease<'_>| -> Vec<BeginRemovalOutcome> {
         let begun = (1..=ROUNDS).map(|n| {
             start.wait();
             begin(&mut **writer, &format!("tenant-{n}.example"), lease)
@@ -608,12 +619,12 @@ fn of_two_removals_begun_at_once_one_gets_the_job(fixture: &mut Fixture) {
         (all(one, ONE), two.join().unwrap())
     });
     for round in one.iter().zip(&two) {
-        use RemovalBegun::{Claimed, Elsewhere};
-        assert!(matches!(round, (Claimed(_), Elsewhere(_)) | (Elsewhere(_), Claimed(_))), "{round:?}");
+        use BeginRemovalOutcome::{Claimed, OwnedElsewhere};
+        assert!(matches!(round, (Claimed(_), OwnedElsewhere(_)) | (OwnedElsewhere(_), Claimed(_))), "{round:?}");
     }
     for job in removals(&mut *writers[0]) {
         let place: usize = job.domain.trim_start_matches("tenant-").trim_end_matches(".example").parse().unwrap();
-        let mine = matches!(one[place - 1], RemovalBegun::Claimed(_));
+        let mine = matches!(one[place - 1], BeginRemovalOutcome::Claimed(_));
         assert_eq!(job.owner.as_deref() == Some(ONE.owner), mine, "{job:?}");
     }
     assert_eq!(events(fixture).len(), 2 * ROUNDS);
@@ -622,15 +633,15 @@ fn of_two_removals_begun_at_once_one_gets_the_job(fixture: &mut Fixture) {
 fn progress_is_noted_by_the_owner_alone_and_prolongs_the_job(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    let progress = Handlers { done: 2, of: 5 };
-    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No);
+    let progress = HandlerProgress { done: 2, of: 5 };
+    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), JobOutcome::NotOwned);
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", BRIEF));
     all_leases_end(&mut *writer);
     let before = removal(&mut *writer, "a.example");
-    assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), Held::No);
+    assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!(removal(&mut *writer, "a.example"), before);
-    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::Yes);
+    assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), JobOutcome::Updated);
     let job = removal(&mut *writer, "a.example");
     assert_eq!((job.handlers, job.lease), (progress, LeaseState::Running));
     assert_eq!(events(fixture).len(), 1);
@@ -646,7 +657,7 @@ fn an_owner_prolongs_all_its_jobs_and_no_other(fixture: &mut Fixture) {
     claimed(&begin(&mut *writer, "b.example", BRIEF));
     claimed(&begin(&mut *writer, "c.example", Lease { milliseconds: 1, ..TWO }));
     claimed(&begin(&mut *writer, "d.example", BRIEF));
-    assert_eq!(writer.fail_removal(&name("d.example"), ONE.owner, "on purpose", until()).unwrap(), Held::Yes);
+    assert_eq!(writer.fail_removal(&name("d.example"), ONE.owner, "on purpose", until()).unwrap(), JobOutcome::Updated);
     all_leases_end(&mut *writer);
     assert_eq!(renew(&mut *writer, ONE), ["a.example", "b.example"].map(type1_job));
     let leases: Vec<_> = removals(&mut *writer).into_iter().map(|job| job.lease).collect();
@@ -656,32 +667,35 @@ fn an_owner_prolongs_all_its_jobs_and_no_other(fixture: &mut Fixture) {
 fn a_job_is_given_up_by_its_owner_alone(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), JobOutcome::NotOwned);
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
     let before = removal(&mut *writer, "a.example");
-    assert_eq!(writer.fail_removal(domain, TWO.owner, "why", until()).unwrap(), Held::No);
+    assert_eq!(writer.fail_removal(domain, TWO.owner, "why", until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!(removal(&mut *writer, "a.example"), before);
-    assert_eq!(writer.fail_removal(domain, ONE.owner, "the why's reason", until()).unwrap(), Held::Yes);
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "the why's reason", until()).unwrap(), JobOutcome::Updated);
     let job = removal(&mut *writer, "a.example");
     assert_eq!((job.owner, job.failure.as_deref()), (None, Some("the why's reason")));
     assert_eq!(rows(fixture), ["1 a.example type1 2"]);
     // It is nobody's now.
-    assert_eq!(writer.fail_removal(domain, ONE.owner, "again", until()).unwrap(), Held::No);
-    assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
-    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "again", until()).unwrap(), JobOutcome::NotOwned);
+    assert_eq!(
+        writer.note_removal(domain, HandlerProgress { done: 1, of: 1 }, ONE, until()).unwrap(),
+        JobOutcome::NotOwned
+    );
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!(removal(&mut *writer, "a.example").failure.as_deref(), Some("the why's reason"));
 }
 
 fn a_removal_is_finished_by_its_owner_alone(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
     writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
     let before = (rows(fixture), events(fixture), removals(&mut *writer));
-    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
     assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"));
 }
@@ -695,20 +709,20 @@ fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
         writer.put_password(&name(domain), Basis::Static, "stored", until()).unwrap();
     }
     assert_eq!(events(fixture).len(), 2);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), JobOutcome::Updated);
     assert_eq!(events(fixture).len(), 3);
     assert!(events(fixture)[2].ends_with(" a.example"));
     assert_eq!(rows(fixture), ["2 b.example type1 2"]);
     assert_eq!(fixture.read("SELECT domain FROM domain_admins"), ["b.example"]);
     assert_eq!(fixture.read("SELECT domain FROM domain_removals"), ["b.example"]);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::No);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!(events(fixture).len(), 3);
     // The name is free for another domain.
     added(&insert(&mut *writer, &[("a.example", "type2")]).unwrap()[0]);
 }
 
 /// What another program may do to a domain in removal: the change, and what the row says then.
-fn interferences() -> [(&'static str, Option<Settings>); 5] {
+fn interferences() -> [(&'static str, Option<DomainSettings>); 5] {
     [
         ("UPDATE domain_settings SET status = 1 WHERE domain = 'a.example'", Some(settings("type1", Status::Enabled))),
         ("UPDATE domain_settings SET status = 0 WHERE domain = 'a.example'", Some(settings("type1", Status::Disabled))),
@@ -733,24 +747,28 @@ fn interfere(fixture: &mut Fixture, writer: &mut dyn Writer, lease: Lease<'_>, c
     fixture.write(change);
 }
 
-fn void(row: Option<Settings>) -> Void {
-    Void { job: type1_job("a.example"), row }
+fn void(row: Option<DomainSettings>) -> VoidJob {
+    VoidJob { job: type1_job("a.example"), row }
 }
 
 fn a_job_ends_without_another_handler_when_its_row_is_not_in_removal(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    let progress = Handlers { done: 1, of: 2 };
+    let progress = HandlerProgress { done: 1, of: 2 };
     for (change, row) in interferences() {
         interfere(fixture, &mut *writer, ONE, change);
         let before = (rows(fixture), events(fixture));
-        assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), Held::No, "{change}");
+        assert_eq!(writer.note_removal(domain, progress, TWO, until()).unwrap(), JobOutcome::NotOwned, "{change}");
         assert_eq!(removals(&mut *writer).len(), 1, "{change}");
-        assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::Ended(row.clone()), "{change}");
+        assert_eq!(
+            writer.note_removal(domain, progress, ONE, until()).unwrap(),
+            JobOutcome::Void(row.clone()),
+            "{change}"
+        );
         assert_eq!((removals(&mut *writer), rows(fixture), events(fixture)), (Vec::new(), before.0, before.1));
-        assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No, "{change}");
+        assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), JobOutcome::NotOwned, "{change}");
         interfere(fixture, &mut *writer, ONE, change);
-        assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::Ended(row), "{change}");
+        assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), JobOutcome::Void(row), "{change}");
         assert_eq!(removals(&mut *writer), []);
     }
 }
@@ -762,8 +780,8 @@ fn a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal(fixture: &
         interfere(fixture, &mut *writer, ONE, change);
         writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
         let before = (rows(fixture), events(fixture));
-        assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::No, "{change}");
-        assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::Ended(row), "{change}");
+        assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), JobOutcome::NotOwned, "{change}");
+        assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::Void(row), "{change}");
         assert_eq!((rows(fixture), events(fixture)), before, "{change}");
         assert_eq!(removals(&mut *writer), []);
         assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"), "{change}");
@@ -780,11 +798,11 @@ fn a_job_whose_row_is_not_in_removal_is_not_prolonged_and_named(fixture: &mut Fi
         let renewed = writer.renew_removals(ONE, until()).unwrap();
         assert_eq!(
             renewed,
-            Jobs { held: vec![type1_job("b.example")], void: vec![void(row)], ..Jobs::default() },
+            RemovalJobs { held: vec![type1_job("b.example")], void: vec![void(row)], ..RemovalJobs::default() },
             "{change}"
         );
         assert_eq!(removal(&mut *writer, "a.example").lease, LeaseState::Ended, "{change}");
-        assert_eq!(writer.renew_removals(TWO, until()).unwrap(), Jobs::default(), "{change}");
+        assert_eq!(writer.renew_removals(TWO, until()).unwrap(), RemovalJobs::default(), "{change}");
         fixture.write("DELETE FROM domain_removals WHERE domain = 'a.example'");
     }
 }
@@ -794,18 +812,18 @@ fn a_job_whose_row_is_not_in_removal_is_not_taken_over_and_ends(fixture: &mut Fi
     for (change, row) in interferences() {
         // One at work, one that was left, one that failed.
         interfere(fixture, &mut *writer, ONE, change);
-        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 10), Jobs::default(), "{change}");
+        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 10), RemovalJobs::default(), "{change}");
         assert_eq!(removal(&mut *writer, "a.example").lease, LeaseState::Running, "{change}");
         fixture.write("DELETE FROM domain_removals");
         interfere(fixture, &mut *writer, BRIEF, change);
         all_leases_end(&mut *writer);
-        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 0), Jobs::default(), "{change}");
+        assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 0), RemovalJobs::default(), "{change}");
         // This node need not serve the host type.
-        let ended = Jobs { held: Vec::new(), void: vec![void(row)], ..Jobs::default() };
+        let ended = RemovalJobs { held: Vec::new(), void: vec![void(row)], ..RemovalJobs::default() };
         assert_eq!(take_over_all(&mut *writer, TWO, &[], 10), ended, "{change}");
         assert_eq!(removals(&mut *writer), [], "{change}");
         interfere(fixture, &mut *writer, BRIEF, "SELECT 1");
-        assert_eq!(writer.fail_removal(&name("a.example"), BRIEF.owner, "why", until()).unwrap(), Held::Yes);
+        assert_eq!(writer.fail_removal(&name("a.example"), BRIEF.owner, "why", until()).unwrap(), JobOutcome::Updated);
         fixture.write(change);
         assert_eq!(take_over_all(&mut *writer, TWO, ALLOWED, 10), ended, "{change}");
         assert_eq!(fixture.read("SELECT domain FROM domain_removals"), [""; 0], "{change}");
@@ -818,12 +836,12 @@ fn a_job_whose_row_is_in_removal_is_ended_by_nobody(fixture: &mut Fixture) {
         put_row(fixture, domain, "type1", 1);
     }
     claimed(&begin(&mut *writer, "failed.example", ONE));
-    assert_eq!(writer.fail_removal(&name("failed.example"), ONE.owner, "why", until()).unwrap(), Held::Yes);
+    assert_eq!(writer.fail_removal(&name("failed.example"), ONE.owner, "why", until()).unwrap(), JobOutcome::Updated);
     claimed(&begin(&mut *writer, "running.example", ONE));
     claimed(&begin(&mut *writer, "left.example", BRIEF));
     eventually(|| removal(&mut *writer, "left.example").lease == LeaseState::Ended);
     let before = removals(&mut *writer);
-    assert_eq!(take_over_all(&mut *writer, TWO, &["type2"], 10), Jobs::default());
+    assert_eq!(take_over_all(&mut *writer, TWO, &["type2"], 10), RemovalJobs::default());
     assert_eq!(removals(&mut *writer), before);
 }
 
@@ -831,7 +849,7 @@ fn a_failed_job_of_a_domain_that_is_served_again_is_not_listed(fixture: &mut Fix
     let mut writer = fixture.writer();
     for (change, _row) in interferences() {
         interfere(fixture, &mut *writer, ONE, "SELECT 1");
-        assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "why", until()).unwrap(), Held::Yes);
+        assert_eq!(writer.fail_removal(&name("a.example"), ONE.owner, "why", until()).unwrap(), JobOutcome::Updated);
         assert_eq!(removals(&mut *writer).len(), 1, "{change}");
         fixture.write(change);
         assert_eq!(removals(&mut *writer), [], "{change}");
@@ -844,26 +862,33 @@ fn a_removal_that_is_begun_for_a_new_life_of_the_domain_is_the_old_owners_no_lon
     let mut writer = fixture.writer();
     let domain = &name("a.example");
     for (change, row) in interferences() {
-        let Some(Settings { host_type, .. }) = row else { continue };
+        let Some(DomainSettings { host_type, .. }) = row else { continue };
         for lease in [ONE, TWO] {
             interfere(fixture, &mut *writer, Lease { milliseconds: 400, ..ONE }, change);
-            let progress = Handlers { done: 1, of: 2 };
+            let progress = HandlerProgress { done: 1, of: 2 };
             let begun = writer.begin_removal(domain, &host_type, 3, lease, &[], until()).unwrap();
-            assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
+            assert!(matches!(begun, BeginRemovalOutcome::OwnedElsewhere(_)), "{change}: {begun:?}");
             assert!(rows(fixture)[0].ends_with(&format!("a.example {host_type} 2")), "{change}");
             let job = removal(&mut *writer, "a.example");
-            assert_eq!((job.host_type.as_str(), job.handlers), (host_type.as_str(), Handlers { done: 0, of: 3 }));
+            assert_eq!(
+                (job.host_type.as_str(), job.handlers),
+                (host_type.as_str(), HandlerProgress { done: 0, of: 3 })
+            );
             assert_eq!(job.owner.as_deref(), Some("former one@host"));
-            assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), Held::No, "{change}");
+            assert_eq!(writer.note_removal(domain, progress, ONE, until()).unwrap(), JobOutcome::NotOwned, "{change}");
             assert_eq!(renew(&mut *writer, ONE), [], "{change}");
             // And again, for the same life.
             let begun = writer.begin_removal(domain, &host_type, 3, lease, &[], until()).unwrap();
-            assert!(matches!(begun, RemovalBegun::Elsewhere(_)), "{change}: {begun:?}");
+            assert!(matches!(begun, BeginRemovalOutcome::OwnedElsewhere(_)), "{change}: {begun:?}");
             assert_eq!(removal(&mut *writer, "a.example").owner.as_deref(), Some("former one@host"));
             all_leases_end(&mut *writer);
-            let taken = Job { domain: "a.example".to_owned(), host_type: host_type.clone(), handlers: 3 };
+            let taken = RemovalJob { domain: "a.example".to_owned(), host_type: host_type.clone(), handlers: 3 };
             assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken], "{change}");
-            assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::Yes, "{change}");
+            assert_eq!(
+                writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(),
+                JobOutcome::Updated,
+                "{change}"
+            );
             assert_eq!(rows(fixture), [""; 0], "{change}");
         }
     }
@@ -877,7 +902,7 @@ fn a_job_that_is_claimed_while_void_jobs_end_stays(fixture: &mut Fixture) {
     for n in 1..=ROUNDS {
         let domain = format!("tenant-{n}.example");
         claimed(&begin(&mut *writers[0], &domain, BRIEF));
-        assert_eq!(writers[0].fail_removal(&name(&domain), BRIEF.owner, "why", until()).unwrap(), Held::Yes);
+        assert_eq!(writers[0].fail_removal(&name(&domain), BRIEF.owner, "why", until()).unwrap(), JobOutcome::Updated);
     }
     fixture.write("UPDATE domain_settings SET status = 1");
     let begun = AtomicBool::new(false);
@@ -903,17 +928,17 @@ fn only_jobs_whose_leases_ended_are_taken_over(fixture: &mut Fixture) {
         put_row(fixture, domain, "type1", 1);
         claimed(&begin(&mut *writer, domain, BRIEF));
     }
-    writer.note_removal(&name("ended.example"), Handlers { done: 1, of: 2 }, BRIEF, until()).unwrap();
+    writer.note_removal(&name("ended.example"), HandlerProgress { done: 1, of: 2 }, BRIEF, until()).unwrap();
     writer.fail_removal(&name("failed.example"), BRIEF.owner, "on purpose", until()).unwrap();
     all_leases_end(&mut *writer);
-    writer.note_removal(&name("running.example"), Handlers { done: 1, of: 2 }, ONE, until()).unwrap();
+    writer.note_removal(&name("running.example"), HandlerProgress { done: 1, of: 2 }, ONE, until()).unwrap();
     let before = removals(&mut *writer);
     let taken = take_over(&mut *writer, TWO, ALLOWED, 10);
     assert_eq!(taken, [type1_job("ended.example")]);
     let after = removals(&mut *writer);
     assert_eq!(after[1..], before[1..]);
     assert_eq!((after[0].owner.as_deref(), after[0].lease), (Some("two@host"), LeaseState::Running));
-    assert_eq!(after[0].handlers, Handlers { done: 0, of: 2 });
+    assert_eq!(after[0].handlers, HandlerProgress { done: 0, of: 2 });
     assert_eq!(take_over(&mut *writer, ONE, ALLOWED, 10), []);
 }
 
@@ -925,13 +950,16 @@ fn only_jobs_of_allowed_host_types_are_taken_over(fixture: &mut Fixture) {
     }
     all_leases_end(&mut *writer);
     assert_eq!(take_over(&mut *writer, TWO, &[], 10), []);
-    let taken =
-        |domain: &str, host_type: &str| Job { domain: domain.to_owned(), host_type: host_type.to_owned(), handlers: 2 };
+    let taken = |domain: &str, host_type: &str| RemovalJob {
+        domain: domain.to_owned(),
+        host_type: host_type.to_owned(),
+        handlers: 2,
+    };
     assert_eq!(take_over(&mut *writer, TWO, &["type3"], 10), [taken("c.example", "type3")]);
     assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 10), [taken("a.example", "type1"), taken("b.example", "type2")]);
 }
 
-/// Jobs whose leases ended: `tenant-1.example` and so on.
+/// RemovalJobs whose leases ended: `tenant-1.example` and so on.
 fn leave_jobs(fixture: &mut Fixture, writer: &mut dyn Writer, count: usize) {
     fixture.fill(count);
     for n in 1..=count {
@@ -958,11 +986,14 @@ fn a_job_that_was_taken_over_is_the_old_owners_no_longer(fixture: &mut Fixture) 
     assert_eq!(take_over(&mut *writer, TWO, ALLOWED, 1).len(), 1);
     let before = removals(&mut *writer);
     assert_eq!(renew(&mut *writer, ONE), []);
-    assert_eq!(writer.note_removal(domain, Handlers { done: 1, of: 1 }, ONE, until()).unwrap(), Held::No);
-    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), Held::No);
-    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), Held::No);
+    assert_eq!(
+        writer.note_removal(domain, HandlerProgress { done: 1, of: 1 }, ONE, until()).unwrap(),
+        JobOutcome::NotOwned
+    );
+    assert_eq!(writer.fail_removal(domain, ONE.owner, "why", until()).unwrap(), JobOutcome::NotOwned);
+    assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!(removals(&mut *writer), before);
-    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), JobOutcome::Updated);
     assert_eq!(removals(&mut *writer), []);
 }
 
@@ -1044,7 +1075,7 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let allowed = ["type1".to_owned()];
     let a = &name("a.example");
     refused(insert(&mut *writer, &[("new.example", "type1")]).unwrap_err());
-    refused(writer.set_status(a, Switch::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
+    refused(writer.set_status(a, Activation::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
     refused(writer.begin_removal(a, "type1", 2, ONE, &[], until()).unwrap_err());
     refused(writer.finish_removal(&name("going.example"), ONE.owner, &[], until()).unwrap_err());
     // And the writer is good for more.
@@ -1068,11 +1099,11 @@ fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
     fixture.write(
         "INSERT INTO domain_events (domain) VALUES ('kept.example'), (''), ('gone.example'), ('off.example'), ('')",
     );
-    let changed = |id, domain: &str, settings| Changed { id: EventId(id), domain: domain.to_owned(), settings };
+    let changed = |id, domain: &str, settings| ChangedDomain { id: EventId(id), domain: domain.to_owned(), settings };
     let all = [
-        changed(1, "kept.example", Some(Settings { host_type: "type1".to_owned(), status: Status::Enabled })),
+        changed(1, "kept.example", Some(DomainSettings { host_type: "type1".to_owned(), status: Status::Enabled })),
         changed(3, "gone.example", None),
-        changed(4, "off.example", Some(Settings { host_type: "type2".to_owned(), status: Status::Disabled })),
+        changed(4, "off.example", Some(DomainSettings { host_type: "type2".to_owned(), status: Status::Disabled })),
     ];
     assert_eq!(writer.changes(Some(EventId(0)), 10, until()).unwrap().rows, all);
     assert_eq!(writer.changes(Some(EventId(1)), 1, until()).unwrap().rows, all[1..2]);
@@ -1082,16 +1113,16 @@ fn changes_are_told_with_what_the_rows_say_now(fixture: &mut Fixture) {
 
 fn a_domain_is_added_with_the_status_that_it_is_to_have(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    let settings = |status| Settings { host_type: "type1".to_owned(), status };
+    let settings = |status| DomainSettings { host_type: "type1".to_owned(), status };
     for (domain, wanted, status) in
-        [("off.example", Switch::Disabled, Status::Disabled), ("on.example", Switch::Enabled, Status::Enabled)]
+        [("off.example", Activation::Disabled, Status::Disabled), ("on.example", Activation::Enabled, Status::Enabled)]
     {
         let added = insert_as(&mut *writer, &[(domain, "type1")], wanted).unwrap();
-        assert!(matches!(added[..], [Inserted::Added(_)]), "{added:?}");
+        assert!(matches!(added[..], [InsertOutcome::Added(_)]), "{added:?}");
         assert_eq!(writer.settings(&name(domain), until()).unwrap(), Some(settings(status)));
     }
-    let again = insert_as(&mut *writer, &[("off.example", "type1")], Switch::Enabled).unwrap();
-    assert_eq!(again, [Inserted::Exists(settings(Status::Disabled))]);
+    let again = insert_as(&mut *writer, &[("off.example", "type1")], Activation::Enabled).unwrap();
+    assert_eq!(again, [InsertOutcome::Exists(settings(Status::Disabled))]);
 }
 
 fn a_survey_counts_the_rows_of_each_host_type(fixture: &mut Fixture) {
@@ -1128,7 +1159,7 @@ fn a_declaration_expires_so_many_seconds_after_the_present(fixture: &mut Fixture
         let before = now();
         declare(&mut *writer, "type1", seconds(ttl));
         let after = now() + 1_000_000;
-        let Freshness { domain, expire_time, expiry } = declared(&mut *writer);
+        let FreshnessDeclaration { domain, expire_time, expiry } = declared(&mut *writer);
         assert_eq!(domain, "type1");
         assert!((before + length..=after + length).contains(&expire_time), "{expire_time} from {before} on");
         // Rounding gives or takes half a second.
@@ -1144,7 +1175,7 @@ fn a_declaration_expires_so_many_seconds_after_the_present(fixture: &mut Fixture
 fn a_declaration_for_ever_does_not_expire(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     declare(&mut *writer, "type1", Ttl::Forever);
-    let for_ever = Freshness { domain: "type1".to_owned(), expire_time: i64::MAX, expiry: Expiry::Never };
+    let for_ever = FreshnessDeclaration { domain: "type1".to_owned(), expire_time: i64::MAX, expiry: Expiry::Never };
     assert_eq!(freshness(&mut *writer), [for_ever]);
     assert_eq!(fixture.read("SELECT expire_time FROM domain_freshness"), ["9223372036854775807"]);
 }
@@ -1169,7 +1200,7 @@ fn a_declaration_that_expired_is_past_until_the_next_one(fixture: &mut Fixture) 
         declare(&mut *writer, "type1", seconds(HOUR));
         assert!(matches!(declared(&mut *writer).expiry, Expiry::In(_)));
         fixture.write(&format!("UPDATE domain_freshness SET expire_time = {expire_time}"));
-        let past = Freshness { domain: "type1".to_owned(), expire_time, expiry: Expiry::Past };
+        let past = FreshnessDeclaration { domain: "type1".to_owned(), expire_time, expiry: Expiry::Past };
         assert_eq!(declared(&mut *writer), past);
     }
 }
@@ -1234,19 +1265,22 @@ fn every_change_notifies_and_nothing_else_does() {
     added(&insert(&mut *writer, &[("a.example", "type1"), ("b.example", "type1")]).unwrap()[0]);
     assert_eq!(heard(), 1);
     insert(&mut *writer, &[("a.example", "type1")]).unwrap();
-    assert_eq!(set_status(&mut *writer, "a.example", Switch::Enabled, ALLOWED), Switched::Already);
-    assert_eq!(set_status(&mut *writer, "none.example", Switch::Enabled, ALLOWED), Switched::NotFound);
-    assert_eq!(begin(&mut *writer, "none.example", ONE), RemovalBegun::NotFound);
+    assert_eq!(set_status(&mut *writer, "a.example", Activation::Enabled, ALLOWED), SetStatusOutcome::Unchanged);
+    assert_eq!(set_status(&mut *writer, "none.example", Activation::Enabled, ALLOWED), SetStatusOutcome::NotFound);
+    assert_eq!(begin(&mut *writer, "none.example", ONE), BeginRemovalOutcome::NotFound);
     writer.put_password(&name("a.example"), Basis::Static, "stored", until()).unwrap();
     assert_eq!(heard(), 0);
-    assert!(matches!(set_status(&mut *writer, "a.example", Switch::Disabled, ALLOWED), Switched::Changed(_)));
+    assert!(matches!(
+        set_status(&mut *writer, "a.example", Activation::Disabled, ALLOWED),
+        SetStatusOutcome::Changed(_)
+    ));
     assert_eq!(heard(), 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
     assert_eq!(heard(), 1);
-    writer.note_removal(&name("a.example"), Handlers { done: 1, of: 1 }, ONE, until()).unwrap();
+    writer.note_removal(&name("a.example"), HandlerProgress { done: 1, of: 1 }, ONE, until()).unwrap();
     writer.finish_removal(&name("a.example"), TWO.owner, &[], until()).unwrap();
     assert_eq!(heard(), 0);
-    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), Held::Yes);
+    assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), JobOutcome::Updated);
     assert_eq!(heard(), 1);
     // A declaration changes what followers may do, however often it is made.
     for ttl in [seconds(HOUR), seconds(HOUR), Ttl::Forever] {
@@ -1272,7 +1306,7 @@ fn after_a_lost_race_nothing_was_changed_and_the_next_try_succeeds() {
         inserting.join().unwrap()
     });
     let inserted = match first {
-        Err(StoreError::LostRace { .. }) => {
+        Err(StoreError::Conflict { .. }) => {
             let domains = fixture.read("SELECT domain FROM domain_settings");
             assert_eq!((domains, events(&mut fixture).len()), (vec!["b.example".to_owned()], 0));
             insert(&mut *writer, &pairs).unwrap()
@@ -1280,7 +1314,7 @@ fn after_a_lost_race_nothing_was_changed_and_the_next_try_succeeds() {
         other => other.unwrap(),
     };
     assert_eq!(events(&mut fixture), [event(added(&inserted[0]), "a.example")]);
-    assert_eq!(inserted[1], Inserted::Exists(settings("type2", Status::Enabled)));
+    assert_eq!(inserted[1], InsertOutcome::Exists(settings("type2", Status::Enabled)));
 }
 
 #[test]
@@ -1299,14 +1333,14 @@ fn of_two_who_add_a_domain_at_once_exactly_one_adds_it() {
             start.wait();
             let inserted = loop {
                 match insert(&mut **writer, &pairs) {
-                    Err(StoreError::LostRace { .. }) if Instant::now() < deadline => (),
+                    Err(StoreError::Conflict { .. }) if Instant::now() < deadline => (),
                     result => break result.unwrap(),
                 }
             };
             for (domain, inserted) in domains.into_iter().zip(inserted) {
                 match inserted {
-                    Inserted::Added(id) => mine.push((domain, id)),
-                    other => assert_eq!(other, Inserted::Exists(settings("type1", Status::Enabled))),
+                    InsertOutcome::Added(id) => mine.push((domain, id)),
+                    other => assert_eq!(other, InsertOutcome::Exists(settings("type1", Status::Enabled))),
                 }
             }
         }
@@ -1351,7 +1385,7 @@ fn on_sqlite_events_show_in_the_order_of_their_ids() {
                         let domains: [_; 3] = std::array::from_fn(|n| format!("d{thread}-{round}-{n}.example"));
                         let pairs: Vec<_> = domains.iter().map(|domain| (domain.as_str(), "type1")).collect();
                         added(&insert(&mut **writer, &pairs).unwrap()[0]);
-                        set_status(&mut **writer, &domains[0], Switch::Disabled, ALLOWED);
+                        set_status(&mut **writer, &domains[0], Activation::Disabled, ALLOWED);
                         claimed(&begin(&mut **writer, &domains[1], ONE));
                         writer.finish_removal(&name(&domains[1]), ONE.owner, &[], until()).unwrap();
                     }
@@ -1407,9 +1441,9 @@ fn a_statement_that_hangs_ends_at_its_deadline() {
     let mut writer = fixture.writer();
     fixture.write("BEGIN; LOCK TABLE domain_settings");
     let (domain, began, limit) = (name("a.example"), Instant::now(), Duration::from_millis(200));
-    let pair = NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] };
+    let pair = NewDomain { domain: &domain, host_type: "type1", status: Activation::Enabled, subdomains: &[] };
     let error = writer.insert(&[pair], began + limit).unwrap_err();
-    assert!(matches!(error, StoreError::Deadline { doing: "adding domains", .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Timeout { doing: "adding domains", .. }), "{error:?}");
     // Well before the server's own limit.
     assert!((limit..Duration::from_secs(15)).contains(&began.elapsed()));
 }
@@ -1425,7 +1459,7 @@ fn a_statement_that_hangs_ends_at_the_limit_for_statements() {
     fixture.write("BEGIN; LOCK TABLE domain_settings");
     let error = writer.settings(&name("a.example"), Instant::now() + hour).unwrap_err();
     // The server's limit is the same, and either may be first.
-    assert!(matches!(error, StoreError::Deadline { .. } | StoreError::Refused { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Timeout { .. } | StoreError::Refused { .. }), "{error:?}");
 }
 
 #[test]
@@ -1486,7 +1520,7 @@ fn a_user_who_may_only_read_reads_freshness_and_makes_no_table() {
     fixture.write(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }
 
-// Bounds.
+// LogBounds.
 
 fn a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept(fixture: &mut Fixture) {
     let (mut store, mut writer) = (fixture.store(), fixture.writer());
@@ -1516,7 +1550,7 @@ fn a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept(fix
     });
     loaded.unwrap().unwrap();
     assert_eq!(rows.len(), 3);
-    assert_eq!(rows.iter().filter(|row| matches!(row, domain_store::Row::Misfit(_))).count(), 2, "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| matches!(row, domain_store::Row::Invalid(_))).count(), 2, "{rows:?}");
     small(format!("{rows:?}"));
     small(format!("{:?}", store.events(EventId(0), EventId(i64::MIN), 10).unwrap()));
     let ranges = [domain_store::IdRange { first: EventId(0), last: EventId(100) }];

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use domain_core::EventId;
-use domain_store::{Bounds, Events, IdRange, Loaded};
+use domain_store::{Events, IdRange, LoadSummary, LogBounds};
 
 use crate::gaps::{Forgot, Gaps};
 
@@ -36,10 +36,10 @@ impl Cursor {
     pub(crate) const EMPTY: EventId = EventId(0);
 
     /// The end of a log whose rows were loaded.
-    pub(crate) fn at_end(loaded: &Loaded, now: Instant) -> Cursor {
+    pub(crate) fn at_end(loaded: &LoadSummary, now: Instant) -> Cursor {
         let (at, oldest) = match loaded.bounds {
-            Bounds::Empty => (Cursor::EMPTY, EventId(1)),
-            Bounds::From { oldest, newest } => (newest, oldest),
+            LogBounds::Empty => (Cursor::EMPTY, EventId(1)),
+            LogBounds::From { oldest, newest } => (newest, oldest),
         };
         let mut gaps = Gaps::of_log(oldest, now);
         // The lowest first: if there are too many, they are those to forget.
@@ -49,20 +49,20 @@ impl Cursor {
 
     /// Goes on where the log begins now, if events after the cursor are gone or nothing was followed yet:
     /// those that are left are news.
-    pub(crate) fn skip_to(&mut self, loaded: &Loaded, now: Instant) {
+    pub(crate) fn skip_to(&mut self, loaded: &LoadSummary, now: Instant) {
         match loaded.bounds {
-            Bounds::Empty => *self = Cursor::at_end(loaded, now),
-            Bounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
+            LogBounds::Empty => *self = Cursor::at_end(loaded, now),
+            LogBounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
                 let at = EventId(oldest.0 - 1);
                 *self = Cursor { at, anchor: None, gaps: Gaps::of_log(oldest, now) };
             }
-            Bounds::From { .. } => (),
+            LogBounds::From { .. } => (),
         }
     }
 
     /// Stays in the log of another database, which goes on where the one before ended. Which ids are still to show
     /// there is another question.
-    pub(crate) fn stay(&mut self, loaded: &Loaded, now: Instant) {
+    pub(crate) fn stay(&mut self, loaded: &LoadSummary, now: Instant) {
         let Cursor { mut gaps, .. } = Cursor::at_end(loaded, now);
         gaps.cut(self.at);
         self.gaps = gaps;
@@ -71,37 +71,37 @@ impl Cursor {
     /// Whether these events follow on what was read before.
     pub(crate) fn check(&self, events: &Events) -> Result<(), LogFault> {
         match (events.bounds, &self.anchor) {
-            (Bounds::Empty, None) if self.at == Cursor::EMPTY => Ok(()),
-            (Bounds::Empty, _) => Err(LogFault::Truncated),
-            (Bounds::From { newest, .. }, None) if newest <= self.at && self.at != Cursor::EMPTY => {
+            (LogBounds::Empty, None) if self.at == Cursor::EMPTY => Ok(()),
+            (LogBounds::Empty, _) => Err(LogFault::Truncated),
+            (LogBounds::From { newest, .. }, None) if newest <= self.at && self.at != Cursor::EMPTY => {
                 Err(LogFault::Backwards)
             }
-            (Bounds::From { oldest, .. }, None) => {
+            (LogBounds::From { oldest, .. }, None) => {
                 if oldest.0 <= self.at.0.saturating_add(1) {
                     Ok(())
                 } else {
                     Err(LogFault::Begun)
                 }
             }
-            (Bounds::From { newest, .. }, Some(_)) if newest < self.at => Err(LogFault::Backwards),
-            (Bounds::From { oldest, .. }, Some(_)) if oldest.0 > self.at.0.saturating_add(1) => {
+            (LogBounds::From { newest, .. }, Some(_)) if newest < self.at => Err(LogFault::Backwards),
+            (LogBounds::From { oldest, .. }, Some(_)) if oldest.0 > self.at.0.saturating_add(1) => {
                 Err(LogFault::Truncated)
             }
-            (Bounds::From { oldest, .. }, Some(anchor)) if oldest <= self.at => {
+            (LogBounds::From { oldest, .. }, Some(anchor)) if oldest <= self.at => {
                 if events.anchor.as_ref() == Some(anchor) { Ok(()) } else { Err(LogFault::Backwards) }
             }
-            (Bounds::From { .. }, Some(_)) => Ok(()),
+            (LogBounds::From { .. }, Some(_)) => Ok(()),
         }
     }
 
     /// Notes where the log begins now: what vanished there was pruned.
-    pub(crate) fn note_oldest(&mut self, bounds: Bounds, now: Instant) -> Result<(), LogFault> {
+    pub(crate) fn note_oldest(&mut self, bounds: LogBounds, now: Instant) -> Result<(), LogFault> {
         match bounds {
-            Bounds::From { oldest, .. } if oldest > self.gaps.oldest() => match self.gaps.raise(oldest, now) {
+            LogBounds::From { oldest, .. } if oldest > self.gaps.oldest() => match self.gaps.raise(oldest, now) {
                 Forgot::Nothing => Ok(()),
                 Forgot::Open => Err(LogFault::Truncated),
             },
-            Bounds::From { .. } | Bounds::Empty => Ok(()),
+            LogBounds::From { .. } | LogBounds::Empty => Ok(()),
         }
     }
 
@@ -127,20 +127,20 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
-    use domain_store::{Event, Rows};
+    use domain_store::{Event, TableContents};
 
     use super::*;
     use crate::gaps::Scope;
 
     fn log(oldest: i64, newest: i64, anchor: Option<&str>) -> Events {
-        let bounds = Bounds::From { oldest: EventId(oldest), newest: EventId(newest) };
+        let bounds = LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) };
         Events { bounds, anchor: anchor.map(str::to_owned), events: vec![] }
     }
 
     fn cursor(oldest: i64, newest: i64) -> Cursor {
-        let bounds = Bounds::From { oldest: EventId(oldest), newest: EventId(newest) };
+        let bounds = LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) };
         let newest_domain = Some("a.example".to_owned());
-        let loaded = Loaded { bounds, newest_domain, gaps: vec![], rows: Rows::Some, fresh: vec![] };
+        let loaded = LoadSummary { bounds, newest_domain, gaps: vec![], rows: TableContents::NotEmpty, fresh: vec![] };
         Cursor::at_end(&loaded, Instant::now())
     }
 
@@ -149,7 +149,7 @@ mod tests {
         Events { events: vec![Event { id: EventId(id), row: None }], ..log(1, id, Some("a.example")) }
     }
 
-    const EMPTY: Events = Events { bounds: Bounds::Empty, anchor: None, events: vec![] };
+    const EMPTY: Events = Events { bounds: LogBounds::Empty, anchor: None, events: vec![] };
 
     #[test]
     fn a_log_that_goes_on_is_the_same() {
@@ -174,8 +174,13 @@ mod tests {
 
     #[test]
     fn an_empty_log_may_begin_with_the_first_id_only() {
-        let loaded =
-            Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+        let loaded = LoadSummary {
+            bounds: LogBounds::Empty,
+            newest_domain: None,
+            gaps: vec![],
+            rows: TableContents::Empty,
+            fresh: vec![],
+        };
         let cursor = Cursor::at_end(&loaded, Instant::now());
         assert_eq!(cursor.check(&EMPTY), Ok(()));
         assert_eq!(cursor.check(&log(1, 7, None)), Ok(()));
@@ -184,11 +189,11 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_truncated_log_is_news() {
-        let loaded = |oldest, newest| Loaded {
-            bounds: Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        let loaded = |oldest, newest| LoadSummary {
+            bounds: LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) },
             newest_domain: Some("b.example".to_owned()),
             gaps: vec![],
-            rows: Rows::Some,
+            rows: TableContents::NotEmpty,
             fresh: vec![],
         };
         let now = Instant::now();
@@ -202,11 +207,11 @@ mod tests {
 
     #[test]
     fn where_nothing_was_followed_a_late_event_below_is_in_a_gap() {
-        let loaded = Loaded {
-            bounds: Bounds::From { oldest: EventId(15), newest: EventId(20) },
+        let loaded = LoadSummary {
+            bounds: LogBounds::From { oldest: EventId(15), newest: EventId(20) },
             newest_domain: Some("b.example".to_owned()),
             gaps: vec![],
-            rows: Rows::Some,
+            rows: TableContents::NotEmpty,
             fresh: vec![],
         };
         let now = Instant::now();
@@ -221,8 +226,13 @@ mod tests {
     #[test]
     fn a_gap_before_the_first_event_is_remembered() {
         // The first event came between the reading of the others and that of the log's ends.
-        let loaded =
-            Loaded { bounds: Bounds::Empty, newest_domain: None, gaps: vec![], rows: Rows::None, fresh: vec![] };
+        let loaded = LoadSummary {
+            bounds: LogBounds::Empty,
+            newest_domain: None,
+            gaps: vec![],
+            rows: TableContents::Empty,
+            fresh: vec![],
+        };
         let now = Instant::now();
         let mut cursor = Cursor::at_end(&loaded, now);
         cursor.pass(&dummy(2), now);
@@ -232,7 +242,7 @@ mod tests {
     #[test]
     fn an_open_gap_that_was_pruned_may_have_hidden_an_event() {
         let (mut cursor, now) = (cursor(5, 10), Instant::now());
-        let from = |oldest| Bounds::From { oldest: EventId(oldest), newest: EventId(20) };
+        let from = |oldest| LogBounds::From { oldest: EventId(oldest), newest: EventId(20) };
         cursor.pass(&dummy(20), now);
         assert_eq!(cursor.note_oldest(from(8), now), Ok(()));
         assert_eq!(cursor.note_oldest(from(15), now), Err(LogFault::Truncated));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use domain_store::Bounds;
+use domain_store::LogBounds;
 
 use crate::{Evidence, Reason, Repairs, Report, RowWarning, State, Status};
 
@@ -76,7 +76,7 @@ impl Report {
             }
             Report::OutOfSync { cursor, bounds } => {
                 let mut fields = vec![("cursor", Value::Number(cursor.0))];
-                if let Bounds::From { oldest, newest } = bounds {
+                if let LogBounds::From { oldest, newest } = bounds {
                     fields.extend([("oldest", Value::Number(oldest.0)), ("newest", Value::Number(newest.0))]);
                 }
                 (Level::Critical, "events_log_out_of_sync", fields)
@@ -297,8 +297,11 @@ mod tests {
             Report::Back,
             Report::Loaded { count: 1, took: Duration::ZERO },
             Report::Updated { inserts: 1, deletes: 2, skips: 3 },
-            Report::OutOfSync { cursor: EventId(1), bounds: Bounds::Empty },
-            Report::OutOfSync { cursor: EventId(1), bounds: Bounds::From { oldest: EventId(2), newest: EventId(3) } },
+            Report::OutOfSync { cursor: EventId(1), bounds: LogBounds::Empty },
+            Report::OutOfSync {
+                cursor: EventId(1),
+                bounds: LogBounds::From { oldest: EventId(2), newest: EventId(3) },
+            },
             Report::OutdatedRemoved { count: 1 },
             Report::OtherDatabase { before: "one".into(), now: "other".into() },
             converged(Reason::Asked, repairs.clone()),

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::{EventId, Table};
-use domain_store::{Database, Followed, Store};
+use domain_store::{Database, FollowedDatabase, Store};
 use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
@@ -34,7 +34,7 @@ impl Follower {
         table: Arc<Table>,
         lock: FollowerLock,
         database: Database,
-        followed: Arc<Followed>,
+        followed: Arc<FollowedDatabase>,
         options: Options,
         owner: Box<dyn Owner>,
     ) -> std::io::Result<Follower> {
@@ -45,14 +45,14 @@ impl Follower {
             let signal = outbox.shared.signal.clone();
             let how = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(mut memory) = lock.take(&signal) {
-                    outbox.shared.followed.begin(signal.clone());
+                    outbox.shared.followed.follower_started(signal.clone());
                     let mut work = Work::new(&mut outbox, &mut memory, &table, &options, Instant::now());
                     work.warm_start(&database.description());
                     run(&mut work, &database);
                     work.save_at_end(&database.description());
                 }
             }));
-            outbox.shared.followed.end(&outbox.shared.signal);
+            outbox.shared.followed.follower_stopped(&outbox.shared.signal);
             outbox.flush();
             outbox.status(|status| status.enter(State::Ended));
             outbox.take_tickets();
@@ -162,7 +162,7 @@ fn try_to_follow(
         if work.outbox.is_stopped() {
             return Err(Halt::Stop);
         }
-        if work.outbox.shared.followed.take_demand() {
+        if work.outbox.shared.followed.take_reconnect_request() {
             return Err(Halt::Reconnect);
         }
     }
@@ -178,7 +178,7 @@ fn rest(outbox: &mut Outbox, time: Duration, error: &str) {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero()
             || outbox.is_stopped()
-            || outbox.shared.followed.take_demand()
+            || outbox.shared.followed.take_reconnect_request()
             || outbox.shared.signal.wait(left).is_err()
         {
             return;

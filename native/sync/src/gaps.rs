@@ -5,7 +5,7 @@
 //! "read this domain's row again", and late is as good as in time. It must only remember the *gap*.
 //!
 //! A gap is *settled* without writing and without blocking anyone. Whoever holds its id began to
-//! write before the gap was seen, so a later look at those who write ([`Writers`]) has them all. Once
+//! write before the gap was seen, so a later look at those who write ([`OpenTransactions`]) has them all. Once
 //! none of these is left, a read that begins then shows the event or never will: the gap is *dead*.
 //! Where nobody can tell who writes, age settles a gap. Dead gaps are still looked at now and then,
 //! since a person may insert any id by hand.
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{IdRange, Transaction, Writers};
+use domain_store::{IdRange, OpenTransactions, TransactionId};
 
 /// Ranges that are remembered.
 pub(crate) const MOST: usize = 1_000;
@@ -75,7 +75,7 @@ enum State {
     /// Nobody was asked yet who writes.
     Seen,
     /// One of these may hold the id.
-    Watched(Arc<HashSet<Transaction>>),
+    Watched(Arc<HashSet<TransactionId>>),
     /// Nobody holds it any more: the next read tells.
     Settled,
     Dead,
@@ -90,19 +90,19 @@ impl Watch {
         matches!(self.state, State::Dead)
     }
 
-    fn look(&mut self, writers: &Writers, watched: &Arc<HashSet<Transaction>>, now: Instant) {
+    fn look(&mut self, writers: &OpenTransactions, watched: &Arc<HashSet<TransactionId>>, now: Instant) {
         match (&self.state, writers) {
             (State::Settled | State::Dead, _) => (),
-            (_, Writers::Unknown) => {
+            (_, OpenTransactions::Unknown) => {
                 if now.saturating_duration_since(self.since) >= OLD {
                     self.state = State::Settled;
                 }
             }
-            (State::Seen, Writers::Known(present)) => {
+            (State::Seen, OpenTransactions::Known(present)) => {
                 let free = present.is_empty();
                 self.state = if free { State::Settled } else { State::Watched(watched.clone()) };
             }
-            (State::Watched(before), Writers::Known(present)) => {
+            (State::Watched(before), OpenTransactions::Known(present)) => {
                 if before.is_disjoint(present) {
                     self.state = State::Settled;
                 }
@@ -144,11 +144,11 @@ impl Gaps {
     }
 
     /// Notes who writes now, which was asked after all these gaps were seen.
-    pub(crate) fn look(&mut self, writers: &Writers, now: Instant) {
+    pub(crate) fn look(&mut self, writers: &OpenTransactions, now: Instant) {
         let watched = match writers {
             // One that prepares its commit may get another name, so any that did may be one of these.
-            Writers::Known(present) => present.iter().cloned().chain([Transaction::Prepared]).collect(),
-            Writers::Unknown => HashSet::new(),
+            OpenTransactions::Known(present) => present.iter().cloned().chain([TransactionId::Prepared]).collect(),
+            OpenTransactions::Unknown => HashSet::new(),
         };
         let watched = Arc::new(watched);
         self.watches().for_each(|watch| watch.look(writers, &watched, now));
@@ -274,15 +274,15 @@ mod tests {
         IdRange { first: EventId(first), last: EventId(last) }
     }
 
-    fn writers(names: &[&str]) -> Writers {
-        Writers::Known(names.iter().map(|name| Transaction::Open((*name).to_owned())).collect())
+    fn transactions(names: &[&str]) -> OpenTransactions {
+        OpenTransactions::Known(names.iter().map(|name| TransactionId::Open((*name).to_owned())).collect())
     }
 
     /// Gaps, the dead and the open.
     fn gaps(ranges: &[(i64, i64)]) -> (Gaps, Instant) {
         let now = Instant::now();
         let mut gaps = Gaps::of_log(EventId(i64::MIN), now);
-        gaps.look(&Writers::Known(HashSet::new()), now);
+        gaps.look(&OpenTransactions::Known(HashSet::new()), now);
         gaps.bury();
         ranges.iter().for_each(|&(first, last)| gaps.add(range(first, last), now));
         (gaps, now)
@@ -291,13 +291,13 @@ mod tests {
     #[test]
     fn a_gap_dies_when_all_who_wrote_when_it_was_seen_have_ended_and_a_later_read_shows_nothing() {
         let (mut gaps, now) = gaps(&[(5, 7)]);
-        gaps.look(&writers(&["3/1", "4/9"]), now);
+        gaps.look(&transactions(&["3/1", "4/9"]), now);
         gaps.bury();
         // Others that began since do not matter, however many there are.
-        gaps.look(&writers(&["4/9", "5/1"]), now);
+        gaps.look(&transactions(&["4/9", "5/1"]), now);
         gaps.bury();
         assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 7)]);
-        gaps.look(&writers(&["5/1", "3/2"]), now);
+        gaps.look(&transactions(&["5/1", "3/2"]), now);
         // It must be read once more before it is dead.
         assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 7)]);
         gaps.bury();
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn where_nobody_writes_a_gap_dies_at_once() {
         let (mut gaps, now) = gaps(&[(5, 7)]);
-        gaps.look(&writers(&[]), now);
+        gaps.look(&transactions(&[]), now);
         gaps.bury();
         assert_eq!(gaps.open(), 0);
     }
@@ -317,11 +317,11 @@ mod tests {
     #[test]
     fn a_transaction_that_prepared_its_commit_keeps_every_gap_open() {
         let (mut gaps, now) = gaps(&[(5, 7)]);
-        gaps.look(&writers(&["3/1"]), now);
-        gaps.look(&Writers::Known([Transaction::Prepared].into()), now);
+        gaps.look(&transactions(&["3/1"]), now);
+        gaps.look(&OpenTransactions::Known([TransactionId::Prepared].into()), now);
         gaps.bury();
         assert_eq!(gaps.open(), 1);
-        gaps.look(&writers(&[]), now);
+        gaps.look(&transactions(&[]), now);
         gaps.bury();
         assert_eq!(gaps.open(), 0);
     }
@@ -329,10 +329,10 @@ mod tests {
     #[test]
     fn where_nobody_can_tell_who_writes_age_settles() {
         let (mut gaps, now) = gaps(&[(5, 7)]);
-        gaps.look(&Writers::Unknown, now + OLD / 2);
+        gaps.look(&OpenTransactions::Unknown, now + OLD / 2);
         gaps.bury();
         assert_eq!(gaps.open(), 1);
-        gaps.look(&Writers::Unknown, now + OLD);
+        gaps.look(&OpenTransactions::Unknown, now + OLD);
         gaps.bury();
         assert_eq!(gaps.open(), 0);
     }
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(gaps.to_read(Scope::Open), vec![range(5, 9), range(20, 29)]);
         assert_eq!(gaps.raise(EventId(25), now), Forgot::Open);
         assert_eq!(gaps.to_read(Scope::Open), vec![range(i64::MIN, 24), range(25, 29)], "one of them may still show");
-        gaps.look(&writers(&[]), now);
+        gaps.look(&transactions(&[]), now);
         gaps.bury();
         assert_eq!(gaps.raise(EventId(100), now), Forgot::Nothing);
         assert_eq!(gaps.to_read(Scope::Open), vec![]);
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_dead_go_first() {
         let (mut gaps, now) = gaps(&[(1, 1), (3, 3)]);
-        gaps.look(&writers(&[]), now);
+        gaps.look(&transactions(&[]), now);
         gaps.bury();
         for n in 0..MOST as i64 - 1 {
             gaps.add(range(10 + 2 * n, 10 + 2 * n), now);
@@ -398,9 +398,9 @@ mod tests {
             gaps.add(range(2 * n, 2 * n), now);
         }
         assert_eq!(gaps.to_read(Scope::Open).len(), MOST);
-        gaps.look(&writers(&["3/1"]), now);
+        gaps.look(&transactions(&["3/1"]), now);
         assert!(!gaps.take_overflow());
-        gaps.look(&writers(&["4/1"]), now);
+        gaps.look(&transactions(&["4/1"]), now);
         assert!(gaps.take_overflow());
         assert!(!gaps.take_overflow(), "once");
     }
@@ -408,9 +408,9 @@ mod tests {
     #[test]
     fn on_another_server_everybody_is_asked_again() {
         let (mut gaps, now) = gaps(&[(5, 7)]);
-        gaps.look(&writers(&["3/1"]), now);
+        gaps.look(&transactions(&["3/1"]), now);
         gaps.look_anew();
-        gaps.look(&writers(&["9/9"]), now);
+        gaps.look(&transactions(&["9/9"]), now);
         gaps.bury();
         assert_eq!(gaps.open(), 1);
     }

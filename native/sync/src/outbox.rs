@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain_core::EventId;
-use domain_store::{Followed, Signal, StoreError};
+use domain_store::{FollowedDatabase, Signal, StoreError};
 use parking_lot::Mutex;
 
 use crate::inbox::{Ask, Inbox};
@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) signal: Arc<Signal>,
     pub(crate) inbox: Inbox,
     /// Where those who change the database learn which one is followed.
-    pub(crate) followed: Arc<Followed>,
+    pub(crate) followed: Arc<FollowedDatabase>,
     pub(crate) status: Mutex<Status>,
 }
 

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Progress, Refusal, Select, Source, Stale};
-use domain_store::{Bounds, Event, Row, Store};
+use domain_store::{Event, LogBounds, Row, Store};
 
 use crate::cursor::{Cursor, LogFault};
 use crate::gaps::Scope;
@@ -170,7 +170,7 @@ impl Work<'_> {
     /// Looks into the gaps: see [`crate::gaps`].
     fn settle(&mut self, store: &mut dyn Store, look: &mut Look<'_>) -> Result<(), Break> {
         if self.cursor()?.gaps.open() > 0 {
-            let writers = store.writers()?;
+            let writers = store.open_transactions()?;
             self.cursor()?.gaps.look(&writers, look.now);
         }
         loop {
@@ -208,7 +208,7 @@ impl Work<'_> {
         self.memory.cursor.as_mut().ok_or(Break::Stale)
     }
 
-    fn out_of_sync(&mut self, fault: LogFault, bounds: Bounds) -> Break {
+    fn out_of_sync(&mut self, fault: LogFault, bounds: LogBounds) -> Break {
         if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&self.memory.cursor, fault) {
             let cursor = cursor.at;
             self.outbox.report(Report::OutOfSync { cursor, bounds });
@@ -216,14 +216,14 @@ impl Work<'_> {
         Break::Log(fault)
     }
 
-    fn tell_progress(&self, bounds: Bounds, count: usize) {
+    fn tell_progress(&self, bounds: LogBounds, count: usize) {
         let cursor = self.memory.cursor.as_ref().map(|cursor| cursor.at);
         self.outbox.status(|status| {
             status.cursor = cursor;
             status.events += count as u64;
             status.newest = match bounds {
-                Bounds::Empty => None,
-                Bounds::From { newest, .. } => cursor.max(Some(newest)),
+                LogBounds::Empty => None,
+                LogBounds::From { newest, .. } => cursor.max(Some(newest)),
             };
         });
     }
@@ -266,9 +266,9 @@ impl Work<'_> {
             }
             Row::Enabled(domain, host_type) => Some(Change::Put(domain, host_type)),
             Row::NotEnabled(domain) => Some(Change::Remove(domain)),
-            Row::Misfit(misfit) => {
-                self.outbox.warnings.add(RowWarning::misfit(misfit.domain, misfit.why));
-                misfit.name.and_then(|domain| self.disown(domain))
+            Row::Invalid(invalid) => {
+                self.outbox.warnings.add(RowWarning::invalid_row(invalid.domain, invalid.reason));
+                invalid.name.and_then(|domain| self.disown(domain))
             }
         }
     }

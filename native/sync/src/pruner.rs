@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{Moment, Pruned, Store, StoreError};
+use domain_store::{LogPosition, Pruned, Store, StoreError};
 
 use crate::Report;
 use crate::outbox::Halt;
@@ -38,7 +38,7 @@ const EVENTS: u32 = 10_000;
 /// Events that are being deleted, a part in each pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Pruning {
-    moment: Moment,
+    moment: LogPosition,
     from: EventId,
 }
 
@@ -60,7 +60,7 @@ impl Work<'_> {
     /// Notes what the log is like, and what of it is old.
     fn look_at_the_log(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
         let PruneOptions { max_age, .. } = self.options.pruning;
-        let mut present = store.moment()?;
+        let mut present = store.position()?;
         // Of events that were not read yet nobody would notice that the log lost them, and gave their ids
         // to others.
         let Some(cursor) = &self.memory.cursor else { return Ok(()) };
@@ -95,7 +95,7 @@ impl Work<'_> {
                 }
                 Ok(())
             }
-            Err(error @ (StoreError::Refused { .. } | StoreError::LostRace { .. })) => {
+            Err(error @ (StoreError::Refused { .. } | StoreError::Conflict { .. })) => {
                 if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
                     self.outbox.report(Report::PruneFailed { error: error.to_string() });
                 }

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Select, Source};
-use domain_store::{Loaded, Row, Rows, Store};
+use domain_store::{LoadSummary, Row, Store, TableContents};
 
 use crate::gaps::{self, Scope};
 use crate::gate::Verdict;
@@ -191,7 +191,7 @@ impl Work<'_> {
         source: Source,
         wanted: Wanted,
         census: &mut Census,
-    ) -> Result<Loaded, Break> {
+    ) -> Result<LoadSummary, Break> {
         // One more than are remembered, so that too many are noticed; none where the log is followed on.
         let gaps = if self.stays_in_the_log(wanted) { 0 } else { gaps::MOST + 1 };
         let mut broken = None;
@@ -220,7 +220,7 @@ impl Work<'_> {
         epoch: Epoch,
         source: Source,
         reason: Reason,
-        loaded: &Loaded,
+        loaded: &LoadSummary,
         confirmed: &[HashMap<HostTypeId, u64>],
         census: &mut Census,
     ) -> Result<Vec<String>, Break> {
@@ -261,11 +261,11 @@ impl Work<'_> {
     fn evidence(
         &self,
         reason: Reason,
-        loaded: &Loaded,
+        loaded: &LoadSummary,
         missing: &HashMap<HostTypeId, u64>,
         confirmed: &[HashMap<HostTypeId, u64>],
     ) -> Option<Evidence> {
-        let no_rows = (loaded.rows == Rows::None && !missing.is_empty()).then_some(Evidence::NoRows);
+        let no_rows = (loaded.rows == TableContents::Empty && !missing.is_empty()).then_some(Evidence::NoRows);
         // Beside what is there now, and beside what was there before attempts that broke off.
         let many = confirmed.iter().any(|confirmed| self.options.gate.is_loss(missing, confirmed));
         let many = many.then_some(Evidence::ManyRoutes);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain_core::EventId;
-use domain_store::{Bounds, Unfit};
+use domain_store::{InvalidRowReason, LogBounds};
 
 use crate::{Evidence, Reason, Repairs};
 
@@ -38,7 +38,7 @@ pub enum Report {
         /// The last event that was followed.
         cursor: EventId,
         /// The ends of the log now.
-        bounds: Bounds,
+        bounds: LogBounds,
     },
     /// The database is another one than the routes are from.
     OtherDatabase {
@@ -150,11 +150,13 @@ pub enum RowWarning {
 }
 
 impl RowWarning {
-    pub(crate) fn misfit(domain: String, why: Unfit) -> RowWarning {
-        match why {
-            Unfit::InvalidDomain(invalid) => RowWarning::InvalidDomain { domain, reason: invalid.to_string() },
-            Unfit::UnknownHostType(host_type) => RowWarning::UnknownHostType { domain, host_type },
-            Unfit::UnknownStatus(status) => RowWarning::UnknownStatus { domain, status },
+    pub(crate) fn invalid_row(domain: String, reason: InvalidRowReason) -> RowWarning {
+        match reason {
+            InvalidRowReason::InvalidDomain(invalid) => {
+                RowWarning::InvalidDomain { domain, reason: invalid.to_string() }
+            }
+            InvalidRowReason::UnknownHostType(host_type) => RowWarning::UnknownHostType { domain, host_type },
+            InvalidRowReason::UnknownStatus(status) => RowWarning::UnknownStatus { domain, status },
         }
     }
 

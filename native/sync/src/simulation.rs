@@ -33,7 +33,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain_store::Identity;
+use domain_store::PersistentId;
 use parking_lot::Mutex;
 
 use connection::Breaks;
@@ -104,7 +104,7 @@ fn run(seed: u64, diary: &Diary) {
     let mode = any(&[GateMode::Off, GateMode::OnLoss, GateMode::OnLoss, GateMode::Always]);
     let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
     diary.lock().push(format!("{climate:?} {kind:?} {identity:?} {mode:?}"));
-    let mut database = Database::new(kind, identity.map(|name| Identity(name.to_owned())));
+    let mut database = Database::new(kind, identity.map(|name| PersistentId(name.to_owned())));
     if climate == Climate::Calm {
         // A log that is empty at first calls for a comparison when it begins.
         faults::happen(&mut database, faults::Event::Dummy);

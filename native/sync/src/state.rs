@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain_core::{Epoch, HostTypeId};
-use domain_store::{Identity, Moment, Signal};
+use domain_store::{LogPosition, PersistentId, Signal};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::cursor::Cursor;
@@ -45,7 +45,7 @@ pub(crate) struct FollowerState {
     /// Up to where they were followed; nothing before the first load.
     pub(crate) cursor: Option<Cursor>,
     /// The database that they are from, where it tells.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<PersistentId>,
     /// The comparison that is to be made; it stays until it was.
     pub(crate) wanted: Option<Wanted>,
     /// Why the database is believed to have lost data, until nothing is kept any more.
@@ -57,7 +57,7 @@ pub(crate) struct FollowerState {
     /// Whether the routes were ever seen to be current.
     pub(crate) age: Age,
     /// The log at earlier moments, the oldest first, for pruning.
-    pub(crate) moments: VecDeque<Moment>,
+    pub(crate) moments: VecDeque<LogPosition>,
     /// What is being pruned.
     pub(crate) pruning: Option<Pruning>,
     /// What was done since the first follower; nothing makes this forget.

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Progress, Select, Source, Table};
-use domain_store::{IdRange, Identity};
+use domain_store::{IdRange, PersistentId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ impl Mark {
         FollowerState {
             epoch: Some(epoch),
             cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, gaps }),
-            identity: self.identity.map(Identity),
+            identity: self.identity.map(PersistentId),
             loss: self.loss,
             age: Age::Stale,
             ..FollowerState::default()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{Epoch, Progress, Table};
-use domain_store::{Identity, Loaded, Place, Store};
+use domain_store::{DatabaseIdentity, LoadSummary, PersistentId, Store};
 
 use crate::cursor::{Cursor, LogFault};
 use crate::gate::Gate;
@@ -131,7 +131,7 @@ pub(crate) struct Work<'a> {
     pub(crate) table: &'a Arc<Table>,
     pub(crate) options: &'a Options,
     /// What the database is called that this thread is connected to.
-    identity: Option<Identity>,
+    identity: Option<PersistentId>,
     /// The last events that were read on this connection.
     pub(crate) heard: RecentEvents,
     pub(crate) poll: Timer,
@@ -170,10 +170,10 @@ impl<'a> Work<'a> {
 
     /// Learns which database a new connection leads to.
     pub(crate) fn meet(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
-        let place = store.place()?;
-        self.identity = place.as_ref().map(Place::identity);
+        let place = store.identity()?;
+        self.identity = place.as_ref().map(DatabaseIdentity::persistent_id);
         self.heard.clear();
-        self.outbox.shared.followed.met(place);
+        self.outbox.shared.followed.follower_connected(place);
         if let Some(cursor) = &mut self.memory.cursor {
             cursor.gaps.look_anew();
         }
@@ -207,7 +207,7 @@ impl<'a> Work<'a> {
     }
 
     /// The database that the routes are from and the present one, if they are not the same.
-    fn elsewhere(&self) -> Option<(&Identity, &Identity)> {
+    fn elsewhere(&self) -> Option<(&PersistentId, &PersistentId)> {
         self.memory.identity.as_ref().zip(self.identity.as_ref()).filter(|(before, now)| before != now)
     }
 
@@ -235,7 +235,7 @@ impl<'a> Work<'a> {
             _ => (),
         }
         if self.wanted() != Some(Reason::OtherDatabase)
-            && let Some((Identity(before), Identity(now))) = self.elsewhere()
+            && let Some((PersistentId(before), PersistentId(now))) = self.elsewhere()
         {
             let report = Report::OtherDatabase { before: before.clone(), now: now.clone() };
             self.outbox.report(report);
@@ -276,7 +276,7 @@ impl<'a> Work<'a> {
 
     /// The routes are those of the database that this thread is connected to, and its log is the one to
     /// follow: if the comparison breaks off from here on, the next one does not pass over what came since.
-    pub(crate) fn take_over(&mut self, loaded: &Loaded, Wanted { reason, log }: Wanted, now: Instant) {
+    pub(crate) fn take_over(&mut self, loaded: &LoadSummary, Wanted { reason, log }: Wanted, now: Instant) {
         self.memory.wanted = Some(Wanted { reason, log: LogState::Followed });
         match (log, &mut self.memory.cursor) {
             (LogState::Followed, Some(_)) => (),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, Progress};
-use domain_store::{NewPair, Switch};
+use domain_store::{Activation, NewDomain};
 use domain_sync::{Ended, Evidence, Force, GateMode, Permit, PruneOptions, Reason, Repairs, Report, RowWarning, State};
 use support::{Fixture, Message, OwnerReply};
 
@@ -538,12 +538,15 @@ fn who_changes_another_database_has_the_follower_connect_anew() {
     let database = fixture.database();
     let mut writer = database.connect_writer(Arc::default()).unwrap();
     let until = Instant::now() + Duration::from_secs(60);
-    let place = writer.place(until).unwrap();
-    assert!(!fixture.followed.is_at(place.as_ref()));
-    assert_eq!(fixture.followed.settle(place.as_ref(), until), Ok(()));
+    let identity = writer.identity(until).unwrap();
+    assert!(!fixture.followed.is_followed(identity.as_ref()));
+    assert_eq!(fixture.followed.ensure_followed(identity.as_ref(), until), Ok(()));
     let domain = DomainName::new("a.example").unwrap();
     writer
-        .insert(&[NewPair { domain: &domain, host_type: "type1", status: Switch::Enabled, subdomains: &[] }], until)
+        .insert(
+            &[NewDomain { domain: &domain, host_type: "type1", status: Activation::Enabled, subdomains: &[] }],
+            until,
+        )
         .unwrap();
     fixture.synced(&follower);
     assert_eq!(fixture.host_type("a.example"), Some("type1".into()));

@@ -76,17 +76,17 @@ impl Target {
         for server in servers {
             for address in self.addresses(server, &mut failures).await {
                 let connector = self.tls.for_attempt(server);
-                let place = place(server, address);
+                let endpoint = endpoint(server, address);
                 match self.attempt(server, address, &connector).await {
                     Ok(connected) => return Ok(connected),
                     Err(Failure::Refused(reason)) if connector.may_do_without_after(&reason) => {
-                        failures.push((format!("{place} with TLS"), Failure::Refused(reason)));
+                        failures.push((format!("{endpoint} with TLS"), Failure::Refused(reason)));
                         match self.attempt(server, address, &Connector::clear()).await {
                             Ok(connected) => return Ok(connected),
-                            Err(reason) => failures.push((format!("{place} without TLS"), reason)),
+                            Err(reason) => failures.push((format!("{endpoint} without TLS"), reason)),
                         }
                     }
-                    Err(reason) => failures.push((place, reason)),
+                    Err(reason) => failures.push((endpoint, reason)),
                 }
             }
         }
@@ -106,13 +106,13 @@ impl Target {
         let mut addresses: Vec<_> = match found {
             Ok(addresses) => addresses.map(Some).collect(),
             Err(reason) => {
-                failures.push((place(server, None), reason));
+                failures.push((endpoint(server, None), reason));
                 return Vec::new();
             }
         };
         if addresses.is_empty() {
             let nothing = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-            failures.push((place(server, None), Failure::Lookup(nothing)));
+            failures.push((endpoint(server, None), Failure::Lookup(nothing)));
         }
         if self.shuffled {
             fastrand::shuffle(&mut addresses);
@@ -223,7 +223,7 @@ impl fmt::Debug for Connection {
 }
 
 /// An address in words, for errors.
-fn place(server: &Server, address: Option<SocketAddr>) -> String {
+fn endpoint(server: &Server, address: Option<SocketAddr>) -> String {
     match (server, address) {
         (Server::Socket { folder, port }, _) => format!("{}/.s.PGSQL.{port}", folder.display()),
         (Server::Tcp { host, port, .. }, Some(address)) if address.ip().to_string() != *host => {

@@ -24,7 +24,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use super::bounded::name;
 use super::session::guarded;
 use super::{Bytes, freshness, log, offered};
-use crate::{Loaded, Row, Rows, Signal, StoreError};
+use crate::{LoadSummary, Row, Signal, StoreError, TableContents};
 
 const DOING: &str = "loading domain_settings";
 
@@ -33,13 +33,13 @@ const PAGE: i64 = 10_000;
 
 /// How the rows come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Road {
+pub(super) enum LoadMethod {
     Copy,
     Pages,
 }
 
 pub(super) enum LoadError {
-    /// The database does not offer this road; nothing was read yet.
+    /// The database does not offer this method; nothing was read yet.
     NotOffered,
     Store(StoreError),
 }
@@ -74,16 +74,20 @@ pub(super) struct Load<'a> {
 
 impl Load<'_> {
     /// Answers nothing when `take` broke off.
-    pub(super) async fn run(&mut self, client: &mut Client, road: Road) -> Result<Option<Loaded>, LoadError> {
+    pub(super) async fn run(
+        &mut self,
+        client: &mut Client,
+        method: LoadMethod,
+    ) -> Result<Option<LoadSummary>, LoadError> {
         self.rows = Vec::with_capacity(self.batch);
         let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let snapshot = self.guarded(builder.start()).await?;
         // The server's own statement time-out is for small statements; see above for this one's.
         self.guarded(snapshot.batch_execute("SET LOCAL statement_timeout = 0")).await?;
         let loaded = self.guarded(self.about(&snapshot)).await?;
-        let read = match road {
-            Road::Copy => self.copy(&snapshot).await?,
-            Road::Pages => self.pages(&snapshot).await?,
+        let read = match method {
+            LoadMethod::Copy => self.copy(&snapshot).await?,
+            LoadMethod::Pages => self.pages(&snapshot).await?,
         };
         if read.is_break() || self.hand_over().is_break() {
             return Ok(None);
@@ -93,7 +97,7 @@ impl Load<'_> {
     }
 
     /// All that is to know but the rows.
-    async fn about(&self, snapshot: &Transaction<'_>) -> Result<Loaded, tokio_postgres::Error> {
+    async fn about(&self, snapshot: &Transaction<'_>) -> Result<LoadSummary, tokio_postgres::Error> {
         let gaps = i64::try_from(self.gaps).unwrap_or(i64::MAX);
         // The statements go out at once.
         let (bounds, newest_domain, gaps, rows, fresh) = tokio::try_join!(
@@ -103,8 +107,8 @@ impl Load<'_> {
             snapshot.query_typed_one("SELECT EXISTS (SELECT FROM domain_settings)", &[]),
             freshness::fresh(snapshot, self.host_types),
         )?;
-        let rows = if rows.try_get(0)? { Rows::Some } else { Rows::None };
-        Ok(Loaded { bounds: log::read_bounds(&bounds)?, newest_domain, gaps, rows, fresh })
+        let rows = if rows.try_get(0)? { TableContents::NotEmpty } else { TableContents::Empty };
+        Ok(LoadSummary { bounds: log::read_bounds(&bounds)?, newest_domain, gaps, rows, fresh })
     }
 
     async fn copy(&mut self, snapshot: &Transaction<'_>) -> Result<ControlFlow<()>, LoadError> {
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
     use domain_core::EventId;
 
-    use crate::{Bounds, Database, Timeouts};
+    use crate::{Database, LogBounds, Timeouts};
 
     #[test]
     fn both_roads_bring_the_same_rows() {
@@ -210,7 +214,7 @@ mod tests {
                     INSERT INTO domain_events (domain) VALUES ('tenant-1.example')";
         store.session.runtime.block_on(store.session.client.batch_execute(fill)).unwrap();
 
-        let mut read = |road| {
+        let mut read = |method| {
             let mut all = Vec::new();
             let mut take = |rows: Vec<Row>| {
                 all.extend(rows);
@@ -220,13 +224,13 @@ mod tests {
                 &mut store;
             let (limit, rows) = (timeouts.statement, Vec::new());
             let mut load = Load { host_types, signal, limit, batch: 999, gaps: 10, take: &mut take, rows };
-            let loaded = runtime.block_on(load.run(client, road)).map_err(StoreError::from).unwrap();
+            let loaded = runtime.block_on(load.run(client, method)).map_err(StoreError::from).unwrap();
             all.sort_by_key(|row| format!("{row:?}"));
             (loaded, all)
         };
-        let (loaded, rows) = read(Road::Copy);
-        let bounds = Bounds::From { oldest: EventId(1), newest: EventId(1) };
+        let (loaded, rows) = read(LoadMethod::Copy);
+        let bounds = LogBounds::From { oldest: EventId(1), newest: EventId(1) };
         assert_eq!((loaded.as_ref().unwrap().bounds, rows.len()), (bounds, 25_000));
-        assert!(read(Road::Pages) == (loaded, rows), "pages brought other rows than COPY");
+        assert!(read(LoadMethod::Pages) == (loaded, rows), "pages brought other rows than COPY");
     }
 }

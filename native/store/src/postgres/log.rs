@@ -13,13 +13,16 @@ use tokio_postgres::{Client, Error, GenericClient, Row as Answer};
 use super::bounded::name;
 use super::clock::now;
 use super::{Bytes, offered};
-use crate::{Bounds, Event, Events, IdRange, Moment, Place, Pruned, Role, Row, Transaction, Writers};
+use crate::{
+    DatabaseIdentity, Event, Events, IdRange, LogBounds, LogPosition, OpenTransactions, Pruned, Row, ServerRole,
+    TransactionId,
+};
 
 pub(super) const DOING: &str = "reading domain_events";
 
 /// The cluster, the database in it, and the timeline, which a standby that is promoted exchanges. The
 /// timeline in the control file is that of the last checkpoint, and so may be late.
-pub(super) async fn place(client: &Client) -> Result<Option<Place>, Error> {
+pub(super) async fn identity(client: &Client) -> Result<Option<DatabaseIdentity>, Error> {
     let answer = client
         .query_typed_one(
             "SELECT s.system_identifier || '/' || d.oid,
@@ -31,11 +34,12 @@ pub(super) async fn place(client: &Client) -> Result<Option<Place>, Error> {
             &[],
         )
         .await;
-    let place = |answer: Answer| {
-        let role = if answer.try_get(2)? { Role::Standby } else { Role::Primary { started: answer.try_get(3)? } };
-        Ok(Place::Server { database: answer.try_get(0)?, timeline: answer.try_get(1)?, role })
+    let identity = |answer: Answer| {
+        let role =
+            if answer.try_get(2)? { ServerRole::Standby } else { ServerRole::Primary { started: answer.try_get(3)? } };
+        Ok(DatabaseIdentity::Server { database: answer.try_get(0)?, timeline: answer.try_get(1)?, role })
     };
-    offered(answer)?.map(place).transpose()
+    offered(answer)?.map(identity).transpose()
 }
 
 /// Whether a transaction that begins now may change anything.
@@ -140,11 +144,11 @@ fn event(host_types: &HostTypes, row: &Answer) -> Result<Event, Error> {
     Ok(Event { id, row: Some(Row::read(host_types, domain.0, settings)) })
 }
 
-pub(super) fn read_bounds(row: &Answer) -> Result<Bounds, Error> {
+pub(super) fn read_bounds(row: &Answer) -> Result<LogBounds, Error> {
     let ends: (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
     Ok(match ends {
-        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
-        _ => Bounds::Empty,
+        (Some(oldest), Some(newest)) => LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => LogBounds::Empty,
     })
 }
 
@@ -180,7 +184,7 @@ pub(super) async fn gaps(client: &impl GenericClient, limit: i64) -> Result<Vec<
 /// Who holds a lock that writers of events take: `nextval` locks the sequence, and an insertion the
 /// table, until the transaction's end has become visible. A sequence that hands out ids in advance
 /// proves nothing, and a server in recovery does not see the locks of its primary.
-pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
+pub(super) async fn open_transactions(client: &Client) -> Result<OpenTransactions, Error> {
     let answer = client
         .query_typed_one(
             "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_sequence WHERE seqrelid = ids.seq AND seqcache = 1),
@@ -193,17 +197,17 @@ pub(super) async fn writers(client: &Client) -> Result<Writers, Error> {
             &[],
         )
         .await;
-    let Some(answer) = offered(answer)? else { return Ok(Writers::Unknown) };
+    let Some(answer) = offered(answer)? else { return Ok(OpenTransactions::Unknown) };
     if !answer.try_get::<_, bool>(0)? {
-        return Ok(Writers::Unknown);
+        return Ok(OpenTransactions::Unknown);
     }
     // Only a prepared transaction has no process. Its name may be its session's, or none that means anything.
     let names: Vec<Option<String>> = answer.try_get(1)?;
-    let transaction = |name: Option<String>| name.map_or(Transaction::Prepared, Transaction::Open);
-    Ok(Writers::Known(names.into_iter().map(transaction).collect::<HashSet<_>>()))
+    let transaction = |name: Option<String>| name.map_or(TransactionId::Prepared, TransactionId::Open);
+    Ok(OpenTransactions::Known(names.into_iter().map(transaction).collect::<HashSet<_>>()))
 }
 
-pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
+pub(super) async fn position(client: &Client) -> Result<LogPosition, Error> {
     let with_horizon =
         concat!("SELECT max(id), pg_snapshot_xmin(pg_current_snapshot())::text, ", now!(), " FROM domain_events");
     let without = concat!("SELECT max(id), NULL::text, ", now!(), " FROM domain_events");
@@ -212,12 +216,12 @@ pub(super) async fn moment(client: &Client) -> Result<Moment, Error> {
         None => client.query_typed_one(without, &[]).await?,
     };
     let newest: Option<i64> = answer.try_get(0)?;
-    Ok(Moment { newest: newest.map(EventId), horizon: answer.try_get(1)?, time: answer.try_get(2)? })
+    Ok(LogPosition { newest: newest.map(EventId), horizon: answer.try_get(1)?, time: answer.try_get(2)? })
 }
 
 /// All nodes prune: what another one has locked, it deletes.
-pub(super) async fn prune(client: &Client, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, Error> {
-    let Moment { newest: Some(newest), horizon, .. } = moment else { return Ok(Pruned { count: 0, last: None }) };
+pub(super) async fn prune(client: &Client, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, Error> {
+    let LogPosition { newest: Some(newest), horizon, .. } = moment else { return Ok(Pruned { count: 0, last: None }) };
     macro_rules! prune {
         ($condition:literal) => {
             concat!(

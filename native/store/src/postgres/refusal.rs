@@ -43,10 +43,10 @@ pub(super) fn judge(doing: &'static str, error: &Error) -> StoreError {
     match error.as_db_error() {
         None => StoreError::failed(doing, error),
         Some(db) if LOST_RACE.contains(db.code()) || is_own_duplicate(db) => {
-            StoreError::LostRace { doing, reason: chain(error) }
+            StoreError::Conflict { doing, reason: chain(error) }
         }
         Some(db) if *db.code() == SqlState::READ_ONLY_SQL_TRANSACTION => {
-            StoreError::Outdated { doing, reason: chain(error) }
+            StoreError::StaleConnection { doing, reason: chain(error) }
         }
         Some(db) if ENDS.contains(db.code()) => StoreError::failed(doing, error),
         Some(db) if is_of_row(db) => StoreError::row_refused(doing, words(db)),

@@ -154,7 +154,7 @@ async fn attempted<T>(
 ) -> Result<Result<T, tokio_postgres::Error>, StoreError> {
     tokio::select! {
         () = signal.stopped() => Err(StoreError::Stopped),
-        result = tokio::time::timeout(limit, statement) => result.map_err(|_| StoreError::Deadline { doing, limit }),
+        result = tokio::time::timeout(limit, statement) => result.map_err(|_| StoreError::Timeout { doing, limit }),
     }
 }
 

@@ -19,12 +19,12 @@ use super::clock::{now, now_ns};
 use super::connect::Target;
 use super::sequences;
 use super::session::{Session, run_script};
-use super::{Bytes, PLACE, cell, log, rights};
+use super::{Bytes, READING_IDENTITY, cell, log, rights};
 use crate::freshness::NEVER;
 use crate::reading::{self, Cell};
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, Place, Readable, Role, Signal, StoreError, Timeouts, Ttl};
+use crate::{DatabaseIdentity, FreshnessDeclaration, Readable, ServerRole, Signal, StoreError, Timeouts, Ttl};
 
 /// Events for the rows of a WITH part; their ids.
 macro_rules! logged {
@@ -55,7 +55,7 @@ macro_rules! notified {
 }
 
 /// The row of the domain $1, which nobody else changes meanwhile, and the end of the job that the owner $2 has of it, if
-/// that is void. Jobs are locked after rows, everywhere.
+/// that is void. RemovalJobs are locked after rows, everywhere.
 macro_rules! judged {
     ($lock:literal) => {
         concat!(
@@ -82,7 +82,7 @@ macro_rules! verdict {
 
 pub(crate) struct PostgresWriter {
     session: Session,
-    place: Option<Place>,
+    identity: Option<DatabaseIdentity>,
     removals: OwnTable,
     freshness: OwnTable,
 }
@@ -139,8 +139,8 @@ impl PostgresWriter {
     ) -> Result<PostgresWriter, StoreError> {
         let session = Session::connect(target, timeouts, signal)?;
         session.prepare_schema()?;
-        let place = session.call(PLACE, timeouts.statement, log::place(&session.client))?;
-        Ok(PostgresWriter { session, place, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
+        let identity = session.call(READING_IDENTITY, timeouts.statement, log::identity(&session.client))?;
+        Ok(PostgresWriter { session, identity, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
     }
 
     fn query(
@@ -185,16 +185,16 @@ impl Writer for PostgresWriter {
         self.session.is_alive()
     }
 
-    fn place(&mut self, until: Instant) -> Result<Option<Place>, StoreError> {
+    fn identity(&mut self, until: Instant) -> Result<Option<DatabaseIdentity>, StoreError> {
         // No other server exchanges its timeline while a connection lives.
-        if let Some(Place::Server { role: Role::Standby, .. }) = &self.place {
+        if let Some(DatabaseIdentity::Server { role: ServerRole::Standby, .. }) = &self.identity {
             let left = until.saturating_duration_since(Instant::now()).min(self.session.timeouts.statement);
-            self.place = self.session.call(PLACE, left, log::place(&self.session.client))?;
+            self.identity = self.session.call(READING_IDENTITY, left, log::identity(&self.session.client))?;
         }
-        Ok(self.place.clone())
+        Ok(self.identity.clone())
     }
 
-    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {
+    fn insert(&mut self, pairs: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError> {
         const DOING: &str = "adding domains";
         let domains: Vec<&str> = pairs.iter().map(|pair| pair.domain.as_str()).collect();
         let host_types: Vec<&str> = pairs.iter().map(|pair| pair.host_type).collect();
@@ -206,7 +206,7 @@ impl Writer for PostgresWriter {
             DOING,
             concat!(
                 "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $5::int2[])
-                                    WITH ORDINALITY AS w (domain, host_type, status, place)),
+                                    WITH ORDINALITY AS w (domain, host_type, status, position)),
                    added AS (INSERT INTO domain_settings (domain, host_type, status)
                              SELECT domain, host_type, status FROM wanted
                               WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
@@ -224,7 +224,7 @@ impl Writer for PostgresWriter {
                 name!("s.host_type"),
                 ", s.status, ",
                 notified!(),
-                " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.place"
+                " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.position"
             ),
             &[
                 (&domains, Type::TEXT_ARRAY),
@@ -237,9 +237,9 @@ impl Writer for PostgresWriter {
         )?;
         rows.iter()
             .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
-                (Some(id), _) => Ok(Inserted::Added(EventId(id))),
-                (None, Some(settings)) => Ok(Inserted::Exists(settings)),
-                (None, None) => Ok(Inserted::Skipped),
+                (Some(id), _) => Ok(InsertOutcome::Added(EventId(id))),
+                (None, Some(settings)) => Ok(InsertOutcome::Exists(settings)),
+                (None, None) => Ok(InsertOutcome::Skipped),
             })
             .collect()
     }
@@ -247,10 +247,10 @@ impl Writer for PostgresWriter {
     fn set_status(
         &mut self,
         domain: &DomainName,
-        wanted: Switch,
+        wanted: Activation,
         rules: Rules<'_>,
         until: Instant,
-    ) -> Result<Switched, StoreError> {
+    ) -> Result<SetStatusOutcome, StoreError> {
         const DOING: &str = "changing a domain's status";
         let status = wanted.number();
         let rows = self.query(
@@ -269,25 +269,25 @@ impl Writer for PostgresWriter {
             &[(&domain.as_str(), Type::VARCHAR), (&status, Type::INT2), (&rules.allowed, Type::TEXT_ARRAY)],
             until,
         )?;
-        let Some(row) = rows.first() else { return Ok(Switched::NotFound) };
+        let Some(row) = rows.first() else { return Ok(SetStatusOutcome::NotFound) };
         let before = Status::new(i64::from(get::<i16>(row, 0, DOING)?));
         match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
-            (false, ..) => Ok(Switched::UnknownHostType),
-            (true, Status::Deleting, _) => Ok(Switched::Deleting),
-            (true, _, Some(id)) => Ok(Switched::Changed(EventId(id))),
-            (true, before, None) if before == Status::new(i64::from(status)) => Ok(Switched::Already),
+            (false, ..) => Ok(SetStatusOutcome::UnknownHostType),
+            (true, Status::Deleting, _) => Ok(SetStatusOutcome::Deleting),
+            (true, _, Some(id)) => Ok(SetStatusOutcome::Changed(EventId(id))),
+            (true, before, None) if before == Status::new(i64::from(status)) => Ok(SetStatusOutcome::Unchanged),
             (true, _, None) => Err(StoreError::row_refused(DOING, StoreError::SKIPPED.to_owned())),
         }
     }
 
-    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<Settings>, StoreError> {
+    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {
         const DOING: &str = "reading a domain";
         let sql = concat!("SELECT ", name!("host_type"), ", status FROM domain_settings WHERE domain = $1");
         let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
         Ok(rows.first().and_then(|row| settings(row, 0)))
     }
 
-    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<Listed>, StoreError> {
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<ListedDomain>, StoreError> {
         const DOING: &str = "listing domains";
         let Filter { after, host_type, status, prefix } = filter;
         let mut after = after.as_ref().map(|after| after.as_bytes().to_vec());
@@ -360,7 +360,7 @@ impl Writer for PostgresWriter {
         lease: Lease<'_>,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<RemovalBegun, StoreError> {
+    ) -> Result<BeginRemovalOutcome, StoreError> {
         const DOING: &str = "marking a domain as in removal";
         let rows = self.query_removals(
             DOING,
@@ -402,15 +402,15 @@ impl Writer for PostgresWriter {
             ],
             until,
         )?;
-        let Some(row) = rows.first() else { return Ok(RemovalBegun::NotFound) };
+        let Some(row) = rows.first() else { return Ok(BeginRemovalOutcome::NotFound) };
         Ok(match (get::<Option<i64>>(row, 0, DOING)?, get(row, 1, DOING)?) {
-            (None, _) => RemovalBegun::WrongHostType,
-            (Some(id), true) => RemovalBegun::Claimed(EventId(id)),
-            (Some(id), false) => RemovalBegun::Elsewhere(EventId(id)),
+            (None, _) => BeginRemovalOutcome::WrongHostType,
+            (Some(id), true) => BeginRemovalOutcome::Claimed(EventId(id)),
+            (Some(id), false) => BeginRemovalOutcome::OwnedElsewhere(EventId(id)),
         })
     }
 
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError> {
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<RemovalJobs, StoreError> {
         const DOING: &str = "prolonging removals";
         let sql = concat!(
             "WITH mine AS (UPDATE domain_removals r SET lease_until = ",
@@ -435,10 +435,10 @@ impl Writer for PostgresWriter {
     fn note_removal(
         &mut self,
         domain: &DomainName,
-        progress: Handlers,
+        progress: HandlerProgress,
         lease: Lease<'_>,
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         const DOING: &str = "noting how far a removal is";
         let (done, of) = (i64::from(progress.done), i64::from(progress.of));
         let rows = self.query_removals(
@@ -469,7 +469,7 @@ impl Writer for PostgresWriter {
         owner: &str,
         failure: &str,
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         const DOING: &str = "noting why a removal failed";
         let rows = self.query_removals(
             DOING,
@@ -491,7 +491,7 @@ impl Writer for PostgresWriter {
         owner: &str,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         const DOING: &str = "finishing a removal";
         let rows = self.query_removals(
             DOING,
@@ -521,7 +521,7 @@ impl Writer for PostgresWriter {
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Jobs, StoreError> {
+    ) -> Result<RemovalJobs, StoreError> {
         const DOING: &str = "taking over removals";
         let rows = self.query_removals_if_any(
             DOING,
@@ -559,7 +559,7 @@ impl Writer for PostgresWriter {
         jobs(&rows, DOING)
     }
 
-    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<Removal>, StoreError> {
+    fn removals(&mut self, which: Which<'_>, until: Instant) -> Result<Readable<RemovalStatus>, StoreError> {
         const DOING: &str = "reading removals";
         let domain = match which {
             Which::One(domain) => Some(domain.as_str()),
@@ -609,7 +609,7 @@ impl Writer for PostgresWriter {
         .map(|_| ())
     }
 
-    fn freshness(&mut self, until: Instant) -> Result<Readable<Freshness>, StoreError> {
+    fn freshness(&mut self, until: Instant) -> Result<Readable<FreshnessDeclaration>, StoreError> {
         const DOING: &str = "reading freshness";
         if self.freshness.find(&self.session, DOING, until)? == Found::No {
             return Ok(Readable::default());
@@ -625,7 +625,12 @@ impl Writer for PostgresWriter {
         Ok(Readable::collect(rows.iter().map(|row| reading::freshness(cell(row, 0), cell(row, 1), cell(row, 2)))))
     }
 
-    fn changes(&mut self, after: Option<EventId>, limit: u32, until: Instant) -> Result<Readable<Changed>, StoreError> {
+    fn changes(
+        &mut self,
+        after: Option<EventId>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Readable<ChangedDomain>, StoreError> {
         const DOING: &str = "reading changes";
         let sql = concat!(
             "SELECT e.id, ",
@@ -700,22 +705,22 @@ impl Writer for PostgresWriter {
 }
 
 /// What [`verdict`] selected.
-fn held(rows: &[Row], doing: &'static str) -> Result<Held, StoreError> {
+fn held(rows: &[Row], doing: &'static str) -> Result<JobOutcome, StoreError> {
     let row = rows.first().ok_or_else(|| unreadable(doing))?;
     Ok(match (get(row, 0, doing)?, get(row, 1, doing)?) {
-        (true, _) => Held::Yes,
-        (false, true) => Held::Ended(settings(row, 2)),
-        (false, false) => Held::No,
+        (true, _) => JobOutcome::Updated,
+        (false, true) => JobOutcome::Void(settings(row, 2)),
+        (false, false) => JobOutcome::NotOwned,
     })
 }
 
 /// Rows of: whether the job is not void, its domain, its host type, its handlers, and the domain's row.
-fn jobs(rows: &[Row], doing: &'static str) -> Result<Jobs, StoreError> {
-    let mut jobs = Jobs::default();
+fn jobs(rows: &[Row], doing: &'static str) -> Result<RemovalJobs, StoreError> {
+    let mut jobs = RemovalJobs::default();
     for row in rows {
         match (reading::job(cell(row, 1), cell(row, 2), cell(row, 3)), get(row, 0, doing)?) {
             (Ok(job), true) => jobs.held.push(job),
-            (Ok(job), false) => jobs.void.push(Void { job, row: settings(row, 4) }),
+            (Ok(job), false) => jobs.void.push(VoidJob { job, row: settings(row, 4) }),
             (Err(spoilt), _) => jobs.left_out.push(spoilt),
         }
     }
@@ -727,7 +732,7 @@ fn get<T: FromSqlOwned>(row: &Row, column: usize, doing: &'static str) -> Result
 }
 
 /// What two columns of one domain's row say; nothing where there is no row. A host type that is no text is escaped.
-fn settings(row: &Row, column: usize) -> Option<Settings> {
+fn settings(row: &Row, column: usize) -> Option<DomainSettings> {
     match (cell(row, column), cell(row, column + 1)) {
         (Cell::Null, Cell::Null) => None,
         (host_type, status) => Some(reading::settings_of_one(host_type, status)),

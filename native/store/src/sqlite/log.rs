@@ -5,13 +5,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{NOW, bytes, status};
-use crate::{Bounds, Event, Events, IdRange, Moment, Pruned, Row};
+use crate::{Event, Events, IdRange, LogBounds, LogPosition, Pruned, Row};
 
 pub(super) const DOING: &str = "reading domain_events";
 pub(super) const PRUNING: &str = "deleting old events";
 
 /// The log's ends; the oldest event is looked for from an id on.
-pub(super) fn bounds(connection: &Connection, from: EventId) -> rusqlite::Result<Bounds> {
+pub(super) fn bounds(connection: &Connection, from: EventId) -> rusqlite::Result<LogBounds> {
     // Each on its own, since SQLite finds a single minimum or maximum in the index, but not both at once.
     let mut ends = connection.prepare_cached(
         "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= ?1), (SELECT min(id) FROM domain_events)),
@@ -19,8 +19,8 @@ pub(super) fn bounds(connection: &Connection, from: EventId) -> rusqlite::Result
     )?;
     let ends: (Option<i64>, Option<i64>) = ends.query_row([from.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(match ends {
-        (Some(oldest), Some(newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
-        _ => Bounds::Empty,
+        (Some(oldest), Some(newest)) => LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => LogBounds::Empty,
     })
 }
 
@@ -107,15 +107,20 @@ pub(super) fn gaps(connection: &Connection, limit: usize) -> rusqlite::Result<Ve
     gaps.collect()
 }
 
-pub(super) fn moment(connection: &Connection) -> rusqlite::Result<Moment> {
+pub(super) fn position(connection: &Connection) -> rusqlite::Result<LogPosition> {
     connection.query_row(&format!("SELECT max(id), {NOW} FROM domain_events"), [], |row| {
         let newest: Option<i64> = row.get(0)?;
-        Ok(Moment { newest: newest.map(EventId), time: row.get(1)?, horizon: None })
+        Ok(LogPosition { newest: newest.map(EventId), time: row.get(1)?, horizon: None })
     })
 }
 
 /// Here an id that somebody inserts by hand below the newest is taken for one that was there.
-pub(super) fn prune(connection: &Connection, moment: &Moment, from: EventId, limit: u32) -> rusqlite::Result<Pruned> {
+pub(super) fn prune(
+    connection: &Connection,
+    moment: &LogPosition,
+    from: EventId,
+    limit: u32,
+) -> rusqlite::Result<Pruned> {
     let Some(newest) = moment.newest else { return Ok(Pruned { count: 0, last: None }) };
     let mut delete = connection.prepare_cached(
         "DELETE FROM domain_events

@@ -20,7 +20,7 @@ use crate::freshness::NEVER;
 use crate::reading::{self, Cell};
 use crate::schema;
 use crate::writer::*;
-use crate::{Freshness, Place, Readable, Spoilt, StoreError, Timeouts, Ttl};
+use crate::{DatabaseIdentity, FreshnessDeclaration, Readable, StoreError, Timeouts, Ttl, UnreadableRow};
 
 pub(crate) struct SqliteWriter {
     connection: Connection,
@@ -71,7 +71,7 @@ impl SqliteWriter {
         };
         let value = transact().map_err(|broken| match broken {
             Broken::Sqlite(error) => refused(doing, &error),
-            Broken::Moved => StoreError::Outdated {
+            Broken::Moved => StoreError::StaleConnection {
                 doing,
                 reason: format!("another file is called {} now", self.file.path.display()),
             },
@@ -97,11 +97,11 @@ impl Writer for SqliteWriter {
         !has_moved(&self.connection).unwrap_or(false)
     }
 
-    fn place(&mut self, _until: Instant) -> Result<Option<Place>, StoreError> {
-        Ok(Some(self.file.place.clone()))
+    fn identity(&mut self, _until: Instant) -> Result<Option<DatabaseIdentity>, StoreError> {
+        Ok(Some(self.file.identity.clone()))
     }
 
-    fn insert(&mut self, pairs: &[NewPair<'_>], until: Instant) -> Result<Vec<Inserted>, StoreError> {
+    fn insert(&mut self, pairs: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError> {
         self.transact("adding domains", until, |transaction| {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO domain_settings (domain, host_type, status) VALUES (?1, ?2, ?3)
@@ -110,11 +110,14 @@ impl Writer for SqliteWriter {
             pairs
                 .iter()
                 .map(|pair| match insert.execute((pair.domain.as_str(), pair.host_type, pair.status.number()))? {
-                    0 => Ok(read_settings(transaction, pair.domain)?.map_or(Inserted::Skipped, Inserted::Exists)),
+                    0 => {
+                        Ok(read_settings(transaction, pair.domain)?
+                            .map_or(InsertOutcome::Skipped, InsertOutcome::Exists))
+                    }
                     _ => {
                         // What an earlier life left: a row that was deleted by hand takes no password along.
                         delete_admins(transaction, pair.domain, pair.subdomains)?;
-                        add_event(transaction, pair.domain).map(Inserted::Added)
+                        add_event(transaction, pair.domain).map(InsertOutcome::Added)
                     }
                 })
                 .collect()
@@ -124,33 +127,33 @@ impl Writer for SqliteWriter {
     fn set_status(
         &mut self,
         domain: &DomainName,
-        wanted: Switch,
+        wanted: Activation,
         rules: Rules<'_>,
         until: Instant,
-    ) -> Result<Switched, StoreError> {
+    ) -> Result<SetStatusOutcome, StoreError> {
         let number = wanted.number();
         let wanted = Status::new(number.into());
         self.transact("changing a domain's status", until, |transaction| {
-            let Some(before) = read_settings(transaction, domain)? else { return Ok(Switched::NotFound) };
+            let Some(before) = read_settings(transaction, domain)? else { return Ok(SetStatusOutcome::NotFound) };
             if !rules.allowed.contains(&before.host_type) {
-                return Ok(Switched::UnknownHostType);
+                return Ok(SetStatusOutcome::UnknownHostType);
             }
             match before.status {
-                Status::Deleting => Ok(Switched::Deleting),
-                status if status == wanted => Ok(Switched::Already),
+                Status::Deleting => Ok(SetStatusOutcome::Deleting),
+                status if status == wanted => Ok(SetStatusOutcome::Unchanged),
                 _ => {
                     update_status(transaction, domain, number)?;
-                    add_event(transaction, domain).map(Switched::Changed)
+                    add_event(transaction, domain).map(SetStatusOutcome::Changed)
                 }
             }
         })
     }
 
-    fn settings(&mut self, domain: &DomainName, _until: Instant) -> Result<Option<Settings>, StoreError> {
+    fn settings(&mut self, domain: &DomainName, _until: Instant) -> Result<Option<DomainSettings>, StoreError> {
         self.read("reading a domain", |connection| read_settings(connection, domain))
     }
 
-    fn list(&mut self, filter: &Filter, limit: u32, _until: Instant) -> Result<Readable<Listed>, StoreError> {
+    fn list(&mut self, filter: &Filter, limit: u32, _until: Instant) -> Result<Readable<ListedDomain>, StoreError> {
         self.read("listing domains", |connection| {
             // A blob comes after every text, and is the name of no domain.
             let mut select = connection.prepare_cached(
@@ -225,11 +228,11 @@ impl Writer for SqliteWriter {
         lease: Lease<'_>,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<RemovalBegun, StoreError> {
+    ) -> Result<BeginRemovalOutcome, StoreError> {
         self.transact("marking a domain as in removal", until, |transaction| {
             let before = match read_settings(transaction, domain)? {
-                None => return Ok(RemovalBegun::NotFound),
-                Some(settings) if settings.host_type != host_type => return Ok(RemovalBegun::WrongHostType),
+                None => return Ok(BeginRemovalOutcome::NotFound),
+                Some(settings) if settings.host_type != host_type => return Ok(BeginRemovalOutcome::WrongHostType),
                 Some(settings) => settings,
             };
             update_status(transaction, domain, 2)?;
@@ -247,7 +250,7 @@ impl Writer for SqliteWriter {
                 (domain.as_str(), host_type, lease.owner, lease.milliseconds, handlers),
             )?;
             if claimed > 0 {
-                return Ok(RemovalBegun::Claimed(event));
+                return Ok(BeginRemovalOutcome::Claimed(event));
             }
             // Begun for an earlier life of the domain: see the trait.
             let anew = "UPDATE domain_removals
@@ -255,11 +258,11 @@ impl Writer for SqliteWriter {
                          WHERE domain = ?1 AND (?4 OR host_type <> ?2)";
             let was_served = before.status != Status::Deleting;
             transaction.execute(anew, (domain.as_str(), host_type, handlers, was_served))?;
-            Ok(RemovalBegun::Elsewhere(event))
+            Ok(BeginRemovalOutcome::OwnedElsewhere(event))
         })
     }
 
-    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<Jobs, StoreError> {
+    fn renew_removals(&mut self, lease: Lease<'_>, until: Instant) -> Result<RemovalJobs, StoreError> {
         self.transact("prolonging removals", until, |transaction| {
             let found = select_jobs(transaction, "owner = ?1", [lease.owner])?;
             let sql = format!("UPDATE domain_removals SET lease_until = {NOW} + ?2 WHERE domain = ?1");
@@ -274,10 +277,10 @@ impl Writer for SqliteWriter {
     fn note_removal(
         &mut self,
         domain: &DomainName,
-        progress: Handlers,
+        progress: HandlerProgress,
         lease: Lease<'_>,
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         self.transact("noting how far a removal is", until, |transaction| {
             if_held(transaction, domain, lease.owner, || {
                 let sql = format!(
@@ -295,7 +298,7 @@ impl Writer for SqliteWriter {
         owner: &str,
         failure: &str,
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         self.transact("noting why a removal failed", until, |transaction| {
             if_held(transaction, domain, owner, || {
                 let sql = "UPDATE domain_removals SET owner = NULL, failure = ?2 WHERE domain = ?1";
@@ -310,7 +313,7 @@ impl Writer for SqliteWriter {
         owner: &str,
         subdomains: &[String],
         until: Instant,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<JobOutcome, StoreError> {
         self.transact("finishing a removal", until, |transaction| {
             if_held(transaction, domain, owner, || {
                 for table in ["domain_removals", "domain_settings"] {
@@ -328,7 +331,7 @@ impl Writer for SqliteWriter {
         rules: Rules<'_>,
         limit: u32,
         until: Instant,
-    ) -> Result<Jobs, StoreError> {
+    ) -> Result<RemovalJobs, StoreError> {
         self.transact("taking over removals", until, |transaction| {
             let marks = vec!["?"; rules.allowed.len()].join(", ");
             let host_types = rules.allowed.iter().map(|host_type| Value::from(host_type.clone()));
@@ -337,7 +340,8 @@ impl Writer for SqliteWriter {
                  ORDER BY lease_until LIMIT ?"
             );
             let parameters = host_types.chain([Value::from(i64::from(limit))]);
-            let Jobs { held, left_out, .. } = select_jobs(transaction, &abandoned, params_from_iter(parameters))?;
+            let RemovalJobs { held, left_out, .. } =
+                select_jobs(transaction, &abandoned, params_from_iter(parameters))?;
             let sql = format!(
                 "UPDATE domain_removals SET owner = ?2, lease_until = {NOW} + ?3, handlers_done = 0 WHERE domain = ?1"
             );
@@ -346,15 +350,15 @@ impl Writer for SqliteWriter {
                 take.execute((&job.domain, lease.owner, lease.milliseconds))?;
             }
             let ended = format!("(owner IS NULL OR lease_until < {NOW}) AND {IN_REMOVAL} IS NOT TRUE LIMIT ?1");
-            let Jobs { void, .. } = select_jobs(transaction, &ended, [limit])?;
-            for Void { job, .. } in &void {
+            let RemovalJobs { void, .. } = select_jobs(transaction, &ended, [limit])?;
+            for VoidJob { job, .. } in &void {
                 transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [&job.domain])?;
             }
-            Ok(Jobs { held, void, left_out })
+            Ok(RemovalJobs { held, void, left_out })
         })
     }
 
-    fn removals(&mut self, which: Which<'_>, _until: Instant) -> Result<Readable<Removal>, StoreError> {
+    fn removals(&mut self, which: Which<'_>, _until: Instant) -> Result<Readable<RemovalStatus>, StoreError> {
         let domain = match which {
             Which::One(domain) => Some(domain.as_str()),
             Which::All => None,
@@ -391,7 +395,7 @@ impl Writer for SqliteWriter {
         })
     }
 
-    fn freshness(&mut self, _until: Instant) -> Result<Readable<Freshness>, StoreError> {
+    fn freshness(&mut self, _until: Instant) -> Result<Readable<FreshnessDeclaration>, StoreError> {
         self.read("reading freshness", |connection| {
             let there = "SELECT 1 FROM sqlite_master WHERE name = 'domain_freshness'";
             if connection.query_row(there, [], |_| Ok(())).optional()?.is_none() {
@@ -408,7 +412,7 @@ impl Writer for SqliteWriter {
         after: Option<EventId>,
         limit: u32,
         _until: Instant,
-    ) -> Result<Readable<Changed>, StoreError> {
+    ) -> Result<Readable<ChangedDomain>, StoreError> {
         self.read("reading changes", |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT e.id, e.domain, s.host_type, s.status, s.id
@@ -473,7 +477,7 @@ fn cell<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cell<'a>> {
 
 fn readable<T>(
     mut rows: Rows<'_>,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<Result<T, Spoilt>>,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<Result<T, UnreadableRow>>,
 ) -> rusqlite::Result<Readable<T>> {
     let mut readable = Readable::default();
     while let Some(row) = rows.next()? {
@@ -486,19 +490,23 @@ fn readable<T>(
 const IN_REMOVAL: &str = "(s.status = 2 AND s.host_type = r.host_type)";
 
 /// The jobs for which this holds of `r` and `s`.
-fn select_jobs(transaction: &Transaction<'_>, condition: &str, parameters: impl Params) -> rusqlite::Result<Jobs> {
+fn select_jobs(
+    transaction: &Transaction<'_>,
+    condition: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<RemovalJobs> {
     let mut select = transaction.prepare(&format!(
         "SELECT domain, r.host_type, r.handlers, s.host_type, s.status
            FROM domain_removals r LEFT JOIN domain_settings s USING (domain) WHERE {condition}"
     ))?;
     let mut rows = select.query(parameters)?;
-    let mut jobs = Jobs::default();
+    let mut jobs = RemovalJobs::default();
     while let Some(row) = rows.next()? {
         let there = cell(row, 3)? != Cell::Null || cell(row, 4)? != Cell::Null;
         let of_domain = if there { Some(settings(row, 3)?) } else { None };
         match (reading::job(cell(row, 0)?, cell(row, 1)?, cell(row, 2)?), of_domain) {
             (Ok(job), Some(settings)) if settings.are_in_removal(&job.host_type) => jobs.held.push(job),
-            (Ok(job), row) => jobs.void.push(Void { job, row }),
+            (Ok(job), row) => jobs.void.push(VoidJob { job, row }),
             (Err(spoilt), _) => jobs.left_out.push(spoilt),
         }
     }
@@ -511,16 +519,17 @@ fn if_held(
     domain: &DomainName,
     owner: &str,
     change: impl FnOnce() -> rusqlite::Result<()>,
-) -> rusqlite::Result<Held> {
-    let Jobs { held, void, .. } = select_jobs(transaction, "r.domain = ?1 AND owner = ?2", (domain.as_str(), owner))?;
-    if let Some(Void { row, .. }) = void.into_iter().next() {
+) -> rusqlite::Result<JobOutcome> {
+    let RemovalJobs { held, void, .. } =
+        select_jobs(transaction, "r.domain = ?1 AND owner = ?2", (domain.as_str(), owner))?;
+    if let Some(VoidJob { row, .. }) = void.into_iter().next() {
         transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [domain.as_str()])?;
-        return Ok(Held::Ended(row));
+        return Ok(JobOutcome::Void(row));
     }
     if held.is_empty() {
-        return Ok(Held::No);
+        return Ok(JobOutcome::NotOwned);
     }
-    change().map(|()| Held::Yes)
+    change().map(|()| JobOutcome::Updated)
 }
 
 /// What a refusal means: a constraint, a trigger or a type is against the row, or the statement cannot be run.
@@ -533,12 +542,12 @@ fn refused(doing: &'static str, error: &rusqlite::Error) -> StoreError {
     }
 }
 
-fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Result<Option<Settings>> {
+fn read_settings(connection: &Connection, domain: &DomainName) -> rusqlite::Result<Option<DomainSettings>> {
     let mut select = connection.prepare_cached("SELECT host_type, status FROM domain_settings WHERE domain = ?1")?;
     select.query_row([domain.as_str()], |row| settings(row, 0)).optional()
 }
 
-fn settings(row: &Row<'_>, column: usize) -> rusqlite::Result<Settings> {
+fn settings(row: &Row<'_>, column: usize) -> rusqlite::Result<DomainSettings> {
     Ok(reading::settings_of_one(cell(row, column)?, cell(row, column + 1)?))
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, HostTypes};
-use domain_store::{Database, Moment, Signal, Store, StoreError, Timeouts, Writer};
+use domain_store::{Database, LogPosition, Signal, Store, StoreError, Timeouts, Writer};
 use tempfile::TempDir;
 
 /// Names each promise once and has both databases keep it.
@@ -216,10 +216,10 @@ impl Fixture {
 
     /// The log as it is now, once no transaction of another test is older than its events: PostgreSQL has one
     /// horizon for all databases of a server.
-    pub fn moment(&mut self, store: &mut dyn Store) -> Moment {
+    pub fn position(&mut self, store: &mut dyn Store) -> LogPosition {
         let mut settled = None;
         eventually(|| {
-            let moment = store.moment().unwrap();
+            let moment = store.position().unwrap();
             let later =
                 |horizon| format!("SELECT count(*) FROM domain_events WHERE age(xmin) <= age('{horizon}'::xid8::xid)");
             if moment.horizon.as_ref().is_none_or(|horizon| self.read(&later(horizon)) == ["0"]) {

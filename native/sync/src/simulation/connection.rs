@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_store::{
-    Bounds, Event, Events, IdRange, Identity, Loaded, Misfit, Moment, Place, Pruned, Role, Row, Rows, Store,
-    StoreError, Unfit, Writers,
+    DatabaseIdentity, Event, Events, IdRange, InvalidRow, InvalidRowReason, LoadSummary, LogBounds, LogPosition,
+    OpenTransactions, PersistentId, Pruned, Row, ServerRole, Store, StoreError, TableContents,
 };
 use parking_lot::Mutex;
 
@@ -75,7 +75,7 @@ pub(super) struct Connection<'a> {
     climate: Climate,
     max_age: i64,
     restarts: u64,
-    pub(super) identity: Option<Identity>,
+    pub(super) identity: Option<PersistentId>,
     pub(super) breaks: Breaks,
     pub(super) told: Told,
     /// Called whenever others may have done something.
@@ -125,7 +125,7 @@ impl<'a> Connection<'a> {
             return Err(StoreError::Failed { doing, reason: "the server went away".to_owned() });
         }
         match &mut self.breaks {
-            Breaks::After(0) if fastrand::bool() => Err(StoreError::Deadline { doing, limit: Duration::from_secs(5) }),
+            Breaks::After(0) if fastrand::bool() => Err(StoreError::Timeout { doing, limit: Duration::from_secs(5) }),
             Breaks::After(0) => Err(StoreError::Failed { doing, reason: "broken".to_owned() }),
             Breaks::After(left) => {
                 *left -= 1;
@@ -147,9 +147,9 @@ impl<'a> Connection<'a> {
             None | Some((_, 0 | 2)) => Row::NotEnabled(name),
             Some(&(host_type, 1)) => match self.host_types.id(host_type) {
                 Some(id) => Row::Enabled(name, id),
-                None => misfit(name, Unfit::UnknownHostType(host_type.to_owned())),
+                None => invalid(name, InvalidRowReason::UnknownHostType(host_type.to_owned())),
             },
-            Some(&(_, status)) => misfit(name, Unfit::UnknownStatus(status)),
+            Some(&(_, status)) => invalid(name, InvalidRowReason::UnknownStatus(status)),
         }
     }
 
@@ -170,16 +170,18 @@ impl<'a> Connection<'a> {
         let is_another = || anchor.mark.is_some_and(|known| mark(anchor.at) != Some(known));
         let masked = match (&events.anchor, events.bounds) {
             (Some(domain), _) if *domain == anchor.domain && is_another() => Some(Masked::SameDomain),
-            (None, Bounds::From { oldest, .. }) if oldest.0 == anchor.at + 1 => {
+            (None, LogBounds::From { oldest, .. }) if oldest.0 == anchor.at + 1 => {
                 mark(oldest.0).map(Masked::BeginsBehind)
             }
             _ => None,
         };
         if !std::mem::replace(&mut self.told.judged, true) && !self.told.loaded {
             self.told.backwards = match events.bounds {
-                Bounds::Empty => false,
-                Bounds::From { newest, .. } if newest.0 < anchor.at => true,
-                Bounds::From { oldest, .. } => oldest.0 <= anchor.at && events.anchor.as_ref() != Some(&anchor.domain),
+                LogBounds::Empty => false,
+                LogBounds::From { newest, .. } if newest.0 < anchor.at => true,
+                LogBounds::From { oldest, .. } => {
+                    oldest.0 <= anchor.at && events.anchor.as_ref() != Some(&anchor.domain)
+                }
             };
         }
         if !self.told.backwards {
@@ -188,16 +190,16 @@ impl<'a> Connection<'a> {
     }
 }
 
-fn misfit(name: DomainName, why: Unfit) -> Row {
-    Row::Misfit(Misfit { domain: name.as_str().to_owned(), name: Some(name), why })
+fn invalid(name: DomainName, reason: InvalidRowReason) -> Row {
+    Row::Invalid(InvalidRow { domain: name.as_str().to_owned(), name: Some(name), reason })
 }
 
 /// The log's ends; the oldest event is looked for from an id on.
-fn bounds(content: &Content, from: EventId) -> Bounds {
+fn bounds(content: &Content, from: EventId) -> LogBounds {
     let (mut known, ids) = (content.events.range(from.0..), content.events.keys());
     match (known.next().map(|(id, _)| id).or(ids.clone().next()), ids.clone().next_back()) {
-        (Some(&oldest), Some(&newest)) => Bounds::From { oldest: EventId(oldest), newest: EventId(newest) },
-        _ => Bounds::Empty,
+        (Some(&oldest), Some(&newest)) => LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) },
+        _ => LogBounds::Empty,
     }
 }
 
@@ -208,9 +210,13 @@ fn gaps(content: &Content, most: usize) -> Vec<IdRange> {
 }
 
 impl Store for Connection<'_> {
-    fn place(&mut self) -> Result<Option<Place>, StoreError> {
+    fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError> {
         self.call("place")?;
-        let place = |Identity(database)| Place::Server { database, timeline: "1".to_owned(), role: Role::Standby };
+        let place = |PersistentId(database)| DatabaseIdentity::Server {
+            database,
+            timeline: "1".to_owned(),
+            role: ServerRole::Standby,
+        };
         Ok(self.identity.clone().map(place))
     }
 
@@ -219,18 +225,18 @@ impl Store for Connection<'_> {
         batch: usize,
         most: usize,
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
-    ) -> Result<Option<Loaded>, StoreError> {
+    ) -> Result<Option<LoadSummary>, StoreError> {
         const DOING: &str = "load";
         self.call(DOING)?;
         self.told.loads += 1;
         let (loaded, rows) = {
             let database = self.database.lock();
             let content = &database.content;
-            let loaded = Loaded {
+            let loaded = LoadSummary {
                 bounds: bounds(content, EventId(i64::MIN)),
                 newest_domain: content.events.values().next_back().map(|event| event.domain.clone()),
                 gaps: gaps(content, most),
-                rows: if content.settings.is_empty() { Rows::None } else { Rows::Some },
+                rows: if content.settings.is_empty() { TableContents::Empty } else { TableContents::NotEmpty },
                 fresh: self.fresh_ids(&database),
             };
             let enabled = content.settings.iter().filter(|(_, (_, status))| ![0, 2].contains(status));
@@ -247,7 +253,7 @@ impl Store for Connection<'_> {
         self.meanwhile();
         self.answer(DOING)?;
         self.told.loaded = true;
-        self.told.no_rows = loaded.rows == Rows::None;
+        self.told.no_rows = loaded.rows == TableContents::Empty;
         Ok(Some(loaded))
     }
 
@@ -258,7 +264,7 @@ impl Store for Connection<'_> {
             let content = &database.content;
             let after = content.events.range(cursor.0.saturating_add(1)..).take(limit as usize);
             Events {
-                bounds: Bounds::Empty,
+                bounds: LogBounds::Empty,
                 anchor: content.events.get(&cursor.0).map(|event| event.domain.clone()),
                 events: after.map(|(&id, _)| self.event(content, id)).collect(),
             }
@@ -283,9 +289,9 @@ impl Store for Connection<'_> {
         Ok(events)
     }
 
-    fn writers(&mut self) -> Result<Writers, StoreError> {
+    fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {
         self.call("writers")?;
-        Ok(self.database.lock().writers())
+        Ok(self.database.lock().open_transactions())
     }
 
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {
@@ -293,14 +299,14 @@ impl Store for Connection<'_> {
         Ok(self.fresh_ids(&self.database.lock()))
     }
 
-    fn moment(&mut self) -> Result<Moment, StoreError> {
+    fn position(&mut self) -> Result<LogPosition, StoreError> {
         self.call("moment")?;
         let database = self.database.lock();
         let newest = database.content.events.keys().next_back().map(|&id| EventId(id));
-        Ok(Moment { newest, time: database.clock, horizon: database.horizon() })
+        Ok(LogPosition { newest, time: database.clock, horizon: database.horizon() })
     }
 
-    fn prune(&mut self, moment: &Moment, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         self.call("prune")?;
         let mut database = self.database.lock();
         assert!(moment.horizon.is_some() || database.kind == Kind::Serial);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use domain_store::{Identity, Transaction, Writers};
+use domain_store::{OpenTransactions, PersistentId, TransactionId};
 
 /// What a row says: the host type, and the status as a number.
 pub(super) type Settings = (&'static str, i64);
@@ -71,7 +71,7 @@ impl Content {
 #[derive(Debug, Default)]
 pub(super) struct Open {
     number: u64,
-    pub(super) name: Option<Transaction>,
+    pub(super) name: Option<TransactionId>,
     pub(super) rows: BTreeMap<String, Option<Settings>>,
     events: Vec<(i64, String)>,
 }
@@ -82,7 +82,7 @@ pub(super) struct Database {
     pub(super) open: BTreeMap<u64, Open>,
     /// Milliseconds.
     pub(super) clock: i64,
-    pub(super) identity: Option<Identity>,
+    pub(super) identity: Option<PersistentId>,
     pub(super) copies: Vec<Content>,
     /// How often all connections were broken.
     pub(super) restarts: u64,
@@ -108,7 +108,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn new(kind: Kind, identity: Option<Identity>) -> Database {
+    pub(super) fn new(kind: Kind, identity: Option<PersistentId>) -> Database {
         let content = Content { next_id: 1, next_transaction: 1_000, ..Content::default() };
         Database {
             kind,
@@ -140,7 +140,7 @@ impl Database {
         self.names += 1;
         let number = self.content.next_transaction;
         self.content.next_transaction += 1;
-        let name = Some(Transaction::Open(format!("{}/{}", self.names % 7, self.names)));
+        let name = Some(TransactionId::Open(format!("{}/{}", self.names % 7, self.names)));
         self.open.insert(self.names, Open { number, name, ..Open::default() });
         self.names
     }
@@ -202,12 +202,12 @@ impl Database {
         self.content.events.insert(id, Logged { domain, mark, transaction, shown });
     }
 
-    pub(super) fn writers(&self) -> Writers {
+    pub(super) fn open_transactions(&self) -> OpenTransactions {
         match self.kind {
-            Kind::Silent => Writers::Unknown,
+            Kind::Silent => OpenTransactions::Unknown,
             Kind::Telling | Kind::Serial => {
                 let writing = self.open.values().filter(|open| !open.events.is_empty());
-                Writers::Known(writing.filter_map(|open| open.name.clone()).collect())
+                OpenTransactions::Known(writing.filter_map(|open| open.name.clone()).collect())
             }
         }
     }

@@ -3,7 +3,7 @@
 //! In a *calm* climate all changes come with events and nobody but the followers deletes any, so
 //! whoever follows needs no comparison, however late events show. In a *stormy* one anything goes.
 
-use domain_store::{Identity, Transaction};
+use domain_store::{PersistentId, TransactionId};
 
 use super::database::{By, Database, Kind, Settings};
 
@@ -126,7 +126,7 @@ pub(super) fn happen(database: &mut Database, event: Event) {
         Event::End => any_open(database).into_iter().for_each(|open| database.commit(open)),
         Event::Prepare => {
             let open = any_open(database).and_then(|open| database.open.get_mut(&open));
-            open.into_iter().for_each(|open| open.name = Some(Transaction::Prepared));
+            open.into_iter().for_each(|open| open.name = Some(TransactionId::Prepared));
         }
         Event::RollBack => {
             let transaction = write(database);
@@ -263,7 +263,7 @@ fn truncate(database: &mut Database) {
 }
 
 fn rename(database: &mut Database) {
-    if let Some(Identity(name)) = &mut database.identity {
+    if let Some(PersistentId(name)) = &mut database.identity {
         *name = format!("timeline {}", fastrand::u32(..));
     }
 }

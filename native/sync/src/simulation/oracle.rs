@@ -26,7 +26,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain_core::{EventId, HostTypeId, HostTypes, Select, Table};
-use domain_store::Identity;
+use domain_store::PersistentId;
 use parking_lot::Mutex;
 
 use super::connection::{Anchor, Connection, Masked, Told};
@@ -49,7 +49,7 @@ enum Loss {
 /// A pass that was made.
 pub(super) struct Pass<'a> {
     pub(super) told: &'a Told,
-    pub(super) identity: Option<Identity>,
+    pub(super) identity: Option<PersistentId>,
     pub(super) before: Routes,
     /// It was to look into dead gaps, too.
     pub(super) everywhere: bool,
@@ -106,7 +106,7 @@ pub(super) struct Oracle {
     /// The mark of the event at the cursor.
     anchor: Option<(i64, u64)>,
     hidden: Option<Hidden>,
-    loaded_from: Option<Identity>,
+    loaded_from: Option<PersistentId>,
     loss: Loss,
     fresh: HashSet<HostTypeId>,
     /// As the database's.
@@ -209,7 +209,7 @@ impl Oracle {
         {
             self.owed.retain(|shown| reaches(cursor, Scope::All, shown.id));
         }
-        let is_other = |before: &Identity| connection.identity.as_ref().is_some_and(|now| now != before);
+        let is_other = |before: &PersistentId| connection.identity.as_ref().is_some_and(|now| now != before);
         self.is_other = self.loaded_from.as_ref().is_some_and(is_other);
         if !routes.is_empty() && self.is_other {
             self.loss = Loss::Suspected;

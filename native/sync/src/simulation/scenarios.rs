@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain_store::Identity;
+use domain_store::PersistentId;
 use parking_lot::Mutex;
 
 use super::OPTIONS;
@@ -31,7 +31,7 @@ fn write(world: &World, domain: &str, row: Option<(&'static str, i64)>) {
 /// A database with three domains, of which an old copy has but one, and a node that follows it.
 fn each(kind: Kind, mode: GateMode, test: impl Fn(&mut Node<'_>, &mut World, Breaks)) {
     for answers in 0..ANSWERS {
-        let mut database = Database::new(kind, Some(Identity("first".to_owned())));
+        let mut database = Database::new(kind, Some(PersistentId("first".to_owned())));
         database.quiet = true;
         let now = Instant::now();
         let mut world = World { database: Arc::new(Mutex::new(database)), climate: Climate::Stormy, now };
@@ -161,7 +161,7 @@ fn what_is_still_to_show_in_another_database_is_found_though_its_log_seems_to_go
             let copy = database.copies[0].clone();
             database.replace(copy);
             database.restarts += 1;
-            database.identity = Some(Identity("second".to_owned()));
+            database.identity = Some(PersistentId("second".to_owned()));
         }
         let late = begin(world, 2, "b.example", Some(("two", 1)));
         // The event at the cursor is about the same domain, by chance.

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use domain_core::{DomainName, EventId, Table};
-use domain_store::{Database, Followed, Timeouts};
+use domain_store::{Database, FollowedDatabase, Timeouts};
 use domain_sync::{
     Ended, Follower, FollowerLock, Force, Gate, GateMode, Options, Owner, Permit, PruneOptions, Repairs, Report,
     Ticket, WarmStart,
@@ -70,7 +70,7 @@ pub struct Fixture {
     /// What the next follower is started with.
     pub options: Options,
     lock: FollowerLock,
-    pub followed: Arc<Followed>,
+    pub followed: Arc<FollowedDatabase>,
     folder: TempDir,
     writer: Connection,
     owner: Sender<Message>,

@@ -12,10 +12,10 @@ use crate::error::chain;
 
 /// Why there is no connection: what failed at each address, in the order of the attempts.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .failures.iter().map(|(place, reason)| format!("{place}: {reason}"))
+#[error("{}", .failures.iter().map(|(endpoint, reason)| format!("{endpoint}: {reason}"))
     .collect::<Vec<_>>().join("; "))]
 pub struct ConnectError {
-    /// Each place that was tried, as `host:port (address)`, and what happened there.
+    /// Each endpoint that was tried, as `host:port (address)`, and what happened there.
     pub failures: Vec<(String, Failure)>,
 }
 

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Shared by the databases of a follower and of the writers beside it.
 #[derive(Default)]
-pub struct Precedence(Mutex<Inner>);
+pub struct FollowerPriority(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -22,19 +22,19 @@ struct Inner {
     give_way: Option<Box<dyn Fn() + Send>>,
 }
 
-impl Precedence {
+impl FollowerPriority {
     /// Whether the follower waits for a connection.
-    pub fn is_claimed(&self) -> bool {
+    pub fn is_follower_waiting(&self) -> bool {
         self.with(|inner| inner.wanted.is_some_and(|since| since.elapsed() < PATIENCE))
     }
 
     /// What closes the connections that nobody uses; called by the follower's thread. It replaces the one before.
-    pub fn on_claim(&self, give_way: impl Fn() + Send + 'static) {
+    pub fn on_follower_waiting(&self, give_way: impl Fn() + Send + 'static) {
         self.with(|inner| inner.give_way = Some(Box::new(give_way)));
     }
 
     /// The follower found no room.
-    pub(crate) fn claim(&self) {
+    pub(crate) fn follower_waits(&self) {
         self.with(|inner| inner.wanted = Some(Instant::now()));
         // Taken out: who gives way may ask whether it has to.
         if let Some(give_way) = self.with(|inner| inner.give_way.take()) {
@@ -46,7 +46,7 @@ impl Precedence {
     }
 
     /// The follower has a connection, or fails for another reason.
-    pub(crate) fn release(&self) {
+    pub(crate) fn follower_served(&self) {
         self.with(|inner| inner.wanted = None);
     }
 
@@ -55,8 +55,8 @@ impl Precedence {
     }
 }
 
-impl fmt::Debug for Precedence {
+impl fmt::Debug for FollowerPriority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Precedence")
+        f.write_str("FollowerPriority")
     }
 }
