@@ -120,8 +120,10 @@ get_domains_by_host_type(HostType) ->
 %% domain that is there from the first part to the last is listed exactly once. Fails with badarg for any other selection or
 %% limit.
 %%
+%% ```
 %%   {Pairs, More} = mongoose_domain_api:get_domains({host_type, <<"type1">>}, 1000),
 %%   {MorePairs, EvenMore} = mongoose_domain_api:get_domains({host_type, <<"type1">>}, More, 1000).
+%% '''
 -spec get_domains(all | static | dynamic | {host_type, host_type()}, 1..1000) ->
     {[pair()], continuation() | done}.
 get_domains(Select, Limit) ->
