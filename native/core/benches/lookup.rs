@@ -1,16 +1,20 @@
-//! Lookups in a table, without the VM: `cargo bench -p domain_core --bench lookup -- KEYS DOMAINS CALLS`, where KEYS is
-//! `hot` (one name again and again, another one in each round: one of twenty costs more, which one is chance), `hits` or
-//! `misses`. Prints the nanoseconds of one lookup, the median of its rounds.
+//! Lookups in a table, without the VM: `cargo bench -p domain_core --bench lookup -- KEYS DOMAINS CALLS`. KEYS is `hits`,
+//! `misses`, or `hot`: one name again and again, a different one in each round, because one of twenty or so is slower and
+//! chance decides which. Prints the nanoseconds of one lookup, as the median of the rounds.
 //!
-//! The names are read once before they are looked up, so what is fetched from memory is the table's.
+//! Each name is read before the lookups begin, so that what these fetch from memory belongs to the table.
 //!
-//! `scripts/test-instructions` runs it under callgrind, which counts the instructions of `look_up` alone.
+//! `scripts/test-instructions` runs this under callgrind, which counts the instructions of `look_up` alone.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
 use domain_core::{Change, DomainName, HostTypeId, Source, Table};
+use names::{name, spread};
+
+#[path = "maps/names.rs"]
+mod names;
 
 const ROUNDS: usize = 15;
 
@@ -27,7 +31,7 @@ fn main() {
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|round| {
             let names: Vec<String> =
-                (0..calls).map(|call| drawn(&keys, domains, round, round * calls + call)).collect();
+                (0..calls).map(|call| choose(&keys, domains, round, round * calls + call)).collect();
             black_box(
                 names.iter().map(|name| name.as_bytes().iter().map(|&byte| u64::from(byte)).sum::<u64>()).sum::<u64>(),
             );
@@ -62,15 +66,8 @@ fn fill(table: &Table, domains: usize, host_type: HostTypeId) {
     assert!((0..domains).all(|number| table.host_type(name(number).as_bytes()).is_ok()));
 }
 
-/// 18 to 38 bytes.
-fn name(number: usize) -> String {
-    const ENDS: [&str; 4] = ["example.com", "customers.example", "chat.example.org", "messaging-service.example"];
-    format!("tenant{}.{}", number, ENDS[number % 4])
-}
-
-fn drawn(keys: &str, domains: usize, round: usize, turn: usize) -> String {
-    // Fibonacci hashing of the turn: spread evenly, the same on every run.
-    let number = ((turn as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % domains;
+fn choose(keys: &str, domains: usize, round: usize, turn: usize) -> String {
+    let number = spread(turn, domains);
     match keys {
         "hot" => name((domains / 2 + round) % domains),
         "misses" => name(domains + number),

@@ -1,4 +1,4 @@
-//! What can be asked of the table, and what becomes of it: the words that the table, its ledger and their callers share.
+//! The types of the table's interface: changes and their outcomes, errors, counts, and how current the routes are.
 
 use thiserror::Error;
 
@@ -6,103 +6,103 @@ use crate::entry::Source;
 use crate::host_types::HostTypeId;
 use crate::name::DomainName;
 
-/// An id of `domain_events`.
+/// The id of a row of `domain_events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub i64);
 
-/// Counts how often the table was opened, closed or had its progress reset.
+/// Changes each time that the table is opened, closed, repaired, or has its progress reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(pub(crate) u64);
 
 /// How current the dynamic routes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// The table is closed: there is nothing to be current with.
+    /// The table is closed.
     Closed,
-    /// They were never loaded.
+    /// No routes were loaded.
     Unloaded,
-    /// They are to be loaded again, and what that load does not bring is to go.
+    /// There are routes, but they have to be loaded again. The load removes those that it does not confirm.
     Reset,
-    /// They are from a load and follow the log of events.
+    /// The routes were loaded and follow the event log.
     Following {
-        /// The load that they are from.
+        /// The load.
         source: Source,
     },
 }
 
-/// A domain from configuration and the host type that serves it.
+/// A domain from the configuration and the host type that serves it.
 pub type StaticRoute = (DomainName, HostTypeId);
 
 /// What the database says about a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It is enabled, with this host type.
+    /// The domain is enabled, with this host type.
     Put(DomainName, HostTypeId),
-    /// It is gone, disabled or in removal.
+    /// The domain does not exist, is disabled, or is in removal.
     Remove(DomainName),
 }
 
 impl Change {
-    /// The domain that it is about.
+    /// The domain that changes.
     pub fn domain(&self) -> &DomainName {
         let (Change::Put(domain, _) | Change::Remove(domain)) = self;
         domain
     }
 }
 
-/// What became of a [`Change`].
+/// The effect of a [`Change`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The domain is new.
+    /// The domain was added.
     Added,
-    /// It was there with the same host type.
+    /// The domain already had this host type.
     Kept,
-    /// It was there with another host type: this one.
+    /// The domain had another host type, which this is.
     Moved(HostTypeId),
-    /// It was there and is gone.
+    /// The domain had this host type and was removed.
     Removed(HostTypeId),
-    /// It was not there.
+    /// The domain to remove does not exist.
     Absent,
-    /// A static rule stands against it, and nothing was changed.
+    /// A static rule forbids the change, and nothing was changed.
     Refused(Refusal),
 }
 
-/// Which static rule stands against a change.
+/// The static rule that forbids a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The domain is static.
     Static,
-    /// The host type is not one that dynamic domains may use.
+    /// Dynamic domains may not use the host type.
     UnknownHostType,
 }
 
-/// What [`Table::insert`](crate::Table::insert) found.
+/// The effect of [`Table::insert`](crate::Table::insert).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {
-    /// The domain was not there before.
+    /// The domain was added.
     Added,
-    /// It was there with the same host type; its source is the new one.
+    /// The domain already had this host type. It has the new source.
     Kept,
 }
 
 /// Why [`Table::insert`](crate::Table::insert) changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InsertError {
-    /// The host type is not one that dynamic domains may use.
+    /// Dynamic domains may not use the host type.
     #[error("the host type is not one that dynamic domains may use")]
     UnknownHostType,
     /// The domain is static.
     #[error("the domain is static")]
     Static,
-    /// The domain is there with another host type: this one.
+    /// The domain has another host type, which this is.
     #[error("the domain is there with another host type")]
     OtherHostType(HostTypeId),
 }
 
-/// Why [`Table::host_type`](crate::Table::host_type) found no host type.
+/// Why [`Table::host_type`](crate::Table::host_type) returns no host type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LookupError {
-    /// The table is open, and the domain is not in it.
+    /// The table is open and does not have the domain.
     #[error("no such domain")]
     NotFound,
     /// The table is closed.
@@ -110,38 +110,38 @@ pub enum LookupError {
     Closed,
 }
 
-/// The table is closed, so there is nothing to be said of its domains.
+/// The table is closed, so it has no domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the table is closed")]
 pub struct Closed;
 
-/// A static domain cannot be deleted.
+/// The domain is static and cannot be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the domain is static")]
 pub struct IsStatic;
 
-/// The table was opened, closed or reset since the caller took its [`Epoch`].
+/// The caller's [`Epoch`] is not the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the table was opened, closed or reset in between")]
 pub struct Stale;
 
-/// How many domains there are.
+/// The numbers of domains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DomainCounts {
-    /// From configuration.
+    /// Domains from the configuration.
     pub r#static: usize,
-    /// Inserted.
+    /// Domains that were inserted at run time.
     pub dynamic: usize,
 }
 
-/// How many bytes of memory the table uses. The VM does not count them: they are not allocated through it.
+/// The memory of the table in bytes. The VM does not count it, because the table does not allocate through the VM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryUsage {
-    /// The domains and where they lead.
+    /// The entries: names and their routes.
     pub entries: usize,
-    /// What they are found by.
+    /// The index.
     pub index: usize,
-    /// The changes that nobody was told of yet.
+    /// The changes that the watcher has not taken yet.
     pub change_feed: usize,
 }
 

@@ -1,135 +1,135 @@
-//! What became of the domains, for those who are to be told.
+//! The changes of domains, in order, for one watcher.
 //!
-//! While somebody watches, each domain that comes, goes or changes its host type is noted, in the order in which lookups
-//! see it, until the watcher takes the notes. They are bounded: too many that nobody took, or a load of the whole table,
-//! become one note that says *everything* may be different, and the watcher has to look at the table itself. So nothing
-//! is ever left out in silence.
+//! While a watcher is registered, the feed records each domain that is added, removed or moved to another host type, in
+//! the order in which lookups see it, until the watcher takes the changes. The feed is bounded: too many changes, or a
+//! load of the whole table, are replaced by one entry that says that *everything* may have changed, and then the watcher
+//! reads the table itself. So the watcher never misses a change without being told.
 //!
-//! The watcher is called by a *bell* when there is something after there was nothing.
+//! The table calls the watcher's *waker* when the feed becomes non-empty.
 
 use crate::host_types::HostTypeId;
 
-/// How many changes are noted before they become [`Changes::Everything`].
-pub const LIMIT: usize = 16_384;
+/// The number of recorded changes from which on they become [`Changes::Everything`].
+pub const MAX_CHANGES: usize = 16_384;
 
-/// One domain that is there now, or no more.
+/// One domain that was added or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainChange {
-    /// Which one.
+    /// The domain's name.
     pub domain: Box<[u8]>,
-    /// Which host type serves it, or did.
+    /// The host type that serves the domain, or that served it.
     pub host_type: HostTypeId,
-    /// What became of it.
+    /// What happened to the domain.
     pub kind: ChangeKind,
 }
 
-/// What became of a domain. One whose host type changes is gone, then comes.
+/// What happened to a domain. A change of its host type is a removal and an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It came.
+    /// It was added.
     Added,
-    /// It is gone.
+    /// It was removed.
     Removed,
 }
 
-/// What a watcher is told.
+/// What a watcher takes from the feed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// These changes, in order; none when there is nothing new.
+    /// These changes, in order. Empty if there are no more.
     Listed(Vec<DomainChange>),
-    /// So much may have changed that the table has to be looked at.
+    /// Anything may have changed: the watcher has to read the table.
     Everything,
 }
 
-/// The notes.
 pub(crate) struct ChangeFeed {
-    notes: Notes,
-    bell: Bell,
+    pending: Pending,
+    waker: WakerState,
 }
 
-enum Notes {
-    /// Nobody watches.
+enum Pending {
+    /// There is no watcher.
     Off,
-    Changes(Vec<DomainChange>),
+    Listed(Vec<DomainChange>),
     Everything,
 }
 
-/// Whether the watcher was called since it found nothing new.
+/// Whether the waker was called since the watcher found the feed empty.
 #[derive(PartialEq, Eq)]
-enum Bell {
-    Silent,
-    Rung,
+enum WakerState {
+    NotCalled,
+    Called,
 }
 
 impl ChangeFeed {
+    /// A feed without a watcher.
     pub(crate) fn new() -> ChangeFeed {
-        ChangeFeed { notes: Notes::Off, bell: Bell::Silent }
+        ChangeFeed { pending: Pending::Off, waker: WakerState::NotCalled }
     }
 
-    /// Somebody begins to watch, who knows nothing yet.
-    pub(crate) fn begin(&mut self) {
-        *self = ChangeFeed { notes: Notes::Everything, bell: Bell::Silent };
+    /// Starts to record, for a watcher that has not read the table yet.
+    pub(crate) fn start(&mut self) {
+        *self = ChangeFeed { pending: Pending::Everything, waker: WakerState::NotCalled };
     }
 
     #[inline]
-    pub(crate) fn note(&mut self, domain: &[u8], host_type: HostTypeId, kind: ChangeKind) {
-        match &mut self.notes {
-            Notes::Changes(changes) if changes.len() < LIMIT => {
+    pub(crate) fn record(&mut self, domain: &[u8], host_type: HostTypeId, kind: ChangeKind) {
+        match &mut self.pending {
+            Pending::Listed(changes) if changes.len() < MAX_CHANGES => {
                 changes.push(DomainChange { domain: domain.into(), host_type, kind });
             }
-            Notes::Changes(_) => self.notes = Notes::Everything,
-            Notes::Off | Notes::Everything => {}
+            Pending::Listed(_) => self.pending = Pending::Everything,
+            Pending::Off | Pending::Everything => {}
         }
     }
 
-    /// All that was noted, and more, may have changed.
-    pub(crate) fn note_everything(&mut self) {
-        if !matches!(self.notes, Notes::Off) {
-            self.notes = Notes::Everything;
+    /// Records that anything may have changed.
+    pub(crate) fn record_everything(&mut self) {
+        if !matches!(self.pending, Pending::Off) {
+            self.pending = Pending::Everything;
         }
     }
 
-    /// Takes up to `limit` of the notes. Who takes them has to come again until there are none.
+    /// Takes up to `limit` changes. The watcher calls this until it returns none.
     pub(crate) fn take(&mut self, limit: usize) -> Changes {
-        match &mut self.notes {
-            Notes::Everything => {
-                self.notes = Notes::Changes(Vec::new());
+        match &mut self.pending {
+            Pending::Everything => {
+                self.pending = Pending::Listed(Vec::new());
                 Changes::Everything
             }
-            Notes::Changes(changes) => {
+            Pending::Listed(changes) => {
                 let changes: Vec<_> = changes.drain(..limit.min(changes.len())).collect();
                 if changes.is_empty() {
-                    self.bell = Bell::Silent;
+                    self.waker = WakerState::NotCalled;
                 }
                 Changes::Listed(changes)
             }
-            Notes::Off => Changes::Listed(Vec::new()),
+            Pending::Off => Changes::Listed(Vec::new()),
         }
     }
 
-    /// How many bytes the notes take.
+    /// The bytes that the recorded changes take.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.notes {
-            Notes::Changes(changes) => {
-                let names: usize = changes.iter().map(|notice| notice.domain.len()).sum();
+        match &self.pending {
+            Pending::Listed(changes) => {
+                let names: usize = changes.iter().map(|change| change.domain.len()).sum();
                 changes.capacity() * size_of::<DomainChange>() + names
             }
-            Notes::Off | Notes::Everything => 0,
+            Pending::Off | Pending::Everything => 0,
         }
     }
 
-    /// Whether the watcher is to be called now, and will be.
-    pub(crate) fn rings(&mut self) -> bool {
-        let news = match &self.notes {
-            Notes::Off => false,
-            Notes::Changes(changes) => !changes.is_empty(),
-            Notes::Everything => true,
+    /// Whether the caller has to call the waker now. Returns `true` once, until the watcher has found the feed empty.
+    pub(crate) fn take_wakeup(&mut self) -> bool {
+        let is_empty = match &self.pending {
+            Pending::Off => true,
+            Pending::Listed(changes) => changes.is_empty(),
+            Pending::Everything => false,
         };
-        let rings = news && self.bell == Bell::Silent;
-        if rings {
-            self.bell = Bell::Rung;
+        let wakeup = !is_empty && self.waker == WakerState::NotCalled;
+        if wakeup {
+            self.waker = WakerState::Called;
         }
-        rings
+        wakeup
     }
 }
 
@@ -137,58 +137,58 @@ impl ChangeFeed {
 mod tests {
     use super::*;
 
-    fn note(change_feed: &mut ChangeFeed, number: usize) {
-        change_feed.note(number.to_string().as_bytes(), HostTypeId::from_number(1), ChangeKind::Added);
+    fn record(feed: &mut ChangeFeed, number: usize) {
+        feed.record(number.to_string().as_bytes(), HostTypeId::from_number(1), ChangeKind::Added);
     }
 
-    fn taken(change_feed: &mut ChangeFeed, limit: usize) -> Vec<String> {
-        match change_feed.take(limit) {
+    fn take(feed: &mut ChangeFeed, limit: usize) -> Vec<String> {
+        match feed.take(limit) {
             Changes::Listed(changes) => {
-                changes.iter().map(|notice| String::from_utf8(notice.domain.to_vec()).unwrap()).collect()
+                changes.iter().map(|change| String::from_utf8(change.domain.to_vec()).unwrap()).collect()
             }
             Changes::Everything => vec!["everything".into()],
         }
     }
 
     #[test]
-    fn nothing_is_noted_while_nobody_watches() {
-        let mut change_feed = ChangeFeed::new();
-        note(&mut change_feed, 1);
-        change_feed.note_everything();
-        assert!(!change_feed.rings());
-        assert_eq!(taken(&mut change_feed, 10), [""; 0]);
+    fn nothing_is_recorded_without_a_watcher() {
+        let mut feed = ChangeFeed::new();
+        record(&mut feed, 1);
+        feed.record_everything();
+        assert!(!feed.take_wakeup());
+        assert_eq!(take(&mut feed, 10), [""; 0]);
     }
 
     #[test]
-    fn who_begins_to_watch_is_told_everything_and_then_each_change_in_order() {
-        let mut change_feed = ChangeFeed::new();
-        change_feed.begin();
-        assert!(change_feed.rings() && !change_feed.rings());
-        assert_eq!(taken(&mut change_feed, 10), ["everything"]);
-        (1..=5).for_each(|number| note(&mut change_feed, number));
-        assert_eq!(taken(&mut change_feed, 3), ["1", "2", "3"]);
-        assert_eq!(taken(&mut change_feed, 3), ["4", "5"]);
-        assert!(!change_feed.rings(), "who took something comes again");
-        note(&mut change_feed, 6);
-        assert_eq!(taken(&mut change_feed, 3), ["6"]);
-        assert_eq!(taken(&mut change_feed, 3), [""; 0]);
-        assert!(!change_feed.rings());
-        note(&mut change_feed, 7);
-        assert!(change_feed.rings());
+    fn a_new_watcher_gets_everything_and_then_each_change_in_order() {
+        let mut feed = ChangeFeed::new();
+        feed.start();
+        assert!(feed.take_wakeup() && !feed.take_wakeup());
+        assert_eq!(take(&mut feed, 10), ["everything"]);
+        (1..=5).for_each(|number| record(&mut feed, number));
+        assert_eq!(take(&mut feed, 3), ["1", "2", "3"]);
+        assert_eq!(take(&mut feed, 3), ["4", "5"]);
+        assert!(!feed.take_wakeup(), "a watcher that took changes calls again");
+        record(&mut feed, 6);
+        assert_eq!(take(&mut feed, 3), ["6"]);
+        assert_eq!(take(&mut feed, 3), [""; 0]);
+        assert!(!feed.take_wakeup());
+        record(&mut feed, 7);
+        assert!(feed.take_wakeup());
     }
 
     #[test]
-    fn too_many_changes_become_everything_and_are_not_left_out() {
-        let mut change_feed = ChangeFeed::new();
-        change_feed.begin();
-        change_feed.take(1);
-        (0..=LIMIT).for_each(|number| note(&mut change_feed, number));
-        assert_eq!(taken(&mut change_feed, 3), ["everything"]);
-        note(&mut change_feed, 1);
-        change_feed.note_everything();
-        note(&mut change_feed, 2);
-        assert_eq!(taken(&mut change_feed, 3), ["everything"]);
-        note(&mut change_feed, 3);
-        assert_eq!(taken(&mut change_feed, 3), ["3"]);
+    fn too_many_changes_become_everything() {
+        let mut feed = ChangeFeed::new();
+        feed.start();
+        feed.take(1);
+        (0..=MAX_CHANGES).for_each(|number| record(&mut feed, number));
+        assert_eq!(take(&mut feed, 3), ["everything"]);
+        record(&mut feed, 1);
+        feed.record_everything();
+        record(&mut feed, 2);
+        assert_eq!(take(&mut feed, 3), ["everything"]);
+        record(&mut feed, 3);
+        assert_eq!(take(&mut feed, 3), ["3"]);
     }
 }

@@ -1,161 +1,160 @@
-//! All entries, found by place.
+//! All entries, found by index, and the allocator that decides where new ones lie.
 //!
-//! An entry lies at a *place* and never moves, so a place is good for as long as its entry lives: a listing
-//! can be read in parts, and whoever was there throughout is listed once.
+//! An entry never moves, so its [`EntryIndex`] is valid for as long as the entry exists. A listing can therefore be read
+//! in parts, and lists each domain that exists throughout exactly once.
 //!
-//! Places are numbers of units of 16 bytes. Entries take as many units as their names need, and lie in slabs
-//! of 4 KiB that hold entries of one size only, from begin to end for as long as the table is not emptied.
-//! Places of removed entries are used again by entries of the same size; memory is not given back before the
-//! table is emptied.
+//! An index counts units of 16 bytes. An entry takes as many units as its name needs, and lies in a slab of 4 KiB whose
+//! entries all have the same size; a slab keeps that size until the table is emptied. The indexes of removed entries are
+//! used again by entries of the same size. Memory is returned to the system only when the table is emptied.
 //!
-//! Units where no entry is are zero, so that a listing passes them by.
+//! Units without an entry are zero, so a listing skips them.
 
 use crate::arena::Arena;
-use crate::entry::{Entry, Head, LONGEST, wipe, words_for};
+use crate::entry::{Entry, Header, MAX_WORDS, clear, words_for};
 use crate::sync::AtomicU64;
 
 /// Where an entry lies, in units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(pub(crate) u32);
+pub(crate) struct EntryIndex(pub(crate) u32);
 
-/// Words a unit.
-const UNIT: usize = 2;
+const WORDS_PER_UNIT: usize = 2;
 
-/// Units a slab.
 #[cfg(not(loom))]
-const SLAB: u32 = 256;
+const UNITS_PER_SLAB: u32 = 256;
 #[cfg(loom)]
-const SLAB: u32 = 4;
+const UNITS_PER_SLAB: u32 = 4;
 
-/// Units of the arena's first page: a page holds whole slabs.
-const FIRST: usize = if cfg!(loom) { SLAB as usize } else { 16 * SLAB as usize };
+/// The number of units in the arena's first page. A page holds whole slabs.
+const FIRST_PAGE_UNITS: usize = if cfg!(loom) { UNITS_PER_SLAB as usize } else { 16 * UNITS_PER_SLAB as usize };
 
-/// Sizes of entries, in units, from 0 on: the longest name has 250 bytes.
+/// The number of possible sizes of an entry, in units and from 0 on. The longest name has 250 bytes.
 const SIZES: usize = units_for(250) + 1;
 
 const fn units_for(length: usize) -> usize {
-    words_for(length).div_ceil(UNIT)
+    words_for(length).div_ceil(WORDS_PER_UNIT)
 }
 
 /// The entries, as lookups read them.
-pub(crate) struct Entries(Arena<UNIT, FIRST>);
-
-/// Which places are taken: what only writers need to know.
-pub(crate) struct Room {
-    /// The size of the entries in each slab.
-    sizes: Vec<u8>,
-    /// Free places, by size.
-    vacant: [Vec<Place>; SIZES],
-}
+pub(crate) struct Entries(Arena<WORDS_PER_UNIT, FIRST_PAGE_UNITS>);
 
 impl Entries {
     pub(crate) fn new() -> Entries {
         Entries(Arena::new())
     }
 
-    /// The words from a place on: of the entry there, and those after it. A lookup that is late may ask for what
-    /// never was.
+    /// The words from an index on: those of the entry there, and of what follows it. A late lookup may ask for an index
+    /// that was never used.
     #[inline]
-    pub(crate) fn at(&self, place: Place) -> Option<&[AtomicU64; LONGEST]> {
-        self.0.get(place.0)
+    pub(crate) fn get(&self, index: EntryIndex) -> Option<&[AtomicU64; MAX_WORDS]> {
+        self.0.get(index.0)
     }
 
-    /// The words of an entry of this size. They are there from now on.
-    fn words(&self, place: Place, size: usize) -> &[AtomicU64] {
-        self.0.reserve(place.0, size)
+    /// The words of an entry of this size in units. Allocates their memory if need be.
+    fn words(&self, index: EntryIndex, size: usize) -> &[AtomicU64] {
+        self.0.reserve(index.0, size)
     }
 
-    /// Makes sure that there is a place for a name of this length: asks the system for memory if need be.
-    pub(crate) fn make_ready(&self, room: &mut Room, length: usize) {
+    /// Returns all memory to the system. Only late lookups may still read the entries.
+    pub(crate) fn release_memory(&self) {
+        self.0.release_memory();
+    }
+}
+
+/// Knows which indexes are in use. Belongs to the writer.
+pub(crate) struct EntryAllocator {
+    /// The size of the entries in each slab.
+    slab_sizes: Vec<u8>,
+    /// The free indexes, by the size of the entry.
+    free: [Vec<EntryIndex>; SIZES],
+}
+
+impl EntryAllocator {
+    /// An allocator for which no index is in use.
+    pub(crate) fn new() -> EntryAllocator {
+        EntryAllocator { slab_sizes: Vec::new(), free: [const { Vec::new() }; SIZES] }
+    }
+
+    /// Ensures that an index for a name of this length is free. Allocates memory if need be.
+    pub(crate) fn reserve(&mut self, entries: &Entries, length: usize) {
         let size = units_for(length);
-        if room.vacant[size].is_empty() {
-            self.add_slab(room, size);
+        if self.free[size].is_empty() {
+            self.add_slab(entries, size);
         }
     }
 
-    /// A place for a name of this length, after [`Entries::make_ready`], and its words, which are zero.
-    pub(crate) fn take(&self, room: &mut Room, length: usize) -> (Place, &[AtomicU64]) {
+    /// Takes an index for a name of this length, after [`EntryAllocator::reserve`]. The entry's words are zero.
+    pub(crate) fn allocate<'a>(&mut self, entries: &'a Entries, length: usize) -> (EntryIndex, &'a [AtomicU64]) {
         let size = units_for(length);
-        let place = room.vacant[size].pop().expect("a place was made ready");
-        (place, self.words(place, size))
+        let index = self.free[size].pop().expect("an index was reserved");
+        (index, entries.words(index, size))
     }
 
-    /// Wipes the entry at this place, whose name had this length, out. Its place is free.
-    pub(crate) fn free(&self, room: &mut Room, place: Place, length: usize) {
+    /// Clears the entry at this index, whose name has this length, and frees the index.
+    pub(crate) fn free(&mut self, entries: &Entries, index: EntryIndex, length: usize) {
         let size = units_for(length);
-        wipe(self.words(place, size));
-        room.vacant[size].push(place);
+        clear(entries.words(index, size));
+        self.free[size].push(index);
     }
 
-    fn add_slab(&self, room: &mut Room, size: usize) {
-        let begin = u32::try_from(room.sizes.len()).ok().and_then(|slab| slab.checked_mul(SLAB));
-        let begin = Place(begin.expect("no room for more domains: their names fill 64 GiB"));
-        // An earlier content of the table may have left something here.
-        wipe(self.words(begin, SLAB as usize));
-        room.sizes.push(size as u8);
-        room.vacant[size].extend(places(begin, size as u8).rev());
+    fn add_slab(&mut self, entries: &Entries, size: usize) {
+        let begin = u32::try_from(self.slab_sizes.len()).ok().and_then(|slab| slab.checked_mul(UNITS_PER_SLAB));
+        let begin = EntryIndex(begin.expect("no room for more domains: their names fill 64 GiB"));
+        // Entries from before the table was emptied may still be here.
+        clear(entries.words(begin, UNITS_PER_SLAB as usize));
+        self.slab_sizes.push(size as u8);
+        self.free[size].extend(indexes_of_slab(begin, size as u8).rev());
     }
 
-    /// The entries that lie from one place to before another one.
+    /// The entries from one index to before another one.
     pub(crate) fn range<'a>(
         &'a self,
-        room: &'a Room,
-        from: Place,
-        to: Place,
-    ) -> impl Iterator<Item = (Place, Entry<'a>)> {
-        let slabs = (from.0 / SLAB) as usize..(to.0.div_ceil(SLAB) as usize).min(room.sizes.len());
-        let places = slabs.flat_map(|slab| room.places(slab).zip(std::iter::repeat(room.sizes[slab])));
-        places.filter(move |(place, _)| (from..to).contains(place)).filter_map(|(place, size)| {
-            let words = self.words(place, usize::from(size));
-            let head = Head::load(words);
-            head.length().map(|_| (place, Entry { head, words }))
+        entries: &'a Entries,
+        from: EntryIndex,
+        to: EntryIndex,
+    ) -> impl Iterator<Item = (EntryIndex, Entry<'a>)> {
+        let last_slab = (to.0.div_ceil(UNITS_PER_SLAB) as usize).min(self.slab_sizes.len());
+        let slabs = (from.0 / UNITS_PER_SLAB) as usize..last_slab;
+        let indexes = slabs.flat_map(|slab| self.indexes(slab).zip(std::iter::repeat(self.slab_sizes[slab])));
+        indexes.filter(move |(index, _)| (from..to).contains(index)).filter_map(|(index, size)| {
+            let words = entries.words(index, usize::from(size));
+            let header = Header::load(words);
+            header.length().map(|_| (index, Entry { header, words }))
         })
     }
 
-    /// Finds out anew which places are free: those where no entry is. Wherever a change was broken off, this is right
-    /// afterwards.
-    pub(crate) fn recount(&self, room: &mut Room) {
-        room.vacant.iter_mut().for_each(Vec::clear);
-        for slab in (0..room.sizes.len()).rev() {
-            let size = room.sizes[slab];
-            for place in room.places(slab).rev() {
-                if Head::load(self.words(place, usize::from(size))).length().is_none() {
-                    room.vacant[usize::from(size)].push(place);
+    /// Finds the free indexes again: those without an entry. This is correct wherever a change was interrupted.
+    pub(crate) fn rebuild_free_lists(&mut self, entries: &Entries) {
+        self.free.iter_mut().for_each(Vec::clear);
+        for slab in (0..self.slab_sizes.len()).rev() {
+            let size = self.slab_sizes[slab];
+            for index in self.indexes(slab).rev() {
+                if Header::load(entries.words(index, usize::from(size))).length().is_none() {
+                    self.free[usize::from(size)].push(index);
                 }
             }
         }
     }
 
-    /// How many bytes the slabs take, with what is known of them.
-    pub(crate) fn bytes(&self, room: &Room) -> usize {
-        let vacant: usize = room.vacant.iter().map(Vec::capacity).sum();
-        room.end().0 as usize * UNIT * size_of::<AtomicU64>() + room.sizes.capacity() + vacant * size_of::<Place>()
+    /// The bytes that the slabs and this allocator take.
+    pub(crate) fn bytes(&self) -> usize {
+        let free: usize = self.free.iter().map(Vec::capacity).sum();
+        let slabs = self.end().0 as usize * WORDS_PER_UNIT * size_of::<AtomicU64>();
+        slabs + self.slab_sizes.capacity() + free * size_of::<EntryIndex>()
     }
 
-    /// Nobody reads them any more but those who are late: gives their memory back.
-    pub(crate) fn give_back(&self) {
-        self.0.give_back();
+    fn indexes(&self, slab: usize) -> impl DoubleEndedIterator<Item = EntryIndex> + use<> {
+        // `add_slab` checked that this does not overflow.
+        indexes_of_slab(EntryIndex(slab as u32 * UNITS_PER_SLAB), self.slab_sizes[slab])
+    }
+
+    /// The index after the last slab.
+    pub(crate) fn end(&self) -> EntryIndex {
+        EntryIndex(self.slab_sizes.len() as u32 * UNITS_PER_SLAB)
     }
 }
 
-/// The places of a slab that begins here and holds entries of this size.
-fn places(begin: Place, size: u8) -> impl DoubleEndedIterator<Item = Place> {
-    let count = SLAB.checked_div(u32::from(size)).unwrap_or(0);
-    (0..count).map(move |number| Place(begin.0 + number * u32::from(size)))
-}
-
-impl Room {
-    pub(crate) fn new() -> Room {
-        Room { sizes: Vec::new(), vacant: [const { Vec::new() }; SIZES] }
-    }
-
-    fn places(&self, slab: usize) -> impl DoubleEndedIterator<Item = Place> + use<> {
-        // Slabs are counted when they are added.
-        places(Place(slab as u32 * SLAB), self.sizes[slab])
-    }
-
-    /// Where the slabs end.
-    pub(crate) fn end(&self) -> Place {
-        Place(self.sizes.len() as u32 * SLAB)
-    }
+/// The indexes in a slab that begins here and holds entries of this size.
+fn indexes_of_slab(begin: EntryIndex, size: u8) -> impl DoubleEndedIterator<Item = EntryIndex> {
+    let count = UNITS_PER_SLAB.checked_div(u32::from(size)).unwrap_or(0);
+    (0..count).map(move |number| EntryIndex(begin.0 + number * u32::from(size)))
 }

@@ -1,38 +1,38 @@
-//! Points at which a test breaks a change off, to show that the table is put right.
+//! Fault injection: points at which a test interrupts a change by a panic, to show that the table is repaired.
 //!
-//! A change is not expected to panic, and there is no list of the places where one could. So a point stands between any
-//! two steps that leave the table different, and a test breaks the same change off at each of them in turn.
+//! A change is not expected to panic, and there is no list of the places where one could. So there is a point between any
+//! two steps that leave the table in different states, and a test interrupts the same change at each of them in turn.
 
 #[cfg(test)]
 thread_local! {
-    static LEFT: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+    static REMAINING: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
 }
 
-/// Has this thread panic at one of the next points: at the first one after so many others.
+/// Makes this thread panic once, after it has passed this many points.
 #[cfg(test)]
-pub(crate) fn after(points: u32) {
-    LEFT.set(Some(points));
+pub(crate) fn panic_after(points: u32) {
+    REMAINING.set(Some(points));
 }
 
-/// Has this thread pass all points. Whether it has panicked since [`after`].
+/// Cancels [`panic_after`]. Returns whether the thread has panicked since.
 #[cfg(test)]
-pub(crate) fn never() -> bool {
-    LEFT.take().is_none()
+pub(crate) fn cancel() -> bool {
+    REMAINING.take().is_none()
 }
 
 /// One of the points.
 #[cfg(test)]
-pub(crate) fn point() {
-    match LEFT.get() {
+pub(crate) fn fault_point() {
+    match REMAINING.get() {
         Some(0) => {
-            LEFT.set(None);
-            panic!("a change is broken off, on purpose");
+            REMAINING.set(None);
+            panic!("a test interrupts this change");
         }
-        Some(left) => LEFT.set(Some(left - 1)),
+        Some(remaining) => REMAINING.set(Some(remaining - 1)),
         None => {}
     }
 }
 
 #[cfg(not(test))]
 #[inline(always)]
-pub(crate) fn point() {}
+pub(crate) fn fault_point() {}

@@ -1,10 +1,8 @@
 //! Host types as small numbers.
 //!
-//! A server has a handful of host types and a million domains, so a domain's entry holds a
-//! [`HostTypeId`] instead of a text. Ids are handed out once and never reused or forgotten, not
-//! even when the table is emptied: an id that a lookup returned a moment ago still means the same
-//! host type, whatever happened since. So the Erlang side makes the answer for each once, and never
-//! replaces it.
+//! A server has a handful of host types and a million domains, so a domain's entry holds a [`HostTypeId`] instead of a text.
+//! An id is never used again and never removed, not even when the table is emptied. So an id that a lookup returned stays
+//! valid whatever happens, and the Erlang side can build the result for each id once.
 
 use std::sync::Arc;
 
@@ -12,22 +10,22 @@ use hashbrown::HashMap;
 use parking_lot::RwLock;
 use thiserror::Error;
 
-/// Stands for one host type for as long as the [`HostTypes`] that gave it lives.
+/// The number of a host type in one [`HostTypes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostTypeId(u16);
 
 impl HostTypeId {
-    /// Its place in [`HostTypes::names`], counted from 0.
+    /// The index of the host type in [`HostTypes::names`].
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    /// As an entry holds it.
+    /// The id as an entry holds it.
     pub(crate) fn to_number(self) -> u16 {
         self.0
     }
 
-    /// From an entry; a late lookup may take any number out of one, and throws it away.
+    /// The id in an entry. A late lookup may read any number, and discards it.
     #[inline]
     pub(crate) fn from_number(number: u16) -> HostTypeId {
         HostTypeId(number)
@@ -37,24 +35,24 @@ impl HostTypeId {
 /// Why a text is not a host type.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidHostType {
-    /// It is empty or longer than the database's column.
+    /// It is empty or longer than the database's column. The number is its length.
     #[error("a host type has 1 to {max} bytes, this one has {0}", max = HostTypes::MAX_BYTES)]
     Length(usize),
-    /// Its bytes are not UTF-8, or hold a NUL, which no PostgreSQL text can hold.
+    /// It is not UTF-8, or contains a NUL, which PostgreSQL's texts cannot hold.
     #[error("a host type is UTF-8 without NUL bytes")]
     NotText,
-    /// More host types than ids were named since the VM started.
+    /// All ids are in use.
     #[error("there are {max} host types already", max = HostTypes::MAX_COUNT)]
     TooMany,
 }
 
-/// Every host type that was ever named.
+/// All host types that were named since the VM was started.
 #[derive(Default)]
 pub struct HostTypes(RwLock<Names>);
 
 #[derive(Default)]
 struct Names {
-    /// By the bytes of their names: every row that is loaded asks.
+    /// The key is a name as bytes, as it is in a row that is loaded.
     ids: HashMap<Box<[u8]>, HostTypeId>,
     names: Vec<Arc<str>>,
 }
@@ -62,10 +60,10 @@ struct Names {
 impl HostTypes {
     /// The width of `domain_settings.host_type`.
     pub const MAX_BYTES: usize = 250;
-    /// As many as a [`HostTypeId`] can tell apart.
+    /// The number of possible ids.
     pub const MAX_COUNT: usize = 1 << 16;
 
-    /// The text of a name that a host type may have, whether one has it or not.
+    /// Checks that a host type may have this name.
     pub fn check(name: &[u8]) -> Result<&str, InvalidHostType> {
         if !(1..=HostTypes::MAX_BYTES).contains(&name.len()) {
             return Err(InvalidHostType::Length(name.len()));
@@ -76,7 +74,7 @@ impl HostTypes {
         }
     }
 
-    /// The id of `name`, a new one if it was never named before.
+    /// The id of the host type `name`, which is a new one if there is none of this name.
     pub fn intern(&self, name: &[u8]) -> Result<HostTypeId, InvalidHostType> {
         let name = HostTypes::check(name)?;
         let mut known = self.0.write();
@@ -89,7 +87,7 @@ impl HostTypes {
         Ok(id)
     }
 
-    /// The id of a host type that was named before. Bytes that are too many for one are not looked at.
+    /// The id of the host type `name`, if there is one. The time does not depend on the length of a name that is too long.
     pub fn id(&self, name: impl AsRef<[u8]>) -> Option<HostTypeId> {
         let name = Some(name.as_ref()).filter(|name| name.len() <= HostTypes::MAX_BYTES)?;
         self.0.read().ids.get(name).copied()
@@ -101,13 +99,13 @@ impl HostTypes {
         u16::try_from(index).ok().filter(|_| known).map(HostTypeId)
     }
 
-    /// All ids there are now, in order.
+    /// All ids in order.
     pub fn ids(&self) -> impl Iterator<Item = HostTypeId> {
         // There are at most MAX_COUNT of them.
         (0..self.0.read().names.len()).map(|index| HostTypeId(index as u16))
     }
 
-    /// The name that an id stands for.
+    /// The name of a host type.
     pub fn name(&self, id: HostTypeId) -> Arc<str> {
         self.0.read().names[id.index()].clone()
     }
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_name_has_the_same_id_for_ever() {
+    fn a_name_keeps_its_id() {
         let host_types = HostTypes::default();
         let first = host_types.intern(b"type1").unwrap();
         let second = host_types.intern(b"type2").unwrap();
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ids_end_with_an_error_and_not_with_a_reuse() {
+    fn when_all_ids_are_in_use_a_new_name_is_an_error() {
         let host_types = HostTypes::default();
         for n in 0..HostTypes::MAX_COUNT {
             host_types.intern(n.to_string().as_bytes()).unwrap();

@@ -1,289 +1,154 @@
-//! From a name's key to its place: a hash table that grows by one bucket at a time.
+//! From a name's hash to its entry: a hash table that grows by one bucket at a time.
 //!
-//! It is linear hashing (Litwin, *Linear hashing: a new tool for file and table addressing*, 1980): a key's
-//! lowest bits are the number of its bucket, and when there are more than [`FILL`] entries a bucket, one bucket
-//! is added, with those of an older bucket that belong there by one bit more. So no addition ever moves more
-//! than a few slots, and no table is ever replaced by a larger one, which lookups that take no lock could not
-//! bear.
+//! It is linear hashing (Litwin, *Linear hashing: a new tool for file and table addressing*, 1980): the lowest bits of a
+//! hash are the number of its bucket. When the buckets are too full, one is added, and takes over those names of one
+//! older bucket that belong to it by one more bit. So an addition moves no more than a few slots, and the table is never
+//! replaced by a larger one, which would be in the way of lookups that take no lock.
 //!
-//! A bucket is one cache line ([`line`](crate::line)); where it is too small it goes on in another one, as one
-//! entry of twenty or so does.
+//! A [`Bucket`] is one cache line. One of twenty or so is full and has an overflow bucket. The memory is 64 bytes for 4 to
+//! 5 names.
 //!
-//! Memory: 64 bytes for 4 to 5 entries.
+//! This file has what lookups read; [`index_writer`](crate::index_writer) changes it.
 
 use crate::arena::Arena;
-use crate::entries::Place;
-use crate::fault;
-use crate::line::{Further, Key, Line, SLOTS, Slot};
-use crate::seqlock::{STRIPES, StripedSeqLock};
+use crate::bucket::{Bucket, OverflowNumber, SLOTS};
+use crate::entries::EntryIndex;
+use crate::hashed_name::NameHash;
+use crate::seqlock::STRIPES;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Entries a bucket on average, halves of them: nine. In a model eight entries, so that a bucket goes on before it
-/// is split.
-const FILL: usize = if cfg!(loom) { 8 } else { 9 };
+/// The number of overflow buckets that a lookup follows. With random hashes a bucket never needs more: that would be a
+/// hundred names in a bucket that has five on average.
+const MAX_OVERFLOWS: usize = 16;
 
-/// Lines for going on that are kept ready: more than one change can need.
-const READY: usize = 2;
-
-/// How far a lookup follows the lines of a bucket. A bucket that needs more is not to be expected in the life of the
-/// universe: a hundred names in a bucket that has five.
-const HOPS: usize = 16;
-
-/// How many buckets there are, and in its upper half the bits that tell all of them apart.
+/// The number of buckets, and in the upper half the bits that tell all of them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size(u64);
+pub(crate) struct BucketCount(u64);
 
-impl Size {
-    fn new(count: u32) -> Size {
-        Size(((u64::from(count).next_power_of_two() - 1) << 32) | u64::from(count))
+impl BucketCount {
+    pub(crate) fn new(count: u32) -> BucketCount {
+        BucketCount(((u64::from(count).next_power_of_two() - 1) << 32) | u64::from(count))
     }
 
-    fn count(self) -> u32 {
+    pub(crate) fn get(self) -> u32 {
         self.0 as u32
     }
-}
 
-impl Key {
-    /// Which version stands for this key. Keys of one bucket have the same one, however many buckets there are: both
-    /// go by the lowest bits, and there are never fewer buckets than versions.
+    /// The number of the bucket of this hash. A bucket that does not exist yet is still part of one with one bit less.
     #[inline]
-    pub(crate) fn stripe(self) -> usize {
-        self.0 as usize
-    }
-
-    /// The bucket of this key when there are so many: those that are not split yet are found by one bit less.
-    #[inline]
-    fn bucket(self, Size(size): Size) -> u32 {
-        let (mask, count) = ((size >> 32) as u32, size as u32);
-        let bucket = self.0 & mask;
-        if bucket < count { bucket } else { bucket & (mask >> 1) }
+    pub(crate) fn bucket_of(self, hash: NameHash) -> u32 {
+        let mask = (self.0 >> 32) as u32;
+        let bucket = hash.0 & mask;
+        if bucket < self.get() { bucket } else { bucket & (mask >> 1) }
     }
 }
 
-/// Lines that are found by their number.
-struct Lines(Arena<{ 1 + SLOTS }, STRIPES>);
+/// Numbered buckets.
+pub(crate) struct Buckets(Arena<{ 1 + SLOTS }, STRIPES>);
 
-impl Lines {
-    #[inline]
-    fn get(&self, number: u32) -> Option<Line<'_>> {
-        self.0.get(number).map(Line)
+impl Buckets {
+    fn new() -> Buckets {
+        Buckets(Arena::new())
     }
 
-    /// A line that is there from now on.
-    fn reserve(&self, number: u32) -> Line<'_> {
-        Line(self.0.reserve(number, 1).first_chunk().expect("a line has as many words"))
+    #[inline]
+    fn get(&self, number: u32) -> Option<Bucket<'_>> {
+        self.0.get(number).map(Bucket)
+    }
+
+    /// The bucket of this number. Allocates its memory if need be.
+    pub(crate) fn reserve(&self, number: u32) -> Bucket<'_> {
+        Bucket(self.0.reserve(number, 1).first_chunk().expect("a bucket has 1 + SLOTS words"))
     }
 }
 
-/// What a lookup that follows a bucket's lines comes to.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Searched<R> {
+pub(crate) enum Search<R> {
     Found(R),
-    /// No place of which anything is to be said has this key.
-    Nothing,
-    /// It went on too far: most likely it is late, and was led about.
-    Lost,
+    NotFound,
+    /// There were too many overflow buckets: most likely the lookup is late, and followed numbers that mean something
+    /// else by now.
+    GaveUp,
 }
 
 /// The index, as lookups read it.
 pub(crate) struct Index {
-    buckets: Lines,
-    further: Lines,
-    /// A [`Size`].
-    size: AtomicU64,
-}
-
-/// What only writers need to know of it.
-pub(crate) struct Shelf {
-    entries: usize,
-    /// Free lines for going on.
-    ready: Vec<Further>,
-    /// The first such line that was never used.
-    next: u32,
-    /// What is being moved.
-    slots: Vec<Slot>,
-}
-
-impl Shelf {
-    pub(crate) fn new() -> Shelf {
-        Shelf { entries: 0, ready: Vec::new(), next: 0, slots: Vec::new() }
-    }
+    pub(crate) buckets: Buckets,
+    pub(crate) overflow: Buckets,
+    /// A [`BucketCount`].
+    count: AtomicU64,
 }
 
 impl Index {
     pub(crate) fn new() -> Index {
-        Index {
-            buckets: Lines(Arena::new()),
-            further: Lines(Arena::new()),
-            size: AtomicU64::new(Size::new(STRIPES as u32).0),
-        }
-    }
-
-    /// What `is` says of the first place with this key of which it says something. Late readers may be asked
-    /// about any place.
-    #[inline]
-    pub(crate) fn find<R>(&self, key: Key, is: impl Fn(Place) -> Option<R>) -> Searched<R> {
-        self.search(key, HOPS, is)
-    }
-
-    /// As [`Index::find`], however far the bucket goes on, while nobody writes: it goes on in no circle then.
-    pub(crate) fn find_alone<R>(&self, _shelf: &Shelf, key: Key, is: impl Fn(Place) -> Option<R>) -> Option<R> {
-        match self.search(key, usize::MAX, is) {
-            Searched::Found(found) => Some(found),
-            Searched::Nothing | Searched::Lost => None,
-        }
+        let count = AtomicU64::new(BucketCount::new(STRIPES as u32).0);
+        Index { buckets: Buckets::new(), overflow: Buckets::new(), count }
     }
 
     #[inline]
-    fn search<R>(&self, key: Key, hops: usize, is: impl Fn(Place) -> Option<R>) -> Searched<R> {
-        // There is none in an index that was never written to, or for a reader that is late.
-        let Some(line) = self.buckets.get(key.bucket(self.size())) else { return Searched::Nothing };
-        match line.find(key, &is) {
-            Ok(found) => Searched::Found(found),
-            Err(None) => Searched::Nothing,
-            Err(Some(further)) => self.search_further(further, key, hops, is),
+    pub(crate) fn count(&self) -> BucketCount {
+        BucketCount(self.count.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_count(&self, count: BucketCount) {
+        self.count.store(count.0, Ordering::Relaxed);
+    }
+
+    /// The first `Some` that `matches` returns for the entries with this hash. A late lookup may call it with any index.
+    #[inline]
+    pub(crate) fn find<R>(&self, hash: NameHash, matches: impl Fn(EntryIndex) -> Option<R>) -> Search<R> {
+        self.search(hash, MAX_OVERFLOWS, matches)
+    }
+
+    /// Like [`Index::find`], with any number of overflow buckets: only while no writer runs, when they form no circle.
+    pub(crate) fn find_locked<R>(&self, hash: NameHash, matches: impl Fn(EntryIndex) -> Option<R>) -> Option<R> {
+        match self.search(hash, usize::MAX, matches) {
+            Search::Found(found) => Some(found),
+            Search::NotFound | Search::GaveUp => None,
+        }
+    }
+
+    #[inline]
+    fn search<R>(&self, hash: NameHash, max_overflows: usize, matches: impl Fn(EntryIndex) -> Option<R>) -> Search<R> {
+        // There is no bucket in an index that was never written, and perhaps none for a late lookup.
+        let Some(bucket) = self.buckets.get(self.count().bucket_of(hash)) else { return Search::NotFound };
+        match bucket.find(hash, &matches) {
+            Ok(found) => Search::Found(found),
+            Err(None) => Search::NotFound,
+            Err(Some(overflow)) => self.search_overflow(overflow, hash, max_overflows, matches),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn search_further<R>(
+    fn search_overflow<R>(
         &self,
-        mut further: Further,
-        key: Key,
-        hops: usize,
-        is: impl Fn(Place) -> Option<R>,
-    ) -> Searched<R> {
-        for _ in 0..hops {
-            let Some(line) = self.further.get(further.0) else { return Searched::Nothing };
-            match line.find(key, &is) {
-                Ok(found) => return Searched::Found(found),
-                Err(None) => return Searched::Nothing,
-                Err(Some(next)) => further = next,
+        mut overflow: OverflowNumber,
+        hash: NameHash,
+        max_overflows: usize,
+        matches: impl Fn(EntryIndex) -> Option<R>,
+    ) -> Search<R> {
+        for _ in 0..max_overflows {
+            let Some(bucket) = self.overflow.get(overflow.0) else { return Search::NotFound };
+            match bucket.find(hash, &matches) {
+                Ok(found) => return Search::Found(found),
+                Err(None) => return Search::NotFound,
+                Err(Some(next)) => overflow = next,
             }
         }
-        Searched::Lost
+        Search::GaveUp
     }
 
-    /// Reads where this key's slot will be read soon: then the processor need not wait for it then.
+    /// Reads the bucket that a change of this name reads first, so that the processor has it in its cache soon.
     #[inline]
-    pub(crate) fn touch(&self, key: Key) -> u64 {
-        self.buckets.get(key.bucket(self.size())).map_or(0, |line| line.0[0].load(Ordering::Relaxed))
+    pub(crate) fn prefetch(&self, hash: NameHash) -> u64 {
+        self.buckets.get(self.count().bucket_of(hash)).map_or(0, Bucket::prefetch)
     }
 
-    #[inline]
-    fn size(&self) -> Size {
-        Size(self.size.load(Ordering::Relaxed))
-    }
-
-    /// The line of the bucket that this key belongs to.
-    fn bucket(&self, key: Key) -> Line<'_> {
-        self.buckets.reserve(key.bucket(self.size()))
-    }
-
-    /// Asks the system for all memory that the addition of an entry may need, so that it is there when that begins.
-    pub(crate) fn make_ready(&self, shelf: &mut Shelf) {
-        while shelf.ready.len() < READY {
-            fault::point();
-            self.further.reserve(shelf.next);
-            shelf.ready.push(Further(shelf.next));
-            shelf.next += 1;
-        }
-        self.buckets.reserve(self.size().count());
-    }
-
-    /// Adds an entry, and then perhaps a bucket, after [`Index::make_ready`].
-    pub(crate) fn insert(&self, shelf: &mut Shelf, versions: &StripedSeqLock, key: Key, place: Place) {
-        let (bucket, new) = (self.bucket(key), Slot { key, place });
-        versions.write(key.stripe(), || {
-            if !bucket.add(new) {
-                self.take_all(shelf, bucket);
-                fault::point();
-                shelf.slots.push(new);
-                self.put(shelf, bucket, |_| true);
-                shelf.slots.clear();
-            }
-            fault::point();
-        });
-        fault::point();
-        shelf.entries += 1;
-        if shelf.entries * 2 > self.size().count() as usize * FILL {
-            self.split(shelf, versions);
-        }
-    }
-
-    /// Takes the entry at this place out, which is there.
-    pub(crate) fn remove(&self, shelf: &mut Shelf, versions: &StripedSeqLock, key: Key, place: Place) {
-        let bucket = self.bucket(key);
-        versions.write(key.stripe(), || {
-            self.take_all(shelf, bucket);
-            fault::point();
-            self.put(shelf, bucket, |slot| slot.place != place);
-            fault::point();
-        });
-        fault::point();
-        shelf.slots.clear();
-        shelf.entries -= 1;
-    }
-
-    /// Adds a bucket.
-    fn split(&self, shelf: &mut Shelf, versions: &StripedSeqLock) {
-        let (new, size) = (self.size().count(), Size::new(self.size().count() + 1));
-        // Of all keys that belong to the new bucket, the one that has no other bits. They are in one bucket now.
-        let key = Key(new);
-        let (from, to) = (self.bucket(key), self.buckets.reserve(new));
-        versions.write(key.stripe(), || {
-            self.take_all(shelf, from);
-            fault::point();
-            self.size.store(size.0, Ordering::Relaxed);
-            fault::point();
-            self.put(shelf, to, |slot| slot.key.bucket(size) == new);
-            fault::point();
-            self.put(shelf, from, |slot| slot.key.bucket(size) != new);
-        });
-        shelf.slots.clear();
-    }
-
-    /// Takes all slots of a bucket. The lines in which it went on are free.
-    fn take_all(&self, shelf: &mut Shelf, bucket: Line) {
-        let mut line = bucket;
-        loop {
-            shelf.slots.extend(line.entries());
-            let Some(further) = line.further() else { return };
-            shelf.ready.push(further);
-            line = self.further.reserve(further.0);
-        }
-    }
-
-    /// Puts those of the slots that were taken that belong to it into a bucket; what it had before is gone.
-    fn put(&self, shelf: &mut Shelf, bucket: Line, belongs: impl Fn(Slot) -> bool) {
-        let mut rest = shelf.slots.iter().copied().filter(|&slot| belongs(slot)).count();
-        let mut slots = shelf.slots.iter().copied().filter(|&slot| belongs(slot));
-        let mut line = bucket;
-        while rest > SLOTS {
-            let next = shelf.ready.pop().expect("lines were made ready");
-            line.fill(slots.by_ref().take(SLOTS - 1), Some(next));
-            fault::point();
-            rest -= SLOTS - 1;
-            line = self.further.reserve(next.0);
-        }
-        line.fill(slots, None);
-    }
-
-    /// Forgets everything. The caller sees to it that nobody reads meanwhile, and begins with a new [`Shelf`].
-    pub(crate) fn clear(&self) {
-        (0..STRIPES as u32).for_each(|bucket| self.buckets.reserve(bucket).fill(std::iter::empty(), None));
-        self.size.store(Size::new(STRIPES as u32).0, Ordering::Relaxed);
-    }
-
-    /// How many bytes its lines take.
-    pub(crate) fn bytes(&self, shelf: &Shelf) -> usize {
-        (self.size().count() as usize + shelf.next as usize) * size_of::<[AtomicU64; 1 + SLOTS]>()
-    }
-
-    /// Nobody reads it any more but those who are late: gives its memory back.
-    pub(crate) fn give_back(&self) {
-        self.buckets.0.give_back();
-        self.further.0.give_back();
+    /// Returns all memory to the system. Only late lookups may still read the index.
+    pub(crate) fn release_memory(&self) {
+        self.buckets.0.release_memory();
+        self.overflow.0.release_memory();
     }
 }

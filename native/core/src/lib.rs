@@ -1,53 +1,88 @@
-//! The table that answers *which host type serves this domain?*, and the rules it keeps.
+//! The table: which host type serves which domain.
 //!
-//! This crate does no I/O, knows no clock and nothing of the Erlang VM, so everything that can be
-//! wrong about the table can be tested here: against a reference (`tests/oracle.rs`), and under the
-//! interleavings of lookups and writers (`tests/loom.rs`).
+//! This crate does no I/O, uses no clock and knows nothing of the Erlang VM. So the table is tested here alone: against a
+//! reference (`tests/oracle.rs`), and under the interleavings of lookups and writers (`tests/loom.rs`).
 //!
-//! | module | idea |
+//! # A lookup
+//!
+//! A lookup takes no lock and writes nothing but the thread's own count:
+//!
+//! 1. `table`: [`Table::host_type`] looks up a domain, or else a subdomain, and counts the result (`lookup_counts`).
+//! 2. `routes`: hashes the name (`hashed_name`), and reads the route of the name in the active map under the seqlock of
+//!    the name's stripe. If a writer interferes, it retries; at last it waits for the writers' mutex.
+//! 3. `seqlock`: detects whether a writer interfered.
+//! 4. `route_map`: searches the index, and compares the names of the entries that it finds.
+//! 5. `index`, `bucket`: from the hash to the indexes of entries; one cache line.
+//! 6. `entries`, `entry`: from the index of an entry to its name and route; one or two cache lines.
+//!
+//! If there is no domain of that name, `table/subdomains` looks for a pattern (`patterns`) that makes the name a subdomain,
+//! and if there are several, for the earliest one (`claim_order`).
+//!
+//! # A change
+//!
+//! 1. `table`: [`Table::apply`], [`Table::insert`] and [`Table::delete`] take the writers' mutex. If the change panics,
+//!    they have the state repaired. At last they call the watcher's waker.
+//! 2. `writer_state`: enforces the static rules, and updates counts, claims and the change feed (`change_feed`).
+//! 3. `route_writer`: writes an entry, and then lets the index lead to it; to remove one, the other way round.
+//! 4. `index_writer`, `entries`: change buckets under the seqlock of their stripe, allocate and free entries.
+//!
+//! [`Table::open`] and [`Table::close`] replace all routes: `routes` builds the new ones in the standby map and then swaps
+//! the maps.
+//!
+//! # The files, from the ground up
+//!
+//! | file | idea |
 //! |---|---|
-//! | [`name`] | [`DomainName`]: a name that exists is valid |
-//! | [`spellings`] | one name in Unicode and in Punycode |
-//! | [`host_types`] | [`HostTypes`]: host types become small numbers, once and for ever |
-//! | [`versions`] | [`StripedSeqLock`](seqlock::StripedSeqLock): reading without waiting and without writing |
-//! | `memory`, `arena` | zeroed words; items that never move, however many become of them |
-//! | `entry`, `entries` | a domain as words of memory; all of them, found by place |
-//! | `line`, `index` | a few names' places in one cache line; all of them, growing by one bucket at a time |
-//! | `routes` | those together: many who look, and one who writes |
-//! | [`lookups`] | [`LookupCounts`]: counting readers who share no cache line |
-//! | [`patterns`], `contests` | subdomains, which are computed; which claim on a name was first |
-//! | [`change_feed`] | what became of the domains, for those who are to be told |
-//! | [`page`] | a bounded part of a listing |
-//! | [`change`] | what can be asked of the table, and what becomes of it |
-//! | `sources` | what callers call the source of a route, as numbers |
-//! | `ledger` | what the one writer does: the static rules |
-//! | [`table`] | [`Table`]: all that can be asked and changed, and the progress that lives and dies with the routes |
+//! | `name`, `spellings` | [`DomainName`]: a name that was proven to be valid; its spellings in Unicode and in Punycode |
+//! | `host_types` | [`HostTypes`]: host types as small numbers |
+//! | `sync`, `seqlock` | std or loom; reads that neither wait nor write |
+//! | `memory`, `arena` | zeroed memory; numbered items that never move |
+//! | `entry`, `entries` | the record of one domain; all records, and the allocator of their indexes |
+//! | `hashed_name` | a name with its hash |
+//! | `bucket`, `index`, `index_writer` | one cache line of hashes and entry indexes; a hash table that grows by one bucket at a time; its changes |
+//! | `route_map`, `route_writer`, `routes` | index and entries together; its changes; two of them, one active and one standby |
+//! | `lookup_counts` | counters that no two threads share |
+//! | `patterns`, `claim_order` | subdomains, which are computed; the order of several claims on one name |
+//! | `change_feed` | the changes of domains, in order, for one watcher |
+//! | `page` | one bounded part of a listing |
+//! | `change` | the types of the table's interface |
+//! | `named_sources` | the sources that callers name |
+//! | `fault` | points at which a test interrupts a change |
+//! | `writer_state` | what only writers use, and how a change works |
+//! | `table` | [`Table`]: the interface |
 
 #[cfg(not(target_pointer_width = "64"))]
-compile_error!("mongoose_domain runs on 64-bit systems only: numbers of domains and places are computed in words");
+compile_error!("mongoose_domain runs on 64-bit systems only: the table computes with 64-bit words");
 
 mod arena;
-pub mod change;
-pub mod change_feed;
-mod contests;
+mod bucket;
+mod change;
+mod change_feed;
+mod claim_order;
 mod entries;
 mod entry;
 mod fault;
-pub mod host_types;
+mod hashed_name;
+mod host_types;
 mod index;
-mod ledger;
-mod line;
-pub mod lookups;
+mod index_writer;
+mod lookup_counts;
 mod memory;
-pub mod name;
-pub mod page;
-pub mod patterns;
+mod name;
+mod named_sources;
+mod page;
+mod patterns;
+mod route_map;
+mod route_writer;
 mod routes;
+#[cfg(not(loom))]
+mod seqlock;
+#[cfg(loom)]
 pub mod seqlock;
-mod sources;
 pub mod spellings;
 mod sync;
-pub mod table;
+mod table;
+mod writer_state;
 
 pub use change::{
     Change, Closed, DomainCounts, Epoch, EventId, InsertError, Inserted, IsStatic, LookupError, MemoryUsage, Outcome,
@@ -56,7 +91,7 @@ pub use change::{
 pub use change_feed::{ChangeKind, Changes, DomainChange};
 pub use entry::Source;
 pub use host_types::{HostTypeId, HostTypes, InvalidHostType};
-pub use lookups::LookupCounts;
+pub use lookup_counts::LookupCounts;
 pub use name::{DomainName, InvalidDomain};
 pub use page::{Page, Position, Select};
 pub use patterns::{Claim, ClaimKind, Pattern};

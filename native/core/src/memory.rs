@@ -1,34 +1,34 @@
-//! Zeroed memory for atomic words, and what the system is told about it.
+//! Zeroed memory for atomic words, and the advice to the system about it.
 //!
-//! The system provides such memory when it is first written to: words that are never used take none.
+//! The system provides such a page when it is first written: words that are never used take no memory.
 //!
-//! At a million domains a lookup's time is waiting for memory, and a good part of that is finding out where
-//! the memory is: sixty megabytes are 15,000 pages of 4 KiB, or 30 of 2 MiB. So Linux is asked for huge
-//! pages where there are many words (a small table is to stay small): hits take an eighth less time then.
-//! Elsewhere this changes nothing, nor does giving memory back: it is used again when the table grows anew.
+//! In a table of a million domains a lookup mostly waits for memory, and a good part of that time goes into address
+//! translation: sixty megabytes are 15,000 pages of 4 KiB, or 30 of 2 MiB. So large allocations ask Linux for huge pages,
+//! which makes a hit an eighth faster. Small ones do not: a small table is to stay small. On other systems the advice
+//! does nothing, and memory is not returned to the system, only reused when the table grows again.
 
 use crate::sync::AtomicU64;
 
-/// Bytes from which on words begin at a huge page's boundary, and the system is asked for such pages.
+/// The size in bytes from which an allocation begins on a huge page's boundary and asks for huge pages.
 #[cfg(not(loom))]
-const MUCH: usize = HUGE_PAGE;
+const HUGE_PAGE_THRESHOLD: usize = HUGE_PAGE;
 #[cfg(not(loom))]
 const HUGE_PAGE: usize = 2 << 20;
-/// Words begin at a cache line's boundary at least.
+/// The alignment of smaller allocations.
 #[cfg(not(loom))]
-const LINE: usize = 64;
+const CACHE_LINE: usize = 64;
 
-/// At least so many words, which are zero, and the first one of them that lies at a boundary: so many follow it.
-/// Panics where the system has no memory.
+/// Allocates at least `count` zeroed words. Also returns the index of the first aligned one, which `count - 1` others
+/// follow. Panics when the system has no memory.
 #[cfg(not(loom))]
 pub(crate) fn zeroed(count: usize) -> (Box<[AtomicU64]>, usize) {
     let bytes = count * size_of::<AtomicU64>();
-    let boundary = if bytes < MUCH { LINE } else { HUGE_PAGE };
-    let words = bytemuck::allocation::try_zeroed_slice_box::<AtomicU64>(count + boundary / size_of::<AtomicU64>());
+    let alignment = if bytes < HUGE_PAGE_THRESHOLD { CACHE_LINE } else { HUGE_PAGE };
+    let words = bytemuck::allocation::try_zeroed_slice_box::<AtomicU64>(count + alignment / size_of::<AtomicU64>());
     let words = words.unwrap_or_else(|()| panic!("no memory for more domains: the system refused {bytes} bytes"));
-    let begin = words.as_ptr().align_offset(boundary);
-    if boundary == HUGE_PAGE {
-        system::want_huge_pages(&words[begin..][..count]);
+    let begin = words.as_ptr().align_offset(alignment);
+    if alignment == HUGE_PAGE {
+        system::request_huge_pages(&words[begin..][..count]);
     }
     (words, begin)
 }
@@ -38,10 +38,10 @@ pub(crate) fn zeroed(count: usize) -> (Box<[AtomicU64]>, usize) {
     ((0..count).map(|_| AtomicU64::new(0)).collect(), 0)
 }
 
-/// Gives the memory of these words back to the system, as far as it takes any back. They are zero then, or what they
-/// were, and can be written again. One writer at a time.
-pub(crate) fn give_back(words: &[AtomicU64]) {
-    system::give_back(words);
+/// Returns the memory of these words to the system where it accepts any. Afterwards each word is zero or unchanged, and
+/// can be written again. There is one writer at a time.
+pub(crate) fn release(words: &[AtomicU64]) {
+    system::release(words);
 }
 
 #[cfg(all(target_os = "linux", not(loom)))]
@@ -50,24 +50,24 @@ mod system {
 
     use super::AtomicU64;
 
-    pub(super) fn want_huge_pages(words: &[AtomicU64]) {
+    pub(super) fn request_huge_pages(words: &[AtomicU64]) {
         advise(words, Advice::LinuxHugepage);
     }
 
-    pub(super) fn give_back(words: &[AtomicU64]) {
+    pub(super) fn release(words: &[AtomicU64]) {
         advise(words, Advice::LinuxDontNeed);
     }
 
-    /// Says so of all of the system's pages that hold nothing but these words.
+    /// Advises the system about all of its pages that hold nothing but these words.
     fn advise(words: &[AtomicU64], advice: Advice) {
         let page = rustix::param::page_size();
         let begin = words.as_ptr().cast::<u8>();
         let skipped = begin.align_offset(page);
         let Some(length) = size_of_val(words).checked_sub(skipped).map(|length| length / page * page) else { return };
         if length > 0 {
-            // SAFETY: these bytes are in `words` and in nothing else, and are private and anonymous memory, as all is
-            // that an allocator gives out: they stay readable and writable. What changes is, at most, that they are
-            // zero: a valid value of an atomic word, which others may store at any time.
+            // SAFETY: these bytes lie in `words` and in nothing else. They are private anonymous memory, like all memory
+            // that an allocator returns, so they stay readable and writable. At most they become zero, which is a valid
+            // value of an atomic word, and one that any thread may store at any time.
             let _ = unsafe { madvise(begin.wrapping_add(skipped).cast_mut().cast(), length, advice) };
         }
     }
@@ -78,9 +78,9 @@ mod system {
     use super::AtomicU64;
 
     #[cfg(not(loom))]
-    pub(super) fn want_huge_pages(_words: &[AtomicU64]) {}
+    pub(super) fn request_huge_pages(_words: &[AtomicU64]) {}
 
-    pub(super) fn give_back(_words: &[AtomicU64]) {}
+    pub(super) fn release(_words: &[AtomicU64]) {}
 }
 
 #[cfg(all(test, not(loom)))]
@@ -89,20 +89,20 @@ mod tests {
     use crate::sync::Ordering;
 
     #[test]
-    fn words_are_zero_at_first_and_begin_at_a_boundary() {
-        for (count, boundary) in [(1, LINE), (1_000, LINE), (MUCH / 8, HUGE_PAGE)] {
+    fn words_are_zeroed_and_aligned() {
+        for (count, alignment) in [(1, CACHE_LINE), (1_000, CACHE_LINE), (HUGE_PAGE_THRESHOLD / 8, HUGE_PAGE)] {
             let (words, begin) = zeroed(count);
-            let wanted = &words[begin..][..count];
-            assert_eq!(wanted.as_ptr().align_offset(boundary), 0);
-            assert!(wanted.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+            let aligned = &words[begin..][..count];
+            assert_eq!(aligned.as_ptr().align_offset(alignment), 0);
+            assert!(aligned.iter().all(|word| word.load(Ordering::Relaxed) == 0));
         }
     }
 
     #[test]
-    fn words_that_were_given_back_can_be_written_again() {
-        let (words, _) = zeroed(MUCH);
+    fn released_words_can_be_written_again() {
+        let (words, _) = zeroed(HUGE_PAGE_THRESHOLD);
         words.iter().for_each(|word| word.store(1, Ordering::Relaxed));
-        give_back(&words);
+        release(&words);
         assert!(words.iter().all(|word| word.load(Ordering::Relaxed) <= 1));
         words.iter().for_each(|word| word.store(2, Ordering::Relaxed));
         assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == 2));

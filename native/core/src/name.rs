@@ -1,16 +1,14 @@
-//! What a domain name is: the one place that decides.
+//! Domain names and the one rule for what is a valid one.
 //!
-//! A name is valid when nameprep leaves it unchanged and it fits 1 to 250 bytes of UTF-8, the width
-//! of the database's column. [`DomainName`] is the proof: whoever holds one need not check again. A
-//! NUL byte, which nameprep would pass, is refused as well, because no PostgreSQL text can hold it.
+//! A name is valid if it has 1 to 250 bytes of UTF-8, the width of the database's column, and nameprep leaves it unchanged.
+//! [`DomainName`] is the proof of that: code that has one need not check the name again. A NUL byte is refused as well,
+//! although nameprep allows it, because PostgreSQL's texts cannot hold it.
 //!
-//! Nameprep (RFC 3491) is a profile for *labels*, and is applied to each (RFC 3490, section 4): a
-//! label of Arabic letters may stand beside one of Latin ones, though both in one label are
-//! forbidden. As for every stored string (RFC 3454, section 7), characters that Unicode 3.2 does not
-//! know are refused.
+//! Nameprep (RFC 3491) is a profile for *labels* and is applied to each one (RFC 3490, section 4): a label in Arabic may
+//! follow one in Latin letters, although one label may not mix them. As for all stored strings (RFC 3454, section 7),
+//! characters that Unicode 3.2 does not define are refused.
 //!
-//! Lookups do not come through here. They compare bytes, and a name that is not valid is simply
-//! not in the table.
+//! Lookups do not use this. They compare bytes, and an invalid name is simply not in the table.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,22 +22,22 @@ pub struct DomainName(Box<str>);
 /// Why a text is not a domain name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidDomain {
-    /// It has no bytes at all.
+    /// It is empty.
     #[error("a domain name has at least one byte")]
     Empty,
-    /// It is longer than the database's column.
+    /// It is longer than the database's column. The number is its length.
     #[error("a domain name has at most {max} bytes of UTF-8, this one has {0}", max = DomainName::MAX_BYTES)]
     TooLong(usize),
-    /// Its bytes are not UTF-8.
+    /// It is not UTF-8.
     #[error("a domain name is UTF-8")]
     NotUtf8,
-    /// It holds a NUL byte.
+    /// It contains a NUL byte.
     #[error("a domain name holds no NUL byte")]
     Nul,
-    /// Nameprep forbids it; the text says what is forbidden.
+    /// Nameprep forbids it, for this reason.
     #[error("nameprep (RFC 3491) forbids it: {0}")]
     Prohibited(String),
-    /// Nameprep would write it differently; the text is how.
+    /// Nameprep changes it to this.
     #[error("nameprep (RFC 3491) writes it {0:?}: pass it in that form")]
     NotPrepared(String),
 }
@@ -48,20 +46,20 @@ impl DomainName {
     /// The width of `domain_settings.domain`.
     pub const MAX_BYTES: usize = 250;
 
-    /// Proves that `name` is valid as it stands.
+    /// Checks that `name` is valid.
     pub fn new(name: &str) -> Result<DomainName, InvalidDomain> {
-        match prepared(name)? {
-            Cow::Borrowed(same) => Ok(DomainName(same.into())),
-            Cow::Owned(other) => Err(InvalidDomain::NotPrepared(other)),
+        match nameprep(name)? {
+            Cow::Borrowed(unchanged) => Ok(DomainName(unchanged.into())),
+            Cow::Owned(changed) => Err(InvalidDomain::NotPrepared(changed)),
         }
     }
 
-    /// As [`DomainName::new`], for bytes that may not be UTF-8.
+    /// Like [`DomainName::new`], for bytes that may not be UTF-8.
     pub fn from_bytes(name: &[u8]) -> Result<DomainName, InvalidDomain> {
         DomainName::new(DomainName::bounded_utf8(name)?)
     }
 
-    /// The text that may be a name. Bytes that are too many for one are not looked at, however many they are.
+    /// The text of these bytes, if it is short enough for a name. The time does not depend on the length of longer ones.
     pub fn bounded_utf8(name: &[u8]) -> Result<&str, InvalidDomain> {
         if name.len() > DomainName::MAX_BYTES {
             return Err(InvalidDomain::TooLong(name.len()));
@@ -69,20 +67,20 @@ impl DomainName {
         std::str::from_utf8(name).map_err(|_| InvalidDomain::NotUtf8)
     }
 
-    /// Applies nameprep to `name`: the valid name that stands for it.
+    /// Applies nameprep to `name` and returns the result if it is valid.
     pub fn prepare(name: &str) -> Result<DomainName, InvalidDomain> {
-        let once = prepared(name)?.into_owned();
-        // A name counts only if a second pass leaves it alone; for a few characters that Unicode
-        // normalises differently than RFC 3454's tables expect, it does not.
+        let once = nameprep(name)?.into_owned();
+        // For a few characters that Unicode normalises differently than RFC 3454's tables expect, nameprep changes its own
+        // result.
         DomainName::new(&once)
     }
 
-    /// The name.
+    /// The name as a text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name's bytes, as lookups compare them.
+    /// The name as bytes, which lookups compare.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -100,12 +98,12 @@ impl fmt::Display for DomainName {
     }
 }
 
-/// The name as nameprep writes it: borrowed when that is how it stands already.
-fn prepared(name: &str) -> Result<Cow<'_, str>, InvalidDomain> {
-    // Nameprep changes no ASCII character but A to Z and forbids none, and nearly every name is ASCII. All bytes are
-    // looked at, so that the compiler can look at many at once.
-    let plain = |plain, byte: u8| plain & matches!(byte, 1..b'A' | b'['..=0x7f);
-    if (1..=DomainName::MAX_BYTES).contains(&name.len()) && name.bytes().fold(true, plain) {
+/// Applies nameprep to `name`. The result is borrowed if nameprep leaves the name unchanged.
+fn nameprep(name: &str) -> Result<Cow<'_, str>, InvalidDomain> {
+    // Nearly every name is ASCII, of which nameprep forbids nothing and changes only A to Z. This loop does not stop early,
+    // so that the compiler can vectorize it.
+    let unchanged = |unchanged, byte: u8| unchanged & matches!(byte, 1..b'A' | b'['..=0x7f);
+    if (1..=DomainName::MAX_BYTES).contains(&name.len()) && name.bytes().fold(true, unchanged) {
         return Ok(Cow::Borrowed(name));
     }
     check_bytes(name)?;
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prepared_name_is_valid_as_it_stands() {
+    fn a_prepared_name_is_valid() {
         for name in ["example.com", "_dmarc.example.com", "пример.рф", "a", "straße.de".replace('ß', "ss").as_str()]
         {
             assert_eq!(DomainName::new(name).unwrap().as_str(), name);
@@ -166,7 +164,7 @@ mod tests {
         assert!(DomainName::new(&"a".repeat(250)).is_ok());
         assert_eq!(DomainName::new(&"a".repeat(251)), Err(InvalidDomain::TooLong(251)));
         assert_eq!(DomainName::new(&"é".repeat(126)), Err(InvalidDomain::TooLong(252)));
-        assert_eq!(DomainName::from_bytes(&[0xff; 251]), Err(InvalidDomain::TooLong(251)), "they are not looked at");
+        assert_eq!(DomainName::from_bytes(&[0xff; 251]), Err(InvalidDomain::TooLong(251)), "the bytes are not checked");
     }
 
     #[test]

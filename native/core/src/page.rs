@@ -1,41 +1,41 @@
-//! A bounded part of a listing.
+//! One bounded part of a listing.
 //!
-//! A listing of a million domains is never one value and never one lock: it is read page by page.
-//! A page looks at no more than [`PLACES`] places, whatever it selects, so it may be empty and still not be
-//! the last one. Whoever is in the table from the first page to the last is listed exactly once;
-//! who comes or goes meanwhile may be listed or not.
+//! A listing of a million domains is never one value, and is never made under one lock: it is read page by page. A page
+//! covers at most [`PAGE_UNITS`] units of entries, whatever it selects, so it may be empty without being the last one. A
+//! domain that is in the table from the first page to the last is listed exactly once; one that is added or removed
+//! meanwhile may be listed or not.
 
-use crate::entry::{Entry, Head, Origin, Source};
+use crate::entry::{Entry, Header, Origin, Source};
 use crate::host_types::HostTypeId;
 
-/// How many places one page looks at: half a megabyte of memory, some ten thousand entries.
-pub const PLACES: u32 = 32_768;
+/// The number of units that one page covers: half a megabyte of memory, some ten thousand entries.
+pub const PAGE_UNITS: u32 = 32_768;
 
-/// Which domains a listing is about.
+/// The domains that a listing contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Select {
-    /// All of them.
+    /// All domains.
     All,
-    /// Those from configuration.
+    /// Domains from the configuration.
     Static,
-    /// Those that were inserted.
+    /// Domains that were inserted at run time.
     Dynamic,
-    /// Those of one host type, static and dynamic.
+    /// Static and dynamic domains of one host type.
     HostType(HostTypeId),
-    /// Dynamic ones that another source than this one brought.
+    /// Dynamic domains whose source is not this one.
     Outdated(Source),
-    /// Dynamic ones that a source before this one brought: a later load that broke off may have
-    /// confirmed some of the others.
+    /// Dynamic domains whose source is older than this one. A later load that failed may have confirmed some of the
+    /// others.
     Older(Source),
-    /// Dynamic ones that this source or one after it brought.
+    /// Dynamic domains whose source is this one or a newer one.
     Since(Source),
 }
 
 impl Select {
-    pub(crate) fn takes(self, head: Head) -> bool {
-        match (self, head.origin()) {
+    pub(crate) fn matches(self, header: Header) -> bool {
+        match (self, header.origin()) {
             (Select::All, _) | (Select::Static, Origin::Static) | (Select::Dynamic, Origin::Dynamic(_)) => true,
-            (Select::HostType(wanted), _) => head.host_type() == wanted,
+            (Select::HostType(wanted), _) => header.host_type() == wanted,
             (Select::Outdated(current), Origin::Dynamic(source)) => source != current,
             (Select::Older(current), Origin::Dynamic(source)) => source < current,
             (Select::Since(current), Origin::Dynamic(source)) => source >= current,
@@ -44,57 +44,57 @@ impl Select {
     }
 }
 
-/// Where the next page begins. Starts at [`Position::START`].
+/// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position(pub(crate) u32);
 
 impl Position {
-    /// The beginning of every listing.
+    /// The beginning of the first page.
     pub const START: Position = Position(0);
 
-    /// As a number, to give to a caller who brings it back.
+    /// The position as a number, for [`Position::from_number`].
     pub fn to_number(self) -> u32 {
         self.0
     }
 
-    /// From a number; any number is a position, at worst one past the end.
+    /// The position of a number. Any number is a position, at worst one after the end.
     pub fn from_number(number: u32) -> Position {
         Position(number)
     }
 }
 
-/// Some domains, and where to go on.
+/// Some domains, and the position of the next page.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The names, one behind the other: one allocation while writers wait, not a thousand.
+    /// All names without separators: one allocation while the writers wait, not a thousand.
     names: Vec<u8>,
     lengths: Vec<(u8, HostTypeId)>,
-    /// Where the next page begins; nothing after the last one.
+    /// Where the next page begins, or `None` after the last one.
     pub next: Option<Position>,
 }
 
 impl Page {
     pub(crate) fn push(&mut self, entry: &Entry) {
         // A name that is in the table has at most 250 bytes.
-        self.lengths.push((entry.name(&mut self.names) as u8, entry.head.host_type()));
+        self.lengths.push((entry.push_name(&mut self.names) as u8, entry.header.host_type()));
     }
 
-    /// How many domains this page lists.
+    /// The number of domains on this page.
     pub fn len(&self) -> usize {
         self.lengths.len()
     }
 
-    /// Whether it lists none. The next one may still list some.
+    /// Whether this page has no domains. Later pages may have some.
     pub fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
 
-    /// The domains' names, each with its host type.
+    /// The name and the host type of each domain.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], HostTypeId)> {
         let mut rest = &self.names[..];
         self.lengths.iter().map(move |&(length, host_type)| {
-            let (name, after) = rest.split_at(usize::from(length));
-            rest = after;
+            let (name, remaining) = rest.split_at(usize::from(length));
+            rest = remaining;
             (name, host_type)
         })
     }

@@ -1,16 +1,15 @@
 //! Subdomains: names that are not stored, but computed from a domain and a pattern of its host type.
 //!
-//! A *prefix* such as `muc.` gives every domain of a host type a subdomain: `muc.example.com` is one while
-//! `example.com` has that host type. An *FQDN* is one name for the whole host type. So a million domains with five
-//! patterns are a million entries and five patterns, and to register a pattern takes as long with a million domains
-//! as with ten.
+//! A *prefix* such as `muc.` gives each domain of a host type a subdomain: `muc.example.com` is one while `example.com` has
+//! that host type. An *FQDN* is one name for the whole host type. So a million domains with five patterns are a million
+//! entries and five patterns, and the registration of a pattern takes as long with a million domains as with ten.
 //!
-//! What makes a name a subdomain is a [`Claim`]: a registered FQDN of this name, or a registered prefix that the name
-//! begins with, whose rest is a domain of the pattern's host type. A name may have several; `contests` tells which of
-//! them came first.
+//! What makes a name a subdomain is a [`Claim`]: a registered FQDN that equals the name, or a registered prefix that the
+//! name begins with if the rest is a domain of the prefix's host type. A name may have several claims;
+//! [`claim_order`](crate::claim_order) says which one is the earliest.
 //!
-//! Lookups read patterns through [`Published`], without a lock, and only where there is no domain of the name. Only to
-//! tell which of several claims came first they take the writers' mutex.
+//! Lookups read patterns through [`PublishedPatterns`], without a lock, and only for a name that is no domain. They take
+//! the writers' mutex only to find the earliest of several claims.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,51 +19,51 @@ use hashbrown::HashMap;
 
 use crate::host_types::HostTypeId;
 
-/// What a host type's subdomains are named after.
+/// A rule for the names of a host type's subdomains.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pattern {
-    /// The begin of a subdomain's name, up to and including the dot before the domain's name.
+    /// The start of a subdomain's name, up to and including the dot before the domain's name.
     Prefix(Box<[u8]>),
-    /// The whole name of the only one.
+    /// The whole name of one subdomain.
     Fqdn(Box<[u8]>),
 }
 
-/// Where a subdomain's name is from.
+/// The kind of pattern that makes a name a subdomain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimKind {
-    /// A prefix of so many bytes; what follows is the parent domain.
+    /// A prefix with this number of bytes. The rest of the name is the parent domain.
     Prefix(usize),
-    /// The name itself was registered.
+    /// The whole name.
     Fqdn,
 }
 
-/// Counts registrations: a smaller one is older.
+/// Numbers registrations: that of an older one is smaller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Age(u64);
+pub(crate) struct RegistrationId(u64);
 
 /// What makes a name a subdomain of a host type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// The host type that serves the subdomain if no claim is before this one.
+    /// The host type that serves the subdomain if no claim is earlier.
     pub host_type: HostTypeId,
-    /// Where the name is from.
+    /// The kind of pattern.
     pub kind: ClaimKind,
-    pub(crate) age: Age,
+    pub(crate) registration: RegistrationId,
 }
 
-type Registered = HashMap<Box<[u8]>, Vec<(HostTypeId, Age)>>;
+type Registrations = HashMap<Box<[u8]>, Vec<(HostTypeId, RegistrationId)>>;
 
-/// All registered patterns, as of one moment.
+/// All registered patterns at one moment.
 #[derive(Clone, Default)]
 pub(crate) struct Patterns {
-    prefixes: Registered,
-    fqdns: Registered,
-    newest: Age,
-    /// Bytes of the longest prefix.
-    longest: usize,
-    /// Bytes of the longest FQDN.
+    prefixes: Registrations,
+    fqdns: Registrations,
+    newest: RegistrationId,
+    /// The length of the longest prefix in bytes.
+    longest_prefix: usize,
+    /// The length of the longest FQDN in bytes.
     longest_fqdn: usize,
-    /// Whether two patterns that are there can make the same name, whatever the domains are.
+    /// Whether two of the patterns can make the same name, for any domains.
     overlap: bool,
 }
 
@@ -73,58 +72,59 @@ impl Patterns {
         self.prefixes.is_empty() && self.fqdns.is_empty()
     }
 
-    /// Whether a domain that is added may make a name that is a subdomain already.
+    /// Whether two of the patterns can make the same name, so that an added domain may make one that is already claimed.
     pub(crate) fn overlap(&self) -> bool {
         self.overlap
     }
 
-    /// What makes `name` a subdomain, in no order; `parent` tells the host type of a domain.
+    /// The claims on `name`, in no order; `parent` returns the host type of a domain.
     pub(crate) fn claims<'a>(
         &'a self,
         name: &'a [u8],
         parent: impl Fn(&[u8]) -> Option<HostTypeId> + 'a,
     ) -> impl Iterator<Item = Claim> + 'a {
-        // A name that is longer than any is not looked at, however long it is.
+        // The time does not depend on the length of a name that is too long.
         let fqdns = Some(name).filter(|name| name.len() <= self.longest_fqdn);
         let fqdns = fqdns.and_then(|name| self.fqdns.get(name)).into_iter().flatten();
-        let fqdns = fqdns.map(|&(host_type, age)| Claim { host_type, kind: ClaimKind::Fqdn, age });
-        let begin = &name[..name.len().min(self.longest)];
-        let dots = begin.iter().enumerate().filter(|&(_, &byte)| byte == b'.');
+        let fqdns = fqdns.map(|&(host_type, registration)| Claim { host_type, kind: ClaimKind::Fqdn, registration });
+        let start = &name[..name.len().min(self.longest_prefix)];
+        let dots = start.iter().enumerate().filter(|&(_, &byte)| byte == b'.');
         let prefixes = dots.filter_map(move |(dot, _)| {
             let (prefix, rest) = name.split_at(dot + 1);
             let registered = self.prefixes.get(prefix)?;
             let host_type = parent(rest)?;
-            let &(_, age) = registered.iter().find(|&&(one, _)| one == host_type)?;
-            Some(Claim { host_type, kind: ClaimKind::Prefix(prefix.len()), age })
+            let &(_, registration) = registered.iter().find(|&&(one, _)| one == host_type)?;
+            Some(Claim { host_type, kind: ClaimKind::Prefix(prefix.len()), registration })
         });
         fqdns.chain(prefixes)
     }
 
     /// The prefixes of this host type.
     pub(crate) fn prefixes_of(&self, host_type: HostTypeId) -> impl Iterator<Item = &[u8]> {
-        let has = move |registered: &[(HostTypeId, Age)]| registered.iter().any(|&(one, _)| one == host_type);
+        let has =
+            move |registered: &[(HostTypeId, RegistrationId)]| registered.iter().any(|&(one, _)| one == host_type);
         self.prefixes.iter().filter(move |(_, registered)| has(registered)).map(|(prefix, _)| &**prefix)
     }
 
-    /// Whether this name was registered as a whole.
+    /// Whether this name is a registered FQDN.
     pub(crate) fn has_fqdn(&self, name: &[u8]) -> bool {
         self.fqdns.contains_key(name)
     }
 
-    /// The same with one more pattern; one that is registered keeps its age.
+    /// These patterns and one more. A registered pattern keeps its registration.
     pub(crate) fn with(&self, host_type: HostTypeId, pattern: &Pattern) -> Patterns {
         let mut patterns = self.clone();
-        patterns.newest = Age(self.newest.0 + 1);
-        let age = patterns.newest;
+        patterns.newest = RegistrationId(self.newest.0 + 1);
+        let registration = patterns.newest;
         let (registered, text) = patterns.registered(pattern);
         let registered = registered.entry(text.into()).or_default();
         if !registered.iter().any(|&(one, _)| one == host_type) {
-            registered.push((host_type, age));
+            registered.push((host_type, registration));
         }
-        patterns.measured()
+        patterns.with_limits()
     }
 
-    /// The same without this one.
+    /// These patterns without this one.
     pub(crate) fn without(&self, host_type: HostTypeId, pattern: &Pattern) -> Patterns {
         let mut patterns = self.clone();
         let (registered, text) = patterns.registered(pattern);
@@ -134,21 +134,22 @@ impl Patterns {
                 registered.remove(text);
             }
         }
-        patterns.measured()
+        patterns.with_limits()
     }
 
-    fn registered<'p>(&mut self, pattern: &'p Pattern) -> (&mut Registered, &'p [u8]) {
+    fn registered<'p>(&mut self, pattern: &'p Pattern) -> (&mut Registrations, &'p [u8]) {
         match pattern {
             Pattern::Prefix(text) => (&mut self.prefixes, text),
             Pattern::Fqdn(text) => (&mut self.fqdns, text),
         }
     }
 
-    fn measured(mut self) -> Patterns {
-        let begins =
+    /// Computes what depends on all patterns.
+    fn with_limits(mut self) -> Patterns {
+        let has_prefix =
             |name: &[u8]| self.prefixes.keys().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix));
-        self.overlap = self.prefixes.keys().chain(self.fqdns.keys()).any(|text| begins(text));
-        self.longest = self.prefixes.keys().map(|prefix| prefix.len()).max().unwrap_or(0);
+        self.overlap = self.prefixes.keys().chain(self.fqdns.keys()).any(|text| has_prefix(text));
+        self.longest_prefix = self.prefixes.keys().map(|prefix| prefix.len()).max().unwrap_or(0);
         self.longest_fqdn = self.fqdns.keys().map(|name| name.len()).max().unwrap_or(0);
         self
     }
@@ -156,30 +157,30 @@ impl Patterns {
 
 /// The patterns, as lookups read them.
 #[derive(Default)]
-pub(crate) struct Published {
-    any: AtomicBool,
+pub(crate) struct PublishedPatterns {
+    is_any: AtomicBool,
     patterns: ArcSwap<Patterns>,
 }
 
-impl Published {
-    /// Whether there are patterns at all: most who find no domain need ask no further.
+impl PublishedPatterns {
+    /// Whether there are patterns at all. If not, a lookup that finds no domain is done.
     #[inline]
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
+    pub(crate) fn is_any(&self) -> bool {
+        self.is_any.load(Ordering::Relaxed)
     }
 
     pub(crate) fn load(&self) -> Guard<Arc<Patterns>> {
         self.patterns.load()
     }
 
-    /// Whether these are still the ones. They were all the time, then: while `patterns` lives, no others can lie
-    /// where they lie.
-    pub(crate) fn are(&self, patterns: &Arc<Patterns>) -> bool {
+    /// Whether `patterns` are still the current ones. If so, they were all the time: while they exist, no others can have
+    /// their address.
+    pub(crate) fn is_current(&self, patterns: &Arc<Patterns>) -> bool {
         Arc::ptr_eq(&self.patterns.load(), patterns)
     }
 
     pub(crate) fn publish(&self, patterns: Arc<Patterns>) {
-        self.any.store(!patterns.is_empty(), Ordering::Relaxed);
+        self.is_any.store(!patterns.is_empty(), Ordering::Relaxed);
         self.patterns.store(patterns);
     }
 }
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_which_patterns_can_make_the_same_name() {
+    fn overlap_says_whether_two_patterns_can_make_the_same_name() {
         let some = Patterns::default().with(host_type(1), &prefix("a.")).with(host_type(1), &prefix("ab."));
         assert!(!some.overlap());
         assert!(some.with(host_type(2), &prefix("a.b.")).overlap());
@@ -253,10 +254,10 @@ mod tests {
     }
 
     #[test]
-    fn an_older_pattern_stays_older() {
+    fn a_pattern_that_is_registered_again_stays_older() {
         let patterns = Patterns::default().with(host_type(1), &fqdn("a")).with(host_type(2), &fqdn("a"));
         let again = patterns.with(host_type(1), &fqdn("a"));
-        let ages: Vec<Age> = again.claims(b"a", parent).map(|claim| claim.age).collect();
-        assert!(ages.is_sorted() && ages.len() == 2, "{ages:?}");
+        let ids: Vec<RegistrationId> = again.claims(b"a", parent).map(|claim| claim.registration).collect();
+        assert!(ids.is_sorted() && ids.len() == 2, "{ids:?}");
     }
 }

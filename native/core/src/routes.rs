@@ -1,133 +1,93 @@
-//! The routes: which domain leads to which host type, for many who look and one who writes.
+//! The routes: which domain leads to which host type, for many concurrent lookups and one writer.
 //!
-//! Looking ([`Routes::get`]) takes no lock and writes nothing: it reads the line of the bucket and the entry, two or
-//! three cache lines, under a version that tells whether a writer was there meanwhile, and gives up where writers are in
-//! the way for too long. Everything else needs the [`Books`], of which there is one for each [`Side`]: who has them is
-//! the only writer, and writes by a [`Writer`].
+//! A lookup ([`Routes::lookup`]) takes no lock and writes nothing. It reads the bucket and the entry, two or three cache
+//! lines, under a seqlock that detects a concurrent change, and gives up if changes interfere for too long. Everything
+//! else needs the [`RouteWriter`]: who holds it is the only writer.
 //!
-//! There are two sides, and lookups read one of them. The other one is where routes are built that are to take the
-//! place of all others: so a lookup never waits for that, however many they are.
+//! There are two route maps. The *active* one is what lookups read. The *standby* one is where new routes are built that
+//! replace all others at once, so that no lookup waits for that, however many routes there are.
 
-use std::hash::{BuildHasher, Hasher};
-
-#[cfg(loom)]
-use foldhash::fast::FixedState as Hashing; // a model does the same every time
-#[cfg(not(loom))]
-use foldhash::fast::RandomState as Hashing;
-
-use crate::entries::{Entries, Place, Room};
-use crate::entry::{self, Entry, Head, Origin};
-use crate::fault;
+use crate::entries::EntryIndex;
+use crate::entry::{Entry, Header, Origin};
+use crate::hashed_name::{HashedName, NameHasher};
 use crate::host_types::HostTypeId;
-use crate::index::{Index, Searched, Shelf};
-use crate::line::Key;
+use crate::index::Search;
 use crate::name::DomainName;
+use crate::route_map::RouteMap;
+use crate::route_writer::{RouteWriter, WriteSession};
 use crate::seqlock::StripedSeqLock;
 use crate::sync::{AtomicU64, Ordering};
 
-/// A name and its key.
-#[derive(Clone, Copy)]
-pub(crate) struct Keyed<'a> {
-    name: &'a [u8],
-    key: Key,
-}
-
-impl<'a> Keyed<'a> {
-    #[cfg(loom)]
-    pub(crate) fn stripe(self) -> usize {
-        self.key.stripe() % crate::seqlock::STRIPES
-    }
-
-    pub(crate) fn name(self) -> &'a [u8] {
-        self.name
-    }
-}
-
-/// What a lookup found.
+/// The result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    Route(Head),
-    Nothing,
+pub(crate) enum Lookup {
+    Found(Header),
+    NotFound,
     /// The table is closed.
     Closed,
 }
 
-impl Found {
+impl Lookup {
     /// The host type that serves the domain, if there is one.
     pub(crate) fn host_type(self) -> Option<HostTypeId> {
         match self {
-            Found::Route(head) => Some(head.host_type()),
-            Found::Nothing | Found::Closed => None,
+            Lookup::Found(header) => Some(header.host_type()),
+            Lookup::NotFound | Lookup::Closed => None,
         }
     }
 }
 
 /// The routes, as lookups read them.
 pub(crate) struct Routes {
-    versions: StripedSeqLock,
-    sides: [Side; 2],
+    seqlock: StripedSeqLock,
+    maps: [RouteMap; 2],
     /// A [`State`].
     state: AtomicU64,
-    /// Seeded at random: the names come from tenants, who must not choose the collisions.
-    hashing: Hashing,
+    hasher: NameHasher,
 }
 
-/// An index, and the entries that it leads to.
-struct Side {
-    index: Index,
-    entries: Entries,
-}
-
-/// What only the writer of a side knows of it.
-pub(crate) struct Books {
-    room: Room,
-    shelf: Shelf,
-}
-
-impl Books {
-    pub(crate) fn new() -> Books {
-        Books { room: Room::new(), shelf: Shelf::new() }
-    }
-}
-
-/// The right to build on the side that lookups do not read. There is one for each [`Routes`].
+/// The right to build routes in the standby map. There is one for each [`Routes`].
 ///
-/// It has versions that no lookup reads: those that lookups do read change by one writer at a time, who has the other
-/// side's books.
-pub(crate) struct Spare(StripedSeqLock);
+/// It has a seqlock of its own, which no lookup reads: only the writer of the active map may write to the other one.
+pub(crate) struct Standby(StripedSeqLock);
 
-impl Spare {
-    /// The caller sees to it that there is no other one.
-    pub(crate) fn new() -> Spare {
-        Spare(StripedSeqLock::default())
+impl Standby {
+    /// The caller makes sure that there is only one for each [`Routes`].
+    pub(crate) fn new() -> Standby {
+        Standby(StripedSeqLock::default())
     }
 }
 
-/// Routes that are complete, on the side that lookups do not read.
-pub(crate) struct Built {
-    books: Books,
-    /// Of each route.
+/// Complete routes in the standby map.
+pub(crate) struct BuiltRoutes {
+    writer: RouteWriter,
+    /// The host type of each route.
     pub(crate) host_types: Vec<HostTypeId>,
 }
 
-/// Whether lookups find anything but that the table is closed.
+/// Whether the table is open. To a lookup, a closed table answers [`Lookup::Closed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Open {
-    Yes,
-    No,
+pub(crate) enum Openness {
+    Open,
+    Closed,
 }
 
-/// Which side lookups read, and whether the table is open.
+/// Which map is the active one, and whether the table is open.
 #[derive(Clone, Copy)]
 struct State(u64);
 
 impl State {
-    const SIDE: u64 = 1;
+    const ACTIVE_MAP: u64 = 1;
     const OPEN: u64 = 2;
 
     #[inline]
-    fn side(self) -> usize {
-        (self.0 & State::SIDE) as usize
+    fn active(self) -> usize {
+        (self.0 & State::ACTIVE_MAP) as usize
+    }
+
+    #[inline]
+    fn standby(self) -> usize {
+        1 - self.active()
     }
 
     #[inline]
@@ -135,35 +95,20 @@ impl State {
         self.0 & State::OPEN != 0
     }
 
-    /// The other side, and this.
-    fn turned(self, open: Open) -> State {
-        State(self.0 & State::SIDE ^ State::SIDE | if open == Open::Yes { State::OPEN } else { 0 })
-    }
-}
-
-impl Side {
-    fn new() -> Side {
-        Side { index: Index::new(), entries: Entries::new() }
-    }
-
-    #[inline]
-    fn find(&self, Keyed { name, key }: Keyed) -> Searched<Head> {
-        self.index.find(key, |place| entry::read(self.entries.at(place)?, name))
-    }
-
-    fn find_alone(&self, books: &Books, Keyed { name, key }: Keyed) -> Option<(Place, Head)> {
-        self.index.find_alone(&books.shelf, key, |place| Some((place, entry::read(self.entries.at(place)?, name)?)))
+    /// The state in which the other map is active.
+    fn swapped(self, openness: Openness) -> State {
+        State(self.standby() as u64 | if openness == Openness::Open { State::OPEN } else { 0 })
     }
 }
 
 impl Routes {
-    /// Closed, and empty.
+    /// No routes, in a closed table.
     pub(crate) fn new() -> Routes {
         Routes {
-            versions: StripedSeqLock::default(),
-            sides: [Side::new(), Side::new()],
+            seqlock: StripedSeqLock::default(),
+            maps: [RouteMap::new(), RouteMap::new()],
             state: AtomicU64::new(0),
-            hashing: Hashing::default(),
+            hasher: NameHasher::default(),
         }
     }
 
@@ -172,190 +117,124 @@ impl Routes {
         State(self.state.load(Ordering::Relaxed))
     }
 
-    /// What there is about this name; nothing when writers were in the way for too long.
+    /// The map that lookups read.
+    fn active(&self) -> &RouteMap {
+        &self.maps[self.state().active()]
+    }
+
+    /// The map that lookups do not read.
+    fn standby(&self) -> &RouteMap {
+        &self.maps[self.state().standby()]
+    }
+
     #[inline]
-    pub(crate) fn get(&self, name: &[u8]) -> Option<Found> {
+    pub(crate) fn hash<'a>(&self, name: &'a [u8]) -> HashedName<'a> {
+        self.hasher.hash(name)
+    }
+
+    /// Looks up a name. `None` if changes interfered for too long.
+    #[inline]
+    pub(crate) fn lookup(&self, name: &[u8]) -> Option<Lookup> {
         if name.len() > DomainName::MAX_BYTES {
-            return Some(self.longer_than_any());
+            return Some(self.too_long());
         }
-        let name = self.keyed(name);
-        self.versions.read(name.key.stripe(), || {
+        let name = self.hash(name);
+        self.seqlock.read(name.hash.stripe(), || {
             let state = self.state();
-            match self.sides[state.side()].find(name) {
-                Searched::Found(head) => Some(Found::Route(head)),
-                Searched::Nothing => Some(self.without(state)),
-                Searched::Lost => None,
+            match self.maps[state.active()].find(name) {
+                Search::Found(header) => Some(Lookup::Found(header)),
+                Search::NotFound => Some(not_found(state)),
+                Search::GaveUp => None,
             }
         })
     }
 
-    /// As [`Routes::get`], while nobody writes.
-    pub(crate) fn get_alone(&self, books: &Books, name: &[u8]) -> Found {
-        match self.find(books, self.keyed(name)) {
-            Some((_, head)) => Found::Route(head),
-            None => self.without(self.state()),
+    /// Looks up a name that is too long for a domain. The time does not depend on its length.
+    #[cold]
+    #[inline(never)]
+    fn too_long(&self) -> Lookup {
+        not_found(self.state())
+    }
+
+    /// Like [`Routes::lookup`], while no writer is at work: the caller holds the writer.
+    pub(crate) fn lookup_locked(&self, writer: &RouteWriter, name: &[u8]) -> Lookup {
+        match self.find(writer, self.hash(name)) {
+            Some((_, header)) => Lookup::Found(header),
+            None => not_found(self.state()),
         }
     }
 
-    /// What there is about a name that is too long for a domain, however long it is.
-    #[cold]
-    #[inline(never)]
-    fn longer_than_any(&self) -> Found {
-        self.without(self.state())
-    }
-
-    #[inline]
-    fn without(&self, state: State) -> Found {
-        if state.is_open() { Found::Nothing } else { Found::Closed }
-    }
-
-    /// Whether lookups find anything but that the table is closed.
+    /// Whether the table is open.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.state().is_open()
     }
 
-    #[inline]
-    pub(crate) fn keyed<'a>(&self, name: &'a [u8]) -> Keyed<'a> {
-        let mut hasher = self.hashing.build_hasher();
-        hasher.write(name);
-        Keyed { name, key: Key(hasher.finish() as u32) }
+    /// Reads what changes of these names read first, so that the processor waits for all of that memory at once.
+    pub(crate) fn prefetch(&self, names: &[HashedName]) {
+        let map = self.active();
+        std::hint::black_box(names.iter().fold(0, |sum, name| sum ^ map.index.prefetch(name.hash)));
     }
 
-    /// The side that lookups read.
-    fn side(&self) -> &Side {
-        &self.sides[self.state().side()]
+    /// The entry of this name and its header.
+    pub(crate) fn find(&self, _writer: &RouteWriter, name: HashedName) -> Option<(EntryIndex, Header)> {
+        self.active().find_locked(name)
     }
 
-    /// Reads what a change of each of these names will read first: so the processor waits for all at once.
-    pub(crate) fn touch(&self, names: &[Keyed]) {
-        let side = self.side();
-        std::hint::black_box(names.iter().fold(0, |sum, name| sum ^ side.index.touch(name.key)));
+    /// Begins a writer's turn in the active map.
+    pub(crate) fn write<'a>(&'a self, writer: &'a mut RouteWriter) -> WriteSession<'a> {
+        WriteSession::begin(self.active(), &self.seqlock, &self.hasher, writer)
     }
 
-    /// The place and the head of this name's entry.
-    pub(crate) fn find(&self, books: &Books, name: Keyed) -> Option<(Place, Head)> {
-        self.side().find_alone(books, name)
-    }
-
-    /// Writes to what lookups read.
-    pub(crate) fn writer<'a>(&'a self, books: &'a mut Books) -> Writer<'a> {
-        Writer::new(self, &self.versions, self.side(), books)
-    }
-
-    /// Builds static routes, of which the first of a name wins, where lookups do not read them yet.
-    pub(crate) fn build<'a>(&self, spare: &mut Spare, routes: impl Iterator<Item = (&'a [u8], HostTypeId)>) -> Built {
-        let side = &self.sides[self.state().turned(Open::No).side()];
-        let mut books = Books::new();
-        let mut writer = Writer::new(self, &spare.0, side, &mut books);
-        writer.side.index.clear();
+    /// Builds static routes in the standby map. The first route of a name wins.
+    pub(crate) fn build<'a>(
+        &self,
+        standby: &mut Standby,
+        routes: impl Iterator<Item = (&'a [u8], HostTypeId)>,
+    ) -> BuiltRoutes {
+        let map = self.standby();
+        let mut writer = RouteWriter::new();
+        let mut session = WriteSession::begin(map, &standby.0, &self.hasher, &mut writer);
+        session.clear();
         let host_types = routes.filter_map(|(name, host_type)| {
-            let name = self.keyed(name);
-            let new = side.find_alone(writer.books, name).is_none();
-            new.then(|| writer.insert(name, host_type, Origin::Static)).map(|()| host_type)
+            let name = self.hash(name);
+            let is_new = map.find_locked(name).is_none();
+            is_new.then(|| session.insert(name, host_type, Origin::Static)).map(|()| host_type)
         });
         let host_types = host_types.collect();
-        Built { books, host_types }
+        BuiltRoutes { writer, host_types }
     }
 
-    /// Puts what was built in the place of all routes. Lookups find what was before or what is then, and nothing in
-    /// between.
-    pub(crate) fn turn(&self, books: &mut Books, built: Built, open: Open) -> Vec<HostTypeId> {
-        self.versions.write_all(|| self.state.store(self.state().turned(open).0, Ordering::Relaxed));
-        *books = built.books;
+    /// Makes the standby map, in which these routes were built, the active one. A lookup finds the old routes or the new
+    /// ones. Returns the host type of each new route.
+    pub(crate) fn swap(&self, writer: &mut RouteWriter, built: BuiltRoutes, openness: Openness) -> Vec<HostTypeId> {
+        self.seqlock.write_all(|| self.state.store(self.state().swapped(openness).0, Ordering::Relaxed));
+        *writer = built.writer;
         built.host_types
     }
 
-    /// Gives the memory of the side that lookups do not read back.
-    pub(crate) fn give_back(&self, _spare: &mut Spare) {
-        let side = &self.sides[self.state().turned(Open::No).side()];
-        side.index.give_back();
-        side.entries.give_back();
+    /// Returns the memory of the standby map to the system.
+    pub(crate) fn release_standby(&self, _standby: &mut Standby) {
+        self.standby().release_memory();
     }
 
-    /// The entries that lie from one place to before another one.
+    /// The entries from one index to before another one.
     pub(crate) fn range<'a>(
         &'a self,
-        books: &'a Books,
-        from: Place,
-        to: Place,
-    ) -> impl Iterator<Item = (Place, Entry<'a>)> {
-        self.side().entries.range(&books.room, from, to)
+        writer: &'a RouteWriter,
+        from: EntryIndex,
+        to: EntryIndex,
+    ) -> impl Iterator<Item = (EntryIndex, Entry<'a>)> {
+        writer.range(self.active(), from, to)
     }
 
-    /// How many bytes the entries take, and the index.
-    pub(crate) fn bytes(&self, books: &Books) -> (usize, usize) {
-        let side = self.side();
-        (side.entries.bytes(&books.room), side.index.bytes(&books.shelf))
-    }
-
-    /// Where the places end.
-    pub(crate) fn end(&self, books: &Books) -> Place {
-        books.room.end()
+    /// The bytes that the entries take, and those that the index takes.
+    pub(crate) fn bytes(&self, writer: &RouteWriter) -> (usize, usize) {
+        writer.bytes(self.active())
     }
 }
 
-/// Changes one side, by who has its books.
-pub(crate) struct Writer<'a> {
-    routes: &'a Routes,
-    versions: &'a StripedSeqLock,
-    side: &'a Side,
-    books: &'a mut Books,
-}
-
-impl<'a> Writer<'a> {
-    fn new(routes: &'a Routes, versions: &'a StripedSeqLock, side: &'a Side, books: &'a mut Books) -> Writer<'a> {
-        versions.follow();
-        Writer { routes, versions, side, books }
-    }
-
-    /// Adds a route of a name that has none (the caller looked).
-    pub(crate) fn insert(&mut self, Keyed { name, key }: Keyed, host_type: HostTypeId, origin: Origin) {
-        let Side { index, entries } = self.side;
-        entries.make_ready(&mut self.books.room, name.len());
-        fault::point();
-        index.make_ready(&mut self.books.shelf);
-        let (place, words) = entries.take(&mut self.books.room, name.len());
-        fault::point();
-        // Nobody finds it before the index tells where it is.
-        entry::write(words, name, Head::new(name, host_type, origin));
-        fault::point();
-        index.insert(&mut self.books.shelf, self.versions, key, place);
-    }
-
-    /// Lets the route at this place, which has this head, lead elsewhere or be confirmed.
-    pub(crate) fn set(&mut self, (place, head): (Place, Head), host_type: HostTypeId, origin: Origin) {
-        if let Some(words) = self.side.entries.at(place) {
-            head.with(host_type, origin).store(words);
-        }
-    }
-
-    /// Takes the route at this place out, which has this name.
-    pub(crate) fn remove(&mut self, Keyed { name, key }: Keyed, place: Place) {
-        let Side { index, entries } = self.side;
-        index.remove(&mut self.books.shelf, self.versions, key, place);
-        // Who found it before that and reads it now finds that the version is another one.
-        entries.free(&mut self.books.room, place, name.len());
-    }
-
-    /// Makes the index anew from the entries, after a change that was broken off: each route that is there is found,
-    /// and all else is forgotten. No lookup ends meanwhile. Answers the head of each route.
-    pub(crate) fn restore(&mut self) -> Vec<Head> {
-        let Side { index, entries } = self.side;
-        self.versions.write_all(|| {
-            self.books.shelf = Shelf::new();
-            index.clear();
-            entries.recount(&mut self.books.room);
-            let mut name = Vec::new();
-            let all = entries.range(&self.books.room, Place(0), self.books.room.end());
-            let heads = all.map(|(place, entry)| {
-                name.clear();
-                entry.name(&mut name);
-                index.make_ready(&mut self.books.shelf);
-                index.insert(&mut self.books.shelf, self.versions, self.routes.keyed(&name).key, place);
-                entry.head
-            });
-            heads.collect()
-        })
-    }
+#[inline]
+fn not_found(state: State) -> Lookup {
+    if state.is_open() { Lookup::NotFound } else { Lookup::Closed }
 }

@@ -1,35 +1,39 @@
-//! One name in several spellings: a label beyond ASCII is written in Unicode or, for DNS, as `xn--` and Punycode (RFC 5890).
+//! The spellings of a name: a label beyond ASCII is written in Unicode or, for DNS, as `xn--` and Punycode (RFC 5890).
 //!
-//! To the table they are different names, and so they are to nameprep. To whoever asks for `im.plä.example` they are one:
-//! his program sends whichever it prefers. So two domains with one name are two tenants, of which each is reached by some
-//! requests only; [`spellings`] finds the second one.
+//! To the table and to nameprep these are different names. To a person who uses `im.plä.example` they are the same: a
+//! client sends one or the other. So two domains that are spellings of one name are two tenants, each of which gets some
+//! of the requests; [`spellings`] finds the second one.
 
 use idna::punycode;
 
 use crate::DomainName;
 
-/// What an encoded label begins with.
-const ENCODED: &str = "xn--";
+/// The start of a label in Punycode.
+const PREFIX: &str = "xn--";
 
-/// Labels beyond ASCII of a name for which all combinations are looked at; with more of them, only the two in which all are
-/// written alike.
-const MIXED: usize = 6;
+/// The number of labels beyond ASCII for which all combinations are spelled. A name with more of them has two spellings:
+/// all labels in Unicode, and all in Punycode.
+const MAX_MIXED_LABELS: usize = 6;
 
-/// The other spellings of a name; only those that are valid names, as every domain is.
+/// The other spellings of a name. Only those that are valid names, as all domains are.
 pub fn spellings(name: &DomainName) -> Vec<DomainName> {
-    let labels: Vec<(&str, Option<String>)> = name.as_str().split('.').map(|label| (label, other(label))).collect();
-    let twofold = labels.iter().filter(|(_, other)| other.is_some()).count();
-    let chosen: Vec<Vec<String>> = match twofold {
+    let labels: Vec<(&str, Option<String>)> =
+        name.as_str().split('.').map(|label| (label, other_spelling(label))).collect();
+    let with_two = labels.iter().filter(|(_, other)| other.is_some()).count();
+    let spelled: Vec<Vec<String>> = match with_two {
         0 => Vec::new(),
-        few if few <= MIXED => (1..1_usize << few).map(|choice| chosen(&labels, choice)).collect(),
-        _ => [decoded as fn(&str) -> Option<String>, to_punycode].iter().map(|spell| spelled(&labels, spell)).collect(),
+        few if few <= MAX_MIXED_LABELS => (1..1_usize << few).map(|choice| combination(&labels, choice)).collect(),
+        _ => [from_punycode as fn(&str) -> Option<String>, to_punycode]
+            .iter()
+            .map(|spelling| spell_all(&labels, spelling))
+            .collect(),
     };
-    let names = chosen.into_iter().filter_map(|labels| DomainName::new(&labels.join(".")).ok());
+    let names = spelled.into_iter().filter_map(|labels| DomainName::new(&labels.join(".")).ok());
     names.filter(|spelled| spelled != name).collect()
 }
 
-/// The labels, with the other spelling where the bit of `choice` says so.
-fn chosen(labels: &[(&str, Option<String>)], mut choice: usize) -> Vec<String> {
+/// The labels. Bit `n` of `choice` chooses the other spelling for the `n`th label that has one.
+fn combination(labels: &[(&str, Option<String>)], mut choice: usize) -> Vec<String> {
     let label = |(label, other): &(&str, Option<String>)| match other {
         None => (*label).to_owned(),
         Some(other) => {
@@ -41,34 +45,34 @@ fn chosen(labels: &[(&str, Option<String>)], mut choice: usize) -> Vec<String> {
     labels.iter().map(label).collect()
 }
 
-/// The labels, all of them spelled so.
-fn spelled(labels: &[(&str, Option<String>)], spell: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    labels.iter().map(|(label, _)| spell(label).unwrap_or_else(|| (*label).to_owned())).collect()
+/// The labels, with this spelling where it exists.
+fn spell_all(labels: &[(&str, Option<String>)], spelling: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    labels.iter().map(|(label, _)| spelling(label).unwrap_or_else(|| (*label).to_owned())).collect()
 }
 
-fn other(label: &str) -> Option<String> {
-    decoded(label).or_else(|| to_punycode(label))
+fn other_spelling(label: &str) -> Option<String> {
+    from_punycode(label).or_else(|| to_punycode(label))
 }
 
-/// In Unicode, if that is how it is encoded.
-fn decoded(label: &str) -> Option<String> {
-    let text = punycode::decode_to_string(label.strip_prefix(ENCODED)?)?;
-    // Nobody encodes what is ASCII, and a dot would make labels of one.
+/// The label in Unicode, if it is the Punycode of one.
+fn from_punycode(label: &str) -> Option<String> {
+    let text = punycode::decode_to_string(label.strip_prefix(PREFIX)?)?;
+    // A text in ASCII has no Punycode, and one with a dot is not a label.
     let is_label = !text.is_ascii() && !text.contains('.');
     (is_label && to_punycode(&text).as_deref() == Some(label)).then_some(text)
 }
 
-/// A label beyond ASCII as DNS and TLS have it, if Punycode can encode it; nothing for one of ASCII.
+/// The spelling of a label that DNS and TLS use, if the label is beyond ASCII and Punycode can encode it.
 pub fn to_punycode(label: &str) -> Option<String> {
     let text = (!label.is_ascii()).then(|| punycode::encode_str(label))??;
-    Some(format!("{ENCODED}{text}"))
+    Some(format!("{PREFIX}{text}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(name: &str) -> Vec<String> {
+    fn sorted_spellings(name: &str) -> Vec<String> {
         let mut names: Vec<_> =
             spellings(&DomainName::new(name).unwrap()).iter().map(|name| name.as_str().to_owned()).collect();
         names.sort();
@@ -76,30 +80,32 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_written_in_two_ways() {
-        assert_eq!(of("im.plä.example"), ["im.xn--pl-wia.example"]);
-        assert_eq!(of("im.xn--pl-wia.example"), ["im.plä.example"]);
-        assert_eq!(of("пример.рф"), ["xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.рф", "пример.xn--p1ai"]);
-        assert_eq!(of("xn--e1afmkfd.рф"), ["xn--e1afmkfd.xn--p1ai", "пример.xn--p1ai", "пример.рф"]);
+    fn each_label_beyond_ascii_has_two_spellings() {
+        assert_eq!(sorted_spellings("im.plä.example"), ["im.xn--pl-wia.example"]);
+        assert_eq!(sorted_spellings("im.xn--pl-wia.example"), ["im.plä.example"]);
+        let spelled = ["xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.рф", "пример.xn--p1ai"];
+        assert_eq!(sorted_spellings("пример.рф"), spelled);
+        let spelled = ["xn--e1afmkfd.xn--p1ai", "пример.xn--p1ai", "пример.рф"];
+        assert_eq!(sorted_spellings("xn--e1afmkfd.рф"), spelled);
     }
 
     #[test]
-    fn what_encodes_nothing_has_one_spelling() {
+    fn a_label_that_is_no_punycode_has_one_spelling() {
         for name in
             ["a.example", "xn--a.example", "xn--.example", "xn--pl-.example", "xn--999999999.example", "axn--pl-wia"]
         {
-            assert_eq!(of(name), [""; 0], "{name}");
+            assert_eq!(sorted_spellings(name), [""; 0], "{name}");
         }
         // Nameprep writes ß as ss: no domain has this name.
-        assert_eq!(of("xn--strae-oqa.example"), [""; 0]);
+        assert_eq!(sorted_spellings("xn--strae-oqa.example"), [""; 0]);
     }
 
     #[test]
-    fn many_labels_are_written_alike() {
+    fn many_labels_have_the_same_spelling_each() {
         let name = "ä.ä.ä.ä.ä.ä.ä.example";
         let encoded = name.replace('ä', "xn--4ca");
-        assert_eq!(of(name), std::slice::from_ref(&encoded));
-        assert_eq!(of(&encoded), [name]);
-        assert_eq!(of("ä.ä.ä.ä.ä.ä.example").len(), 63);
+        assert_eq!(sorted_spellings(name), std::slice::from_ref(&encoded));
+        assert_eq!(sorted_spellings(&encoded), [name]);
+        assert_eq!(sorted_spellings("ä.ä.ä.ä.ä.ä.example").len(), 63);
     }
 }

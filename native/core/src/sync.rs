@@ -1,5 +1,5 @@
-//! The primitives that lookups and writers meet in: the standard library's and parking_lot's, or loom's
-//! when a model explores their interleavings (`--cfg loom`).
+//! The primitives that lookups and writers share: those of the standard library and of parking_lot, or loom's when a model
+//! explores the interleavings (`--cfg loom`).
 
 #[cfg(not(loom))]
 pub(crate) use {
@@ -17,7 +17,7 @@ pub(crate) use {
 
 #[cfg(loom)]
 mod loom_mutex {
-    /// loom's mutex without poisoning, as parking_lot's is.
+    /// loom's mutex with parking_lot's interface, without poisoning.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
@@ -31,34 +31,34 @@ mod loom_mutex {
     }
 }
 
-/// The places whose order of memory the table rests on. Each is known by name, so that the models can do without one at
-/// a time and show what it is there for.
+/// The memory orderings that the table depends on. Each has a name, so that the models can disable one at a time and show
+/// what it is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Barrier {
-    /// A lookup reads the version before all else.
-    VersionIsRead,
-    /// It has read all else before it reads the version again.
-    VersionIsReadAgain,
-    /// A writer has made the version odd before it writes.
-    WriteBegins,
-    /// It has written before it makes the version even.
-    WriteEnds,
-    /// What earlier writers did comes before what this one writes.
-    WriterFollows,
+    /// A reader loads the version before everything else.
+    FirstVersionLoad,
+    /// A reader has loaded everything else before it loads the version again.
+    SecondVersionLoad,
+    /// A writer makes the version odd before it writes.
+    BeginWrite,
+    /// A writer has written before it makes the version even.
+    EndWrite,
+    /// The writes of earlier writers come before those of this one.
+    BeginTurn,
 }
 
 impl Barrier {
     /// All of them.
     #[cfg(loom)]
     pub const ALL: [Barrier; 5] = [
-        Barrier::VersionIsRead,
-        Barrier::VersionIsReadAgain,
-        Barrier::WriteBegins,
-        Barrier::WriteEnds,
-        Barrier::WriterFollows,
+        Barrier::FirstVersionLoad,
+        Barrier::SecondVersionLoad,
+        Barrier::BeginWrite,
+        Barrier::EndWrite,
+        Barrier::BeginTurn,
     ];
 
-    /// The order of the load or the store, or of the fence.
+    /// The ordering of the load, the store or the fence.
     #[inline]
     pub(crate) fn order(self) -> Ordering {
         #[cfg(loom)]
@@ -66,14 +66,14 @@ impl Barrier {
             return Ordering::Relaxed;
         }
         match self {
-            Barrier::VersionIsRead | Barrier::VersionIsReadAgain => Ordering::Acquire,
-            Barrier::WriteBegins | Barrier::WriteEnds | Barrier::WriterFollows => Ordering::Release,
+            Barrier::FirstVersionLoad | Barrier::SecondVersionLoad => Ordering::Acquire,
+            Barrier::BeginWrite | Barrier::EndWrite | Barrier::BeginTurn => Ordering::Release,
         }
     }
 
     #[inline]
     pub(crate) fn fence(self) {
-        // No fence is relaxed: a model that leaves one out has none.
+        // A relaxed fence is not allowed, so a disabled fence is none.
         #[cfg(loom)]
         if is_disabled(self) {
             return;
@@ -84,17 +84,17 @@ impl Barrier {
 
 #[cfg(loom)]
 std::thread_local! {
-    /// The place that the models of this thread do without: loom runs all threads of a model in one.
+    /// The barrier that the models of this thread run without. loom runs all threads of a model in one.
     static DISABLED: std::cell::Cell<Option<Barrier>> = const { std::cell::Cell::new(None) };
 }
 
-/// Has this thread's models do without this place, or with all of them.
+/// Disables one barrier in this thread's models, or none.
 #[cfg(loom)]
-pub fn disable_barrier(site: Option<Barrier>) {
-    DISABLED.set(site);
+pub fn disable_barrier(barrier: Option<Barrier>) {
+    DISABLED.set(barrier);
 }
 
 #[cfg(loom)]
-fn is_disabled(site: Barrier) -> bool {
-    DISABLED.get() == Some(site)
+fn is_disabled(barrier: Barrier) -> bool {
+    DISABLED.get() == Some(barrier)
 }

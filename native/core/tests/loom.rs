@@ -1,15 +1,14 @@
-//! Lookups beside writers, under the interleavings of their steps and the orders in which memory may show: one model
-//! per claim.
+//! Lookups beside writers, under all interleavings of their steps and all orders in which memory may become visible: one
+//! model for each guarantee.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p domain_core --release --test loom`.
 //!
-//! In a model there are two stripes, buckets and entries are few, and a reader gives up early; the code is the same.
-//! The models of the versions alone are exhaustive. A table has many words, so models of it switch from one
-//! thread to another at most three times (twice where there are three threads) at points where neither waits, which is
-//! where such errors are found.
+//! In a model there are two stripes, buckets and entries are few, and a reader gives up early; the code is the same. The
+//! models of the seqlock alone are exhaustive. A table has many words, so its models preempt a thread at most three times
+//! (twice if there are three threads), which is enough to find such errors.
 //!
-//! The last test does without one fence or order at a time, and names the model that fails then: so none of them is
-//! there for nothing, and the models see what they are for.
+//! The last test disables one barrier at a time, and names the model that fails without it. So each barrier is needed, and
+//! the models find what they are for.
 #![cfg(loom)]
 
 use std::collections::BTreeSet;
@@ -23,17 +22,17 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-/// Two words that every write keeps equal.
+/// Two words that each write keeps equal.
 #[derive(Default)]
 struct Pair {
-    versions: StripedSeqLock,
+    seqlock: StripedSeqLock,
     words: [AtomicU64; 2],
 }
 
 impl Pair {
     fn read(&self) -> Option<(u64, u64)> {
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        self.versions.read(0, || Some((load(&self.words[0]), load(&self.words[1]))))
+        self.seqlock.read(0, || Some((load(&self.words[0]), load(&self.words[1]))))
     }
 
     fn increment(&self) {
@@ -43,7 +42,7 @@ impl Pair {
     }
 }
 
-/// What is read is whole, and never older than what the same thread has read.
+/// A read returns a whole write, and never an older one than the same thread has read before.
 #[test]
 fn a_reader_never_sees_half_a_write_nor_one_undone() {
     loom::model(|| {
@@ -60,14 +59,14 @@ fn a_reader_never_sees_half_a_write_nor_one_undone() {
             })
         };
         for _ in 0..2 {
-            pair.versions.write(0, || pair.increment());
+            pair.seqlock.write(0, || pair.increment());
         }
         reader.join().unwrap();
         assert_eq!(pair.read(), Some((2, 2)));
     });
 }
 
-/// A change of everything is one change, whatever smaller ones it is made of.
+/// A change of everything is one change, even if it consists of several.
 #[test]
 fn a_reader_sees_a_change_of_everything_as_one() {
     loom::model(|| {
@@ -76,15 +75,15 @@ fn a_reader_sees_a_change_of_everything_as_one() {
             let pair = pair.clone();
             thread::spawn(move || pair.read())
         };
-        pair.versions.write_all(|| {
-            pair.versions.write(0, || pair.increment());
-            pair.versions.write(0, || pair.increment());
+        pair.seqlock.write_all(|| {
+            pair.seqlock.write(0, || pair.increment());
+            pair.seqlock.write(0, || pair.increment());
         });
         assert!([None, Some((0, 0)), Some((2, 2))].contains(&reader.join().unwrap()));
     });
 }
 
-/// A table with two host types that domains may have, and some domains of the first one.
+/// A table with two allowed host types, and some domains of the first one.
 struct Model {
     table: Table,
     host_types: [HostTypeId; 2],
@@ -119,16 +118,16 @@ impl Model {
         self.table.delete(domain).unwrap();
     }
 
-    /// The number of the host type, or none.
-    fn look(&self, domain: &DomainName) -> Option<usize> {
+    /// The number of the domain's host type, or `None` if it is not found.
+    fn lookup(&self, domain: &DomainName) -> Option<usize> {
         let found = self.table.host_type(domain.as_bytes());
         found.ok().map(|found| self.host_types.iter().position(|&host_type| host_type == found).unwrap())
     }
 }
 
-/// As many names as are asked for whose version is this one; all of one length and with the same first byte.
+/// `count` names of this stripe, all of one length and with the same first byte.
 fn names(stripe: usize, count: usize) -> Vec<DomainName> {
-    // A table is made of loom's primitives, so it takes a model to ask one.
+    // A table consists of loom's primitives, which work only in a model.
     let found = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let answer = found.clone();
     loom::model(move || {
@@ -147,7 +146,7 @@ fn task(task: impl Fn(&Model) + Send + Sync + 'static) -> Task {
     Box::new(task)
 }
 
-/// All that a reader can see beside these writers, each a thread of its own.
+/// All results that a reader can have beside these writers, each in a thread of its own.
 fn explore<Seen: Ord + Send + 'static>(
     model: impl Fn() -> Model + Send + Sync + 'static,
     writers: impl IntoIterator<Item = Task>,
@@ -174,8 +173,7 @@ fn explore<Seen: Ord + Send + 'static>(
                 seen.lock().unwrap().insert(answer);
             })
         };
-        // loom explores what comes before a thread's first step only if that thread isn't the first one: a reader here
-        // would always read first.
+        // This thread's first steps always come first, so it is a writer: a reader would always read before all writes.
         first(&model);
         others.into_iter().for_each(|other| other.join().unwrap());
         reading.join().unwrap();
@@ -183,39 +181,40 @@ fn explore<Seen: Ord + Send + 'static>(
     std::mem::take(&mut *all.lock().unwrap())
 }
 
-/// A domain is there or not, and once it was seen it stays.
+/// A domain is found or not, and once found it stays.
 #[test]
 fn an_addition_is_seen_whole_and_for_good() {
     let a = names(0, 1).remove(0);
     let added = a.clone();
     let writer = task(move |model| model.put(&added, 0));
-    let seen = explore(|| Model::with(&[]), [writer], move |model| [model.look(&a), model.look(&a)]);
+    let seen = explore(|| Model::with(&[]), [writer], move |model| [model.lookup(&a), model.lookup(&a)]);
     assert_eq!(seen, [[None, None], [None, Some(0)], [Some(0), Some(0)]].into());
 }
 
-/// The route of a domain that changes leads to the old host type or the new one, never nowhere.
+/// A domain whose host type changes has the old one or the new one at any moment.
 #[test]
 fn a_moved_domain_is_never_unknown() {
     let a = names(0, 1).remove(0);
     let (there, moved) = (a.clone(), a.clone());
     let writer = task(move |model| model.put(&moved, 1));
-    let seen = explore(move || Model::with(&[there.clone()]), [writer], move |model| model.look(&a));
+    let seen = explore(move || Model::with(&[there.clone()]), [writer], move |model| model.lookup(&a));
     assert_eq!(seen, [Some(0), Some(1)].into());
 }
 
-/// A place that is used again, by a name of the same length, is never taken for what was there before: what a reader sees
-/// of a domain that goes, and of one that comes with another host type.
-fn a_place_is_used_again(stripes: [usize; 2], writers: impl Fn(DomainName, DomainName) -> Vec<Task>) {
+/// An entry that is used again, for a name of the same length, is never taken for the old one: a reader looks up a domain
+/// that is removed, and one that is added with another host type.
+fn reuse_of_an_entry(stripes: [usize; 2], writers: impl Fn(DomainName, DomainName) -> Vec<Task>) {
     let (a, b) = (names(stripes[0], 1).remove(0), names(stripes[1], 2).remove(1));
     let there = a.clone();
     let writers = writers(a.clone(), b.clone());
-    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| (model.look(&a), model.look(&b)));
+    let seen =
+        explore(move || Model::with(&[there.clone()]), writers, move |model| (model.lookup(&a), model.lookup(&b)));
     let (olds, news): (BTreeSet<_>, BTreeSet<_>) = seen.into_iter().unzip();
     assert_eq!((olds, news), ([None, Some(0)].into(), [None, Some(1)].into()), "another domain's host type");
 }
 
 #[test]
-fn a_place_that_one_writer_uses_again_misleads_nobody() {
+fn an_entry_that_one_writer_uses_again_is_never_taken_for_the_old_one() {
     let writer = |a: DomainName, b: DomainName| {
         let writer = task(move |model| {
             model.remove(&a);
@@ -223,21 +222,21 @@ fn a_place_that_one_writer_uses_again_misleads_nobody() {
         });
         vec![writer]
     };
-    a_place_is_used_again([0, 0], writer);
-    a_place_is_used_again([0, 1], writer);
+    reuse_of_an_entry([0, 0], writer);
+    reuse_of_an_entry([0, 1], writer);
 }
 
 #[test]
-fn a_place_that_another_writer_uses_again_misleads_nobody() {
+fn an_entry_that_another_writer_uses_again_is_never_taken_for_the_old_one() {
     let writers =
         |a: DomainName, b: DomainName| vec![task(move |model| model.remove(&a)), task(move |model| model.put(&b, 1))];
-    a_place_is_used_again([0, 0], writers);
-    a_place_is_used_again([0, 1], writers);
+    reuse_of_an_entry([0, 0], writers);
+    reuse_of_an_entry([0, 1], writers);
 }
 
-/// A route that one writer sets, at a place that another one used again, is not taken for what was there before.
+/// A route that one writer sets in an entry that another one used again is never taken for the old one.
 #[test]
-fn a_route_that_is_set_at_a_place_that_was_used_again_misleads_nobody() {
+fn a_route_that_is_set_in_a_reused_entry_is_never_taken_for_the_old_one() {
     let (a, b) = (names(0, 1).remove(0), names(1, 1).remove(0));
     let (there, gone, new, moved) = (a.clone(), a.clone(), b.clone(), b);
     let writers = [
@@ -247,52 +246,52 @@ fn a_route_that_is_set_at_a_place_that_was_used_again_misleads_nobody() {
         }),
         task(move |model| model.put(&moved, 1)),
     ];
-    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.look(&a));
+    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.lookup(&a));
     assert_eq!(seen, [None, Some(0)].into(), "another domain's host type");
 }
 
-/// A bucket that is full goes on in another line, under a reader whose domain it moves.
+/// A full bucket overflows while a reader looks up a domain that is moved by that.
 #[test]
-fn going_on_hides_nobody() {
+fn an_overflow_hides_no_domain() {
     let mut some = names(0, 8);
     let (last, moved) = (some.pop().unwrap(), some[6].clone());
     let writer = task(move |model| model.put(&last, 1));
-    let seen = explore(move || Model::with(&some), [writer], move |model| model.look(&moved));
+    let seen = explore(move || Model::with(&some), [writer], move |model| model.lookup(&moved));
     assert_eq!(seen, [Some(0)].into());
 }
 
-/// The index grows by a bucket, under a reader whose domains it moves and beside what another writer does.
+/// The index grows by a bucket while a reader looks up domains that are moved by that, perhaps beside another writer.
 fn growing(beside: Option<Task>) {
     let (even, odd) = (names(0, 4), names(1, 5));
     let there: Vec<_> = even.iter().chain(&odd[..4]).cloned().collect();
     let (first, second, last) = (even[0].clone(), even[3].clone(), odd[4].clone());
     let writers = [task(move |model| model.put(&last, 1))].into_iter().chain(beside);
-    let reader = move |model: &Model| [model.look(&first), model.look(&second)];
+    let reader = move |model: &Model| [model.lookup(&first), model.lookup(&second)];
     assert_eq!(explore(move || Model::with(&there), writers, reader), [[Some(0), Some(0)]].into());
 }
 
 #[test]
-fn growing_hides_nobody() {
+fn growth_hides_no_domain() {
     growing(None);
 }
 
 #[test]
-fn growing_beside_another_writer_hides_nobody() {
+fn growth_beside_another_writer_hides_no_domain() {
     let gone = names(0, 3).remove(2);
     growing(Some(task(move |model| model.remove(&gone))));
 }
 
-/// Removing one domain hides no other in the same bucket.
+/// The removal of one domain hides no other in the same bucket.
 #[test]
-fn removing_hides_nobody_else() {
+fn a_removal_hides_no_other_domain() {
     let some = names(0, 2);
     let (stays, gone) = (some[1].clone(), some[0].clone());
     let writer = task(move |model| model.remove(&gone));
-    let seen = explore(move || Model::with(&some), [writer], move |model| model.look(&stays));
+    let seen = explore(move || Model::with(&some), [writer], move |model| model.lookup(&stays));
     assert_eq!(seen, [Some(0)].into());
 }
 
-/// A static domain is there from when the table is open, and while it was seen to be open.
+/// A static domain is found as soon as the table is open, and as long as it is.
 #[test]
 fn an_opened_table_has_its_static_domains() {
     let a = names(0, 1).remove(0);
@@ -300,14 +299,14 @@ fn an_opened_table_has_its_static_domains() {
     let writer = task(move |model| model.open(&[(pair.clone(), model.host_types[0])]));
     let seen = explore(Model::new, [writer], move |model| {
         let found = model.table.host_type(a.as_bytes()).map(|_| ());
-        (found == Err(LookupError::NotFound), model.table.while_open(|| model.look(&a)).ok())
+        (found == Err(LookupError::NotFound), model.table.while_open(|| model.lookup(&a)).ok())
     });
     assert_eq!(seen, [(false, None), (false, Some(Some(0)))].into());
 }
 
-/// A question to a table that is closed beside it is answered as by an open one, or not at all.
+/// A query beside a writer that closes the table returns what it returns in an open table, or fails.
 #[test]
-fn no_answer_is_about_a_closed_table() {
+fn no_result_is_about_a_closed_table() {
     let a = names(0, 1).remove(0);
     let there = a.clone();
     let writer = task(|model| model.table.close());
@@ -315,7 +314,7 @@ fn no_answer_is_about_a_closed_table() {
         move || Model::with(&[there.clone()]),
         [writer],
         move |model| {
-            let found = model.table.while_open(|| model.look(&a));
+            let found = model.table.while_open(|| model.lookup(&a));
             let allowed = model.table.while_open(|| model.table.is_host_type_allowed(model.host_types[0]));
             (found.ok(), allowed.ok())
         },
@@ -324,49 +323,49 @@ fn no_answer_is_about_a_closed_table() {
     assert_eq!(seen, expected.into());
 }
 
-/// What one writer opened, where routes lay before that another one took away, is not taken for those.
+/// The routes of one opening, in the memory of routes that another opening removed, are never taken for those.
 #[test]
-fn opening_twice_misleads_nobody() {
+fn routes_of_a_second_opening_are_never_taken_for_those_before_the_first() {
     let (a, b) = (names(0, 1).remove(0), names(1, 1).remove(0));
     let there = a.clone();
     let writers = [task(|model| model.open(&[])), task(move |model| model.open(&[(b.clone(), model.host_types[1])]))];
-    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.look(&a));
+    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.lookup(&a));
     assert_eq!(seen, [None, Some(0)].into(), "another domain's host type");
 }
 
-/// What is built aside disturbs no writer of what lookups read: they see its change whole.
+/// Building routes in the standby map does not disturb a writer of the active one: lookups see its changes as a whole.
 #[test]
-fn opening_beside_another_writer_misleads_nobody() {
+fn opening_beside_another_writer_mixes_up_no_routes() {
     let (a, b, c) = (names(0, 1).remove(0), names(0, 2).remove(1), names(0, 3).remove(2));
     let (there, gone, new) = (a.clone(), a.clone(), b.clone());
     let writers = [
         task(move |model| {
             model.remove(&gone);
-            // Its epoch may be over: then it is not wanted any more.
+            // The epoch may be stale: then the change is refused.
             let change = Change::Put(new.clone(), model.host_types[1]);
             _ = model.table.apply(model.table.epoch(), SOURCE, &[change]);
         }),
         task(move |model| model.open(&[(c.clone(), model.host_types[1])])),
     ];
-    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.look(&a));
+    let seen = explore(move || Model::with(&[there.clone()]), writers, move |model| model.lookup(&a));
     assert_eq!(seen, [None, Some(0)].into(), "another domain's host type");
 }
 
-/// Without any one of the fences and orders, one of the models fails: the one that is named here.
+/// With any one barrier disabled, the model that is named here fails.
 #[test]
-fn each_fence_and_each_order_is_needed() {
+fn each_barrier_is_needed() {
     let needed: [(Barrier, fn()); Barrier::ALL.len()] = [
-        (Barrier::VersionIsRead, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Barrier::VersionIsReadAgain, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Barrier::WriteBegins, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Barrier::WriteEnds, a_reader_never_sees_half_a_write_nor_one_undone),
-        (Barrier::WriterFollows, a_place_that_another_writer_uses_again_misleads_nobody),
+        (Barrier::FirstVersionLoad, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::SecondVersionLoad, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::BeginWrite, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::EndWrite, a_reader_never_sees_half_a_write_nor_one_undone),
+        (Barrier::BeginTurn, an_entry_that_another_writer_uses_again_is_never_taken_for_the_old_one),
     ];
-    for site in Barrier::ALL {
-        let (_, model) = needed.iter().find(|(one, _)| *one == site).expect("a model for each place");
-        disable_barrier(Some(site));
+    for barrier in Barrier::ALL {
+        let (_, model) = needed.iter().find(|(one, _)| *one == barrier).expect("a model for each barrier");
+        disable_barrier(Some(barrier));
         let passed = catch_unwind(AssertUnwindSafe(model)).is_ok();
         disable_barrier(None);
-        assert!(!passed, "the model passes without {site:?}");
+        assert!(!passed, "the model passes without {barrier:?}");
     }
 }

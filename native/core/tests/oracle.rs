@@ -1,5 +1,5 @@
-//! The table against its reference: thousands of random histories, each done to the table and to a hash map behind a
-//! lock that follows the static rules in the most obvious way.
+//! The table compared with a reference: thousands of random histories are applied to the table, and to a hash map behind a
+//! lock that enforces the static rules in the most obvious way.
 #![cfg(not(loom))]
 
 use std::num::NonZeroU32;
@@ -10,9 +10,9 @@ use reference::Reference;
 
 mod reference;
 
-/// Few names, so that operations meet; some of them long.
+/// Few names, so that operations concern the same ones. Some are long.
 const NAMES: usize = 24;
-/// Static domains are the first ones; their host type is the last one, which is not allowed.
+/// The first names are static domains. Their host type is the last one, which is not allowed for dynamic domains.
 const STATIC: usize = 3;
 const HOST_TYPES: usize = 4;
 const ALLOWED: usize = 2;

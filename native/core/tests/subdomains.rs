@@ -1,5 +1,4 @@
-//! Subdomains: against an oracle that keeps each one as an item of its own, in the order in which they came; and beside
-//! writers.
+//! Subdomains, compared with a model that stores each claim in the order in which they are made; and beside writers.
 #![cfg(not(loom))]
 
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ const FQDNS: [&str; 3] = ["a.b.x", "b.x", "d.x"];
 
 #[derive(Debug, Clone)]
 enum Operation {
-    /// The domain has this host type from now on, or is gone.
+    /// Adds the domain with this host type, moves it to that host type, or removes it.
     Change(usize, Option<usize>),
     Register(usize, usize),
     Unregister(usize, usize),
@@ -42,7 +41,7 @@ fn domain(name: &str) -> DomainName {
     DomainName::new(name).unwrap()
 }
 
-/// One subdomain of the oracle.
+/// One claim in the model.
 #[derive(Debug, Clone, PartialEq)]
 struct Item {
     name: String,
@@ -55,7 +54,7 @@ struct Item {
 struct Model {
     domains: BTreeMap<usize, usize>,
     patterns: Vec<(usize, usize)>,
-    /// In the order in which they came.
+    /// In the order in which they were made.
     items: Vec<Item>,
 }
 
@@ -105,12 +104,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn the_first_claim_on_a_name_keeps_it_whatever_comes_and_goes(operations in prop::collection::vec(operation(), 1..60)) {
+    fn the_earliest_claim_on_a_name_keeps_it(operations in prop::collection::vec(operation(), 1..60)) {
         let table = Table::new(1);
         let ids: Vec<HostTypeId> =
             (0..HOST_TYPES).map(|n| table.host_types().intern(format!("type{n}").as_bytes()).unwrap()).collect();
         table.open(&[], ids.clone());
-        // What a first load brings came all at once.
+        // The claims of a first load are not ordered, so it ends here.
         table.set_progress(table.epoch(), domain_core::Progress::Following { source: table.new_source() }).unwrap();
         let source = table.new_source();
         let mut model = Model::default();
@@ -181,7 +180,7 @@ fn a_closed_table_has_no_subdomains_and_one_that_is_opened_again_has_those_of_it
 }
 
 #[test]
-fn a_lookup_of_a_subdomain_is_counted_as_one() {
+fn a_lookup_of_a_subdomain_is_counted_once() {
     let (table, host_type, source) = open();
     table.register_pattern(host_type, &Pattern::Prefix((*b"muc.").into()));
     table.insert(&domain("example"), host_type, source).unwrap();
@@ -193,7 +192,7 @@ fn a_lookup_of_a_subdomain_is_counted_as_one() {
 }
 
 #[test]
-fn subdomains_that_stay_are_found_while_others_and_their_patterns_come_and_go() {
+fn subdomains_that_stay_are_found_while_others_and_their_patterns_change() {
     let (table, host_type, source) = open();
     let other = table.host_types().intern(b"type2").unwrap();
     table.open(&[(domain("stays.example"), host_type)], [host_type, other]);
@@ -205,7 +204,7 @@ fn subdomains_that_stay_are_found_while_others_and_their_patterns_come_and_go() 
                 while !done.load(Ordering::Relaxed) {
                     assert_eq!(table.host_type(b"muc.stays.example"), Ok(host_type));
                     assert_eq!(table.host_type(b"muc.never.example"), Err(LookupError::NotFound));
-                    // Its first claim is the prefix, whose parent stays; an FQDN of the same name comes and goes.
+                    // Its earliest claim is the prefix, whose parent stays. An FQDN of the same name is registered and unregistered.
                     let first = table.subdomain(b"muc.stays.example").unwrap();
                     assert_eq!((first.host_type, first.kind), (host_type, ClaimKind::Prefix(4)));
                     if let Ok(found) = table.host_type(b"muc.moves.example") {

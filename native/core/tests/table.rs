@@ -1,4 +1,4 @@
-//! The table's promises that random operations do not reach: sizes, listings under change, epochs.
+//! What random operations do not reach: large tables, listings during changes, epochs, the change feed.
 #![cfg(not(loom))]
 
 use std::collections::HashSet;
@@ -59,7 +59,7 @@ fn two_hundred_thousand_domains_are_found_and_listed_once_each() {
 }
 
 #[test]
-fn who_stays_throughout_is_listed_once_while_others_come_and_go() {
+fn a_domain_that_stays_is_listed_once_while_others_are_added_and_removed() {
     let (table, host_type) = open();
     let source = table.new_source();
     let stay: Vec<_> = (0..20_000).map(|n| Change::Put(name(n), host_type)).collect();
@@ -85,7 +85,7 @@ fn who_stays_throughout_is_listed_once_while_others_come_and_go() {
 }
 
 #[test]
-fn a_changed_host_type_is_never_unknown_in_between() {
+fn a_domain_whose_host_type_changes_is_always_found() {
     let table = Table::new(2);
     let one = table.host_types().intern(b"type1").unwrap();
     let two = table.host_types().intern(b"type2").unwrap();
@@ -107,13 +107,13 @@ fn a_changed_host_type_is_never_unknown_in_between() {
     });
 }
 
-/// Of many lengths, and many of each: so places are used again by other names.
+/// Names of many lengths, and many of each: so entries are used again for other names.
 fn sized(number: usize) -> DomainName {
     DomainName::new(&format!("{number:06}.{}example.com", "sub.".repeat(number % 13))).unwrap()
 }
 
-/// The writer keeps changing which of 4,000 domains there are, and empties the table now and then. Each domain has one
-/// host type whenever it is there, and some are static: so every answer can be checked.
+/// The writer adds and removes 4,000 domains, and empties the table now and then. Each domain has the same host type each
+/// time that it is added, and some are static: so each result can be checked.
 #[test]
 fn a_lookup_beside_a_writer_never_finds_another_domains_route() {
     const DOMAINS: usize = 4_000;
@@ -161,9 +161,9 @@ fn a_lookup_beside_a_writer_never_finds_another_domains_route() {
     });
 }
 
-/// Buckets are split and go on in further lines under lookups that know what has to be there.
+/// Buckets are split and overflow while domains are looked up that must be found.
 #[test]
-fn growing_hides_nobody() {
+fn growth_hides_no_domain() {
     let (table, host_type) = open();
     let source = table.new_source();
     let stay: Vec<DomainName> = (0..1_000).map(name).collect();
@@ -185,9 +185,9 @@ fn growing_hides_nobody() {
     assert_eq!(table.counts().dynamic, 150_000);
 }
 
-/// However many static domains there are: lookups and changes go on until the moment in which all are exchanged.
+/// Lookups and changes continue while many static domains are built, until the maps are swapped.
 #[test]
-fn opening_holds_up_nobody() {
+fn opening_delays_neither_lookups_nor_changes() {
     let (table, host_type) = open();
     let pairs: Vec<_> = (0..100_000).map(|number| (name(number), host_type)).collect();
     let (opening, done, during) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
@@ -203,7 +203,7 @@ fn opening_holds_up_nobody() {
                 }
             }
         });
-        // One of them would have waited until the end, and the next one comes after it.
+        // If they waited, only one of them would happen during each opening.
         while during.load(Ordering::Relaxed) < 1_000 {
             opening.store(true, Ordering::Release);
             table.open(&pairs, [host_type]);
@@ -215,7 +215,7 @@ fn opening_holds_up_nobody() {
 }
 
 #[test]
-fn emptying_the_table_forgets_the_progress_and_refuses_older_loads() {
+fn emptying_the_table_resets_the_progress_and_makes_older_loads_stale() {
     let (table, host_type) = open();
     let (source, epoch) = (table.new_source(), table.epoch());
     let progress = Progress::Following { source };
@@ -241,7 +241,7 @@ fn the_first_of_two_static_pairs_wins() {
 }
 
 #[test]
-fn a_closed_table_knows_nobody() {
+fn a_closed_table_has_no_domains() {
     let (table, host_type) = open();
     table.insert(&name(1), host_type, table.new_source()).unwrap();
     table.close();
@@ -251,32 +251,32 @@ fn a_closed_table_knows_nobody() {
 }
 
 #[test]
-fn an_answer_is_never_about_a_closed_table() {
+fn a_result_is_never_about_a_closed_table() {
     let table = Table::new(4);
     let host_type = table.host_types().intern(b"type1").unwrap();
     assert_eq!((table.is_open(), table.while_open(|| ())), (false, Err(Closed)));
     table.open(&[], [host_type]);
     assert_eq!((table.is_open(), table.while_open(|| table.is_host_type_allowed(host_type))), (true, Ok(true)));
-    // Closed meanwhile; then closed and opened again, so that the question is asked again.
+    // First closed meanwhile; then closed and opened again, so that the query is made again.
     assert_eq!(table.while_open(|| table.close()), Err(Closed));
     table.open(&[], [host_type]);
-    let mut asked = 0;
-    let answer = table.while_open(|| {
-        asked += 1;
-        if asked == 1 {
+    let mut queries = 0;
+    let allowed = table.while_open(|| {
+        queries += 1;
+        if queries == 1 {
             table.close();
         }
-        let answer = table.is_host_type_allowed(host_type);
-        if asked == 1 {
+        let allowed = table.is_host_type_allowed(host_type);
+        if queries == 1 {
             table.open(&[], [host_type]);
         }
-        answer
+        allowed
     });
-    assert_eq!((answer, asked), (Ok(true), 2));
+    assert_eq!((allowed, queries), (Ok(true), 2));
 }
 
 #[test]
-fn a_source_that_a_caller_names_is_no_load_and_no_other_name() {
+fn a_named_source_is_neither_a_load_nor_another_name() {
     let (table, host_type) = open();
     let load = table.new_source();
     table.apply(table.epoch(), load, &[Change::Put(name(0), host_type)]).unwrap();
@@ -292,13 +292,13 @@ fn a_source_that_a_caller_names_is_no_load_and_no_other_name() {
 }
 
 #[test]
-fn memory_is_what_the_domains_take_and_is_given_back() {
+fn memory_is_what_the_domains_take_and_is_released() {
     let (table, host_type) = open();
     let empty = table.memory();
     let changes: Vec<_> = (0..100_000).map(|n| Change::Put(name(n), host_type)).collect();
     table.apply(table.epoch(), table.new_source(), &changes).unwrap();
     let full = table.memory();
-    // 32 bytes for a name of 26, and a line of 64 for four and a half of them.
+    // 32 bytes for a name of 26, and a bucket of 64 for four and a half of them.
     assert!((3_200_000..4_800_000).contains(&full.entries), "{full:?}");
     assert!((1_300_000..2_600_000).contains(&full.index), "{full:?}");
     assert_eq!(full.change_feed, 0);
@@ -311,7 +311,7 @@ fn memory_is_what_the_domains_take_and_is_given_back() {
 }
 
 #[test]
-fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
+fn a_reset_keeps_the_routes_and_makes_loads_stale() {
     let (table, host_type) = open();
     let (source, epoch) = (table.new_source(), table.epoch());
     table.apply(epoch, source, &[Change::Put(name(1), host_type)]).unwrap();
@@ -322,7 +322,7 @@ fn a_reset_keeps_the_routes_and_refuses_what_was_under_way() {
 }
 
 #[test]
-fn every_lookup_of_every_thread_is_counted_as_what_it_found() {
+fn each_lookup_of_each_thread_is_counted_by_its_result() {
     let (table, host_type) = open();
     table.insert(&name(1), host_type, table.new_source()).unwrap();
     std::thread::scope(|scope| {
@@ -337,11 +337,15 @@ fn every_lookup_of_every_thread_is_counted_as_what_it_found() {
     assert_eq!(table.lookup_counts(), LookupCounts { hits: 1_000, misses: 2_000 });
     table.close();
     assert_eq!(table.host_type(name(1).as_bytes()), Err(LookupError::Closed));
-    assert_eq!(table.lookup_counts(), LookupCounts { hits: 1_000, misses: 2_000 }, "a closed table answers nothing");
+    assert_eq!(
+        table.lookup_counts(),
+        LookupCounts { hits: 1_000, misses: 2_000 },
+        "lookups in a closed table are not counted"
+    );
 }
 
 #[test]
-fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
+fn an_allowed_host_type_without_domains_is_listed() {
     let table = Table::new(1);
     let [one, two, unused] =
         ["type1", "type2", "type3"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
@@ -352,8 +356,8 @@ fn a_host_type_without_domains_is_listed_while_domains_may_use_it() {
     assert_eq!(table.counts_by_host_type(), [(unused, none)]);
 }
 
-/// What the watcher is told, in words.
-fn told(table: &Table) -> Vec<String> {
+/// The changes that the watcher takes, as text.
+fn taken(table: &Table) -> Vec<String> {
     match table.take_changes(1_000) {
         Changes::Everything => vec!["everything".into()],
         Changes::Listed(changes) => changes
@@ -368,19 +372,19 @@ fn told(table: &Table) -> Vec<String> {
 }
 
 #[test]
-fn who_watches_is_called_and_told_each_change_in_order() {
+fn the_watcher_is_woken_and_takes_each_change_in_order() {
     let (table, one) = open();
     let two = table.host_types().intern(b"type2").unwrap();
     table.open(&[(domain("static"), one)], [one, two]);
     let calls = Arc::new(AtomicUsize::new(0));
     let counting = calls.clone();
     table.watch(move || _ = counting.fetch_add(1, Ordering::Relaxed));
-    assert_eq!((calls.load(Ordering::Relaxed), told(&table), told(&table)), (1, vec!["everything".into()], vec![]));
+    assert_eq!((calls.load(Ordering::Relaxed), taken(&table), taken(&table)), (1, vec!["everything".into()], vec![]));
 
     table.insert(&domain("a"), one, source(1)).unwrap();
     table.insert(&domain("a"), one, source(2)).unwrap();
     table.set_progress(table.epoch(), Progress::Following { source: source(2) }).unwrap();
-    assert_eq!((calls.load(Ordering::Relaxed), told(&table), told(&table)), (2, vec!["everything".into()], vec![]));
+    assert_eq!((calls.load(Ordering::Relaxed), taken(&table), taken(&table)), (2, vec!["everything".into()], vec![]));
 
     let changes = [
         Change::Put(domain("a"), two),
@@ -391,23 +395,23 @@ fn who_watches_is_called_and_told_each_change_in_order() {
     ];
     table.apply(table.epoch(), source(2), &changes).unwrap();
     table.delete(&domain("a")).unwrap();
-    assert_eq!(calls.load(Ordering::Relaxed), 3, "called once until there is nothing new");
-    assert_eq!(told(&table), ["-a type1", "+a type2", "+b type1", "-b type1", "-a type2"]);
-    assert_eq!(told(&table), [""; 0]);
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "called once until there are no more changes");
+    assert_eq!(taken(&table), ["-a type1", "+a type2", "+b type1", "-b type1", "-a type2"]);
+    assert_eq!(taken(&table), [""; 0]);
     table.close();
-    assert_eq!((calls.load(Ordering::Relaxed), told(&table)), (4, vec!["everything".into()]));
+    assert_eq!((calls.load(Ordering::Relaxed), taken(&table)), (4, vec!["everything".into()]));
 }
 
 #[test]
-fn a_first_load_is_told_as_a_whole() {
+fn a_first_load_is_one_change_of_everything() {
     let (table, one) = open();
     table.watch(|| ());
-    told(&table);
+    taken(&table);
     let changes: Vec<_> = (0..10_000).map(|n| Change::Put(name(n), one)).collect();
     table.apply(table.epoch(), source(1), &changes).unwrap();
-    assert_eq!(told(&table), [""; 0]);
+    assert_eq!(taken(&table), [""; 0]);
     table.set_progress(table.epoch(), Progress::Following { source: source(1) }).unwrap();
-    assert_eq!(told(&table), ["everything"]);
+    assert_eq!(taken(&table), ["everything"]);
     table.apply(table.epoch(), source(1), &[Change::Put(domain("late"), one)]).unwrap();
-    assert_eq!(told(&table), ["+late type1"]);
+    assert_eq!(taken(&table), ["+late type1"]);
 }

@@ -1,18 +1,21 @@
 //! Lookups in the table and in other maps, by one thread and by two, without the VM: `cargo bench -p domain_core --bench
-//! maps`, with divan's options behind `--` (`--bench maps hot` runs some).
+//! maps`, with divan's options after `--` (`--bench maps hot` runs some).
 //!
-//! What is measured is a thousand lookups, so a microsecond in the output is a nanosecond a lookup. The names that are
-//! looked up lie side by side and were just written, so what is fetched from memory is the map's.
+//! A measurement is a thousand lookups, so a microsecond in the output is a nanosecond for a lookup. The names lie side by
+//! side and have just been written, so what the lookups fetch from memory belongs to the map.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use divan::Bencher;
-use map::{Dashmap, Locked, Map, Ours, Papaya, Scc, filled, name, spread};
+use map::{Dashmap, DomainTable, Locked, Map, Papaya, Scc, filled};
+use names::{name, spread};
 
 #[allow(dead_code, reason = "names are only added here")]
 #[path = "map.rs"]
 mod map;
+#[path = "names.rs"]
+mod names;
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const THREADS: [usize; 2] = [1, 2];
@@ -22,7 +25,7 @@ fn main() {
     divan::main();
 }
 
-/// A thousand names, one behind the other.
+/// A thousand names without separators.
 struct Names {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -47,7 +50,7 @@ impl Names {
     }
 }
 
-/// Looks up names that `numbers` tells for each turn.
+/// Looks up the name of the number that `number` returns for each turn.
 fn look_up<M: Map>(bencher: Bencher, size: usize, number: impl Fn(usize) -> usize + Sync) {
     let map: M = filled(size);
     let turns = AtomicUsize::new(0);
@@ -60,19 +63,19 @@ fn look_up<M: Map>(bencher: Bencher, size: usize, number: impl Fn(usize) -> usiz
 }
 
 /// One name, again and again.
-#[divan::bench(types = [Ours, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
+#[divan::bench(types = [DomainTable, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
 fn hot<M: Map>(bencher: Bencher, size: usize) {
     look_up::<M>(bencher, size, |_| size / 2);
 }
 
-/// Names that are there.
-#[divan::bench(types = [Ours, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
+/// Names of domains.
+#[divan::bench(types = [DomainTable, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
 fn random<M: Map>(bencher: Bencher, size: usize) {
     look_up::<M>(bencher, size, |turn| spread(turn, size));
 }
 
-/// Names that are not there.
-#[divan::bench(types = [Ours, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
+/// Other names.
+#[divan::bench(types = [DomainTable, Locked, Dashmap, Papaya, Scc], args = SIZES, threads = THREADS, sample_size = 1, sample_count = 300)]
 fn missing<M: Map>(bencher: Bencher, size: usize) {
     look_up::<M>(bencher, size, |turn| size + spread(turn, size));
 }

@@ -1,4 +1,4 @@
-//! The maps that are compared: the table, and what else could be one, each with the same names and values.
+//! The maps that the benchmarks compare: the table, and other concurrent maps with the same names and values.
 
 use std::num::NonZeroU32;
 
@@ -6,24 +6,26 @@ use domain_core::{Change, DomainName, HostTypeId, Source, Table};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
+use crate::names::name;
+
 type Name = Box<[u8]>;
 
-/// A map from names to host types that several threads use.
+/// A map from names to host types, for several threads.
 pub trait Map: Send + Sync {
-    /// An empty one.
+    /// An empty map.
     fn new() -> Self;
 
-    /// Whether there is a domain of this name, after its host type was read.
+    /// Reads the host type of a domain. Returns whether the domain exists.
     fn has(&self, name: &[u8]) -> bool;
 
-    /// Adds it, or gives it this host type.
+    /// Adds a domain, or changes its host type.
     fn put(&self, name: &[u8], host_type: u16);
 
-    /// Takes it away.
+    /// Removes a domain.
     fn remove(&self, name: &[u8]);
 }
 
-/// One with so many names.
+/// A map with `size` names.
 pub fn filled<M: Map>(size: usize) -> M {
     let map = M::new();
     (0..size).for_each(|number| map.put(name(number).as_bytes(), 0));
@@ -31,29 +33,18 @@ pub fn filled<M: Map>(size: usize) -> M {
     map
 }
 
-/// 18 to 38 bytes.
-pub fn name(number: usize) -> String {
-    const ENDS: [&str; 4] = ["example.com", "customers.example", "chat.example.org", "messaging-service.example"];
-    format!("tenant{}.{}", number, ENDS[number % 4])
-}
-
-/// A number below `size` for each turn, spread evenly and the same on every run (Fibonacci hashing).
-pub fn spread(turn: usize, size: usize) -> usize {
-    ((turn as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % size
-}
-
-/// This project's.
-pub struct Ours {
+/// The table.
+pub struct DomainTable {
     table: Table,
     host_types: [HostTypeId; 2],
 }
 
-impl Map for Ours {
-    fn new() -> Ours {
+impl Map for DomainTable {
+    fn new() -> DomainTable {
         let table = Table::new(2);
         let host_types = ["type1", "type2"].map(|name| table.host_types().intern(name.as_bytes()).expect("a name"));
         table.open(&[], host_types);
-        Ours { table, host_types }
+        DomainTable { table, host_types }
     }
 
     fn has(&self, name: &[u8]) -> bool {
@@ -71,7 +62,7 @@ impl Map for Ours {
     }
 }
 
-/// `hashbrown`'s behind a lock.
+/// `hashbrown`'s map behind a lock.
 pub struct Locked(RwLock<hashbrown::HashMap<Name, u16, RandomState>>);
 
 impl Map for Locked {
@@ -92,7 +83,7 @@ impl Map for Locked {
     }
 }
 
-/// Several of those, each for a part of the names.
+/// `dashmap`: several such maps, each for a part of the names.
 pub struct Dashmap(dashmap::DashMap<Name, u16, RandomState>);
 
 impl Map for Dashmap {
@@ -113,7 +104,7 @@ impl Map for Dashmap {
     }
 }
 
-/// One without locks for readers.
+/// `papaya`: readers take no lock.
 pub struct Papaya(papaya::HashMap<Name, u16, RandomState>);
 
 impl Map for Papaya {
@@ -134,7 +125,7 @@ impl Map for Papaya {
     }
 }
 
-/// One with a lock for each bucket.
+/// `scc`: each bucket has a lock.
 pub struct Scc(scc::HashMap<Name, u16, RandomState>);
 
 impl Map for Scc {

@@ -1,25 +1,27 @@
-//! What a thousandth of the lookups wait for beside a writer, and how much memory a name takes, in the table and in other
-//! maps: `cargo bench -p domain_core --bench tails`. It prints a table. And for how long the longest lookup waits while
-//! a million static domains are opened.
+//! The slowest thousandth of the lookups beside a writer, and the memory of a name, in the table and in other maps: `cargo
+//! bench -p domain_core --bench tails` prints them, and the slowest lookups while a million static domains are opened.
 //!
-//! Each map is measured in a process of its own, so none has another one's memory.
+//! Each map is measured in a process of its own, so that no map uses the memory of another one.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, Table};
-use map::{Dashmap, Locked, Map, Ours, Papaya, Scc, filled, name, spread};
+use map::{Dashmap, DomainTable, Locked, Map, Papaya, Scc, filled};
+use names::{name, spread};
 
 #[path = "map.rs"]
 mod map;
+#[path = "names.rs"]
+mod names;
 
 const SIZE: usize = 1_000_000;
 const TIME: Duration = Duration::from_secs(3);
 
 fn main() {
     match std::env::args().skip(1).find(|argument| argument != "--bench").as_deref() {
-        Some("ours") => measure::<Ours>(),
+        Some("table") => measure::<DomainTable>(),
         Some("locked") => measure::<Locked>(),
         Some("dashmap") => measure::<Dashmap>(),
         Some("papaya") => measure::<Papaya>(),
@@ -30,7 +32,7 @@ fn main() {
                 "| {SIZE} names | bytes a name | p50 | p99 | p99.9 | longest, beside a writer (ns) | changes a second |"
             );
             println!("|---|---:|---:|---:|---:|---:|---:|");
-            ["ours", "locked", "dashmap", "papaya", "scc", "opening"].iter().for_each(|map| run(map));
+            ["table", "locked", "dashmap", "papaya", "scc", "opening"].iter().for_each(|map| run(map));
         }
     }
 }
@@ -41,7 +43,7 @@ fn run(map: &str) {
     assert!(status.success(), "{map}: {status}");
 }
 
-/// Resident memory, in bytes.
+/// The resident memory of this process in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("a system with /proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
@@ -83,7 +85,7 @@ fn measure<M: Map>() {
     );
 }
 
-/// How long each lookup takes until the time is over, in nanoseconds, sorted.
+/// Looks up names for [`TIME`]. Returns how long each lookup takes in nanoseconds, sorted.
 fn times(done: &AtomicBool, name: impl Fn(usize) -> String, look_up: impl Fn(&[u8])) -> Vec<u64> {
     let begin = Instant::now();
     let mut times = Vec::with_capacity(10_000_000);
@@ -101,8 +103,8 @@ fn times(done: &AtomicBool, name: impl Fn(usize) -> String, look_up: impl Fn(&[u
     times
 }
 
-/// A second table that is opened meanwhile, in which nothing is looked up, shows how long the machine alone holds a
-/// lookup: the same work beside it, and the table is not the one that changes.
+/// Opens the table again and again during the lookups, and for comparison another table. That does the same work and does
+/// not change the table of the lookups, so it shows how long lookups take because of the machine alone.
 fn measure_opening() {
     let (table, other) = (Table::new(2), Table::new(2));
     let pairs = |table: &Table| -> Vec<_> {

@@ -1,7 +1,7 @@
 //! The table in its most obvious form: a hash map behind a lock, and the static rules.
 //!
-//! It is what the table is compared with by random histories (`tests/oracle.rs`), which have to be the same; by the clock
-//! it is compared with the same map (`benches/maps`).
+//! Random histories (`tests/oracle.rs`) must have the same effects here and in the table. `benches/maps` compares the speed
+//! of the table with that of the same map.
 
 use domain_core::{
     Change, DomainCounts, DomainName, HostTypeId, InsertError, Inserted, IsStatic, Outcome, Refusal, Select, Source,
@@ -97,7 +97,7 @@ impl Reference {
 
     /// The selected domains and their host types, sorted.
     pub fn list(&self, select: Select) -> Vec<(Vec<u8>, HostTypeId)> {
-        let takes = |host_type: HostTypeId, origin: Origin| match (select, origin) {
+        let matches = |host_type: HostTypeId, origin: Origin| match (select, origin) {
             (Select::All, _) | (Select::Static, Origin::Static) | (Select::Dynamic, Origin::Dynamic(_)) => true,
             (Select::HostType(wanted), _) => host_type == wanted,
             (Select::Outdated(present), Origin::Dynamic(source)) => source != present,
@@ -106,13 +106,13 @@ impl Reference {
             _ => false,
         };
         let routes = self.routes.read();
-        let selected = routes.iter().filter(|&(_, &(host_type, origin))| takes(host_type, origin));
+        let selected = routes.iter().filter(|&(_, &(host_type, origin))| matches(host_type, origin));
         let mut listed: Vec<_> = selected.map(|(name, &(host_type, _))| (name.to_vec(), host_type)).collect();
         listed.sort();
         listed
     }
 
-    /// How many domains a host type has, or all of them together.
+    /// The numbers of domains of one host type, or of all.
     pub fn counts(&self, wanted: Option<HostTypeId>) -> DomainCounts {
         let mut counts = DomainCounts::default();
         for (host_type, origin) in self.routes.read().values() {
