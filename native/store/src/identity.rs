@@ -2,7 +2,7 @@
 //!
 //! Several connections of one node may lead to several databases, although the URL is the same: a file is
 //! replaced while it is open, an address moves to another server while the old one still runs, one host of
-//! several is promoted. [`DatabaseIdentity::is_same`] tells whether a change that is made by one connection can be seen
+//! several is promoted. [`DatabaseIdentity::is_same_as`] tells whether a change that is made by one connection can be seen
 //! by the other.
 
 use std::fmt;
