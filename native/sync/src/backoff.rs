@@ -1,10 +1,10 @@
-//! How long to rest after a failure: twice as long each time, up to a cap, with a random part so
-//! that nodes that lost one database do not come back to it in step.
+//! How long to wait after a failure: twice as long each time, up to a limit. A random part prevents that nodes which lost
+//! one database come back to it all at once.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-const CAP: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Backoff(Duration);
 
@@ -13,14 +13,14 @@ impl Backoff {
         Backoff(FIRST)
     }
 
-    /// The next rest: between half and all of the present step.
-    pub(crate) fn rest(&mut self) -> Duration {
+    /// The next pause: between half and all of the present step.
+    pub(crate) fn next_pause(&mut self) -> Duration {
         let step = self.0;
-        self.0 = (step * 2).min(CAP);
+        self.0 = (step * 2).min(LIMIT);
         step.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// Something worked: begin from the start.
+    /// A pass has succeeded.
     pub(crate) fn reset(&mut self) {
         self.0 = FIRST;
     }
@@ -31,14 +31,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_grow_to_a_cap_and_start_anew_after_a_success() {
+    fn pauses_grow_to_a_limit_and_start_anew_after_a_success() {
         let mut backoff = Backoff::new();
-        assert!(backoff.rest() <= FIRST);
+        assert!(backoff.next_pause() <= FIRST);
         for _ in 0..20 {
-            assert!(backoff.rest() <= CAP);
+            assert!(backoff.next_pause() <= LIMIT);
         }
-        assert!(backoff.rest() >= CAP / 2);
+        assert!(backoff.next_pause() >= LIMIT / 2);
         backoff.reset();
-        assert!(backoff.rest() <= FIRST);
+        assert!(backoff.next_pause() <= FIRST);
     }
 }

@@ -1,38 +1,40 @@
-//! How far the log of events was followed, and whether it is still the log that was followed.
+//! How far the event log was followed, and whether it is still the log that was followed.
 //!
-//! The newest event is never pruned, so as long as nothing newer was pruned away as well, the event at
-//! the cursor is there and of the same domain. That event is the *anchor*: without it, or with another
-//! one in its place, the log is not the one that was followed, whatever its ids say.
+//! The newest event is never pruned. So the event at the cursor is still there, and about the same domain, unless all
+//! events up to it were pruned. That event is the *anchor*. Where the log has another event in its place, or none,
+//! it is another log, whatever its ids are.
 
 use std::time::Instant;
 
 use domain_core::EventId;
 use domain_store::{Events, IdRange, LoadSummary, LogBounds};
 
-use crate::gaps::{Forgot, Gaps};
+use crate::gaps::{Dropped, Gaps};
 
-/// Why the log cannot be followed from the cursor on.
+/// Why the log cannot be followed from the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFault {
-    /// Events that were not seen yet may be gone.
+    /// Events that were not read yet may be gone.
     Truncated,
     /// It is not the log that was followed: its ids ran backwards, or the anchor is gone.
     Backwards,
-    /// It was empty, and begins with an id from which nobody can tell what was before.
+    /// It was empty, and begins with an id before which there may have been others.
     Begun,
 }
 
-/// A place in the log. Without an anchor the place is right before the log's first event, or
-/// [`Cursor::EMPTY`] if there was none.
+/// A position in the log. Without an anchor it is right before the log's first event, or [`Cursor::EMPTY`] where the
+/// log had none.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor {
+    /// The last event that was followed.
     pub(crate) at: EventId,
+    /// The domain of that event.
     pub(crate) anchor: Option<String>,
     pub(crate) gaps: Gaps,
 }
 
 impl Cursor {
-    /// The place in a log that has no event: its first id may be any from 1 on.
+    /// The position in an empty log, whose first id is 1 or larger.
     pub(crate) const EMPTY: EventId = EventId(0);
 
     /// The end of a log whose rows were loaded.
@@ -42,14 +44,14 @@ impl Cursor {
             LogBounds::From { oldest, newest } => (newest, oldest),
         };
         let mut gaps = Gaps::of_log(oldest, now);
-        // The lowest first: if there are too many, they are those to forget.
+        // In ascending order, so that the lowest are dropped if there are too many.
         loaded.gaps.iter().rev().for_each(|gap| gaps.add(*gap, now));
         Cursor { at, anchor: loaded.newest_domain.clone(), gaps }
     }
 
-    /// Goes on where the log begins now, if events after the cursor are gone or nothing was followed yet:
-    /// those that are left are news.
-    pub(crate) fn skip_to(&mut self, loaded: &LoadSummary, now: Instant) {
+    /// Goes on where the log begins now, if events after the cursor are gone or none was followed yet. The events that
+    /// are left are new ones.
+    pub(crate) fn skip_to_oldest(&mut self, loaded: &LoadSummary, now: Instant) {
         match loaded.bounds {
             LogBounds::Empty => *self = Cursor::at_end(loaded, now),
             LogBounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
@@ -60,15 +62,14 @@ impl Cursor {
         }
     }
 
-    /// Stays in the log of another database, which goes on where the one before ended. Which ids are still to show
-    /// there is another question.
-    pub(crate) fn stay(&mut self, loaded: &LoadSummary, now: Instant) {
+    /// Stays where it is in the log of another database, which continues the one before. Its gaps are its own.
+    pub(crate) fn move_to(&mut self, loaded: &LoadSummary, now: Instant) {
         let Cursor { mut gaps, .. } = Cursor::at_end(loaded, now);
-        gaps.cut(self.at);
+        gaps.truncate(self.at);
         self.gaps = gaps;
     }
 
-    /// Whether these events follow on what was read before.
+    /// Whether these events continue the log that was followed.
     pub(crate) fn check(&self, events: &Events) -> Result<(), LogFault> {
         match (events.bounds, &self.anchor) {
             (LogBounds::Empty, None) if self.at == Cursor::EMPTY => Ok(()),
@@ -94,23 +95,25 @@ impl Cursor {
         }
     }
 
-    /// Notes where the log begins now: what vanished there was pruned.
+    /// Records where the log begins now. What is gone there was pruned.
     pub(crate) fn note_oldest(&mut self, bounds: LogBounds, now: Instant) -> Result<(), LogFault> {
         match bounds {
-            LogBounds::From { oldest, .. } if oldest > self.gaps.oldest() => match self.gaps.raise(oldest, now) {
-                Forgot::Nothing => Ok(()),
-                Forgot::Open => Err(LogFault::Truncated),
-            },
+            LogBounds::From { oldest, .. } if oldest > self.gaps.oldest() => {
+                match self.gaps.raise_oldest(oldest, now) {
+                    Dropped::Nothing => Ok(()),
+                    Dropped::Open => Err(LogFault::Truncated),
+                }
+            }
             LogBounds::From { .. } | LogBounds::Empty => Ok(()),
         }
     }
 
-    /// Passes these events, which are in the order of their ids, and remembers what they leave out.
-    pub(crate) fn pass(&mut self, events: &Events, now: Instant) {
+    /// Advances past these events, which are in the order of their ids, and records the gaps between them.
+    pub(crate) fn advance(&mut self, events: &Events, now: Instant) {
         if self.anchor.is_some() && events.anchor.is_none() {
-            // All up to here was pruned, or it is another log that begins right here: what is still to show below
-            // is another question then.
-            self.gaps.watch_below(now);
+            // All events up to here were pruned, or another log begins right here, whose transactions may still
+            // write below.
+            self.gaps.reopen_below(now);
         }
         for event in &events.events {
             let first = EventId(self.at.0 + 1);
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_lost_what_was_not_seen_is_truncated() {
+    fn a_log_that_lost_unread_events_is_truncated() {
         assert_eq!(cursor(1, 10).check(&EMPTY), Err(LogFault::Truncated));
         assert_eq!(cursor(1, 10).check(&log(12, 12, None)), Err(LogFault::Truncated));
     }
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_truncated_log_is_news() {
+    fn what_is_left_of_a_truncated_log_is_new() {
         let loaded = |oldest, newest| LoadSummary {
             bounds: LogBounds::From { oldest: EventId(oldest), newest: EventId(newest) },
             newest_domain: Some("b.example".to_owned()),
@@ -198,15 +201,15 @@ mod tests {
         };
         let now = Instant::now();
         let mut cursor = cursor(1, 10);
-        cursor.skip_to(&loaded(5, 20), now);
+        cursor.skip_to_oldest(&loaded(5, 20), now);
         assert_eq!(cursor.at, EventId(10), "nothing is missing");
-        cursor.skip_to(&loaded(15, 20), now);
+        cursor.skip_to_oldest(&loaded(15, 20), now);
         assert_eq!(cursor.at, EventId(14));
         assert_eq!(cursor.check(&log(15, 20, None)), Ok(()));
     }
 
     #[test]
-    fn where_nothing_was_followed_a_late_event_below_is_in_a_gap() {
+    fn before_the_first_event_a_late_one_below_is_in_a_gap() {
         let loaded = LoadSummary {
             bounds: LogBounds::From { oldest: EventId(15), newest: EventId(20) },
             newest_domain: Some("b.example".to_owned()),
@@ -216,7 +219,7 @@ mod tests {
         };
         let now = Instant::now();
         let mut cursor = cursor(1, 10);
-        cursor.skip_to(&loaded, now);
+        cursor.skip_to_oldest(&loaded, now);
         let below = |last| vec![IdRange { first: EventId(i64::MIN), last: EventId(last) }];
         assert_eq!(cursor.gaps.to_read(Scope::Open), below(14));
         cursor.gaps.fill(EventId(13), now);
@@ -235,7 +238,7 @@ mod tests {
         };
         let now = Instant::now();
         let mut cursor = Cursor::at_end(&loaded, now);
-        cursor.pass(&dummy(2), now);
+        cursor.advance(&dummy(2), now);
         assert!(cursor.gaps.to_read(Scope::Open).contains(&IdRange { first: EventId(1), last: EventId(1) }));
     }
 
@@ -243,7 +246,7 @@ mod tests {
     fn an_open_gap_that_was_pruned_may_have_hidden_an_event() {
         let (mut cursor, now) = (cursor(5, 10), Instant::now());
         let from = |oldest| LogBounds::From { oldest: EventId(oldest), newest: EventId(20) };
-        cursor.pass(&dummy(20), now);
+        cursor.advance(&dummy(20), now);
         assert_eq!(cursor.note_oldest(from(8), now), Ok(()));
         assert_eq!(cursor.note_oldest(from(15), now), Err(LogFault::Truncated));
         assert_eq!(cursor.gaps.oldest(), EventId(15));

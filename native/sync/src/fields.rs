@@ -1,4 +1,4 @@
-//! What reports and the status look like outside: a name, and fields of texts and numbers.
+//! Reports and the status as the Erlang side sees them: a name, and fields with texts and numbers.
 //!
 //! The names of log events are MongooseIM's where it has one for the same thing. docs/events.md lists them all.
 
@@ -7,19 +7,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain_store::LogBounds;
 
-use crate::{Evidence, Reason, Repairs, Report, RowWarning, State, Status};
+use crate::comparison::Reason;
+use crate::gate::Evidence;
+use crate::repairs::Repairs;
+use crate::report::{Report, RowWarning};
+use crate::status::{State, Status};
 
-/// How grave a report is, by the names of RFC 5424. The node's logger prints [`Level::Notice`] and above unless it is
-/// configured otherwise.
+/// The level of a report, by the names of RFC 5424. By default the node's logger prints [`Level::Notice`] and above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// In the course of things, and often.
+    /// Normal and frequent.
     Info,
-    /// In the course of things, and seldom.
+    /// Normal and rare.
     Notice,
-    /// Worth a look.
+    /// Should be looked at.
     Warning,
-    /// Something is wrong with one domain, or with the database.
+    /// One domain, or the database, has a fault.
     Error,
     /// Routes may be wrong.
     Critical,
@@ -45,9 +48,9 @@ pub enum Value {
     Text(String),
     /// A number.
     Number(i64),
-    /// One of a few words.
+    /// One of a fixed set of words.
     Word(&'static str),
-    /// How many of each.
+    /// A count for each name.
     Counts(Vec<(Arc<str>, u64)>),
     /// Not known.
     Unknown,
@@ -57,7 +60,7 @@ pub enum Value {
 pub type Fields = Vec<(&'static str, Value)>;
 
 impl Report {
-    /// Its level, the name of the event, and what there is to say about it.
+    /// Its level, the name of the log event, and its fields.
     pub fn to_log(&self) -> (Level, &'static str, Fields) {
         match self {
             Report::Away { error } => (Level::Error, "domain_database_away", vec![("reason", text(error))]),
@@ -88,8 +91,8 @@ impl Report {
                 (Level::Warning, "domain_database_changed", vec![("before", text(before)), ("now", text(now))])
             }
             Report::Converged { reason, repairs, examples, took } => {
-                let (level, what) = match (reason, repairs.is_none()) {
-                    // Following should have seen it.
+                let (level, event) = match (reason, repairs.is_none()) {
+                    // Following the log should have shown it.
                     (Reason::Periodic, false) => (Level::Warning, "domain_convergence_repaired"),
                     (_, false) => (Level::Notice, "domains_converged"),
                     (_, true) => (Level::Info, "domains_converged"),
@@ -98,7 +101,7 @@ impl Report {
                 fields.extend(repairs.to_fields());
                 fields.push(("domains", text(&examples.join(", "))));
                 fields.push(("duration", count_of(took.as_millis() as u64)));
-                (level, what, fields)
+                (level, event, fields)
             }
             Report::Kept { count, evidence, host_types } => {
                 let fields = vec![
@@ -134,13 +137,13 @@ impl Report {
     }
 }
 
-/// What to do about routes that are kept.
+/// What to do about kept routes.
 const ADVICE: &str = "the database lacks domains that this node serves; when its content is complete again, say so by \
                       mongoose_domain_freshness:upsert/2 for these host types, or remove the rest here by \
                       service_domain_db:converge(force); service_domain_db:kept/0 lists them";
 
 impl Repairs {
-    /// What there is to say.
+    /// Its fields.
     pub fn to_fields(&self) -> Fields {
         let Repairs { added, changed, removed, kept } = self;
         let counts = [("added", added), ("changed", changed), ("removed", removed), ("kept", kept)];
@@ -196,7 +199,7 @@ impl RowWarning {
 }
 
 impl Status {
-    /// What there is to say; times are milliseconds since 1970.
+    /// Its fields. Times are milliseconds since 1970.
     pub fn to_fields(&self) -> Fields {
         let error = self.last_error.as_ref();
         vec![
@@ -277,7 +280,7 @@ mod tests {
         (cells[2].to_owned(), named.collect())
     }
 
-    /// One of each kind, and of those with two faces both. Another kind does not compile before it is here.
+    /// One report of each kind, two of a kind that has two forms. A new kind does not compile before it is here.
     fn each() -> Vec<Report> {
         let (error, file, domain) = ("error".to_owned(), "file".to_owned(), "domain".to_owned());
         let repairs = Repairs { added: 1, changed: 2, removed: 3, kept: 4 };
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn each_report_has_the_level_and_the_fields_that_the_list_of_events_says() {
+    fn each_report_has_the_level_and_the_fields_that_docs_events_lists() {
         for report in each() {
             let (level, event, fields) = report.to_log();
             let (levels, listed) = row(event);

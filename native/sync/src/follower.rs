@@ -1,10 +1,9 @@
-//! The thread that follows the database, and the handle by which others reach it.
+//! The thread that follows the database, and the handle by which other threads reach it.
 //!
-//! It connects, makes a pass, waits, and makes the next one; after a failure it rests a little
-//! longer each time, says once that the database is away and once that it is back, and leaves the
-//! table as it is meanwhile. It ends when it is told to or when its owner is gone, wherever it is:
-//! no statement and no wait holds it. What it knows of its progress is kept at its [`FollowerLock`], so the
-//! next thread goes on where this one was.
+//! The thread connects, makes a pass, waits, and makes the next one. After a failure it waits before it connects again,
+//! longer each time. It reports once that the database is away and once that it is back, and leaves the table as it is
+//! meanwhile. No statement and no wait delays its end. Its state outlives it in the [`FollowerLock`], so that a successor
+//! goes on from there.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -18,18 +17,24 @@ use domain_store::{Database, FollowedDatabase, Store};
 use parking_lot::Mutex;
 
 use crate::backoff::Backoff;
-use crate::inbox::{Ask, Inbox};
-use crate::outbox::{Halt, Outbox, Shared};
+use crate::gate::Force;
+use crate::halt::Halt;
+use crate::inbox::{Inbox, Request, Ticket};
+use crate::options::Options;
+use crate::outbox::{Outbox, Shared};
+use crate::owner::{Ended, Owner};
+use crate::pass::Pass;
+use crate::report::Report;
 use crate::state::FollowerLock;
-use crate::work::Work;
-use crate::{Ended, Force, Options, Owner, Report, State, Status, Ticket};
+use crate::status::{State, Status};
+use crate::synchronizer::Synchronizer;
 
-/// A handle to a follower's thread. Dropping it lets the thread run on; [`Follower::stop`] ends it.
+/// A handle to a follower's thread. The thread runs until [`Follower::stop`]; to drop the handle does not end it.
 #[derive(Clone)]
 pub struct Follower(Arc<Shared>);
 
 impl Follower {
-    /// Starts a thread that keeps `table` equal to `database`, and says in `followed` where that is.
+    /// Starts a thread that keeps `table` equal to `database`, and publishes in `followed` where that is.
     pub fn start(
         table: Arc<Table>,
         lock: FollowerLock,
@@ -44,58 +49,57 @@ impl Follower {
         thread::Builder::new().name("domain_follower".to_owned()).spawn(move || {
             let signal = outbox.shared.signal.clone();
             let how = catch_unwind(AssertUnwindSafe(|| {
-                if let Some(mut memory) = lock.take(&signal) {
+                if let Some(mut state) = lock.acquire(&signal) {
                     outbox.shared.followed.follower_started(signal.clone());
-                    let mut work = Work::new(&mut outbox, &mut memory, &table, &options, Instant::now());
-                    work.warm_start(&database.description());
-                    run(&mut work, &database);
-                    work.save_at_end(&database.description());
+                    let parts = Synchronizer::new(&mut outbox, &mut state, &table, &options, Instant::now());
+                    Thread { parts, database: &database, backoff: Backoff::new(), is_away: false }.run();
                 }
             }));
             outbox.shared.followed.follower_stopped(&outbox.shared.signal);
             outbox.flush();
             outbox.status(|status| status.enter(State::Ended));
-            outbox.take_tickets();
-            outbox.refuse("the follower has ended");
+            outbox.take_requests();
+            outbox.respond_error("the follower has ended");
             outbox.owner.ended(how.map_or_else(|panic| Ended::Panicked(message(&*panic)), |()| Ended::Stopped));
         })?;
         Ok(follower)
     }
 
-    /// Lets the thread look at the database now. Several calls before it does count as one.
+    /// Makes the thread look at the database now. Several calls before it does are one.
     pub fn check(&self) {
         self.0.signal.wake();
     }
 
-    /// Lets the thread look at the database now and answer when the table shows all that was
-    /// committed before this call, or when that failed.
+    /// Makes the thread look at the database now. It responds when the table shows all that was committed before this
+    /// call, or when that has failed.
     pub fn sync(&self, ticket: Ticket) {
-        self.0.inbox.add_ticket(ticket, Ask::Sync);
-        self.0.signal.wake();
+        self.request(ticket, Request::Sync);
     }
 
-    /// The same, and answers whether this event is in the log that is followed.
+    /// The same. The response says whether the log that is followed has this event.
     pub fn find(&self, ticket: Ticket, event: EventId) {
-        self.0.inbox.add_ticket(ticket, Ask::Find(event));
-        self.0.signal.wake();
+        self.request(ticket, Request::Find(event));
     }
 
-    /// Lets the thread compare the whole table with the database now, repair it, and answer what it
-    /// did.
+    /// Makes the thread compare the whole table with the database now, and repair it. It responds with the repairs.
     pub fn converge(&self, ticket: Ticket, force: Force) {
-        self.0.inbox.add_ticket(ticket, Ask::Converge(force));
+        self.request(ticket, Request::Converge(force));
+    }
+
+    fn request(&self, ticket: Ticket, request: Request) {
+        self.0.inbox.add(ticket, request);
         self.0.signal.wake();
     }
 
-    /// Grants the leave that the thread asked its owner for.
+    /// Grants the permit that the thread has requested of its owner.
     pub fn grant(&self) {
         self.0.inbox.grant();
     }
 
-    /// Ends the thread soon; its owner hears of it.
+    /// Ends the thread soon. Its owner is informed when it has ended.
     pub fn stop(&self) {
         self.0.signal.stop();
-        self.0.inbox.nudge();
+        self.0.inbox.wake();
     }
 
     /// What the thread is doing.
@@ -104,84 +108,102 @@ impl Follower {
     }
 }
 
-fn run(work: &mut Work<'_>, database: &Database) {
-    let mut backoff = Backoff::new();
-    let mut away = false;
-    loop {
-        let error = match follow(work, database, &mut backoff, &mut away) {
-            Halt::Stop => return,
-            Halt::Reconnect => continue,
-            Halt::Away(error) => error.to_string(),
-        };
-        work.total(|totals| totals.failures += 1);
-        work.outbox.status(|status| {
+/// The follower's thread.
+struct Thread<'a> {
+    parts: Synchronizer<'a>,
+    database: &'a Database,
+    backoff: Backoff,
+    is_away: bool,
+}
+
+impl Thread<'_> {
+    /// Follows the database until the thread is stopped.
+    fn run(mut self) {
+        let database = self.database.description();
+        self.parts.warm_start(&database);
+        loop {
+            match self.follow() {
+                Halt::Stop => break,
+                Halt::Reconnect => continue,
+                Halt::Away(error) => self.went_away(&error.to_string()),
+            }
+            if self.outbox().is_stopped() {
+                break;
+            }
+        }
+        self.parts.save_at_stop(&database);
+    }
+
+    fn outbox(&mut self) -> &mut Outbox {
+        self.parts.context.outbox
+    }
+
+    /// Connects and keeps the table current. Returns only to say why it does not any more.
+    fn follow(&mut self) -> Halt {
+        match self.try_to_follow() {
+            Err(halt) => halt,
+            Ok(never) => match never {},
+        }
+    }
+
+    fn try_to_follow(&mut self) -> Result<Infallible, Halt> {
+        let host_types = self.parts.context.table.host_types().clone();
+        let signal = self.outbox().shared.signal.clone();
+        let mut store: Box<dyn Store> = self.database.connect(host_types, signal)?;
+        let database = self.database.description();
+        self.outbox().status(|status| status.database.clone_from(&database));
+        self.parts.connected(&mut *store)?;
+        loop {
+            self.outbox().take_requests();
+            let repairs = Pass::new(&mut self.parts, &mut *store, Instant::now()).run()?;
+            self.parts.save(&database, Instant::now());
+            self.backoff.reset();
+            if std::mem::take(&mut self.is_away) {
+                self.outbox().report(Report::Back);
+            }
+            self.outbox().flush();
+            let found = self.parts.find_requested(&mut *store)?;
+            self.outbox().respond(&found, repairs.as_ref());
+            store.wait(self.parts.idle_time(Instant::now()))?;
+            if self.outbox().is_stopped() {
+                return Err(Halt::Stop);
+            }
+            if self.outbox().shared.followed.take_reconnect_request() {
+                return Err(Halt::Reconnect);
+            }
+        }
+    }
+
+    /// The database has failed: reports it, and waits before the next attempt.
+    fn went_away(&mut self, error: &str) {
+        self.parts.context.add_to_totals(|totals| totals.failures += 1);
+        self.outbox().status(|status| {
             status.enter(State::Away);
-            status.last_error = Some((error.clone(), SystemTime::now()));
+            status.last_error = Some((error.to_owned(), SystemTime::now()));
         });
-        if !std::mem::replace(&mut away, true) {
-            work.outbox.report(Report::Away { error: error.clone() });
+        if !std::mem::replace(&mut self.is_away, true) {
+            self.outbox().report(Report::Away { error: error.to_owned() });
         }
-        work.outbox.flush();
-        rest(work.outbox, backoff.rest(), &error);
-        if work.outbox.is_stopped() {
-            return;
-        }
+        self.outbox().flush();
+        let pause = self.backoff.next_pause();
+        self.pause(pause, error);
     }
-}
 
-/// Connects and keeps the table current; returns only to say why it cannot.
-fn follow(work: &mut Work<'_>, database: &Database, backoff: &mut Backoff, away: &mut bool) -> Halt {
-    match try_to_follow(work, database, backoff, away) {
-        Err(halt) => halt,
-        Ok(never) => match never {},
-    }
-}
-
-fn try_to_follow(
-    work: &mut Work<'_>,
-    database: &Database,
-    backoff: &mut Backoff,
-    away: &mut bool,
-) -> Result<Infallible, Halt> {
-    let host_types = work.table.host_types().clone();
-    let mut store: Box<dyn Store> = database.connect(host_types, work.outbox.shared.signal.clone())?;
-    work.outbox.status(|status| status.database = database.description());
-    work.meet(&mut *store)?;
-    loop {
-        work.outbox.take_tickets();
-        let repairs = work.pass(&mut *store, Instant::now())?;
-        work.save(&database.description(), Instant::now());
-        backoff.reset();
-        if std::mem::take(away) {
-            work.outbox.report(Report::Back);
-        }
-        work.outbox.flush();
-        let found = work.find_awaited(&mut *store)?;
-        work.outbox.answer(&found, repairs.as_ref());
-        store.wait(work.idle_time(Instant::now()))?;
-        if work.outbox.is_stopped() {
-            return Err(Halt::Stop);
-        }
-        if work.outbox.shared.followed.take_reconnect_request() {
-            return Err(Halt::Reconnect);
-        }
-    }
-}
-
-/// Rests after a failure. Who wants to know whether the table is current hears of it at once, and who has just
-/// connected to the database ends the rest.
-fn rest(outbox: &mut Outbox, time: Duration, error: &str) {
-    let end = Instant::now() + time;
-    loop {
-        outbox.take_tickets();
-        outbox.refuse(error);
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero()
-            || outbox.is_stopped()
-            || outbox.shared.followed.take_reconnect_request()
-            || outbox.shared.signal.wait(left).is_err()
-        {
-            return;
+    /// Waits, and responds to requests with the error. A writer that has just connected to the database ends the wait.
+    fn pause(&mut self, time: Duration, error: &str) {
+        let end = Instant::now() + time;
+        let outbox = self.outbox();
+        loop {
+            outbox.take_requests();
+            outbox.respond_error(error);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero()
+                || outbox.is_stopped()
+                || outbox.shared.followed.take_reconnect_request()
+                || outbox.shared.signal.wait(left).is_err()
+            {
+                return;
+            }
         }
     }
 }

@@ -1,20 +1,21 @@
-//! Freshness: what a comparison with the database may remove.
+//! The gate: which routes a comparison may remove.
 //!
-//! The rule is that of Diego, the scheduler of Cloud Foundry: who fills the database says when its
-//! content is complete, by host type and for a while; only then may what the database lacks be taken
-//! for unwanted. A database that was emptied, restored from an old copy or failed over to a standby
-//! that had missed the last hour must not take routes with it. It gates comparisons alone: an explicit
-//! event is always obeyed, and adding is never gated.
+//! A database that was emptied, restored from an old copy, or failed over to a standby that lacks the last hour must
+//! not take routes with it. So the gate asks for *freshness*, by the rule of Diego, the scheduler of Cloud Foundry:
+//! the program that fills the database declares for a host type that its rows are complete, until some time. While
+//! the declaration holds, a route that the database lacks is unwanted.
+//!
+//! Only removals by a comparison pass the gate. Additions do not, and an event in the log is always obeyed.
 
 use std::collections::{HashMap, HashSet};
 
 use domain_core::HostTypeId;
 use serde::{Deserialize, Serialize};
 
-/// When a comparison asks for freshness before it removes a route.
+/// When a comparison needs freshness to remove a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateMode {
-    /// Never: what the database lacks goes, as in MongooseIM.
+    /// Never. The table loses what the database lacks, as in MongooseIM.
     Off,
     /// When there is evidence that the database lost data.
     OnLoss,
@@ -22,37 +23,37 @@ pub enum GateMode {
     Always,
 }
 
-/// The gate, and what counts as losing a lot.
+/// The gate, and which loss is suspicious.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
-    /// When it asks.
+    /// When a comparison needs freshness.
     pub mode: GateMode,
     /// The share of a host type's dynamic routes, from 0 to 1, above which their absence is evidence.
     pub max_removal_share: f64,
 }
 
-/// From how many routes of a host type on a share of them means something.
-const ENOUGH: u64 = 10;
+/// The fewest routes of a host type of which a share is evidence.
+const MIN_ROUTES: u64 = 10;
 
-/// What speaks for a database that lost data.
+/// Evidence that the database lost data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {
     /// The ids of events ran backwards, or the last event that was followed is not there.
     IdsBackwards,
-    /// It is another database, or another timeline, than before.
+    /// The connection leads to another database, or another timeline, than before.
     OtherDatabase,
-    /// It has no row at all.
+    /// The database has no row at all.
     NoRows,
-    /// Too many routes of one host type would go at once.
+    /// A comparison would remove too many routes of one host type at once.
     ManyRoutes,
 }
 
-/// Whether a comparison was ordered to remove whatever the database lacks.
+/// Whether a comparison passes the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Force {
-    /// No: the gate holds.
+    /// The gate decides.
     No,
-    /// Yes: somebody knows that the database is right.
+    /// The caller knows that the database is right, so all that it lacks is removed.
     Yes,
 }
 
@@ -73,11 +74,11 @@ impl Gate {
         }
     }
 
-    /// Whether so many routes to remove, by host type, beside so many that were confirmed, are evidence.
+    /// Whether it is evidence that so many routes are missing, beside so many that were confirmed; both by host type.
     pub(crate) fn is_loss(&self, missing: &HashMap<HostTypeId, u64>, confirmed: &HashMap<HostTypeId, u64>) -> bool {
         missing.iter().any(|(host_type, &missing)| {
             let all = missing + confirmed.get(host_type).copied().unwrap_or(0);
-            all >= ENOUGH && missing as f64 > self.max_removal_share * all as f64
+            all >= MIN_ROUTES && missing as f64 > self.max_removal_share * all as f64
         })
     }
 }

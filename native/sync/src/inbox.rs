@@ -1,67 +1,68 @@
-//! What others ask of the thread, wherever it is just then.
+//! What other threads request of the follower's thread.
 
 use domain_core::EventId;
 use domain_store::Signal;
 use parking_lot::{Condvar, Mutex};
 
-use crate::Force;
+use crate::gate::Force;
 
-/// Stands for one caller who waits for an answer.
+/// Identifies a caller that waits for a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub u64);
 
 /// What a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// The table shows what was committed before.
+pub(crate) enum Request {
+    /// That the table shows what was committed before.
     Sync,
-    /// The same, and whether this event is in the log that is followed.
+    /// The same, and whether the log that is followed has this event.
     Find(EventId),
-    /// The table was compared with the database.
+    /// That the table was compared with the database.
     Converge(Force),
 }
 
+/// Requests and permits that the thread has not taken yet.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    asked: Mutex<Asked>,
+    content: Mutex<Content>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Asked {
-    leave: bool,
-    tickets: Vec<(Ticket, Ask)>,
+struct Content {
+    is_granted: bool,
+    requests: Vec<(Ticket, Request)>,
 }
 
 impl Inbox {
-    /// Grants the leave that the thread asked for.
+    /// Grants the permit that the thread has requested.
     pub(crate) fn grant(&self) {
-        self.asked.lock().leave = true;
+        self.content.lock().is_granted = true;
         self.changed.notify_all();
     }
 
-    /// Lets the thread look whether it was stopped.
-    pub(crate) fn nudge(&self) {
-        // Under the lock, so that a thread between its look and its sleep is not missed.
-        let _asked = self.asked.lock();
+    /// Ends a wait for a permit if the thread was stopped.
+    pub(crate) fn wake(&self) {
+        // The lock is held so that a thread between its check of the signal and its sleep is woken, too.
+        let _content = self.content.lock();
         self.changed.notify_all();
     }
 
-    pub(crate) fn add_ticket(&self, ticket: Ticket, ask: Ask) {
-        self.asked.lock().tickets.push((ticket, ask));
+    pub(crate) fn add(&self, ticket: Ticket, request: Request) {
+        self.content.lock().requests.push((ticket, request));
     }
 
-    /// The tickets that came since the last call.
-    pub(crate) fn take_tickets(&self) -> Vec<(Ticket, Ask)> {
-        std::mem::take(&mut self.asked.lock().tickets)
+    /// Takes the requests that came since the last call.
+    pub(crate) fn take(&self) -> Vec<(Ticket, Request)> {
+        std::mem::take(&mut self.content.lock().requests)
     }
 
-    /// Sleeps until leave is granted: true, or the signal says stop: false.
+    /// Sleeps until the permit is granted, then returns true; or until the signal says stop, then false.
     pub(crate) fn await_grant(&self, signal: &Signal) -> bool {
-        let mut asked = self.asked.lock();
-        while !asked.leave && !signal.is_stopped() {
-            self.changed.wait(&mut asked);
+        let mut content = self.content.lock();
+        while !content.is_granted && !signal.is_stopped() {
+            self.changed.wait(&mut content);
         }
-        std::mem::take(&mut asked.leave)
+        std::mem::take(&mut content.is_granted)
     }
 }

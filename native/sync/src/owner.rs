@@ -3,7 +3,9 @@
 //! The thread requests a permit before each change to the table, and waits for it. So an owner that is
 //! suspended or busy holds the table still, and the end of its owner ends the thread.
 
-use crate::{Repairs, Report, Ticket};
+use crate::inbox::Ticket;
+use crate::repairs::Repairs;
+use crate::report::Report;
 
 /// What a follower's thread needs of the process that started it. In the Erlang VM that is
 /// `service_domain_db`.

@@ -1,107 +1,106 @@
-//! Pruning old events.
+//! Deleting old events.
 //!
-//! Events have no time, so a node notes what the log was like at moments of the *database's* clock, and
-//! once that clock says that such a moment is old enough, deletes what was there then, but for the
-//! newest event of that moment. A node whose own clock is wrong prunes nothing too early: its clock
-//! says only when to look. Every node prunes; they do not get into each other's way.
+//! Events have no time. So each node notes from time to time how far the log reaches, with the time of the *database's*
+//! clock. Once that clock says that such a position is old enough, the events up to it are deleted, except the newest of
+//! them. A node whose own clock is wrong deletes nothing too early, since its clock only says when to look. All nodes
+//! do this, and do not disturb each other.
 
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
-use domain_store::{LogPosition, Pruned, Store, StoreError};
+use domain_store::{Pruned, Store, StoreError};
 
-use crate::Report;
-use crate::outbox::Halt;
+use crate::context::Context;
+use crate::halt::Halt;
+use crate::options::PruneOptions;
+use crate::report::Report;
+use crate::state::PruneProgress;
 use crate::timer::Timer;
-use crate::work::Work;
 
-/// When events are old.
+/// The most events that one statement deletes: few enough to take no time.
+const LIMIT: u32 = 10_000;
+
+/// The most positions that are remembered, about.
+const POSITIONS: u32 = 1_000;
+
+pub(crate) struct Pruner {
+    timer: Timer,
+    rights: Rights,
+}
+
+/// Whether the database lets this node delete events. A user with read access alone can follow all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PruneOptions {
-    /// How often to look.
-    pub interval: Duration,
-    /// An event that was there so long ago is old.
-    pub max_age: Duration,
+enum Rights {
+    Assumed,
+    Denied,
 }
 
-/// Whether the database lets this node delete events: a user who may only read follows all the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum MayClean {
-    #[default]
-    Unknown,
-    No,
-}
+impl Pruner {
+    pub(crate) fn new(options: PruneOptions, now: Instant) -> Pruner {
+        Pruner { timer: Timer::due_now(options.interval, now), rights: Rights::Assumed }
+    }
 
-/// Events a statement: few enough to be deleted in no time.
-const EVENTS: u32 = 10_000;
+    /// How long until the next look.
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        self.timer.left(now)
+    }
 
-/// Events that are being deleted, a part in each pass.
-#[derive(Debug, Clone)]
-pub(crate) struct Pruning {
-    moment: LogPosition,
-    from: EventId,
-}
-
-/// Moments that are remembered, about.
-const MOMENTS: u32 = 1_000;
-
-impl Work<'_> {
-    /// Prunes, if it is time.
-    pub(crate) fn clean(&mut self, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
-        if !self.clean.take_due(now) {
+    /// Deletes old events, if it is time for it.
+    pub(crate) fn run(&mut self, context: &mut Context<'_>, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
+        if !self.timer.take_due(now) {
             return Ok(());
         }
-        if self.memory.pruning.is_none() {
-            self.look_at_the_log(store)?;
+        if context.state.pruning.is_none() {
+            note_position(context, store)?;
         }
-        self.prune(store, now)
+        self.prune(context, store, now)
     }
 
-    /// Notes what the log is like, and what of it is old.
-    fn look_at_the_log(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
-        let PruneOptions { max_age, .. } = self.options.pruning;
-        let mut present = store.position()?;
-        // Of events that were not read yet nobody would notice that the log lost them, and gave their ids
-        // to others.
-        let Some(cursor) = &self.memory.cursor else { return Ok(()) };
-        present.newest = present.newest.min(Some(cursor.at));
-        let moments = &mut self.memory.moments;
-        if moments.back().is_some_and(|last| present.time < last.time || present.newest < last.newest) {
-            // The clock is another one, or the log is.
-            moments.clear();
-        }
-        let is_old = |time: i64| u128::from(present.time.abs_diff(time)) >= max_age.as_millis();
-        let old = moments.partition_point(|moment| is_old(moment.time));
-        let old = moments.drain(..old).next_back();
-        let apart = max_age / MOMENTS;
-        if moments.back().is_none_or(|last| u128::from(present.time.abs_diff(last.time)) >= apart.as_millis()) {
-            moments.push_back(present);
-        }
-        if let Some(moment) = old {
-            self.memory.pruning = Some(Pruning { moment, from: EventId(i64::MIN) });
-        }
-        Ok(())
-    }
-
-    /// Deletes the next part, and lets the next pass follow soon if there are more.
-    fn prune(&mut self, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
-        let Some(Pruning { moment, from }) = self.memory.pruning.take() else { return Ok(()) };
-        match store.prune(&moment, from, EVENTS) {
+    /// Deletes the next part. If there are more, the next pass deletes them.
+    fn prune(&mut self, context: &mut Context<'_>, store: &mut dyn Store, now: Instant) -> Result<(), Halt> {
+        let Some(PruneProgress { position, from }) = context.state.pruning.take() else { return Ok(()) };
+        match store.prune(&position, from, LIMIT) {
             Ok(Pruned { count, last }) => {
-                self.may_clean = MayClean::Unknown;
-                if let Some(last) = last.filter(|_| count == u64::from(EVENTS)) {
-                    self.memory.pruning = Some(Pruning { moment, from: last });
-                    self.clean = Timer::due_now(self.options.pruning.interval, now);
+                self.rights = Rights::Assumed;
+                if let Some(last) = last.filter(|_| count == u64::from(LIMIT)) {
+                    context.state.pruning = Some(PruneProgress { position, from: last });
+                    self.timer = Timer::due_now(context.options.pruning.interval, now);
                 }
                 Ok(())
             }
             Err(error @ (StoreError::Refused { .. } | StoreError::Conflict { .. })) => {
-                if std::mem::replace(&mut self.may_clean, MayClean::No) == MayClean::Unknown {
-                    self.outbox.report(Report::PruneFailed { error: error.to_string() });
+                if std::mem::replace(&mut self.rights, Rights::Denied) == Rights::Assumed {
+                    context.outbox.report(Report::PruneFailed { error: error.to_string() });
                 }
                 Ok(())
             }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Notes how far the log reaches, and which of the positions noted before is old now.
+fn note_position(context: &mut Context<'_>, store: &mut dyn Store) -> Result<(), Halt> {
+    let PruneOptions { max_age, .. } = context.options.pruning;
+    let mut present = store.position()?;
+    // Only events that were read: no follower would notice that the log lost one that was not, and gave its id to
+    // another.
+    let Some(cursor) = &context.state.cursor else { return Ok(()) };
+    present.newest = present.newest.min(Some(cursor.at));
+    let positions = &mut context.state.positions;
+    if positions.back().is_some_and(|last| present.time < last.time || present.newest < last.newest) {
+        // The clock was set back, or the log is another one.
+        positions.clear();
+    }
+    let is_old = |time: i64| u128::from(present.time.abs_diff(time)) >= max_age.as_millis();
+    let old = positions.partition_point(|position| is_old(position.time));
+    let old = positions.drain(..old).next_back();
+    let apart = max_age / POSITIONS;
+    if positions.back().is_none_or(|last| u128::from(present.time.abs_diff(last.time)) >= apart.as_millis()) {
+        positions.push_back(present);
+    }
+    if let Some(position) = old {
+        context.state.pruning = Some(PruneProgress { position, from: EventId(i64::MIN) });
+    }
+    Ok(())
 }

@@ -1,324 +1,177 @@
-//! Comparing the whole table with one snapshot of the database, and repairing it.
+//! Reconciling: the whole table is compared with one snapshot of the database, and repaired. The API calls it
+//! `converge`.
 //!
-//! A load and a comparison are one thing. Every enabled row is put into the table under a new *source*;
-//! what was missing is added, what pointed elsewhere is moved, in brief write sections. Then the log is
-//! followed from where it was, so that changes since the snapshot, and those that the table had not
-//! heard of yet, are not taken for faults. What still has another source is not in the database: it
-//! goes, unless the gate keeps it (see [`crate::gate`]).
+//! 1. The loader puts every enabled row into the table. That adds the routes that were missing and moves those that had
+//!    another host type, in brief write sections.
+//! 2. The log is followed to its end, so that changes since the snapshot, and those that the table had not seen yet, do
+//!    not count as faults.
+//! 3. Routes that neither has confirmed are not in the database. They are removed, unless the gate keeps them: see
+//!    [`crate::gate`].
 //!
-//! When the log is not the one that was followed, the cursor begins anew at the snapshot; when only its
-//! beginning is gone, at what is left of it, since explicit events are obeyed whatever the gate keeps.
+//! A first load is the same, with an empty table.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Progress, Select, Source};
-use domain_store::{LoadSummary, Row, Store, TableContents};
+use domain_core::{Change, DomainName, Epoch, HostTypeId, Select, Source, Table};
+use domain_store::{LoadSummary, Store, TableContents};
 
-use crate::gaps::{self, Scope};
-use crate::gate::Verdict;
-use crate::pass::{BATCH, Break, Look};
-use crate::work::{Reason, Wanted, Work};
-use crate::{Evidence, Force, Report, State};
+use crate::comparison::{Comparison, Reason};
+use crate::context::{BATCH, Context};
+use crate::gaps::Scope;
+use crate::gate::{Evidence, Force, Verdict};
+use crate::halt::StepError;
+use crate::load_stats::{LoadStats, Standing};
+use crate::loader::Loader;
+use crate::log_follower::{LogFollower, Reading};
+use crate::repairs::Repairs;
+use crate::report::Report;
+use crate::status::State;
 
-/// Repaired domains that are known by name, so that an event can show that it was none of our faults.
-const NAMED: usize = 100_000;
-
-/// Names in a report.
+/// The most domains that a report names.
 const EXAMPLES: usize = 10;
 
-/// What a comparison did to the table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Repairs {
-    /// Domains that were missing.
-    pub added: u64,
-    /// Domains that had another host type.
-    pub changed: u64,
-    /// Domains that the database does not have.
-    pub removed: u64,
-    /// Domains that the database does not have and that stayed.
-    pub kept: u64,
+/// One comparison of the table with the database.
+pub(crate) struct Reconciler {
+    epoch: Epoch,
+    source: Source,
+    comparison: Comparison,
+    stats: LoadStats,
 }
 
-impl Repairs {
-    /// Whether there was nothing to repair.
-    pub fn is_none(&self) -> bool {
-        self.added + self.changed + self.removed == 0
-    }
-}
-
-/// What is counted while rows are put into the table.
-#[derive(Default)]
-struct Census {
-    routes: u64,
-    repairs: Repairs,
-    named: HashMap<Box<str>, Repair>,
-    /// Routes that were there before, by the host type that they had.
-    confirmed: HashMap<HostTypeId, u64>,
-    /// What routes were before an event told of their domains.
-    heard: HashMap<Box<str>, (Standing, HostTypeId)>,
-}
-
-/// Whether a route is in the snapshot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Confirmed,
-    Outdated,
-}
-
-#[derive(Clone, Copy)]
-enum Repair {
-    Added,
-    Changed,
-}
-
-impl Census {
-    fn count(&mut self, change: &Change, outcome: Outcome) {
-        let Change::Put(domain, host_type) = change else { return };
-        let repair = match outcome {
-            Outcome::Added => Some(Repair::Added),
-            Outcome::Moved(before) => {
-                *self.confirmed.entry(before).or_default() += 1;
-                Some(Repair::Changed)
-            }
-            Outcome::Kept => {
-                *self.confirmed.entry(*host_type).or_default() += 1;
-                None
-            }
-            Outcome::Removed(_) | Outcome::Absent | Outcome::Refused(_) => return,
-        };
-        self.routes += 1;
-        if let Some(repair) = repair {
-            *self.of(repair) += 1;
-            if self.named.len() < NAMED {
-                self.named.insert(domain.as_str().into(), repair);
-            }
-        }
+impl Reconciler {
+    pub(crate) fn new(table: &Table, epoch: Epoch, comparison: Comparison) -> Reconciler {
+        Reconciler { epoch, source: table.new_source(), comparison, stats: LoadStats::default() }
     }
 
-    /// An event tells of this domain: following would have seen it, too.
-    fn strike(&mut self, domain: &str) {
-        if let Some(repair) = self.named.remove(domain) {
-            *self.of(repair) -= 1;
-        }
-    }
-
-    /// An event tells of this domain, whose route is this one: what it leads to is known later.
-    fn hear(&mut self, domain: &str, route: Option<(Standing, HostTypeId)>) {
-        let repaired = self.named.contains_key(domain);
-        self.strike(domain);
-        if let Some(route) = route.filter(|_| !repaired && self.heard.len() < NAMED) {
-            self.heard.entry(domain.into()).or_insert(route);
-        }
-    }
-
-    /// Counts as confirmed what events confirmed, and no more what they removed.
-    fn reckon(&mut self, is_confirmed: impl Fn(&str) -> bool) {
-        for (domain, (standing, host_type)) in self.heard.drain() {
-            let confirmed = self.confirmed.entry(host_type).or_default();
-            match (standing, is_confirmed(&domain)) {
-                (Standing::Outdated, true) => *confirmed += 1,
-                (Standing::Confirmed, false) => *confirmed = confirmed.saturating_sub(1),
-                (Standing::Outdated, false) | (Standing::Confirmed, true) => (),
-            }
-        }
-    }
-
-    /// The same without what attempts that broke off have added: that says nothing of what the table had before them.
-    fn confirmed_of_old(&self, added: &HashMap<HostTypeId, u64>) -> HashMap<HostTypeId, u64> {
-        let less = |host_type| added.get(host_type).copied().unwrap_or(0);
-        self.confirmed.iter().map(|(host_type, count)| (*host_type, count.saturating_sub(less(host_type)))).collect()
-    }
-
-    fn of(&mut self, repair: Repair) -> &mut u64 {
-        match repair {
-            Repair::Added => &mut self.repairs.added,
-            Repair::Changed => &mut self.repairs.changed,
-        }
-    }
-}
-
-impl Work<'_> {
-    pub(crate) fn converge(
-        &mut self,
+    pub(crate) fn run(
+        mut self,
+        context: &mut Context<'_>,
         store: &mut dyn Store,
-        epoch: Epoch,
-        wanted: Wanted,
+        log: &mut LogFollower,
         now: Instant,
-    ) -> Result<Repairs, Break> {
-        let reason = wanted.reason;
+    ) -> Result<Repairs, StepError> {
         let begin = Instant::now();
-        self.enter(if reason == Reason::Cold { State::Loading } else { State::Converging });
-        let source = self.table.new_source();
-        let mut census = Census::default();
-        let added = self.memory.added.clone();
-        let loaded = self.load(store, epoch, source, wanted, &mut census)?;
-        self.take_over(&loaded, wanted, now);
-        self.table.set_progress(epoch, Progress::Following { source })?;
-        let table = self.table;
+        context.enter(if self.comparison.reason == Reason::Cold { State::Loading } else { State::Converging });
+        let added_before = context.state.added.clone();
+        let loader = Loader::new(self.epoch, self.source, self.comparison);
+        let summary = loader.load(context, store, &mut self.stats, now)?;
+        self.follow_log(context, store, log, now)?;
+        let removed = self.remove_outdated(context, &summary, &added_before)?;
+        context.state.due = None;
+        context.state.added.clear();
+        context.publish_kept();
+        context.outbox.status(|status| status.loads += 1);
+        self.report(context, &removed, begin.elapsed());
+        Ok(self.stats.repairs)
+    }
+
+    fn follow_log(
+        &mut self,
+        context: &mut Context<'_>,
+        store: &mut dyn Store,
+        log: &mut LogFollower,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let (table, source, stats) = (context.table, self.source, &mut self.stats);
         let route = |domain: &str| {
             let (host_type, of) = table.route(domain.as_bytes())?;
             Some((if of == source { Standing::Confirmed } else { Standing::Outdated }, host_type))
         };
-        let mut hear = |domain: &str| census.hear(domain, route(domain));
-        self.catch_up(store, Look::new(epoch, source, Scope::All, now, &mut hear))?;
-        census.reckon(|domain| matches!(route(domain), Some((Standing::Confirmed, _))));
-        let confirmed = [census.confirmed_of_old(&added), std::mem::take(&mut census.confirmed)];
-        let gone = self.remove_outdated(epoch, source, reason, &loaded, &confirmed, &mut census)?;
-        self.converged(now + begin.elapsed());
-        self.outbox.status(|status| status.loads += 1);
-        let Census { routes, repairs, named, .. } = census;
-        let took = begin.elapsed();
-        let examples: Vec<_> = named.into_keys().map(String::from).chain(gone).take(EXAMPLES).collect();
-        if reason != Reason::Cold {
-            self.total(|totals| totals.repaired(&repairs));
-        }
-        match reason {
-            Reason::Cold | Reason::Reset => self.outbox.report(Report::Loaded { count: routes, took }),
-            _ => {
-                let repairs = repairs.clone();
-                self.outbox.report(Report::Converged { reason, repairs, examples, took });
-            }
-        }
-        Ok(repairs)
+        let mut on_row = |domain: &str| stats.note_event(domain, route(domain));
+        log.catch_up(context, store, Reading::new(self.epoch, source, Scope::All, now, &mut on_row))?;
+        stats.finish(|domain| matches!(route(domain), Some((Standing::Confirmed, _))));
+        Ok(())
     }
 
-    fn load(
-        &mut self,
-        store: &mut dyn Store,
-        epoch: Epoch,
-        source: Source,
-        wanted: Wanted,
-        census: &mut Census,
-    ) -> Result<LoadSummary, Break> {
-        // One more than are remembered, so that too many are noticed; none where the log is followed on.
-        let gaps = if self.stays_in_the_log(wanted) { 0 } else { gaps::MOST + 1 };
-        let mut broken = None;
-        let mut take = |rows: Vec<Row>| match self.apply(epoch, source, rows) {
-            Ok((changes, outcomes)) => {
-                for (change, outcome) in changes.iter().zip(outcomes) {
-                    census.count(change, outcome);
-                    if let (Change::Put(_, host_type), Outcome::Added) = (change, outcome) {
-                        *self.memory.added.entry(*host_type).or_default() += 1;
-                    }
-                }
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                broken = Some(error);
-                ControlFlow::Break(())
-            }
-        };
-        let loaded = store.load(BATCH, gaps, &mut take)?;
-        loaded.ok_or_else(|| broken.unwrap_or(Break::Stale))
-    }
-
-    /// Removes the routes that the database does not have, as far as the gate lets it; some of their names.
+    /// Removes the routes that the database does not have, as far as the gate permits it. Returns some of their names.
     fn remove_outdated(
         &mut self,
-        epoch: Epoch,
-        source: Source,
-        reason: Reason,
-        loaded: &LoadSummary,
-        confirmed: &[HashMap<HostTypeId, u64>],
-        census: &mut Census,
-    ) -> Result<Vec<String>, Break> {
-        let table = self.table;
+        context: &mut Context<'_>,
+        summary: &LoadSummary,
+        added_before: &HashMap<HostTypeId, u64>,
+    ) -> Result<Vec<String>, StepError> {
+        let (table, reason) = (context.table, self.comparison.reason);
         let mut missing = HashMap::new();
-        for page in table.pages(Select::Outdated(source), BATCH) {
+        for page in table.pages(Select::Outdated(self.source), BATCH) {
             page.iter().for_each(|(_, host_type)| *missing.entry(host_type).or_default() += 1);
         }
-        let evidence = self.evidence(reason, loaded, &missing, confirmed);
+        let evidence = self.evidence(context, summary, &missing, added_before);
         let verdict = match (reason, evidence) {
-            // What is there is from a load that broke off, and the events since then were passed over.
+            // All routes are from first loads that broke off, and the events since then were passed over.
             (Reason::Cold, None) => Verdict::All,
-            _ => self.options.gate.judge(evidence, self.outbox.asked_to_converge().unwrap_or(Force::No)),
+            _ => {
+                let force = context.outbox.requested_comparison().unwrap_or(Force::No);
+                context.options.gate.judge(evidence, force)
+            }
         };
-        let fresh: HashSet<HostTypeId> = loaded.fresh.iter().copied().collect();
+        let fresh: HashSet<HostTypeId> = summary.fresh.iter().copied().collect();
         let mut examples = Vec::new();
-        for page in table.pages(Select::Outdated(source), BATCH) {
+        for page in table.pages(Select::Outdated(self.source), BATCH) {
             let unwanted = page.iter().filter(|(_, host_type)| verdict.removes(*host_type, &fresh));
-            // What is in the table has a valid name.
+            // The names in the table are valid.
             let domains = unwanted.filter_map(|(name, _)| DomainName::from_bytes(name).ok());
             let changes: Vec<_> = domains.map(Change::Remove).collect();
             if !changes.is_empty() {
-                self.outbox.await_permit()?;
-                table.apply(epoch, source, &changes)?;
+                context.outbox.await_permit()?;
+                table.apply(self.epoch, self.source, &changes)?;
                 let names = changes.iter().map(|change| change.domain().as_str().to_owned());
                 examples.extend(names.take(EXAMPLES - examples.len()));
             }
-            census.repairs.removed += changes.len() as u64;
+            self.stats.repairs.removed += changes.len() as u64;
         }
-        self.keep(missing, verdict, &fresh, evidence);
-        census.repairs.kept = self.memory.kept();
-        if reason == Reason::Reset && census.repairs.removed > 0 {
-            self.outbox.report(Report::OutdatedRemoved { count: census.repairs.removed });
-        }
+        missing.retain(|host_type, _| !verdict.removes(*host_type, &fresh));
+        self.keep(context, missing, evidence);
         Ok(examples)
     }
 
+    /// The evidence that the database lost data.
     fn evidence(
         &self,
-        reason: Reason,
-        loaded: &LoadSummary,
+        context: &Context<'_>,
+        summary: &LoadSummary,
         missing: &HashMap<HostTypeId, u64>,
-        confirmed: &[HashMap<HostTypeId, u64>],
+        added_before: &HashMap<HostTypeId, u64>,
     ) -> Option<Evidence> {
-        let no_rows = (loaded.rows == TableContents::Empty && !missing.is_empty()).then_some(Evidence::NoRows);
-        // Beside what is there now, and beside what was there before attempts that broke off.
-        let many = confirmed.iter().any(|confirmed| self.options.gate.is_loss(missing, confirmed));
-        let many = many.then_some(Evidence::ManyRoutes);
-        // What was lost is lost until its owner says that the content is complete, however many passes later.
-        reason.evidence().or(no_rows).or(many).or(self.memory.loss)
+        let no_rows = (summary.rows == TableContents::Empty && !missing.is_empty()).then_some(Evidence::NoRows);
+        // A loss counts beside what the table has now, and beside what it had before loads that broke off.
+        let gate = &context.options.gate;
+        let is_loss = gate.is_loss(missing, &self.stats.confirmed_without(added_before))
+            || gate.is_loss(missing, self.stats.confirmed());
+        let many_routes = is_loss.then_some(Evidence::ManyRoutes);
+        // Earlier evidence holds until nothing is kept any more, through any number of comparisons.
+        self.comparison.reason.evidence().or(no_rows).or(many_routes).or(context.state.evidence)
     }
 
-    /// Remembers what stays although the database does not have it.
-    fn keep(
-        &mut self,
-        missing: HashMap<HostTypeId, u64>,
-        verdict: Verdict,
-        fresh: &HashSet<HostTypeId>,
-        evidence: Option<Evidence>,
-    ) {
-        self.memory.kept = missing;
-        self.memory.kept.retain(|host_type, _| !verdict.removes(*host_type, fresh));
-        let count = self.memory.kept();
-        self.memory.loss = evidence.filter(|_| count > 0);
+    /// Records the routes that stay although the database does not have them.
+    fn keep(&mut self, context: &mut Context<'_>, kept: HashMap<HostTypeId, u64>, evidence: Option<Evidence>) {
+        context.state.kept = kept;
+        let count = context.state.kept_count();
+        context.state.evidence = evidence.filter(|_| count > 0);
+        self.stats.repairs.kept = count;
         if count > 0 {
-            let names = self.table.host_types();
-            let mut host_types: Vec<_> = self.memory.kept.keys().map(|id| names.name(*id).to_string()).collect();
+            let names = context.table.host_types();
+            let mut host_types: Vec<_> = context.state.kept.keys().map(|id| names.name(*id).to_string()).collect();
             host_types.sort();
-            self.outbox.report(Report::Kept { count, evidence, host_types });
+            context.outbox.report(Report::Kept { count, evidence, host_types });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use domain_core::HostTypes;
-
-    use super::*;
-
-    /// 11118, 94321.
-    #[test]
-    fn of_a_share_count_the_routes_that_events_confirm_and_not_those_that_they_remove() {
-        let host_types = HostTypes::default();
-        let one = host_types.intern(b"one").unwrap();
-        let name = |n: u32| format!("d{n}.example");
-        let mut census = Census::default();
-        for n in 0..3 {
-            census.count(&Change::Put(DomainName::new(&name(n)).unwrap(), one), Outcome::Kept);
+    fn report(&self, context: &mut Context<'_>, removed: &[String], took: Duration) {
+        let (reason, repairs) = (self.comparison.reason, self.stats.repairs.clone());
+        if reason == Reason::Reset && repairs.removed > 0 {
+            context.outbox.report(Report::OutdatedRemoved { count: repairs.removed });
         }
-        census.count(&Change::Put(DomainName::new(&name(3)).unwrap(), one), Outcome::Added);
-        for (n, standing) in [(2, Standing::Confirmed), (3, Standing::Confirmed), (4, Standing::Outdated)] {
-            census.hear(&name(n), Some((standing, one)));
-            // What a second event says is the outcome of the first one.
-            census.hear(&name(n), Some((Standing::Confirmed, one)));
+        if reason != Reason::Cold {
+            context.add_to_totals(|totals| totals.add(&repairs));
         }
-        census.hear(&name(5), Some((Standing::Outdated, one)));
-        census.hear(&name(6), None);
-        census.reckon(|domain| [name(3), name(4), name(6)].iter().any(|present| present == domain));
-        assert_eq!(census.confirmed[&one], 3, "0 and 1, which the load confirmed, and 4");
+        context.outbox.report(match reason {
+            Reason::Cold | Reason::Reset => Report::Loaded { count: self.stats.routes, took },
+            _ => {
+                let domains = self.stats.repaired_domains().chain(removed.iter().map(String::as_str));
+                let examples = domains.take(EXAMPLES).map(str::to_owned).collect();
+                Report::Converged { reason, repairs, examples, took }
+            }
+        });
     }
 }

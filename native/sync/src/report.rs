@@ -1,21 +1,23 @@
-//! What a follower has to say, for somebody else to put into words or logs.
+//! What a follower reports to its owner. How a report looks in the log is in `fields`.
 
 use std::time::Duration;
 
 use domain_core::EventId;
 use domain_store::{InvalidRowReason, LogBounds};
 
-use crate::{Evidence, Reason, Repairs};
+use crate::comparison::Reason;
+use crate::gate::Evidence;
+use crate::repairs::Repairs;
 
-/// Something worth telling.
+/// Something that belongs into the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// The database does not answer. Said once, when that begins.
+    /// The database does not answer. Reported once, when that begins.
     Away {
         /// What went wrong.
         error: String,
     },
-    /// The database answers again. Said once, when that begins.
+    /// The database answers again. Reported once, when that begins.
     Back,
     /// The routes were loaded.
     Loaded {
@@ -33,22 +35,21 @@ pub enum Report {
         /// Events that changed nothing.
         skips: u64,
     },
-    /// The log of events is not the one that the table was following.
+    /// The event log is not the one that was followed.
     OutOfSync {
         /// The last event that was followed.
         cursor: EventId,
         /// The ends of the log now.
         bounds: LogBounds,
     },
-    /// The database is another one than the routes are from.
+    /// The database is not the one that the routes are from.
     OtherDatabase {
         /// What it was called.
         before: String,
         /// What it is called now.
         now: String,
     },
-    /// A restart of the service loaded everything, and removed these routes, which the database does
-    /// not have.
+    /// A restart of the service loaded everything, and removed the routes that the database does not have.
     OutdatedRemoved {
         /// How many.
         count: u64,
@@ -57,18 +58,18 @@ pub enum Report {
     Converged {
         /// Why.
         reason: Reason,
-        /// What was done.
+        /// What it repaired.
         repairs: Repairs,
         /// Some of the domains that were repaired.
         examples: Vec<String>,
         /// How long it took.
         took: Duration,
     },
-    /// The database does not have these routes, and they stay.
+    /// Routes are kept although the database does not have them.
     Kept {
         /// How many.
         count: u64,
-        /// What speaks for a database that lost data.
+        /// The evidence that the database lost data.
         evidence: Option<Evidence>,
         /// The host types that are not fresh.
         host_types: Vec<String>,
@@ -80,40 +81,40 @@ pub enum Report {
         /// How old they are.
         age: Duration,
     },
-    /// The file with the routes is of no use.
+    /// The snapshot file is not used.
     SnapshotRefused {
         /// The file.
         file: String,
         /// Why.
         error: String,
     },
-    /// The file with the routes could not be written. Said once, until it works again.
+    /// The snapshot file could not be written. Reported once, until it works again.
     SnapshotFailed {
         /// The file.
         file: String,
         /// Why.
         error: String,
     },
-    /// The file with the routes could be written again.
+    /// The snapshot file could be written again.
     SnapshotWritten {
         /// The file.
         file: String,
     },
-    /// Old events could not be deleted. Said once, until it works again.
+    /// Old events could not be deleted. Reported once, until it works again.
     PruneFailed {
         /// Why.
         error: String,
     },
-    /// A row is of no use here.
+    /// A row cannot be served on this node.
     RowWarning(RowWarning),
-    /// More rows of no use than are named one by one.
+    /// More rows cannot be served than are reported one by one.
     MoreRowWarnings {
         /// How many more.
         count: u64,
     },
 }
 
-/// A row that is of no use here.
+/// A row that cannot be served on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RowWarning {
     /// An enabled row has the name of a static domain.
@@ -121,26 +122,26 @@ pub enum RowWarning {
         /// The domain.
         domain: String,
     },
-    /// A row that is not enabled any more has the name of a static domain.
+    /// A row that is no longer enabled has the name of a static domain.
     StaticButWasInDb {
         /// The domain.
         domain: String,
     },
-    /// The host type is none that dynamic domains may use on this node.
+    /// Dynamic domains may not have this host type on this node.
     UnknownHostType {
         /// The domain.
         domain: String,
         /// The host type.
         host_type: String,
     },
-    /// The domain is no valid name.
+    /// The domain is not a valid name.
     InvalidDomain {
         /// The domain.
         domain: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The status means nothing.
+    /// The status has no meaning.
     UnknownStatus {
         /// The domain.
         domain: String,

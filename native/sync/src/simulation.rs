@@ -1,6 +1,6 @@
 //! A day of faults in a few milliseconds, a thousand times.
 //!
-//! One or two followers, without their threads, follow a database in memory while everything goes
+//! One or two followers, without their threads, follow a database in state while everything goes
 //! wrong that a seed thinks of: see `weather`. Time is simulated, nothing waits and nothing is left to
 //! chance, so a seed that fails does so again: `MONGOOSE_DOMAIN_SIMULATION_SEED=123` runs that one,
 //! `MONGOOSE_DOMAIN_SIMULATION_SEEDS=100000` so many, and `MONGOOSE_DOMAIN_SIMULATION_SEEDS=5000..6000`
@@ -216,7 +216,8 @@ impl Simulation<'_> {
         self.note(|| format!("node {n} begins a pass"));
         let went = self.nodes[n].pass(&self.world, breaks);
         let Simulation { nodes, .. } = self;
-        let cursor = nodes[n].work().memory.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.gaps.open()));
+        let cursor =
+            nodes[n].work().context.state.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.gaps.open_count()));
         let (kept, lost) = (nodes[n].kept(), nodes[n].oracle.is_lost());
         self.note(|| {
             format!(

@@ -1,7 +1,7 @@
 //! The file from which a node serves its routes while the database is away at start.
 //!
 //! It says what the table said when it was written: each dynamic route, whether the last load had
-//! confirmed it, and a *mark*, by which the follower goes on from there. It is of one database and
+//! confirmed it, and a *state*, by which the follower goes on from there. It is of one database and
 //! one moment, and is refused for any other database and after a time that the reader sets.
 //!
 //! A snapshot replaces its forerunner as a whole or not at all: it grows beside it, in `FILE.new`,
@@ -17,7 +17,7 @@
 //! ```text
 //! magic     8 bytes      which kind of file this is
 //! version   u32          how the rest is to be read
-//! header    u32, bytes   their length, then database, time, host types and mark, by postcard
+//! header    u32, bytes   their length, then database, time, host types and state, by postcard
 //! block*    u32, bytes   their length, at most BLOCK, then whole routes:
 //!                        length of the name u8, host type u16, origin u8, name
 //! end       u32 = 0, u64 how many routes there are
@@ -42,7 +42,7 @@ pub(crate) use writer::Writer;
 
 const MAGIC: [u8; 8] = *b"\x89DOMAINS";
 
-/// Counts up whenever a byte gets another meaning, and so whenever the mark's type changes:
+/// Counts up whenever a byte gets another meaning, and so whenever the state's type changes:
 /// postcard writes values without their names and types.
 const VERSION: u32 = 1;
 
@@ -74,9 +74,9 @@ pub(crate) enum Origin {
 
 /// What a file says.
 #[derive(Debug)]
-pub(crate) struct Snapshot<M> {
+pub(crate) struct Snapshot<S> {
     /// What the follower wanted to remember.
-    pub mark: M,
+    pub state: S,
     /// When writing it began.
     pub written: SystemTime,
     /// The host types that routes point to.
@@ -130,12 +130,12 @@ pub(crate) enum Refused {
 
 /// What a snapshot says besides routes; `T` is a text.
 #[derive(Serialize, Deserialize)]
-struct Header<T, M> {
+struct Header<T, S> {
     database: T,
     /// Milliseconds since 1970.
     written: u64,
     host_types: Vec<T>,
-    mark: M,
+    state: S,
 }
 
 impl Origin {

@@ -1,37 +1,35 @@
-//! What must be known of a table's routes to follow the database further.
+//! What must be known of a table's routes to go on following the database.
 //!
-//! It outlives the thread: the next one goes on from here. It is about the routes of one epoch of the
-//! table; whoever finds another epoch forgets it all.
+//! The state outlives the thread: its successor goes on from there. It is about the routes of one epoch of the
+//! table, and void in any other.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain_core::{Epoch, HostTypeId};
+use domain_core::{Epoch, EventId, HostTypeId};
 use domain_store::{LogPosition, PersistentId, Signal};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::comparison::{Comparison, Reason};
 use crate::cursor::Cursor;
 use crate::gate::Evidence;
-use crate::pruner::Pruning;
 use crate::status::Totals;
-use crate::work::Wanted;
 
-/// A place beside the table for one follower at a time, with what it has to remember: the next one
-/// sits down when the last one has gone, and finds its memory.
+/// Lets one thread at a time follow the database, and hands the state from each to the next.
 #[derive(Clone, Default)]
 pub struct FollowerLock(Arc<Mutex<FollowerState>>);
 
-/// How often one who waits for the seat looks whether it was told to stop.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a thread that waits for the lock checks whether it was stopped.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl FollowerLock {
-    /// Sits down when the last one has gone; never, when told to stop before.
-    pub(crate) fn take(&self, signal: &Signal) -> Option<MutexGuard<'_, FollowerState>> {
+    /// Acquires the lock after the predecessor has exited. `None` when the signal says stop before that.
+    pub(crate) fn acquire(&self, signal: &Signal) -> Option<MutexGuard<'_, FollowerState>> {
         while !signal.is_stopped() {
-            let seated = self.0.try_lock_for(LOOK);
-            if seated.is_some() {
-                return seated;
+            let state = self.0.try_lock_for(STOP_CHECK_INTERVAL);
+            if state.is_some() {
+                return state;
             }
         }
         None
@@ -42,46 +40,72 @@ impl FollowerLock {
 pub(crate) struct FollowerState {
     /// The epoch of the table whose routes this is about.
     pub(crate) epoch: Option<Epoch>,
-    /// Up to where they were followed; nothing before the first load.
+    /// How far the log was followed. `None` before the first load.
     pub(crate) cursor: Option<Cursor>,
-    /// The database that they are from, where it tells.
+    /// The database that the routes are from, where it tells.
     pub(crate) identity: Option<PersistentId>,
-    /// The comparison that is to be made; it stays until it was.
-    pub(crate) wanted: Option<Wanted>,
-    /// Why the database is believed to have lost data, until nothing is kept any more.
-    pub(crate) loss: Option<Evidence>,
-    /// How many routes comparisons that broke off have added since the last one that did not, by host type.
+    /// The comparison that is due. It stays until it is made.
+    pub(crate) due: Option<Comparison>,
+    /// The evidence that the database lost data. It stays until no route is kept any more.
+    pub(crate) evidence: Option<Evidence>,
+    /// The routes that comparisons have added that broke off since the last complete one, by host type.
     pub(crate) added: HashMap<HostTypeId, u64>,
-    /// How many routes are kept that the database does not have, by host type.
+    /// The routes that are kept although the database does not have them, by host type.
     pub(crate) kept: HashMap<HostTypeId, u64>,
-    /// Whether the routes were ever seen to be current.
     pub(crate) age: Age,
-    /// The log at earlier moments, the oldest first, for pruning.
-    pub(crate) moments: VecDeque<LogPosition>,
-    /// What is being pruned.
-    pub(crate) pruning: Option<Pruning>,
-    /// What was done since the first follower; nothing makes this forget.
+    /// The log at earlier positions, the oldest first: by these the pruner knows which events are old.
+    pub(crate) positions: VecDeque<LogPosition>,
+    /// The old events that are being deleted.
+    pub(crate) pruning: Option<PruneProgress>,
+    /// What all followers did since the first one. Nothing resets it.
     pub(crate) totals: Totals,
-}
-
-impl FollowerState {
-    /// The log is another one: what it was like says nothing of what is old in it.
-    pub(crate) fn forget_moments(&mut self) {
-        self.moments.clear();
-        self.pruning = None;
-    }
-
-    pub(crate) fn kept(&self) -> u64 {
-        self.kept.values().sum()
-    }
 }
 
 /// Whether routes may be as old as the file that they were read from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// They were current once since this node was started.
+    /// They have been current since this node was started.
     #[default]
-    Seen,
-    /// They are from a file, and the database did not answer yet.
+    Current,
+    /// They are from a file, and the database has not answered yet.
     Stale,
+}
+
+/// Old events that are being deleted, a part in each pass.
+#[derive(Debug, Clone)]
+pub(crate) struct PruneProgress {
+    /// The events up to this position are old.
+    pub(crate) position: LogPosition,
+    /// The smallest id that was not examined yet.
+    pub(crate) from: EventId,
+}
+
+impl FollowerState {
+    pub(crate) fn due_reason(&self) -> Option<Reason> {
+        self.due.map(|comparison| comparison.reason)
+    }
+
+    /// Makes a comparison due.
+    pub(crate) fn compare(&mut self, reason: Reason) {
+        self.due = Some(Comparison::new(reason));
+    }
+
+    /// The table was emptied: nothing is known of its routes any more.
+    pub(crate) fn forget_routes(&mut self) {
+        self.cursor = None;
+        self.due = None;
+        self.evidence = None;
+        self.kept.clear();
+        self.identity = None;
+    }
+
+    /// The log is another one, of which the remembered positions say nothing.
+    pub(crate) fn forget_positions(&mut self) {
+        self.positions.clear();
+        self.pruning = None;
+    }
+
+    pub(crate) fn kept_count(&self) -> u64 {
+        self.kept.values().sum()
+    }
 }

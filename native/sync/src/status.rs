@@ -1,13 +1,13 @@
-//! What a follower is doing, for whoever asks.
+//! What a follower is doing, for status requests and metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::EventId;
 
-use crate::Repairs;
+use crate::repairs::Repairs;
 
-/// What a follower is doing and how it went.
+/// What a follower is doing, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// What it is doing.
@@ -18,54 +18,53 @@ pub struct Status {
     pub database: String,
     /// The event up to which the table is current.
     pub cursor: Option<EventId>,
-    /// The newest event when it last looked.
+    /// The newest event at its last look.
     pub newest: Option<EventId>,
     /// When it last found the table current.
     pub current_at: Option<SystemTime>,
-    /// The same by a clock that nobody sets.
+    /// The same, by the monotonic clock.
     current: Option<Instant>,
-    /// How many ranges of ids may still hold events that were passed by.
+    /// How many ranges of ids below the cursor may still show events.
     pub open_gaps: u64,
-    /// How many routes stay that the database does not have.
+    /// How many routes are kept that the database does not have.
     pub kept: u64,
-    /// The same by host type; host types without any are left out.
+    /// The same by host type, without the host types that have none.
     pub kept_by_host_type: Vec<(Arc<str>, u64)>,
-    /// Whether the routes are from a file, and the database did not answer yet.
+    /// Whether the routes are from a file, and the database has not answered yet.
     pub stale: bool,
     /// The last failure, and when it was.
     pub last_error: Option<(String, SystemTime)>,
-    /// How many loads and comparisons it did.
+    /// How many loads and comparisons it made.
     pub loads: u64,
     /// How many events it followed.
     pub events: u64,
-    /// What threads did one after the other.
+    /// What this follower and those before it did.
     pub totals: Totals,
 }
 
-/// What followers of one table did since the first of them was started: a restarted service begins where its
-/// predecessor was.
+/// What all followers of one table did since the first of them was started. A restart of the service does not reset it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Domains that comparisons added: they were missing.
+    /// Domains that comparisons added.
     pub added: u64,
     /// Domains to which comparisons gave another host type.
     pub changed: u64,
-    /// Domains that comparisons removed: the database did not have them.
+    /// Domains that comparisons removed.
     pub removed: u64,
-    /// How often the database failed, attempts to connect included.
+    /// How often the database failed, including attempts to connect.
     pub failures: u64,
 }
 
 impl Totals {
-    /// Counts what a comparison did.
-    pub(crate) fn repaired(&mut self, repairs: &Repairs) {
+    /// Adds what a comparison repaired.
+    pub(crate) fn add(&mut self, repairs: &Repairs) {
         self.added += repairs.added;
         self.changed += repairs.changed;
         self.removed += repairs.removed;
     }
 }
 
-/// What a follower can be doing.
+/// What a follower is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Opening a connection.
@@ -76,9 +75,9 @@ pub enum State {
     Converging,
     /// Reading events, or waiting for them.
     Following,
-    /// Resting after a failure.
+    /// Waiting to connect again after a failure.
     Away,
-    /// Not any more.
+    /// Nothing: its thread has ended.
     Ended,
 }
 
@@ -103,8 +102,8 @@ impl Status {
         }
     }
 
-    /// How many ids the log was ahead of the table when the thread last looked: at least 0, and at
-    /// least the number of events to come.
+    /// How many ids the log was ahead of the table at the last look: never less than 0, nor than the number of events
+    /// to follow.
     pub fn lag(&self) -> Option<i64> {
         let cursor = self.cursor?;
         Some(self.newest.map_or(0, |newest| newest.0.saturating_sub(cursor.0).max(0)))
@@ -118,8 +117,8 @@ impl Status {
         }
     }
 
-    /// The end of the log was seen.
-    pub(crate) fn is_current(&mut self) {
+    /// The log was followed to its end.
+    pub(crate) fn set_current(&mut self) {
         self.current_at = Some(SystemTime::now());
         self.current = Some(Instant::now());
         self.stale = false;

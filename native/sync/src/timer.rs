@@ -1,5 +1,5 @@
-//! Something that is due every so often, a random part (up to a fifth) earlier, so that nodes that
-//! started together spread out.
+//! Something that is due at an interval, or a random part of it (up to a fifth) earlier: nodes that started together
+//! spread out.
 
 use std::time::{Duration, Instant};
 

@@ -1,66 +1,66 @@
-//! Rows that make no sense, each said once.
+//! Warnings about rows that cannot be served, each given once.
 //!
-//! A bad row stays bad for months and shows up at every load and every event of its domain. It is
-//! reported when it is first seen, and again only after the row was good, or bad in another way, in
-//! between. A node that lacks a host type may meet a million such rows: the first [`NAMED`] of a
-//! pass are named one by one, the others are counted, and no more than [`REMEMBERED`] are remembered.
+//! A bad row stays bad for months, and every load and every event of its domain shows it. It is reported when it is
+//! first seen, and again only after it was good, or bad for another reason, in between. A node that lacks a host type
+//! may find a million such rows. So the first [`MAX_REPORTED`] of a pass are reported one by one and the others
+//! counted, and at most [`MAX_REMEMBERED`] are remembered.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::{Report, RowWarning};
+use crate::report::{Report, RowWarning};
 
-/// Warnings a pass that are named one by one: no more than the node's logger takes at a time.
-const NAMED: usize = 100;
+/// The most warnings of a pass that are reported one by one. The node's logger takes as many at a time.
+const MAX_REPORTED: usize = 100;
 
-/// Warnings that are remembered, to be said once.
-const REMEMBERED: usize = 100_000;
+/// The most warnings that are remembered.
+const MAX_REMEMBERED: usize = 100_000;
 
 #[derive(Default)]
 pub(crate) struct Warnings {
-    /// By domain, a hash of what was last said about it.
-    said: HashMap<Box<str>, u64>,
+    /// The hash of the last warning about each domain.
+    given: HashMap<Box<str>, u64>,
     hashing: RandomState,
-    named: Vec<RowWarning>,
-    more: u64,
+    reported: Vec<RowWarning>,
+    unreported: u64,
 }
 
 impl Warnings {
-    /// Makes a warning, unless it was made before.
+    /// Adds a warning, unless it was given before.
     pub(crate) fn add(&mut self, warning: RowWarning) {
         let hash = self.hashing.hash_one(&warning);
-        if self.said.get(warning.domain()) == Some(&hash) {
+        if self.given.get(warning.domain()) == Some(&hash) {
             return;
         }
-        let remembered = self.said.len() < REMEMBERED || self.said.contains_key(warning.domain());
+        let remembered = self.given.len() < MAX_REMEMBERED || self.given.contains_key(warning.domain());
         if remembered {
-            self.said.insert(warning.domain().into(), hash);
+            self.given.insert(warning.domain().into(), hash);
         }
-        // What is not remembered would be said again and again.
-        if remembered && self.named.len() < NAMED {
-            self.named.push(warning);
+        // A warning that is not remembered would be reported by each pass.
+        if remembered && self.reported.len() < MAX_REPORTED {
+            self.reported.push(warning);
         } else {
-            self.more += 1;
+            self.unreported += 1;
         }
     }
 
-    /// There is nothing to complain of about this domain now.
+    /// The row of this domain is good now.
     pub(crate) fn withdraw(&mut self, domain: &str) {
-        if !self.said.is_empty() {
-            self.said.remove(domain);
+        if !self.given.is_empty() {
+            self.given.remove(domain);
         }
     }
 
-    /// Forgets what was said: the rules are other ones now.
-    pub(crate) fn forget(&mut self) {
+    /// The table was opened with other rules, by which all rows are judged anew.
+    pub(crate) fn reset(&mut self) {
         *self = Warnings::default();
     }
 
-    /// The warnings since the last call.
+    /// Takes the warnings since the last call.
     pub(crate) fn take(&mut self) -> Vec<Report> {
-        let more = std::mem::take(&mut self.more);
-        let named = std::mem::take(&mut self.named).into_iter().map(Report::RowWarning);
-        named.chain((more > 0).then_some(Report::MoreRowWarnings { count: more })).collect()
+        let unreported = std::mem::take(&mut self.unreported);
+        let reported = std::mem::take(&mut self.reported).into_iter().map(Report::RowWarning);
+        reported.chain((unreported > 0).then_some(Report::MoreRowWarnings { count: unreported })).collect()
     }
 }
 
@@ -90,12 +90,15 @@ mod tests {
     #[test]
     fn a_flood_is_counted() {
         let mut warnings = Warnings::default();
-        for n in 0..REMEMBERED + 10 {
+        for n in 0..MAX_REMEMBERED + 10 {
             warnings.add(unknown(&n.to_string(), "one"));
         }
         let reports = warnings.take();
-        assert_eq!(reports.len(), NAMED + 1);
-        assert_eq!(reports.last(), Some(&Report::MoreRowWarnings { count: (REMEMBERED + 10 - NAMED) as u64 }));
-        assert!(warnings.said.len() <= REMEMBERED);
+        assert_eq!(reports.len(), MAX_REPORTED + 1);
+        assert_eq!(
+            reports.last(),
+            Some(&Report::MoreRowWarnings { count: (MAX_REMEMBERED + 10 - MAX_REPORTED) as u64 })
+        );
+        assert!(warnings.given.len() <= MAX_REMEMBERED);
     }
 }

@@ -1,4 +1,4 @@
-//! A database in memory: rows, the log of events, and transactions that are open.
+//! A database in state: rows, the log of events, and transactions that are open.
 //!
 //! There are no versions of rows: what a transaction did is one with it until it commits, and a
 //! snapshot is a copy. Ids of events and numbers of transactions are handed out when they are asked

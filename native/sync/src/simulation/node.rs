@@ -1,8 +1,8 @@
 //! A node: a table, and a follower without its thread.
 //!
 //! The simulation does what [`Follower`](crate::Follower) does around a pass: it connects, gives the
-//! follower a pass, and lets it rest. It can end the thread (the memory stays), the node (the table
-//! and the memory are gone) and the connection, at any answer.
+//! follower a pass, and lets it rest. It can end the thread (the state stays), the node (the table
+//! and the state are gone) and the connection, at any answer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,12 +14,20 @@ use parking_lot::Mutex;
 use super::connection::{Breaks, Connection, Told};
 use super::database::Database;
 use super::faults::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
-use super::oracle::{Oracle, Pass, Routes, routes};
-use crate::inbox::{Ask, Inbox};
-use crate::outbox::{Halt, Outbox, Shared};
+use super::oracle::{self, Oracle, Routes, routes};
+use crate::comparison::Comparison;
+use crate::context::Context;
+use crate::gate::Force;
+use crate::halt::Halt;
+use crate::inbox::{Inbox, Request, Ticket};
+use crate::options::Options;
+use crate::outbox::{Outbox, Shared};
+use crate::owner::{Ended, Owner, Permit, Response};
+use crate::pass::Pass;
+use crate::report::Report;
 use crate::state::FollowerState;
-use crate::work::{Wanted, Work};
-use crate::{Ended, Force, Options, Owner, Permit, Report, Response, Status, Ticket};
+use crate::status::Status;
+use crate::synchronizer::Synchronizer;
 
 /// What all nodes share.
 #[derive(Clone)]
@@ -55,7 +63,7 @@ impl Owner for Patron {
     fn ended(&mut self, _: Ended) {}
 }
 
-fn outbox(reports: &Reports) -> Outbox {
+fn new_outbox(reports: &Reports) -> Outbox {
     let status = Mutex::new(Status::new("simulated"));
     let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed: Arc::default(), status });
     Outbox::new(shared, Box::new(Patron(reports.clone())))
@@ -64,7 +72,7 @@ fn outbox(reports: &Reports) -> Outbox {
 /// What outlives a thread, and what a node is made of.
 pub(super) struct Machine {
     table: Arc<Table>,
-    memory: FollowerState,
+    state: FollowerState,
     outbox: Outbox,
     reports: Reports,
 }
@@ -74,7 +82,7 @@ impl Machine {
         let reports = Reports::default();
         let table = Arc::new(Table::new(1));
         open(&table);
-        Machine { table, memory: FollowerState::default(), outbox: outbox(&reports), reports }
+        Machine { table, state: FollowerState::default(), outbox: new_outbox(&reports), reports }
     }
 }
 
@@ -87,7 +95,7 @@ fn open(table: &Table) {
 pub(super) struct Node<'a> {
     pub(super) table: &'a Arc<Table>,
     /// Always there, but for the moment in which one thread follows on another.
-    work: Option<Work<'a>>,
+    work: Option<Synchronizer<'a>>,
     reports: Reports,
     connection: Option<Connection<'a>>,
     options: &'a Options,
@@ -101,9 +109,9 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn new(machine: &'a mut Machine, options: &'a Options, now: Instant) -> Node<'a> {
-        let Machine { table, memory, outbox, reports } = machine;
+        let Machine { table, state, outbox, reports } = machine;
         let table: &'a Arc<Table> = table;
-        let work = Some(Work::new(outbox, memory, table, options, now));
+        let work = Some(Synchronizer::new(outbox, state, table, options, now));
         let oracle = Oracle::new(options.gate);
         Node {
             table,
@@ -118,30 +126,31 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn work(&self) -> &Work<'a> {
+    pub(super) fn work(&self) -> &Synchronizer<'a> {
         self.work.as_ref().expect("there is one")
     }
 
-    fn work_mut(&mut self) -> &mut Work<'a> {
+    fn work_mut(&mut self) -> &mut Synchronizer<'a> {
         self.work.as_mut().expect("there is one")
     }
 
     pub(super) fn kept(&self) -> u64 {
-        self.work().memory.kept()
+        self.work().context.state.kept_count()
     }
 
     /// The thread dies, and another one acquires its lock.
     pub(super) fn thread_dies(&mut self, now: Instant) {
-        let Some(Work { outbox: lock, memory, table, options, .. }) = self.work.take() else { return };
-        *lock = outbox(&self.reports);
+        let Some(Synchronizer { context, .. }) = self.work.take() else { return };
+        let Context { outbox, state, table, options, .. } = context;
+        *outbox = new_outbox(&self.reports);
         self.connection = None;
         self.force = None;
-        self.work = Some(Work::new(lock, memory, table, options, now));
+        self.work = Some(Synchronizer::new(outbox, state, table, options, now));
     }
 
     pub(super) fn crashes(&mut self, now: Instant) {
         self.thread_dies(now);
-        *self.work_mut().memory = FollowerState::default();
+        *self.work_mut().context.state = FollowerState::default();
         self.reopens();
     }
 
@@ -151,7 +160,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn ask(&mut self, force: Force) {
-        self.work().outbox.shared.inbox.add_ticket(Ticket(0), Ask::Converge(force));
+        self.work().context.outbox.shared.inbox.add(Ticket(0), Request::Converge(force));
         self.force = Some(match self.force {
             Some(Force::Yes) => Force::Yes,
             _ => force,
@@ -176,7 +185,7 @@ impl<'a> Node<'a> {
                 let max_age = self.options.pruning.max_age;
                 let host_types = self.table.host_types();
                 let mut connection = Connection::open(&world.database, host_types, world.climate, max_age, breaks);
-                if self.work_mut().meet(&mut connection).is_err() {
+                if self.work_mut().connected(&mut connection).is_err() {
                     return Went::Away;
                 }
                 connection
@@ -184,16 +193,16 @@ impl<'a> Node<'a> {
         };
         let table = self.table;
         let work = self.work.as_mut().expect("there is one");
-        work.outbox.take_tickets();
-        let everywhere = work.poll.left(world.now).is_zero() || work.outbox.is_awaited();
+        work.context.outbox.take_requests();
+        let everywhere = work.schedule.is_poll_due(world.now) || work.context.outbox.has_requests();
         let epoch = table.epoch();
         let before = match self.routes.take() {
             Some((of, routes)) if of == epoch => routes,
             _ => routes(table),
         };
         // A restart of the service keeps its place in the log.
-        let stays = work.memory.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
-        let cursor = work.memory.cursor.clone().filter(|_| stays);
+        let stays = work.context.state.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
+        let cursor = work.context.state.cursor.clone().filter(|_| stays);
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
         let anchor = cursor.as_ref().and_then(|cursor| self.oracle.anchor(cursor));
         connection.told = Told { anchor, masked_before: self.oracle.masked(), ..Told::default() };
@@ -204,17 +213,17 @@ impl<'a> Node<'a> {
                 assert!(same, "{domain} is routed throughout, and not to be found");
             }
         }));
-        let result = work.pass(&mut connection, world.now);
+        let result = Pass::new(work, &mut connection, world.now).run();
         statics_answer(table);
-        work.outbox.flush();
+        work.context.outbox.flush();
         let went = if result.is_ok() { Went::Well } else { Went::Away };
         let reports = std::mem::take(&mut *self.reports.lock());
-        let pass = Pass {
+        let pass = oracle::Pass {
             told: &connection.told,
             identity: connection.identity.clone(),
             before,
             everywhere,
-            wants_to_skip: work.memory.wanted.is_some_and(Wanted::skips),
+            wants_to_skip: work.context.state.due.is_some_and(Comparison::skips_events),
             forced: self.force == Some(Force::Yes),
             repairs: result.as_ref().ok().cloned().flatten(),
             went,
@@ -225,15 +234,15 @@ impl<'a> Node<'a> {
         let worth = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
         self.said = reports.iter().filter(worth).map(|report| format!("\n    {report:?}")).collect();
         let after = routes(table);
-        self.oracle.end(&world.database, table.host_types(), &pass, &after, work.memory.cursor.as_ref());
+        self.oracle.end(&world.database, table.host_types(), &pass, &after, work.context.state.cursor.as_ref());
         self.routes = Some((table.epoch(), after));
         self.force = None;
         match result {
             Ok(repairs) => {
-                work.outbox.answer(&HashSet::new(), repairs.as_ref());
+                work.context.outbox.respond(&HashSet::new(), repairs.as_ref());
                 self.connection = Some(connection);
             }
-            Err(Halt::Away(error)) => work.outbox.refuse(&error.to_string()),
+            Err(Halt::Away(error)) => work.context.outbox.respond_error(&error.to_string()),
             Err(Halt::Stop | Halt::Reconnect) => panic!("nobody told it to"),
         }
         went

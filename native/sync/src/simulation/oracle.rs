@@ -358,7 +358,7 @@ impl Oracle {
         cursor: Option<&Cursor>,
     ) {
         let lost = self.loses_the_log(pass);
-        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.gaps.open() > 0);
+        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.gaps.open_count() > 0);
         let anchored = !pass.cursor.as_ref().is_some_and(is_empty);
         for shown in std::mem::take(&mut self.owed) {
             if waits {

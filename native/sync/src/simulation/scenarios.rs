@@ -89,9 +89,9 @@ fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
     each(Kind::Telling, GateMode::Always, |node, world, breaks| {
         faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
         node.breaks(breaks);
-        let before = node.work().memory.cursor.as_ref().map(|cursor| cursor.at);
+        let before = node.work().context.state.cursor.as_ref().map(|cursor| cursor.at);
         let went = node.pass(world, breaks);
-        let taken_over = node.work().memory.cursor.as_ref().map(|cursor| cursor.at) != before;
+        let taken_over = node.work().context.state.cursor.as_ref().map(|cursor| cursor.at) != before;
         write(world, "b.example", None);
         node.breaks(Breaks::Never);
         assert_eq!(node.pass(world, Breaks::Never), Went::Well);
@@ -236,7 +236,7 @@ fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() 
             node.crashes(world.now);
             node.pass(world, breaks);
             // A load that ended leaves the rest to the gate.
-            let ended = is_routed(node, "a.example") && node.work().wanted().is_none();
+            let ended = is_routed(node, "a.example") && node.work().context.state.due.is_none();
             {
                 let mut database = world.database.lock();
                 database.put_silently("a.example", None);

@@ -24,12 +24,12 @@ pub(crate) struct Routes {
 
 /// Reads the snapshot in `file`; nothing, when there is no file. It must be of `database` and, by
 /// the clock that says `now`, not older than `max_age`.
-pub(crate) fn read<M: DeserializeOwned>(
+pub(crate) fn read<S: DeserializeOwned>(
     file: &Path,
     database: &str,
     max_age: Duration,
     now: SystemTime,
-) -> Result<Option<Snapshot<M>>, Refused> {
+) -> Result<Option<Snapshot<S>>, Refused> {
     // Looked at before it is opened: opening a pipe would wait for whoever writes to it.
     match fs::metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -40,14 +40,14 @@ pub(crate) fn read<M: DeserializeOwned>(
     parse(BufReader::new(File::open(file)?), database, max_age, now).map(Some)
 }
 
-pub(super) fn parse<M: DeserializeOwned>(
+pub(super) fn parse<S: DeserializeOwned>(
     input: impl Read,
     database: &str,
     max_age: Duration,
     now: SystemTime,
-) -> Result<Snapshot<M>, Refused> {
+) -> Result<Snapshot<S>, Refused> {
     let Frame { header, blocks, count } = Frame::read(input)?;
-    let header: Header<String, M> = match postcard::take_from_bytes(&header) {
+    let header: Header<String, S> = match postcard::take_from_bytes(&header) {
         Ok((header, [])) => header,
         _ => return Err(damaged("its header makes no sense")),
     };
@@ -62,7 +62,7 @@ pub(super) fn parse<M: DeserializeOwned>(
         Err(error) if error.duration() > AHEAD => return Err(Refused::FromTheFuture { ahead: error.duration() }),
         _ => (),
     }
-    Ok(Snapshot { mark: header.mark, written, host_types: header.host_types, routes })
+    Ok(Snapshot { state: header.state, written, host_types: header.host_types, routes })
 }
 
 /// The parts of a whole file, of which only this is known: they are as they were written.

@@ -17,12 +17,12 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const HOST_TYPES: [&str; 2] = ["one", "two"];
 
 /// A cursor and gaps.
-type Mark = (i64, Vec<i64>);
+type State = (i64, Vec<i64>);
 
 /// A name, a host type and an origin.
 type Owned = (Vec<u8>, u16, Origin);
 
-fn mark() -> Mark {
+fn state() -> State {
     (42, vec![7, 9])
 }
 
@@ -56,7 +56,7 @@ impl Place {
     }
 
     fn writer(&self) -> Writer {
-        Writer::create(&self.file, DATABASE, &mark(), &HOST_TYPES).expect("a writer")
+        Writer::create(&self.file, DATABASE, &state(), &HOST_TYPES).expect("a writer")
     }
 
     fn write(&self, routes: &[Owned]) -> io::Result<Written> {
@@ -67,7 +67,7 @@ impl Place {
         writer.finish()
     }
 
-    fn read(&self) -> Result<Option<Snapshot<Mark>>, Refused> {
+    fn read(&self) -> Result<Option<Snapshot<State>>, Refused> {
         read(&self.file, DATABASE, HOUR, SystemTime::now())
     }
 
@@ -88,13 +88,13 @@ impl Place {
     }
 }
 
-fn owned<M>(snapshot: &Snapshot<M>) -> Vec<Owned> {
+fn owned<S>(snapshot: &Snapshot<S>) -> Vec<Owned> {
     let routes: Vec<Owned> =
         snapshot.routes.iter().map(|Route { name, host_type, origin }| (name.to_vec(), host_type, origin)).collect();
     routes
 }
 
-fn parse_bytes(bytes: &[u8]) -> Result<Snapshot<Mark>, Refused> {
+fn parse_bytes(bytes: &[u8]) -> Result<Snapshot<State>, Refused> {
     parse(bytes, DATABASE, HOUR, SystemTime::now())
 }
 
@@ -124,7 +124,7 @@ fn framed(header: &[u8], blocks: &[Vec<u8>], count: u64) -> Vec<u8> {
 fn header() -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
     let written = now.as_millis() as u64;
-    postcard::to_stdvec(&Header { database: DATABASE, written, host_types: HOST_TYPES.to_vec(), mark: mark() })
+    postcard::to_stdvec(&Header { database: DATABASE, written, host_types: HOST_TYPES.to_vec(), state: state() })
         .expect("a header")
 }
 
@@ -134,7 +134,7 @@ fn what_was_written_is_read() {
     let before = SystemTime::now() - Duration::from_millis(1);
     let written = place.write(&some()).expect("a snapshot");
     let snapshot = place.read().expect("readable").expect("there");
-    assert_eq!(snapshot.mark, mark());
+    assert_eq!(snapshot.state, state());
     assert_eq!(snapshot.host_types, HOST_TYPES);
     assert!(before <= snapshot.written && snapshot.written <= SystemTime::now());
     assert_eq!(owned(&snapshot), some());
@@ -243,7 +243,7 @@ fn a_snapshot_that_lost_bytes_does_not_replace_the_old_one() {
 fn a_directory_that_is_not_there_or_in_the_way_is_an_error_that_leaves_nothing() {
     let place = Place::new();
     let nowhere = place.directory.path().join("nowhere").join("routes");
-    assert!(Writer::create(&nowhere, DATABASE, &mark(), &HOST_TYPES).is_err());
+    assert!(Writer::create(&nowhere, DATABASE, &state(), &HOST_TYPES).is_err());
     fs::create_dir(&place.file).expect("a directory");
     assert!(place.write(&some()).is_err());
     assert_eq!(place.files(), ["routes"]);
@@ -305,7 +305,7 @@ fn a_snapshot_of_another_format_is_refused() {
 #[test]
 fn a_snapshot_of_another_database_is_refused() {
     let place = Place::with(&some());
-    let refused = read::<Mark>(&place.file, "sqlite:other", HOUR, SystemTime::now()).expect_err("another database");
+    let refused = read::<State>(&place.file, "sqlite:other", HOUR, SystemTime::now()).expect_err("another database");
     assert!(matches!(&refused, Refused::OtherDatabase { found } if found == DATABASE), "{refused}");
 }
 
@@ -313,7 +313,7 @@ fn a_snapshot_of_another_database_is_refused() {
 fn a_snapshot_is_refused_when_it_is_too_old_or_from_the_future() {
     let place = Place::with(&some());
     let written = place.read().expect("readable").expect("there").written;
-    let at = |now| read::<Mark>(&place.file, DATABASE, HOUR, now);
+    let at = |now| read::<State>(&place.file, DATABASE, HOUR, now);
     let second = Duration::from_secs(1);
     assert!(at(written + HOUR).is_ok());
     assert!(matches!(at(written + HOUR + second), Err(Refused::TooOld { age, limit: HOUR }) if age == HOUR + second));
@@ -390,7 +390,7 @@ proptest! {
         }
         if let Ok(snapshot) = parse_bytes(&bytes) {
             prop_assert_eq!(owned(&snapshot), routes);
-            prop_assert_eq!(snapshot.mark, mark());
+            prop_assert_eq!(snapshot.state, state());
         }
     }
 

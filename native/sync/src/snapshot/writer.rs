@@ -33,17 +33,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins a snapshot that is to become `file`. The mark must be one that was taken before the
+    /// Begins a snapshot that is to become `file`. The state must be one that was taken before the
     /// first route is read: what changes while routes are written is then followed again.
-    pub fn create<M: Serialize>(
+    pub fn create<S: Serialize>(
         file: &Path,
         database: &str,
-        mark: &M,
+        state: &S,
         host_types: &[impl AsRef<str>],
     ) -> io::Result<Writer> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let names = host_types.iter().map(AsRef::as_ref).collect();
-        let header = Header { database, written: now.as_millis() as u64, host_types: names, mark };
+        let header = Header { database, written: now.as_millis() as u64, host_types: names, state };
         let header = postcard::to_stdvec(&header).map_err(|error| unfit(&error.to_string()))?;
         if header.len() > HEADER {
             return Err(unfit("the header of a snapshot would be too long"));

@@ -1,0 +1,228 @@
+//! Following the event log: reads the new events to the log's end, then those that fill gaps.
+//!
+//! An event carries no data. The store delivers it with its domain's present row, and the table is made to say what
+//! that row says. So events may be applied in any order, and more than once.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use domain_core::{Epoch, EventId, Outcome, Source};
+use domain_store::{Event, IdRange, LogBounds, Row, Store};
+
+use crate::context::Context;
+use crate::cursor::{Cursor, LogFault};
+use crate::gaps::Scope;
+use crate::halt::{Halt, StepError};
+use crate::recent_events::RecentEvents;
+use crate::report::Report;
+use crate::rows::apply_rows;
+use crate::state::Age;
+
+/// The most events of one statement.
+const LIMIT: u32 = 1_000;
+
+#[derive(Default)]
+pub(crate) struct LogFollower {
+    recent: RecentEvents,
+}
+
+/// One reading of the log to its end.
+pub(crate) struct Reading<'a> {
+    epoch: Epoch,
+    /// The load that the routes are from.
+    source: Source,
+    scope: Scope,
+    now: Instant,
+    /// Called for the domain of each row, before the row is applied.
+    on_row: &'a mut dyn FnMut(&str),
+    counts: Counts,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(
+        epoch: Epoch,
+        source: Source,
+        scope: Scope,
+        now: Instant,
+        on_row: &'a mut dyn FnMut(&str),
+    ) -> Reading<'a> {
+        Reading { epoch, source, scope, now, on_row, counts: Counts::default() }
+    }
+}
+
+/// What events did to the table.
+#[derive(Default)]
+struct Counts {
+    inserts: u64,
+    deletes: u64,
+    skips: u64,
+}
+
+impl Counts {
+    fn add(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Added | Outcome::Moved(_) => self.inserts += 1,
+                Outcome::Removed(_) => self.deletes += 1,
+                Outcome::Kept | Outcome::Absent | Outcome::Refused(_) => self.skips += 1,
+            }
+        }
+    }
+}
+
+impl LogFollower {
+    /// The thread has a new connection, perhaps to another log.
+    pub(crate) fn connected(&mut self, context: &mut Context<'_>) {
+        self.recent.clear();
+        if let Some(cursor) = &mut context.state.cursor {
+            cursor.gaps.forget_writers();
+        }
+    }
+
+    /// Follows the log to its end, and reads the gaps. Returns how many events there were.
+    pub(crate) fn catch_up(
+        &mut self,
+        context: &mut Context<'_>,
+        store: &mut dyn Store,
+        mut reading: Reading<'_>,
+    ) -> Result<u64, StepError> {
+        let found = self.read_new_events(context, store, &mut reading)?;
+        if found == 0 {
+            // A notification without a new event may be about an id in a resolved gap.
+            reading.scope = Scope::All;
+        }
+        self.read_gaps(context, store, &mut reading)?;
+        context.state.age = Age::Current;
+        context.outbox.status(|status| status.set_current());
+        let Counts { inserts, deletes, skips } = reading.counts;
+        if inserts + deletes + skips > 0 {
+            context.outbox.report(Report::Updated { inserts, deletes, skips });
+        }
+        Ok(inserts + deletes + skips)
+    }
+
+    fn read_new_events(
+        &mut self,
+        context: &mut Context<'_>,
+        store: &mut dyn Store,
+        reading: &mut Reading<'_>,
+    ) -> Result<usize, StepError> {
+        let mut found = 0;
+        loop {
+            let cursor = cursor(context)?;
+            let mut events = store.events(cursor.at, cursor.gaps.oldest(), LIMIT)?;
+            let mut check = cursor.check(&events);
+            if let Err(LogFault::Truncated | LogFault::Begun) = check {
+                // The oldest event was looked for from the known beginning on. Another log may begin below it.
+                events = store.events(cursor.at, EventId(i64::MIN), LIMIT)?;
+                check = cursor.check(&events);
+            }
+            let bounds = events.bounds;
+            // The first answer that contradicts the cursor counts: a later one may agree with it by chance.
+            check.map_err(|fault| out_of_sync(context, fault, bounds))?;
+            self.apply_events(context, reading, &events.events)?;
+            let cursor = self::cursor(context)?;
+            cursor.advance(&events, reading.now);
+            cursor.note_oldest(bounds, reading.now).map_err(|fault| out_of_sync(context, fault, bounds))?;
+            publish_progress(context, bounds, events.events.len());
+            found += events.events.len();
+            if events.events.len() < LIMIT as usize {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Reads the gaps, and resolves those that have no writers any more: see [`crate::gaps`].
+    fn read_gaps(
+        &mut self,
+        context: &mut Context<'_>,
+        store: &mut dyn Store,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), StepError> {
+        if cursor(context)?.gaps.open_count() > 0 {
+            let writers = store.open_transactions()?;
+            cursor(context)?.gaps.observe(&writers, reading.now);
+        }
+        loop {
+            let ranges = cursor(context)?.gaps.to_read(reading.scope);
+            if ranges.is_empty() {
+                break;
+            }
+            let events = store.events_in(&ranges, LIMIT)?;
+            self.apply_events(context, reading, &events)?;
+            context.outbox.status(|status| status.events += events.len() as u64);
+            let gaps = &mut cursor(context)?.gaps;
+            events.iter().for_each(|event| gaps.fill(event.id, reading.now));
+            if events.len() < LIMIT as usize {
+                break;
+            }
+        }
+        let gaps = &mut cursor(context)?.gaps;
+        gaps.resolve();
+        let open = gaps.open_count();
+        context.outbox.status(|status| status.open_gaps = open as u64);
+        Ok(())
+    }
+
+    fn apply_events(
+        &mut self,
+        context: &mut Context<'_>,
+        reading: &mut Reading<'_>,
+        events: &[Event],
+    ) -> Result<(), StepError> {
+        self.recent.add(events);
+        let rows: Vec<Row> = events.iter().filter_map(|event| event.row.clone()).collect();
+        rows.iter().for_each(|row| (reading.on_row)(row.domain()));
+        reading.counts.skips += (events.len() - rows.len()) as u64;
+        if !rows.is_empty() {
+            let (_, outcomes) = apply_rows(context, reading.epoch, reading.source, rows)?;
+            reading.counts.add(&outcomes);
+        }
+        Ok(())
+    }
+
+    /// Those of the events that callers wait for which the table shows.
+    pub(crate) fn find_requested(
+        &self,
+        context: &Context<'_>,
+        store: &mut dyn Store,
+    ) -> Result<HashSet<EventId>, Halt> {
+        let requested = context.outbox.requested_events();
+        let (found, unknown): (Vec<_>, Vec<_>) = requested.into_iter().partition(|id| self.recent.contains(*id));
+        let mut found: HashSet<_> = found.into_iter().collect();
+        if !unknown.is_empty() {
+            let ranges: Vec<_> = unknown.iter().map(|&id| IdRange { first: id, last: id }).collect();
+            let limit = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
+            let events = store.events_in(&ranges, limit)?;
+            // The next pass follows what is above the cursor.
+            let followed = context.state.cursor.as_ref().map(|cursor| cursor.at);
+            found.extend(events.into_iter().map(|event| event.id).filter(|id| Some(*id) <= followed));
+        }
+        Ok(found)
+    }
+}
+
+/// The cursor. Without one there is a load to make first.
+fn cursor<'c>(context: &'c mut Context<'_>) -> Result<&'c mut Cursor, StepError> {
+    context.state.cursor.as_mut().ok_or(StepError::Emptied)
+}
+
+fn out_of_sync(context: &mut Context<'_>, fault: LogFault, bounds: LogBounds) -> StepError {
+    if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&context.state.cursor, fault) {
+        let cursor = cursor.at;
+        context.outbox.report(Report::OutOfSync { cursor, bounds });
+    }
+    StepError::Log(fault)
+}
+
+fn publish_progress(context: &Context<'_>, bounds: LogBounds, count: usize) {
+    let cursor = context.state.cursor.as_ref().map(|cursor| cursor.at);
+    context.outbox.status(|status| {
+        status.cursor = cursor;
+        status.events += count as u64;
+        status.newest = match bounds {
+            LogBounds::Empty => None,
+            LogBounds::From { newest, .. } => cursor.max(Some(newest)),
+        };
+    });
+}

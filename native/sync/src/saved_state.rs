@@ -1,0 +1,60 @@
+//! The part of the follower's state that a snapshot file holds.
+
+use std::time::Instant;
+
+use domain_core::{Epoch, EventId};
+use domain_store::{IdRange, PersistentId};
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::gaps::{Gaps, Scope};
+use crate::gate::Evidence;
+use crate::state::{Age, FollowerState};
+
+/// The cursor and what belongs to it. When this type changes, the snapshot's version has to: postcard writes values
+/// without their names and types.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SavedState {
+    identity: Option<String>,
+    evidence: Option<Evidence>,
+    at: i64,
+    anchor: Option<String>,
+    oldest: i64,
+    gaps: Vec<(i64, i64)>,
+}
+
+impl SavedState {
+    pub(crate) fn new(state: &FollowerState, cursor: &Cursor) -> SavedState {
+        let gaps = cursor.gaps.to_read(Scope::All);
+        let oldest = cursor.gaps.oldest();
+        SavedState {
+            identity: state.identity.as_ref().map(|identity| identity.0.clone()),
+            evidence: state.evidence,
+            at: cursor.at.0,
+            anchor: cursor.anchor.clone(),
+            oldest: oldest.0,
+            gaps: gaps
+                .into_iter()
+                .filter(|range| range.first >= oldest)
+                .map(|range| (range.first.0, range.last.0))
+                .collect(),
+        }
+    }
+
+    /// A state with stale routes of this epoch.
+    pub(crate) fn into_state(self, epoch: Epoch) -> FollowerState {
+        let now = Instant::now();
+        let mut gaps = Gaps::of_log(EventId(self.oldest), now);
+        for (first, last) in self.gaps {
+            gaps.add(IdRange { first: EventId(first), last: EventId(last) }, now);
+        }
+        FollowerState {
+            epoch: Some(epoch),
+            cursor: Some(Cursor { at: EventId(self.at), anchor: self.anchor, gaps }),
+            identity: self.identity.map(PersistentId),
+            evidence: self.evidence,
+            age: Age::Stale,
+            ..FollowerState::default()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A follower without its thread and its connection: the parts that a pass calls, over what they share.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain_core::{EventId, Table};
+use domain_store::{DatabaseIdentity, Store};
+
+use crate::context::Context;
+use crate::halt::Halt;
+use crate::log_follower::LogFollower;
+use crate::options::Options;
+use crate::outbox::Outbox;
+use crate::pruner::Pruner;
+use crate::saver::Saver;
+use crate::schedule::Schedule;
+use crate::state::{Age, FollowerState};
+use crate::warm_start::serve_from_file;
+
+pub(crate) struct Synchronizer<'a> {
+    pub(crate) context: Context<'a>,
+    pub(crate) schedule: Schedule,
+    pub(crate) log: LogFollower,
+    pub(crate) pruner: Pruner,
+    saver: Saver,
+}
+
+impl<'a> Synchronizer<'a> {
+    pub(crate) fn new(
+        outbox: &'a mut Outbox,
+        state: &'a mut FollowerState,
+        table: &'a Arc<Table>,
+        options: &'a Options,
+        now: Instant,
+    ) -> Synchronizer<'a> {
+        let (stale, totals) = (state.age == Age::Stale, state.totals);
+        outbox.status(|status| (status.stale, status.totals) = (stale, totals));
+        let context = Context { outbox, state, table, options, connected_to: None };
+        context.publish_kept();
+        Synchronizer {
+            context,
+            schedule: Schedule::new(options, now),
+            log: LogFollower::default(),
+            pruner: Pruner::new(options.pruning, now),
+            saver: Saver::new(options.warm_start.as_ref(), now),
+        }
+    }
+
+    /// Serves from the snapshot file until the database answers.
+    pub(crate) fn warm_start(&mut self, database: &str) {
+        let kind = serve_from_file(&mut self.context, database);
+        self.saver.found(kind);
+    }
+
+    /// Learns which database a new connection leads to.
+    pub(crate) fn connected(&mut self, store: &mut dyn Store) -> Result<(), Halt> {
+        let identity = store.identity()?;
+        self.context.connected_to = identity.as_ref().map(DatabaseIdentity::persistent_id);
+        self.context.outbox.shared.followed.follower_connected(identity);
+        self.log.connected(&mut self.context);
+        Ok(())
+    }
+
+    /// How long there is nothing to do, unless the follower is woken.
+    pub(crate) fn idle_time(&self, now: Instant) -> Duration {
+        let idle = self.schedule.left(now).min(self.pruner.left(now));
+        self.saver.timer().map_or(idle, |timer| idle.min(timer.left(now)))
+    }
+
+    /// Those of the events that callers wait for which the table shows.
+    pub(crate) fn find_requested(&self, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
+        self.log.find_requested(&self.context, store)
+    }
+
+    /// Writes the snapshot file if it is time.
+    pub(crate) fn save(&mut self, database: &str, now: Instant) {
+        self.saver.run(&mut self.context, database, now);
+    }
+
+    /// Writes the snapshot file at an orderly stop.
+    pub(crate) fn save_at_stop(&mut self, database: &str) {
+        self.saver.run_at_stop(&mut self.context, database);
+    }
+}
