@@ -1,7 +1,7 @@
 %% The events of the log: those that docs/events.md lists, and those that the code can log.
 %%
 %% The code is read as it is written. An event is the value of `what' in a map of an Erlang source, be it an atom or what a
-%% function's callers give it; the name of a report in native/sync/src/log.rs; or one that the program of the door gives to
+%% function's callers give it; the name of a report in native/sync/src/fields.rs; or one that the program of the door gives to
 %% `tracing'. Maps that are raised as an error have a `what', too, and are read later in the `reason' of a report, so they
 %% are listed as well.
 -module(md_events).
@@ -18,7 +18,7 @@
                     level := atom(), fields := {all | some, [atom()]}}.
 
 -define(EVENTS, "docs/events.md").
--define(REPORTS, "native/sync/src/log.rs").
+-define(REPORTS, "native/sync/src/fields.rs").
 
 %% @doc What docs/events.md lists.
 -spec documented() -> #{atom() => event()}.
