@@ -1,7 +1,7 @@
 //! Changes a route map, by one writer at a time.
 //!
-//! [`RouteWriter`] is what the writer knows of a map: who holds it is the only writer. A [`WriteSession`] is one turn of
-//! that writer, and does the changes.
+//! [`RouteWriter`] is what the writer knows of a map. There is one for each map, so the code that has it is the only
+//! writer. A [`WriteSession`] is one turn of that writer, and makes the changes.
 
 use crate::entries::{EntryAllocator, EntryIndex};
 use crate::entry::{self, Entry, Header, Origin};

@@ -2,7 +2,7 @@
 //!
 //! A lookup ([`Routes::lookup`]) takes no lock and writes nothing. It reads the bucket and the entry, two or three cache
 //! lines, under a seqlock that detects a concurrent change, and gives up if changes interfere for too long. Everything
-//! else needs the [`RouteWriter`]: who holds it is the only writer.
+//! else needs the [`RouteWriter`], of which there is one for each map.
 //!
 //! There are two route maps. The *active* one is what lookups read. The *standby* one is where new routes are built that
 //! replace all others at once, so that no lookup waits for that, however many routes there are.

@@ -7,9 +7,9 @@
 //! The static rules: the domains that [`Table::open`] gets do not change and win over rows with the same name; a dynamic
 //! domain may only have a host type from the list that `open` gets.
 //!
-//! [`Progress`], which says from which load the routes are, is part of the table, so that emptying the table resets both
-//! at once. The [`Epoch`] tells a load that began before that that its changes are stale, and it tells code that stores
-//! more about these routes, such as the event up to which they are current, whether that is still about them.
+//! [`Progress`], which says which load added the routes, is part of the table, so that emptying the table resets both at
+//! once. By the [`Epoch`] a load notices that the table was emptied since it began, and its changes are refused. Code that
+//! stores more about these routes, such as the event up to which they are current, notices it in the same way.
 
 mod subdomains;
 #[cfg(all(test, not(loom)))]

@@ -1,13 +1,13 @@
-//! Domains: the questions and changes that touch nothing but the table.
+//! Queries of the table and changes to it alone.
 
 use domain_core::{
     DomainCounts, DomainName, HostTypeId, HostTypes, InsertError, Inserted, IsStatic, LookupCounts, MemoryUsage,
-    Position, Progress, Select as Selection, StaticRoute,
+    Position, Progress, Select, StaticRoute,
 };
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
-use crate::lookup::{answer, host_type_at};
-use crate::table;
+use crate::globals::table;
+use crate::lookup::{host_type_of_result, result_number};
 use crate::terms::{atoms, binary, error_term, while_open};
 
 #[rustler::nif]
@@ -17,26 +17,26 @@ fn is_static(domain: Binary) -> NifResult<bool> {
 
 #[rustler::nif]
 fn is_host_type_allowed(host_type: Binary) -> NifResult<bool> {
-    while_open(|| host_type_of(&host_type).is_some_and(|id| table().is_host_type_allowed(id)))
+    while_open(|| table().host_types().id(&*host_type).is_some_and(|id| table().is_host_type_allowed(id)))
 }
 
-/// The host types in the order of their answers.
+/// The host types in the order of their results' numbers.
 #[rustler::nif]
 fn host_types(env: Env) -> Vec<Term> {
     table().host_types().names().iter().map(|name| binary(env, name.as_bytes())).collect()
 }
 
-/// The host type whose answer is at this place.
+/// The host type in the result of this number.
 #[rustler::nif]
-fn host_type(env: Env, answer: usize) -> NifResult<Term> {
-    let id = host_type_at(answer).ok_or(Error::BadArg)?;
+fn host_type(env: Env, result_number: usize) -> NifResult<Term> {
+    let id = host_type_of_result(result_number).ok_or(Error::BadArg)?;
     Ok(binary(env, table().host_types().name(id).as_bytes()))
 }
 
 #[rustler::nif]
 fn intern_host_type<'a>(env: Env<'a>, host_type: Binary) -> Term<'a> {
     match table().host_types().intern(&host_type) {
-        Ok(id) => (atoms::ok(), answer(id)).encode(env),
+        Ok(id) => (atoms::ok(), result_number(id)).encode(env),
         Err(invalid) => error_term(env, invalid),
     }
 }
@@ -65,7 +65,7 @@ fn nameprep<'a>(env: Env<'a>, domain: Binary) -> Term<'a> {
     }
 }
 
-/// Those that are valid names; none for what is none itself.
+/// The other spellings of a name. A name that is not valid has none.
 #[rustler::nif]
 fn spellings<'a>(env: Env<'a>, domain: Binary) -> Vec<Term<'a>> {
     let names =
@@ -74,12 +74,13 @@ fn spellings<'a>(env: Env<'a>, domain: Binary) -> Vec<Term<'a>> {
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
-fn open(pairs: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
-    let pair =
-        |(domain, answer): &(Binary, usize)| Some((DomainName::from_bytes(domain).ok()?, host_type_at(*answer)?));
-    let pairs: Option<Vec<StaticRoute>> = pairs.iter().map(pair).collect();
-    let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type_at).collect();
-    table().open(&pairs.ok_or(Error::BadArg)?, allowed.ok_or(Error::BadArg)?);
+fn open(domains: Vec<(Binary, usize)>, allowed: Vec<usize>) -> NifResult<Atom> {
+    let route = |(domain, result_number): &(Binary, usize)| {
+        Some((DomainName::from_bytes(domain).ok()?, host_type_of_result(*result_number)?))
+    };
+    let domains: Option<Vec<StaticRoute>> = domains.iter().map(route).collect();
+    let allowed: Option<Vec<HostTypeId>> = allowed.into_iter().map(host_type_of_result).collect();
+    table().open(&domains.ok_or(Error::BadArg)?, allowed.ok_or(Error::BadArg)?);
     Ok(atoms::ok())
 }
 
@@ -94,7 +95,7 @@ fn insert(domain: Binary, host_type: Binary, source: Binary) -> NifResult<Atom> 
     let name = DomainName::from_bytes(&domain);
     while_open(|| {
         let Ok(name) = &name else { return atoms::invalid_domain() };
-        let Some(host_type) = host_type_of(&host_type) else { return atoms::unknown_host_type() };
+        let Some(host_type) = table().host_types().id(&*host_type) else { return atoms::unknown_host_type() };
         match table().insert_from(name, host_type, &source) {
             Ok(Inserted::Added) => atoms::added(),
             Ok(Inserted::Kept) => atoms::kept(),
@@ -116,47 +117,47 @@ fn delete(domain: Binary) -> NifResult<Atom> {
 }
 
 #[derive(NifTaggedEnum)]
-enum Select<'a> {
+enum SelectTerm<'a> {
     All,
     Static,
     Dynamic,
     HostType(Binary<'a>),
-    /// The source that a caller named.
+    /// The dynamic domains that were not inserted with the source of this name.
     Outdated(Binary<'a>),
-    /// What the database did not have when everything was compared last.
+    /// The dynamic domains that the database did not have at the last comparison.
     Kept,
 }
 
-/// `{Next, [{Domain, Answer}]}`; `Next` is where to go on, or `done`.
+/// `{Next, [{Domain, ResultNumber}]}`, where `Next` is the position of the next page or `done`.
 #[rustler::nif]
-fn page<'a>(env: Env<'a>, select: Select, from: u32, limit: usize) -> NifResult<Term<'a>> {
+fn page<'a>(env: Env<'a>, select: SelectTerm, from: u32, limit: usize) -> NifResult<Term<'a>> {
     let page = while_open(|| {
-        let select = selection(&select)?;
+        let select = to_select(&select)?;
         Some(table().page(select, Position::from_number(from), limit.clamp(1, 1000)))
     })?;
     let Some(page) = page else { return Ok((atoms::done(), Vec::<Term>::new()).encode(env)) };
-    let domains: Vec<_> = page.iter().map(|(name, host_type)| (binary(env, name), answer(host_type))).collect();
+    let domains: Vec<_> = page.iter().map(|(name, host_type)| (binary(env, name), result_number(host_type))).collect();
     let next = page.next.map_or(atoms::done().encode(env), |next| next.to_number().encode(env));
     Ok((next, domains).encode(env))
 }
 
-/// Nothing where no domain can be selected.
-fn selection(select: &Select) -> Option<Selection> {
+/// `None` if no domain can be selected.
+fn to_select(select: &SelectTerm) -> Option<Select> {
     Some(match select {
-        Select::All => Selection::All,
-        Select::Static => Selection::Static,
-        Select::Dynamic => Selection::Dynamic,
-        Select::HostType(name) => Selection::HostType(host_type_of(name)?),
-        Select::Kept => match table().progress().1 {
-            Progress::Following { source } => Selection::Older(source),
+        SelectTerm::All => Select::All,
+        SelectTerm::Static => Select::Static,
+        SelectTerm::Dynamic => Select::Dynamic,
+        SelectTerm::HostType(name) => Select::HostType(table().host_types().id(&**name)?),
+        SelectTerm::Kept => match table().progress().1 {
+            Progress::Following { source } => Select::Older(source),
             Progress::Closed | Progress::Unloaded | Progress::Reset => return None,
         },
-        // What no source of this name brought, all others brought.
-        Select::Outdated(name) => table().source(name).map_or(Selection::Dynamic, Selection::Outdated),
+        // If there is no source of this name, all dynamic domains have another one.
+        SelectTerm::Outdated(name) => table().source(name).map_or(Select::Dynamic, Select::Outdated),
     })
 }
 
-/// How many domains are static, and how many dynamic.
+/// The numbers of static and of dynamic domains.
 #[rustler::nif]
 fn counts() -> NifResult<(usize, usize)> {
     let counts = while_open(|| table().counts())?;
@@ -174,7 +175,7 @@ fn counts_by_host_type(env: Env) -> NifResult<Vec<(Term, usize, usize)>> {
     Ok(counts.into_iter().map(row).collect())
 }
 
-/// `{Entries, Index, ChangeFeed}`: the bytes that they take.
+/// `{Entries, Index, ChangeFeed}`, in bytes.
 #[rustler::nif]
 fn memory() -> (usize, usize, usize) {
     let MemoryUsage { entries, index, change_feed } = table().memory();
@@ -187,7 +188,7 @@ fn is_open() -> bool {
     table().is_open()
 }
 
-/// How many lookups found a domain, and how many did not.
+/// The numbers of lookups that found a domain and of those that did not.
 #[rustler::nif]
 fn lookups() -> (u64, u64) {
     let LookupCounts { hits, misses } = table().lookup_counts();
@@ -203,8 +204,4 @@ fn progress() -> Atom {
         Progress::Reset => atoms::reset(),
         Progress::Following { .. } => atoms::following(),
     }
-}
-
-pub(crate) fn host_type_of(name: &[u8]) -> Option<HostTypeId> {
-    table().host_types().id(name)
 }

@@ -1,8 +1,11 @@
-//! The follower's thread, seen from the process that owns it.
+//! The thread that follows the database, as its owner, an Erlang process, uses it.
 //!
-//! The thread's messages are `{domain_follower, Message}`: `request_permit` (the answer is to tell it
-//! `grant`), `{reports, [{Level, Report}]}`, `{answer, Ticket, ok | missing | {ok, Repairs} | {error, Text}}`
-//! and, the last one, `{ended, stopped | {panicked, Text}}`.
+//! The thread sends the owner messages `{domain_follower, Message}`:
+//!
+//! - `request_permit`: it waits until the owner sends `grant`
+//! - `{reports, [{Level, Report}]}`: for the log
+//! - `{answer, Ticket, ok | missing | {ok, Repairs} | {error, Text}}`: the response to a command
+//! - `{ended, stopped | {panicked, Text}}`: the last message
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,15 +23,15 @@ use rustler::{
     ResourceArc, Term,
 };
 
-use crate::source::Source;
-use crate::terms::{Maybe, atoms, binary, error_term, fields_term, report_term};
-use crate::{followed, follower_priority, table};
+use crate::globals::{followed, follower_priority, table};
+use crate::terms::{OrUndefined, atoms, binary, error_term, fields_term, report_term};
+use crate::url_source::UrlSourceTerm;
 
-/// Ends the thread when the process that started it dies.
-struct Handle(Follower);
+/// A follower that stops when its owner exits.
+struct FollowerHandle(Follower);
 
 #[rustler::resource_impl]
-impl Resource for Handle {
+impl Resource for FollowerHandle {
     const IMPLEMENTS_DOWN: bool = true;
 
     fn down<'a>(&'a self, _env: Env<'a>, _owner: LocalPid, _monitor: Monitor) {
@@ -36,23 +39,23 @@ impl Resource for Handle {
     }
 }
 
-struct Process(LocalPid);
+struct OwnerProcess(LocalPid);
 
-impl Process {
-    /// Whether the process was still there.
+impl OwnerProcess {
+    /// Returns `false` if the process has exited.
     fn send(&self, message: impl for<'a> FnOnce(Env<'a>) -> Term<'a>) -> bool {
         OwnedEnv::new().send_and_clear(&self.0, |env| (atoms::domain_follower(), message(env))).is_ok()
     }
 }
 
-impl Owner for Process {
+impl Owner for OwnerProcess {
     fn request_permit(&mut self) -> Permit {
         if self.send(|env| atoms::request_permit().encode(env)) { Permit::Requested } else { Permit::Gone }
     }
 
     fn report(&mut self, reports: Vec<Report>) {
         self.send(|env| {
-            // All names are Latin-1, so none fails to become an atom.
+            // This cannot fail: all names are Latin-1, so each one is a valid atom.
             let reports: Vec<_> = reports.iter().filter_map(|report| report_term(env, report).ok()).collect();
             (atoms::reports(), reports).encode(env)
         });
@@ -63,7 +66,7 @@ impl Owner for Process {
             let result = match result {
                 Ok(Response::Synced) => atoms::ok().encode(env),
                 Ok(Response::Missing) => atoms::missing().encode(env),
-                // All names are Latin-1, so none fails to become an atom.
+                // This cannot fail: all names are Latin-1, so each one is a valid atom.
                 Ok(Response::Converged(repairs)) => {
                     (atoms::ok(), fields_term(env, repairs.to_fields()).ok()).encode(env)
                 }
@@ -81,18 +84,18 @@ impl Owner for Process {
     }
 }
 
-/// Times in milliseconds, but for those that MongooseIM gives in seconds.
+/// Times are in milliseconds, except those that MongooseIM has in seconds: `event_*` and `snapshot_max_age`.
 #[derive(NifMap)]
 #[rustler(decode)]
-struct Settled<'a> {
+struct FollowerOptionsTerm<'a> {
     poll_interval: u64,
     converge_interval: u64,
-    convergence_gate: Mode,
+    convergence_gate: GateModeTerm,
     max_removal_share: f64,
     event_cleaning_interval: u64,
     event_max_age: u64,
-    /// The file to serve from while the database is away at start.
-    snapshot_file: Maybe<Binary<'a>>,
+    /// The file for a warm start.
+    snapshot_file: OrUndefined<Binary<'a>>,
     snapshot_interval: u64,
     snapshot_max_age: u64,
     connect_timeout: u64,
@@ -101,21 +104,21 @@ struct Settled<'a> {
 }
 
 #[derive(NifUnitEnum, Clone, Copy)]
-enum Mode {
+enum GateModeTerm {
     Off,
     OnLoss,
     Always,
 }
 
-impl Settled<'_> {
-    fn options(&self) -> Options {
+impl FollowerOptionsTerm<'_> {
+    fn to_options(&self) -> Options {
         let mode = match self.convergence_gate {
-            Mode::Off => GateMode::Off,
-            Mode::OnLoss => GateMode::OnLoss,
-            Mode::Always => GateMode::Always,
+            GateModeTerm::Off => GateMode::Off,
+            GateModeTerm::OnLoss => GateMode::OnLoss,
+            GateModeTerm::Always => GateMode::Always,
         };
         let warm_start = self.snapshot_file.0.as_ref().map(|file| WarmStart {
-            // A file's name is bytes.
+            // A file name need not be UTF-8.
             file: OsStr::from_bytes(file).into(),
             interval: Duration::from_millis(self.snapshot_interval),
             max_age: Duration::from_secs(self.snapshot_max_age),
@@ -132,35 +135,39 @@ impl Settled<'_> {
         }
     }
 
-    fn timeouts(&self) -> Timeouts {
+    fn to_timeouts(&self) -> Timeouts {
         let [connect, statement, lock] =
             [self.connect_timeout, self.statement_timeout, self.lock_timeout].map(Duration::from_millis);
         Timeouts { connect, statement, lock }
     }
 }
 
-/// Starts a thread for the calling process. Reads the URL and the files that it names, hence the dirty
+/// Starts a follower, whose owner is the calling process. Reads the URL and the files that the URL names, hence the dirty
 /// scheduler.
 #[rustler::nif(schedule = "DirtyIo")]
-fn follower_start<'a>(env: Env<'a>, source: Source, settled: Settled) -> Term<'a> {
-    match start(env, &source, &settled) {
+fn follower_start<'a>(env: Env<'a>, source: UrlSourceTerm, options: FollowerOptionsTerm) -> Term<'a> {
+    match start(env, &source, &options) {
         Ok(handle) => (atoms::ok(), handle).encode(env),
         Err(error) => error_term(env, error),
     }
 }
 
-fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Handle>, String> {
+fn start(
+    env: Env,
+    source: &UrlSourceTerm,
+    options: &FollowerOptionsTerm,
+) -> Result<ResourceArc<FollowerHandle>, String> {
     static LOCK: OnceLock<FollowerLock> = OnceLock::new();
-    let database = Database::new(source.of()?, settled.timeouts())
+    let database = Database::new(source.to_source()?, options.to_timeouts())
         .map_err(|error| error.to_string())?
         .with_priority(follower_priority());
     let owner = env.pid();
     let lock = LOCK.get_or_init(FollowerLock::default).clone();
-    let process = Box::new(Process(owner));
-    let follower = Follower::start(table().clone(), lock, database, followed(), settled.options(), process)
+    let process = Box::new(OwnerProcess(owner));
+    let follower = Follower::start(table().clone(), lock, database, followed(), options.to_options(), process)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
-    *newest() = Some(follower.clone());
-    let handle = ResourceArc::new(Handle(follower));
+    *latest() = Some(follower.clone());
+    let handle = ResourceArc::new(FollowerHandle(follower));
     if handle.monitor(Some(env), &owner).is_none() {
         handle.0.stop();
     }
@@ -168,55 +175,55 @@ fn start(env: Env, source: &Source, settled: &Settled) -> Result<ResourceArc<Han
 }
 
 #[derive(NifTaggedEnum)]
-enum Order {
+enum Command {
     Check,
     Grant,
     Stop,
     Sync(u64),
     Find(u64, i64),
-    Converge(u64, How),
+    Converge(u64, ConvergeMode),
 }
 
 #[derive(NifUnitEnum)]
-enum How {
+enum ConvergeMode {
     Gated,
     Force,
 }
 
 #[rustler::nif]
-fn follower_tell(handle: ResourceArc<Handle>, order: Order) -> Atom {
-    match order {
-        Order::Check => handle.0.check(),
-        Order::Grant => handle.0.grant(),
-        Order::Stop => handle.0.stop(),
-        Order::Sync(ticket) => handle.0.sync(Ticket(ticket)),
-        Order::Find(ticket, event) => handle.0.find(Ticket(ticket), EventId(event)),
-        Order::Converge(ticket, How::Gated) => handle.0.converge(Ticket(ticket), Force::No),
-        Order::Converge(ticket, How::Force) => handle.0.converge(Ticket(ticket), Force::Yes),
+fn follower_command(handle: ResourceArc<FollowerHandle>, command: Command) -> Atom {
+    match command {
+        Command::Check => handle.0.check(),
+        Command::Grant => handle.0.grant(),
+        Command::Stop => handle.0.stop(),
+        Command::Sync(ticket) => handle.0.sync(Ticket(ticket)),
+        Command::Find(ticket, event) => handle.0.find(Ticket(ticket), EventId(event)),
+        Command::Converge(ticket, ConvergeMode::Gated) => handle.0.converge(Ticket(ticket), Force::No),
+        Command::Converge(ticket, ConvergeMode::Force) => handle.0.converge(Ticket(ticket), Force::Yes),
     }
     atoms::ok()
 }
 
 #[rustler::nif]
-fn follower_status<'a>(env: Env<'a>, handle: ResourceArc<Handle>) -> NifResult<Term<'a>> {
+fn follower_status<'a>(env: Env<'a>, handle: ResourceArc<FollowerHandle>) -> NifResult<Term<'a>> {
     fields_term(env, handle.0.status().to_fields())
 }
 
-/// What the thread that was started last is doing, or has done: nobody needs to be asked for its handle.
+/// The status of the latest follower, even if its owner does not respond.
 #[rustler::nif]
-fn newest_follower_status(env: Env) -> NifResult<Term> {
-    let newest = newest().clone();
-    newest.map_or(Ok(atoms::undefined().encode(env)), |follower| fields_term(env, follower.status().to_fields()))
+fn latest_follower_status(env: Env) -> NifResult<Term> {
+    let latest = latest().clone();
+    latest.map_or(Ok(atoms::undefined().encode(env)), |follower| fields_term(env, follower.status().to_fields()))
 }
 
 /// The follower that was started last.
-fn newest() -> MutexGuard<'static, Option<Follower>> {
-    static NEWEST: Mutex<Option<Follower>> = Mutex::new(None);
-    // Nothing that can panic is done under it.
-    NEWEST.lock().unwrap_or_else(PoisonError::into_inner)
+fn latest() -> MutexGuard<'static, Option<Follower>> {
+    static LATEST: Mutex<Option<Follower>> = Mutex::new(None);
+    // Nothing that is done under the mutex can panic.
+    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The next pass loads everything again and removes what that does not bring.
+/// Makes the next pass load everything again and remove the routes that it does not confirm.
 #[rustler::nif]
 fn reset_progress() -> Atom {
     table().reset_progress();

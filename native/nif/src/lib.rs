@@ -1,36 +1,34 @@
-//! The door between the Erlang VM and the table: terms in, terms out, threads on and off.
+//! The NIF: Erlang's interface to the table, the follower and the workers.
 //!
-//! Nothing is decided here. A term becomes a type of another crate or is a `badarg`; a panic in a
-//! NIF is an Erlang error. No NIF blocks: what takes longer than a bounded look at the table runs on
-//! a dirty scheduler or on the follower's thread.
+//! This crate converts terms to the types of the other crates and back, and starts and stops threads; it decides nothing.
+//! A term that cannot be converted is a `badarg`, and a panic in a NIF becomes an Erlang error. No NIF blocks a scheduler:
+//! what takes longer than a bounded read of the table runs on a dirty scheduler, on the follower's thread or on a worker.
 //!
-//! The library holds one table for the whole VM, from the first load to the VM's end: it outlives
-//! every process, and the module too, because the library is pinned.
+//! The library has one table for the whole VM, from the first load to the end of the VM. The table outlives each process
+//! and also the Erlang module, because the library is never unloaded.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `lookup` | the lookup, registered without rustler's attribute |
+//! | `domains`, `subdomains`, `changes` | other queries of the table and changes to it; patterns; the change feed |
+//! | `follower` | the thread that follows the database |
+//! | `operations`, `operations/{request, response}` | the workers that change the database; their requests; their responses |
+//! | `url_source`, `terms` | where the database's URL is read; helpers for terms |
+//! | `globals` | what exists once in the VM |
 
+mod changes;
 mod domains;
 mod follower;
+mod globals;
 mod lookup;
 mod operations;
-mod source;
 mod subdomains;
 mod terms;
-mod watch;
+mod url_source;
 
-use std::sync::{Arc, OnceLock};
-
-use domain_core::Table;
-use domain_store::{FollowedDatabase, FollowerPriority};
 use rustler::{Env, Resource, ResourceArc, Term};
 
-/// Where the follower tells which database it follows, and the workers look.
-fn followed() -> Arc<FollowedDatabase> {
-    static FOLLOWED: OnceLock<Arc<FollowedDatabase>> = OnceLock::new();
-    FOLLOWED.get_or_init(Arc::default).clone()
-}
-
-static TABLE: OnceLock<Arc<Table>> = OnceLock::new();
-
-/// Keeps the library mapped while it exists, and it exists for ever.
+/// A resource that is never freed, so that the VM never unloads the library.
 struct Pin;
 
 #[rustler::resource_impl]
@@ -38,26 +36,12 @@ impl Resource for Pin {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 }
 
-/// `info` is the number of schedulers, for as many counts of lookups. Repeated loads find the table of
-/// the first one.
+/// `info` is the number of schedulers, each of which counts its lookups. A repeated load finds the table of the first one.
 fn load(_env: Env, info: Term) -> bool {
     std::mem::forget(ResourceArc::new(Pin));
     let Ok(schedulers) = info.decode::<usize>() else { return false };
-    // One more for the follower's thread.
-    TABLE.get_or_init(|| Arc::new(Table::new(schedulers + 1)));
+    globals::create_table(schedulers);
     true
-}
-
-#[inline]
-fn table() -> &'static Arc<Table> {
-    // The VM calls no function of this library before `load` answered true.
-    TABLE.get().expect("load made the table")
-}
-
-/// Between the follower and the writers of this VM.
-fn follower_priority() -> Arc<FollowerPriority> {
-    static FOLLOWER_PRIORITY: OnceLock<Arc<FollowerPriority>> = OnceLock::new();
-    FOLLOWER_PRIORITY.get_or_init(Arc::default).clone()
 }
 
 rustler::init!("mongoose_domain_nif", load = load);

@@ -1,8 +1,10 @@
-//! The lookup, registered by hand.
+//! The lookup, registered without rustler's attribute.
 //!
-//! rustler's attribute collects a call's arguments in a vector: an allocation, which here would cost
-//! more than the lookup itself (`bench/README.md`). Otherwise this is what the attribute makes: a
-//! panic is an Erlang error, and what is no binary is a `badarg`.
+//! The attribute's code collects the arguments in a vector, whose allocation would cost more than the lookup itself
+//! (`bench/README.md`). Apart from that this does the same: a panic becomes an Erlang error, and an argument that is no
+//! binary is a `badarg`.
+//!
+//! A lookup returns the number of a result. The Erlang side has all results ready, so it allocates no term.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,67 +13,66 @@ use rustler::codegen_runtime::{c_int, handle_nif_result, inventory};
 use rustler::sys::{ErlNifEnv, ErlNifTerm};
 use rustler::{Binary, Encoder, Env, Nif, Term};
 
-use crate::table;
+use crate::globals::table;
 
 inventory::submit!(Nif { name: c"lookup".as_ptr(), arity: 1, flags: 0, raw_func: lookup });
 inventory::submit!(Nif { name: c"lookup_domain".as_ptr(), arity: 1, flags: 0, raw_func: lookup_domain });
 
-/// The VM's entrance: a domain or a subdomain.
+/// Looks up a domain or a subdomain.
 unsafe extern "C" fn lookup(env: *mut ErlNifEnv, _argc: c_int, argv: *const ErlNifTerm) -> ErlNifTerm {
-    // SAFETY: these are the VM's arguments of this call.
-    unsafe { answered(env, argv, |name| table().host_type(name)) }
+    // SAFETY: the VM calls this, with one argument.
+    unsafe { call(env, argv, |name| table().host_type(name)) }
 }
 
-/// The VM's entrance: a domain only.
+/// Looks up a domain.
 unsafe extern "C" fn lookup_domain(env: *mut ErlNifEnv, _argc: c_int, argv: *const ErlNifTerm) -> ErlNifTerm {
-    // SAFETY: these are the VM's arguments of this call.
-    unsafe { answered(env, argv, |name| table().domain_host_type(name)) }
+    // SAFETY: the VM calls this, with one argument.
+    unsafe { call(env, argv, |name| table().domain_host_type(name)) }
 }
 
-/// The answer about the name that is the call's argument.
+/// Calls `lookup` with the name that is the NIF's argument.
 ///
 /// # Safety
 ///
-/// `env` and `argv` are what the VM has called a function with that is registered with one argument, and that call has
-/// not returned.
+/// `env` and `argv` are those of a call by the VM of a NIF with one argument, and that call has not returned.
 #[inline]
-unsafe fn answered(
+unsafe fn call(
     env: *mut ErlNifEnv,
     argv: *const ErlNifTerm,
-    find: impl Fn(&[u8]) -> Result<HostTypeId, LookupError>,
+    lookup: impl Fn(&[u8]) -> Result<HostTypeId, LookupError>,
 ) -> ErlNifTerm {
     let call = ();
-    // SAFETY: the environment is the caller's, it and the terms in it are good until this function
-    // returns, and what is borrowed from them is bound to `call`, which ends no later.
+    // SAFETY: the environment and its terms are valid until this function returns, and what borrows from them is bound to
+    // the lifetime of `call`, which ends no later.
     let env = unsafe { Env::new(&call, env) };
-    // SAFETY: `argv` holds as many terms of this environment as the registered arity says: one.
+    // SAFETY: `argv` has as many terms of this environment as the registered arity: one.
     let name = unsafe { Term::new(env, *argv) };
-    let found = catch_unwind(AssertUnwindSafe(|| Ok(place_of_answer(find(&Binary::from_term(name)?)))));
-    match found {
-        // rustler's own way would write the answer to memory twice more: a tenth of the call.
-        Ok(Ok(place)) => place.encode(env).as_c_arg(),
-        // SAFETY: the result is applied to the environment that it was made for, as the last thing here.
+    let result = catch_unwind(AssertUnwindSafe(|| Ok(number_of(lookup(&Binary::from_term(name)?)))));
+    match result {
+        // `handle_nif_result` would write the result to memory twice more: a tenth of the call.
+        Ok(Ok(number)) => number.encode(env).as_c_arg(),
+        // SAFETY: this is the environment that the result was created for, and nothing else happens in it afterwards.
         failed => unsafe { handle_nif_result(failed, env).apply(env) },
     }
 }
 
-/// The answer's place among the ready-made ones: 1 is "not found", host types follow. While the table is closed it is 0,
-/// where there is none: the caller fails.
+/// The number of a lookup's result: 1 is `{error, not_found}`, and those of host types follow. 0 means that the table is
+/// closed, for which there is no result: the caller raises an error.
 #[inline]
-fn place_of_answer(found: Result<HostTypeId, LookupError>) -> usize {
-    match found {
-        Ok(host_type) => answer(host_type),
+fn number_of(result: Result<HostTypeId, LookupError>) -> usize {
+    match result {
+        Ok(host_type) => result_number(host_type),
         Err(LookupError::NotFound) => 1,
         Err(LookupError::Closed) => 0,
     }
 }
 
-/// The place of `{ok, HostType}`.
-pub(crate) fn answer(host_type: HostTypeId) -> usize {
+/// The number of the result `{ok, HostType}`.
+pub(crate) fn result_number(host_type: HostTypeId) -> usize {
     host_type.index() + 2
 }
 
-/// The host type whose `{ok, HostType}` is at this place.
-pub(crate) fn host_type_at(answer: usize) -> Option<HostTypeId> {
-    answer.checked_sub(2).and_then(|index| table().host_types().from_index(index))
+/// The host type in the result of this number.
+pub(crate) fn host_type_of_result(number: usize) -> Option<HostTypeId> {
+    number.checked_sub(2).and_then(|index| table().host_types().from_index(index))
 }

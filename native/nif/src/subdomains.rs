@@ -1,37 +1,37 @@
-//! Subdomains: which patterns there are, and what makes a name a subdomain.
+//! Subdomains: the patterns, and the claims on a name.
 
 use domain_core::{Claim, ClaimKind, Pattern};
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, NifTaggedEnum, Term};
 
-use crate::lookup::{answer, host_type_at};
-use crate::table;
+use crate::globals::table;
+use crate::lookup::{host_type_of_result, result_number};
 use crate::terms::{atoms, while_open};
 
 #[derive(NifTaggedEnum)]
 #[rustler(decode)]
-enum Named<'a> {
+enum PatternTerm<'a> {
     Prefix(Binary<'a>),
     Fqdn(Binary<'a>),
 }
 
-impl Named<'_> {
-    fn pattern(&self) -> Pattern {
+impl PatternTerm<'_> {
+    fn to_pattern(&self) -> Pattern {
         match self {
-            Named::Prefix(text) => Pattern::Prefix(text.as_slice().into()),
-            Named::Fqdn(text) => Pattern::Fqdn(text.as_slice().into()),
+            PatternTerm::Prefix(text) => Pattern::Prefix(text.as_slice().into()),
+            PatternTerm::Fqdn(text) => Pattern::Fqdn(text.as_slice().into()),
         }
     }
 }
 
 #[rustler::nif]
-fn register_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
-    table().register_pattern(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+fn register_pattern(result_number: usize, pattern: PatternTerm) -> NifResult<Atom> {
+    table().register_pattern(host_type_of_result(result_number).ok_or(Error::BadArg)?, &pattern.to_pattern());
     Ok(atoms::ok())
 }
 
 #[rustler::nif]
-fn unregister_pattern(host_type: usize, pattern: Named) -> NifResult<Atom> {
-    table().unregister_pattern(host_type_at(host_type).ok_or(Error::BadArg)?, &pattern.pattern());
+fn unregister_pattern(result_number: usize, pattern: PatternTerm) -> NifResult<Atom> {
+    table().unregister_pattern(host_type_of_result(result_number).ok_or(Error::BadArg)?, &pattern.to_pattern());
     Ok(atoms::ok())
 }
 
@@ -41,7 +41,7 @@ fn unregister_patterns() -> Atom {
     atoms::ok()
 }
 
-/// `{Answer, fqdn | {prefix, Bytes}}`, or `not_found`.
+/// The earliest claim on this name: `{ResultNumber, fqdn | {prefix, Bytes}}`, or `not_found`.
 #[rustler::nif]
 fn subdomain<'a>(env: Env<'a>, name: Binary) -> NifResult<Term<'a>> {
     let Some(Claim { host_type, kind, .. }) = while_open(|| table().subdomain(&name))? else {
@@ -51,10 +51,10 @@ fn subdomain<'a>(env: Env<'a>, name: Binary) -> NifResult<Term<'a>> {
         ClaimKind::Prefix(bytes) => (atoms::prefix(), bytes).encode(env),
         ClaimKind::Fqdn => atoms::fqdn().encode(env),
     };
-    Ok((answer(host_type), kind).encode(env))
+    Ok((result_number(host_type), kind).encode(env))
 }
 
-/// `{domain | no_domain, Claims}`: whether there is a domain of this name, and how many patterns make it a subdomain.
+/// `{domain | no_domain, Claims}`: whether there is a domain of this name, and the number of claims on it.
 #[rustler::nif]
 fn name_use(name: Binary) -> (Atom, usize) {
     let domain = if table().has_domain(&name) { atoms::domain() } else { atoms::no_domain() };

@@ -1,10 +1,10 @@
-//! What the other crates' types look like in Erlang.
+//! Atoms, and conversions that more than one file needs.
 
 use domain_core::Closed;
 use domain_sync::{Fields, Report, Value};
 use rustler::{Atom, Decoder, Encoder, Env, Error, NewBinary, NifResult, Term};
 
-use crate::table;
+use crate::globals::table;
 
 pub(crate) mod atoms {
     rustler::atoms! {
@@ -19,14 +19,14 @@ pub(crate) mod atoms {
 }
 
 /// A value, or `undefined`.
-pub(crate) struct Maybe<T>(pub(crate) Option<T>);
+pub(crate) struct OrUndefined<T>(pub(crate) Option<T>);
 
-impl<'a, T: Decoder<'a>> Decoder<'a> for Maybe<T> {
+impl<'a, T: Decoder<'a>> Decoder<'a> for OrUndefined<T> {
     fn decode(term: Term<'a>) -> NifResult<Self> {
         if term == atoms::undefined().to_term(term.get_env()) {
-            Ok(Maybe(None))
+            Ok(OrUndefined(None))
         } else {
-            Ok(Maybe(Some(term.decode()?)))
+            Ok(OrUndefined(Some(term.decode()?)))
         }
     }
 }
@@ -35,10 +35,10 @@ pub(crate) fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     NewBinary::from_slice(env, bytes).into()
 }
 
-/// What `ask` answers while the table is open; otherwise the Erlang error `{not_running, mongoose_domain}`.
-pub(crate) fn while_open<R>(ask: impl FnMut() -> R) -> NifResult<R> {
-    let answer = table().while_open(ask);
-    answer.map_err(|Closed| Error::RaiseTerm(Box::new((atoms::not_running(), atoms::mongoose_domain()))))
+/// Queries the table while it is open. In a closed table this raises the Erlang error `{not_running, mongoose_domain}`.
+pub(crate) fn while_open<R>(query: impl FnMut() -> R) -> NifResult<R> {
+    let result = table().while_open(query);
+    result.map_err(|Closed| Error::RaiseTerm(Box::new((atoms::not_running(), atoms::mongoose_domain()))))
 }
 
 /// `{error, Text}`.
@@ -46,7 +46,7 @@ pub(crate) fn error_term<'a>(env: Env<'a>, error: impl ToString) -> Term<'a> {
     (atoms::error(), binary(env, error.to_string().as_bytes())).encode(env)
 }
 
-/// `{Level, #{what := Event, ...}}`, as the logger takes it.
+/// `{Level, #{what := Event, ...}}`, for the logger.
 pub(crate) fn report_term<'a>(env: Env<'a>, report: &Report) -> NifResult<Term<'a>> {
     let (level, what, fields) = report.to_log();
     let what = Atom::from_str(env, what)?.encode(env);
@@ -54,7 +54,7 @@ pub(crate) fn report_term<'a>(env: Env<'a>, report: &Report) -> NifResult<Term<'
     Ok((Atom::from_str(env, level.name())?, map).encode(env))
 }
 
-/// A map; what is not known is `undefined`.
+/// A map. A value that is not known is `undefined`.
 pub(crate) fn fields_term<'a>(env: Env<'a>, fields: Fields) -> NifResult<Term<'a>> {
     fields.into_iter().try_fold(Term::map_new(env), |map, (name, value)| {
         let value = match value {
