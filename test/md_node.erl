@@ -207,7 +207,7 @@ threads_of_the_library(Node) ->
 library_threads() ->
     case [Name || File <- filelib:wildcard("/proc/self/task/*/comm"), {ok, Name} <- [file:read_file(File)]] of
         [] -> unknown;
-        Names -> [Name || Name <- Names, Name =/= <<"domain_herald\n">>,
+        Names -> [Name || Name <- Names, Name =/= <<"domain_notifier\n">>,
                           re:run(Name, "^(domain_|r2d2)") =/= nomatch]
     end.
 

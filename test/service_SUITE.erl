@@ -357,7 +357,7 @@ restart_loads_again_and_removes_what_that_does_not_bring(Config) ->
 a_thread_that_ends_is_started_again_after_a_pause(Config) ->
     Node = start(Config),
     Before = md_node:service(Node),
-    ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [follower(Node), stop]),
+    ok = md_node:call(Node, mongoose_domain_nif, follower_command, [follower(Node), stop]),
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, 1),
     assert_goes_on(Config, Node, Before).
 
@@ -368,7 +368,7 @@ a_thread_that_panics_is_started_again_after_a_pause(Config) ->
     Follower = follower(Node),
     ok = md_node:call(Node, sys, suspend, [service_domain_db]),
     _ = md_node:call(Node, erlang, send, [service_domain_db, {domain_follower, {ended, {panicked, <<"a test">>}}}]),
-    ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [Follower, stop]),
+    ok = md_node:call(Node, mongoose_domain_nif, follower_command, [Follower, stop]),
     wait_for_message(Node, {domain_follower, {ended, stopped}}),
     ok = md_node:call(Node, sys, resume, [service_domain_db]),
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, 1),
@@ -390,7 +390,7 @@ a_thread_that_reports_and_ends_again_and_again_is_given_longer_and_longer_pauses
 report_and_end(Node, Count) ->
     md_wait:until(fun() -> follower(Node) =/= undefined end),
     _ = md_node:call(Node, erlang, send, [service_domain_db, {domain_follower, {reports, []}}]),
-    ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [follower(Node), stop]),
+    ok = md_node:call(Node, mongoose_domain_nif, follower_command, [follower(Node), stop]),
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, Count).
 
 %% A comparison that a silent database holds up, and a service that is told to end meanwhile.
@@ -639,7 +639,7 @@ status_tells_what_the_service_is_doing(Config) ->
     ?assertEqual(true, md_node:call(Node, service_domain_db, enabled, [])),
     %% A thread that ends is started again after a pause; a long one lets us see that.
     ok = md_node:call(Node, md_looker, set_retry, [?HOUR, 0]),
-    ok = md_node:call(Node, mongoose_domain_nif, follower_tell, [follower(Node), stop]),
+    ok = md_node:call(Node, mongoose_domain_nif, follower_command, [follower(Node), stop]),
     wait_for_state(Node, ended),
     ?assertMatch({error, <<_, _/binary>>}, md_node:sync(Node)),
     ok = md_node:stop_application(Node),

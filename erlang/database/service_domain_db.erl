@@ -151,7 +151,7 @@ status() ->
 %% is doing, or (`ended') the last one did. `not_running' where there was none since the VM was started.
 -spec last_status() -> #{state := atom(), atom() => term()}.
 last_status() ->
-    case mongoose_domain_nif:newest_follower_status() of
+    case mongoose_domain_nif:latest_follower_status() of
         undefined -> #{state => not_running};
         Status -> Status
     end.
@@ -296,7 +296,7 @@ handle_info({domain_follower, Message}, State) ->
 handle_info(check_for_updates, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_info(check_for_updates, #state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, check),
+    ok = mongoose_domain_nif:follower_command(Follower, check),
     {noreply, State};
 handle_info(retry, State) ->
     case start_follower() of
@@ -332,13 +332,13 @@ join(State) ->
 ask(_Order, _From, #state{follower = undefined} = State) ->
     {reply, ?HAS_ENDED, State};
 ask(Order, From, #state{follower = Follower, waiting = Waiting, next_ticket = Ticket} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, Order(Ticket)),
+    ok = mongoose_domain_nif:follower_command(Follower, Order(Ticket)),
     {noreply, State#state{waiting = Waiting#{Ticket => From}, next_ticket = Ticket + 1}}.
 
 handle_follower(_Late, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_follower(request_permit, #state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, grant),
+    ok = mongoose_domain_nif:follower_command(Follower, grant),
     {noreply, State};
 handle_follower({reports, Reports}, State) ->
     lists:foreach(fun log/1, Reports),
@@ -385,7 +385,7 @@ start_follower(Source, Options) ->
 end_follower(#state{follower = undefined} = State) ->
     State;
 end_follower(#state{follower = Follower} = State) ->
-    ok = mongoose_domain_nif:follower_tell(Follower, stop),
+    ok = mongoose_domain_nif:follower_command(Follower, stop),
     Ended = await_end(State),
     refuse_waiting({error, <<"the follower has ended">>}, Ended#state{follower = undefined}).
 

@@ -271,7 +271,7 @@ init({How, Pairs, HostTypes}) ->
     end,
     ok = mongoose_domain_nif:watch(),
     %% What a watcher is told first; those who are known are told so by new/0.
-    everything = mongoose_domain_nif:news(?NEWS),
+    everything = mongoose_domain_nif:take_changes(?NEWS),
     {ok, mongoose_domain_observers:new()}.
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
@@ -322,7 +322,7 @@ tell_all_news(Observers) ->
 
 %% What the table has shown since it was last asked.
 news() ->
-    case mongoose_domain_nif:news(?NEWS) of
+    case mongoose_domain_nif:take_changes(?NEWS) of
         everything -> everything;
         Changes -> [{Fate, host_type_at(Answer), Domain} || {Fate, Answer, Domain} <- Changes]
     end.

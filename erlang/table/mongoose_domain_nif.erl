@@ -12,10 +12,10 @@
 -export([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1,
          spellings/1]).
 -export([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--export([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
+-export([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, latest_follower_status/0]).
 -export([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
--export([watch/0, news/1]).
--export([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
+-export([watch/0, take_changes/1]).
+-export([follower_start/2, follower_command/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operations_reconnect/1, operation/5]).
 
 -export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
@@ -25,10 +25,10 @@
 -nifs([host_types/0, host_type/1, intern_host_type/1, check_host_type/1, check_domain/1, nameprep/1,
        spellings/1]).
 -nifs([open/2, close/0, insert/3, delete/1, page/3, counts/0]).
--nifs([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, newest_follower_status/0]).
+-nifs([counts_by_host_type/0, memory/0, lookups/0, is_open/0, progress/0, latest_follower_status/0]).
 -nifs([register_pattern/2, unregister_pattern/2, unregister_patterns/0, subdomain/1, name_use/1]).
--nifs([watch/0, news/1]).
--nifs([follower_start/2, follower_tell/2, follower_status/1, reset_progress/0]).
+-nifs([watch/0, take_changes/1]).
+-nifs([follower_start/2, follower_command/2, follower_status/1, reset_progress/0]).
 -nifs([operations_start/2, operations_stop/1, operations_reconnect/1, operation/5]).
 
 -on_load(load/0).
@@ -198,20 +198,20 @@ name_use(_Name) -> ?STUB.
 -spec watch() -> ok.
 watch() -> ?STUB.
 
--spec news(pos_integer()) -> everything | [{added | removed, answer(), binary()}].
-news(_Limit) -> ?STUB.
+-spec take_changes(pos_integer()) -> everything | [{added | removed, answer(), binary()}].
+take_changes(_Limit) -> ?STUB.
 
 -spec progress() -> closed | unloaded | reset | following.
 progress() -> ?STUB.
 
--spec newest_follower_status() -> map() | undefined.
-newest_follower_status() -> ?STUB.
+-spec latest_follower_status() -> map() | undefined.
+latest_follower_status() -> ?STUB.
 
 -spec follower_start(source(), follower_options()) -> {ok, follower()} | {error, binary()}.
 follower_start(_Source, _Options) -> ?STUB.
 
--spec follower_tell(follower(), order()) -> ok.
-follower_tell(_Follower, _Order) -> ?STUB.
+-spec follower_command(follower(), order()) -> ok.
+follower_command(_Follower, _Order) -> ?STUB.
 
 -spec follower_status(follower()) -> map().
 follower_status(_Follower) -> ?STUB.
