@@ -1,6 +1,6 @@
-//! Lookups in a table, without the VM: `cargo bench -p domain_core --bench lookup -- KEYS DOMAINS CALLS`. KEYS is `hits`,
-//! `misses`, or `hot`: one name again and again, a different one in each round, because one of twenty or so is slower and
-//! chance decides which. Prints the nanoseconds of one lookup, as the median of the rounds.
+//! Lookups in a table, without the VM: `cargo bench -p domain_core --bench lookup -- KEYS DOMAINS CALLS`. KEYS is
+//! `hits`, `misses`, or `hot`: one name again and again, a different one in each round, because one of twenty or so is
+//! slower and chance decides which. Prints the nanoseconds of one lookup, as the median of the rounds.
 //!
 //! Each name is read before the lookups begin, so that what these fetch from memory belongs to the table.
 //!

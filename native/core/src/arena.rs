@@ -1,11 +1,12 @@
 //! Numbered items that never move, so that lookups can read them without a lock while a writer adds more.
 //!
-//! A lookup may read the words of an item that a writer has replaced meanwhile; [`seqlock`](crate::seqlock) discards what
-//! it read. That is harmless as long as the words still belong to the arena, and they do until the arena is dropped.
+//! A lookup may read the words of an item that a writer has replaced meanwhile; [`seqlock`](crate::seqlock) discards
+//! what it read. That is harmless as long as the words still belong to the arena, and they do until the arena is
+//! dropped.
 //!
-//! Items lie in *pages*. The first page has `FIRST` items, and each later page has `FIRST` more than all pages before it
-//! together. So a few pages hold any number of items, the page of an item is computed from its number, and no addresses
-//! are reserved for items that do not exist.
+//! Items lie in *pages*. The first page has `FIRST` items, and each later page has `FIRST` more than all pages before
+//! it together. So a few pages hold any number of items, the page of an item is computed from its number, and no
+//! addresses are reserved for items that do not exist.
 
 use std::sync::OnceLock;
 
@@ -45,8 +46,8 @@ impl<const WIDTH: usize, const FIRST: usize> Arena<WIDTH, FIRST> {
         arena
     }
 
-    /// The first `N` words from the beginning of an item, or `None` if the item does not exist. A late lookup may ask for
-    /// any number.
+    /// The first `N` words from the beginning of an item, or `None` if the item does not exist. A late lookup may ask
+    /// for any number.
     #[inline]
     pub(crate) fn get<const N: usize>(&self, number: u32) -> Option<&[AtomicU64; N]> {
         const { assert!(N <= WIDTH + PADDING) };

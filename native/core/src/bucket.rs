@@ -1,14 +1,14 @@
 //! A bucket of the index: one cache line with the hashes and entry indexes of up to seven names.
 //!
 //! ```text
-//! word 0        a byte for each slot: 0 if the slot is free, else the upper seven bits of the hash and a bit that is set;
-//!               and a byte that is 1 if the bucket overflows
+//! word 0        a byte for each slot: 0 if the slot is free, else the upper seven bits of the hash and a bit that is
+//!               set; and a byte that is 1 if the bucket overflows
 //! word 1 to 7   slots: the hash in the lower half, the entry's index in the upper half
 //! ```
 //!
 //! The bytes of word 0 are the *tags*; a lookup compares all of them with a name's tag at once. If a bucket needs more
-//! than seven slots, its last slot holds the number of an *overflow bucket* with the same layout. A slot's hash rules out
-//! most other names without a read of their entries, and is enough to move the slot to another bucket.
+//! than seven slots, its last slot holds the number of an *overflow bucket* with the same layout. A slot's hash rules
+//! out most other names without a read of their entries, and is enough to move the slot to another bucket.
 
 use crate::entries::EntryIndex;
 use crate::hashed_name::NameHash;

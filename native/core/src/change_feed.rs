@@ -2,8 +2,8 @@
 //!
 //! While a watcher is registered, the feed records each domain that is added, removed or moved to another host type, in
 //! the order in which lookups see it, until the watcher takes the changes. The feed is bounded: too many changes, or a
-//! load of the whole table, are replaced by one entry that says that *everything* may have changed, and then the watcher
-//! reads the table itself. So no change is lost silently.
+//! load of the whole table, are replaced by one entry that says that *everything* may have changed, and then the
+//! watcher reads the table itself. So no change is lost silently.
 //!
 //! The table calls the watcher's *waker* when the feed becomes non-empty.
 

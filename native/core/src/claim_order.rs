@@ -1,9 +1,9 @@
 //! The order of the claims on a name that more than one pattern makes a subdomain.
 //!
-//! The earliest claim keeps the name. A claim begins with the registration of its pattern or with its domain, whichever is
-//! later. So between claims whose domains are older than both patterns the older pattern wins, and the registration of a
-//! pattern need not record anything, however many domains there are. Only a domain that is added while the name of its
-//! subdomain is already claimed is recorded here: its claim is the latest.
+//! The earliest claim keeps the name. A claim begins with the registration of its pattern or with its domain, whichever
+//! is later. So between claims whose domains are older than both patterns the older pattern wins, and the registration
+//! of a pattern need not record anything, however many domains there are. Only a domain that is added while the name of
+//! its subdomain is already claimed is recorded here: its claim is the latest.
 //!
 //! Patterns that can make the same name are rare, so usually nothing is recorded.
 

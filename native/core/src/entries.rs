@@ -1,11 +1,11 @@
 //! All entries, found by index, and the allocator that decides where new ones lie.
 //!
-//! An entry never moves, so its [`EntryIndex`] is valid for as long as the entry exists. A listing can therefore be read
-//! in parts, and lists each domain that exists throughout exactly once.
+//! An entry never moves, so its [`EntryIndex`] is valid for as long as the entry exists. A listing can therefore be
+//! read in parts, and lists each domain that exists throughout exactly once.
 //!
 //! An index counts units of 16 bytes. An entry takes as many units as its name needs, and lies in a slab of 4 KiB whose
-//! entries all have the same size; a slab keeps that size until the table is emptied. The indexes of removed entries are
-//! used again by entries of the same size. Memory is returned to the system only when the table is emptied.
+//! entries all have the same size; a slab keeps that size until the table is emptied. The indexes of removed entries
+//! are used again by entries of the same size. Memory is returned to the system only when the table is emptied.
 //!
 //! Units without an entry are zero, so a listing skips them.
 

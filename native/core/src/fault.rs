@@ -1,7 +1,8 @@
 //! Fault injection: points at which a test interrupts a change by a panic, to show that the table is repaired.
 //!
-//! A change is not expected to panic, and there is no list of the places where one could. So there is a point between any
-//! two steps that leave the table in different states, and a test interrupts the same change at each of them in turn.
+//! A change is not expected to panic, and there is no list of the places where one could. So there is a point between
+//! any two steps that leave the table in different states, and a test interrupts the same change at each of them in
+//! turn.
 
 #[cfg(test)]
 thread_local! {

@@ -7,8 +7,8 @@ use foldhash::fast::FixedState as Hashing; // a model has to do the same in each
 #[cfg(not(loom))]
 use foldhash::fast::RandomState as Hashing;
 
-/// Half of the hash of a name. Its lowest bits are the number of the name's bucket and stripe, its highest ones tell the
-/// name from others in that bucket.
+/// Half of the hash of a name. Its lowest bits are the number of the name's bucket and stripe, its highest ones tell
+/// the name from others in that bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameHash(pub(crate) u32);
 

@@ -1,8 +1,8 @@
 //! Host types as small numbers.
 //!
-//! A server has a handful of host types and a million domains, so a domain's entry holds a [`HostTypeId`] instead of a text.
-//! An id is never used again and never removed, not even when the table is emptied. So an id that a lookup returned stays
-//! valid whatever happens, and the Erlang side can build the result for each id once.
+//! A server has a handful of host types and a million domains, so a domain's entry holds a [`HostTypeId`] instead of a
+//! text. An id is never used again and never removed, not even when the table is emptied. So an id that a lookup
+//! returned stays valid whatever happens, and the Erlang side can build the result for each id once.
 
 use std::sync::Arc;
 
@@ -87,7 +87,8 @@ impl HostTypes {
         Ok(id)
     }
 
-    /// The id of the host type `name`, if there is one. The time does not depend on the length of a name that is too long.
+    /// The id of the host type `name`, if there is one. The time does not depend on the length of a name that is too
+    /// long.
     pub fn id(&self, name: impl AsRef<[u8]>) -> Option<HostTypeId> {
         let name = Some(name.as_ref()).filter(|name| name.len() <= HostTypes::MAX_BYTES)?;
         self.0.read().ids.get(name).copied()

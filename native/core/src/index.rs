@@ -1,12 +1,12 @@
 //! From a name's hash to its entry: a hash table that grows by one bucket at a time.
 //!
-//! It is linear hashing (Litwin, *Linear hashing: a new tool for file and table addressing*, 1980): the lowest bits of a
-//! hash are the number of its bucket. When the buckets are too full, one is added, and takes over those names of one
-//! older bucket that belong to it by one more bit. So an addition moves no more than a few slots, and the table is never
-//! replaced by a larger one, which would be in the way of lookups that take no lock.
+//! It is linear hashing (Litwin, *Linear hashing: a new tool for file and table addressing*, 1980): the lowest bits of
+//! a hash are the number of its bucket. When the buckets are too full, one is added, and takes over those names of one
+//! older bucket that belong to it by one more bit. So an addition moves no more than a few slots, and the table is
+//! never replaced by a larger one, which would be in the way of lookups that take no lock.
 //!
-//! A [`Bucket`] is one cache line. One of twenty or so is full and has an overflow bucket. The memory is 64 bytes for 4 to
-//! 5 names.
+//! A [`Bucket`] is one cache line. One of twenty or so is full and has an overflow bucket. The memory is 64 bytes for 4
+//! to 5 names.
 //!
 //! This file has what lookups read; [`index_writer`](crate::index_writer) changes it.
 
@@ -95,7 +95,8 @@ impl Index {
         self.count.store(count.0, Ordering::Relaxed);
     }
 
-    /// The first `Some` that `matches` returns for the entries with this hash. A late lookup may call it with any index.
+    /// The first `Some` that `matches` returns for the entries with this hash. A late lookup may call it with any
+    /// index.
     #[inline]
     pub(crate) fn find<R>(&self, hash: NameHash, matches: impl Fn(EntryIndex) -> Option<R>) -> Search<R> {
         self.search(hash, MAX_OVERFLOWS, matches)

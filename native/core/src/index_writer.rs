@@ -1,7 +1,7 @@
 //! Changes the index: adds and removes names, and splits buckets.
 //!
-//! Each change of a bucket happens inside [`StripedSeqLock::write`], so a lookup reads the bucket as it was before or as
-//! it is afterwards.
+//! Each change of a bucket happens inside [`StripedSeqLock::write`], so a lookup reads the bucket as it was before or
+//! as it is afterwards.
 
 use crate::bucket::{Bucket, OverflowNumber, SLOTS, Slot};
 use crate::entries::EntryIndex;

@@ -1,7 +1,7 @@
 //! The table: which host type serves which domain.
 //!
-//! This crate does no I/O, uses no clock and knows nothing of the Erlang VM. So the table is tested here alone: against a
-//! reference (`tests/oracle.rs`), and under the interleavings of lookups and writers (`tests/loom.rs`).
+//! This crate does no I/O, uses no clock and knows nothing of the Erlang VM. So the table is tested here alone: against
+//! a reference (`tests/oracle.rs`), and under the interleavings of lookups and writers (`tests/loom.rs`).
 //!
 //! # A lookup
 //!
@@ -15,19 +15,21 @@
 //! 5. `index`, `bucket`: from the hash to the indexes of entries; one cache line.
 //! 6. `entries`, `entry`: from the index of an entry to its name and route; one or two cache lines.
 //!
-//! If there is no domain of that name, `table/subdomains` looks for a pattern (`patterns`) that makes the name a subdomain,
-//! and if there are several, for the earliest one (`claim_order`).
+//! If there is no domain of that name, `table/subdomains` looks for a pattern (`patterns`) that makes the name a
+//! subdomain, and if there are several, for the earliest one (`claim_order`).
 //!
 //! # A change
 //!
+//! The follower (`domain_sync`) applies what the database says; Erlang inserts and deletes single domains.
+//!
 //! 1. `table`: [`Table::apply`], [`Table::insert`] and [`Table::delete`] take the writers' mutex. If the change panics,
-//!    they have the state repaired. At last they call the watcher's waker.
+//!    the state is repaired. Afterwards the watcher's waker is called.
 //! 2. `writer_state`: enforces the static rules, and updates counts, claims and the change feed (`change_feed`).
-//! 3. `route_writer`: writes an entry, and then lets the index lead to it; to remove one, the other way round.
+//! 3. `route_writer`: writes an entry, and then adds it to the index; removes one in the opposite order.
 //! 4. `index_writer`, `entries`: change buckets under the seqlock of their stripe, allocate and free entries.
 //!
-//! [`Table::open`] and [`Table::close`] replace all routes: `routes` builds the new ones in the standby map and then swaps
-//! the maps.
+//! [`Table::open`] and [`Table::close`] replace all routes: `routes` builds the new ones in the standby map and then
+//! swaps the maps.
 //!
 //! # The files, from the ground up
 //!

@@ -1,12 +1,12 @@
 //! Counts lookups by their results.
 //!
 //! A counter that all threads write would cost what lookups avoid: a cache line that moves between processors. So each
-//! thread has a slot of its own, on a cache line of its own, which it finds by its number. No other thread writes there,
-//! so counting is a load and a store, without a locked instruction. Threads whose numbers are larger than the number of
-//! slots, because many other threads looked up before, share one slot and use locked instructions.
+//! thread has a slot of its own, on a cache line of its own, which it finds by its number. No other thread writes
+//! there, so counting is a load and a store, without a locked instruction. Threads whose numbers are larger than the
+//! number of slots, because many other threads looked up before, share one slot and use locked instructions.
 //!
-//! Each lookup is counted once, and a sum never decreases. A sum is not a snapshot: it may contain a later lookup of one
-//! thread and not yet an earlier one of another.
+//! Each lookup is counted once, and a sum never decreases. A sum is not a snapshot: it may contain a later lookup of
+//! one thread and not yet an earlier one of another.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -96,8 +96,8 @@ impl LookupCounter {
     }
 }
 
-/// The number of the calling thread. Threads are numbered in the order in which they first call this, and a number is not
-/// used again.
+/// The number of the calling thread. Threads are numbered in the order in which they first call this, and a number is
+/// not used again.
 #[inline]
 fn this_thread() -> usize {
     const NONE: usize = usize::MAX;

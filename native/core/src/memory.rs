@@ -3,9 +3,9 @@
 //! The system provides such a page when it is first written: words that are never used take no memory.
 //!
 //! In a table of a million domains a lookup mostly waits for memory, and a good part of that time goes into address
-//! translation: sixty megabytes are 15,000 pages of 4 KiB, or 30 of 2 MiB. So large allocations ask Linux for huge pages,
-//! which makes a hit an eighth faster. Small ones do not: a small table is to stay small. On other systems the advice
-//! does nothing, and memory is not returned to the system, only reused when the table grows again.
+//! translation: sixty megabytes are 15,000 pages of 4 KiB, or 30 of 2 MiB. So large allocations ask Linux for huge
+//! pages, which makes a hit an eighth faster. Small ones do not: a small table is to stay small. On other systems the
+//! advice does nothing, and memory is not returned to the system, only reused when the table grows again.
 
 use crate::sync::AtomicU64;
 
@@ -65,9 +65,9 @@ mod system {
         let skipped = begin.align_offset(page);
         let Some(length) = size_of_val(words).checked_sub(skipped).map(|length| length / page * page) else { return };
         if length > 0 {
-            // SAFETY: these bytes lie in `words` and in nothing else. They are private anonymous memory, like all memory
-            // that an allocator returns, so they stay readable and writable. At most they become zero, which is a valid
-            // value of an atomic word, and one that any thread may store at any time.
+            // SAFETY: these bytes lie in `words` and in nothing else. They are private anonymous memory, like all
+            // memory that an allocator returns, so they stay readable and writable. At most they become zero, which is
+            // a valid value of an atomic word, and one that any thread may store at any time.
             let _ = unsafe { madvise(begin.wrapping_add(skipped).cast_mut().cast(), length, advice) };
         }
     }

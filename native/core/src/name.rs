@@ -1,12 +1,13 @@
 //! Domain names and the one rule for what is a valid one.
 //!
-//! A name is valid if it has 1 to 250 bytes of UTF-8, the width of the database's column, and nameprep leaves it unchanged.
+//! A name is valid if it has 1 to 250 bytes of UTF-8, the width of the database's column, and nameprep leaves it
+//! unchanged.
 //! [`DomainName`] is the proof of that: code that has one need not check the name again. A NUL byte is refused as well,
 //! although nameprep allows it, because PostgreSQL's texts cannot hold it.
 //!
-//! Nameprep (RFC 3491) is a profile for *labels* and is applied to each one (RFC 3490, section 4): a label in Arabic may
-//! follow one in Latin letters, although one label may not mix them. As for all stored strings (RFC 3454, section 7),
-//! characters that Unicode 3.2 does not define are refused.
+//! Nameprep (RFC 3491) is a profile for *labels* and is applied to each one (RFC 3490, section 4): a label in Arabic
+//! may follow one in Latin letters, although one label may not mix them. As for all stored strings (RFC 3454, section
+//! 7), characters that Unicode 3.2 does not define are refused.
 //!
 //! Lookups do not use this. They compare bytes, and an invalid name is simply not in the table.
 
@@ -59,7 +60,8 @@ impl DomainName {
         DomainName::new(DomainName::bounded_utf8(name)?)
     }
 
-    /// The text of these bytes, if it is short enough for a name. The time does not depend on the length of longer ones.
+    /// The text of these bytes, if it is short enough for a name. The time does not depend on the length of longer
+    /// ones.
     pub fn bounded_utf8(name: &[u8]) -> Result<&str, InvalidDomain> {
         if name.len() > DomainName::MAX_BYTES {
             return Err(InvalidDomain::TooLong(name.len()));
@@ -70,8 +72,8 @@ impl DomainName {
     /// Applies nameprep to `name` and returns the result if it is valid.
     pub fn prepare(name: &str) -> Result<DomainName, InvalidDomain> {
         let once = nameprep(name)?.into_owned();
-        // For a few characters that Unicode normalises differently than RFC 3454's tables expect, nameprep changes its own
-        // result.
+        // For a few characters that Unicode normalises differently than RFC 3454's tables expect, nameprep changes its
+        // own result.
         DomainName::new(&once)
     }
 
@@ -100,8 +102,8 @@ impl fmt::Display for DomainName {
 
 /// Applies nameprep to `name`. The result is borrowed if nameprep leaves the name unchanged.
 fn nameprep(name: &str) -> Result<Cow<'_, str>, InvalidDomain> {
-    // Nearly every name is ASCII, of which nameprep forbids nothing and changes only A to Z. This loop does not stop early,
-    // so that the compiler can vectorize it.
+    // Nearly every name is ASCII, of which nameprep forbids nothing and changes only A to Z. This loop does not stop
+    // early, so that the compiler can vectorize it.
     let unchanged = |unchanged, byte: u8| unchanged & matches!(byte, 1..b'A' | b'['..=0x7f);
     if (1..=DomainName::MAX_BYTES).contains(&name.len()) && name.bytes().fold(true, unchanged) {
         return Ok(Cow::Borrowed(name));

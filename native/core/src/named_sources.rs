@@ -1,9 +1,9 @@
 //! The sources that callers name: any bytes are such a name, and each name has a [`Source`] of its own.
 //!
-//! A route holds a number, not a name. Loads of the database take their numbers from the same sequence, so a named source
-//! is never confused with a load. A name keeps its number until the table is emptied, or until more than [`MAX_NAMES`]
-//! names or [`MAX_BYTES`] bytes of names are known; then the least recently used name is forgotten. A name that is used
-//! again after that is a new source.
+//! A route holds a number, not a name. Loads of the database take their numbers from the same sequence, so a named
+//! source is never confused with a load. A name keeps its number until the table is emptied, or until more than
+//! [`MAX_NAMES`] names or [`MAX_BYTES`] bytes of names are known; then the least recently used name is forgotten. A
+//! name that is used again after that is a new source.
 
 use hashbrown::HashMap;
 

@@ -1,8 +1,8 @@
 //! One bounded part of a listing.
 //!
 //! A listing of a million domains is never one value, and is never made under one lock: it is read page by page. A page
-//! covers at most [`PAGE_UNITS`] units of entries, whatever it selects, so it may be empty without being the last one. A
-//! domain that is in the table from the first page to the last is listed exactly once; one that is added or removed
+//! covers at most [`PAGE_UNITS`] units of entries, whatever it selects, so it may be empty without being the last one.
+//! A domain that is in the table from the first page to the last is listed exactly once; one that is added or removed
 //! meanwhile may be listed or not.
 
 use crate::entry::{Entry, Header, Origin, Source};

@@ -1,15 +1,16 @@
 //! Subdomains: names that are not stored, but computed from a domain and a pattern of its host type.
 //!
-//! A *prefix* such as `muc.` gives each domain of a host type a subdomain: `muc.example.com` is one while `example.com` has
-//! that host type. An *FQDN* is one name for the whole host type. So a million domains with five patterns are a million
-//! entries and five patterns, and the registration of a pattern takes as long with a million domains as with ten.
+//! A *prefix* such as `muc.` gives each domain of a host type a subdomain: `muc.example.com` is one while `example.com`
+//! has that host type. An *FQDN* is one name for the whole host type. So a million domains with five patterns are a
+//! million entries and five patterns, and the registration of a pattern takes as long with a million domains as with
+//! ten.
 //!
-//! What makes a name a subdomain is a [`Claim`]: a registered FQDN that equals the name, or a registered prefix that the
-//! name begins with if the rest is a domain of the prefix's host type. A name may have several claims;
+//! What makes a name a subdomain is a [`Claim`]: a registered FQDN that equals the name, or a registered prefix that
+//! the name begins with if the rest is a domain of the prefix's host type. A name may have several claims;
 //! [`claim_order`](crate::claim_order) says which one is the earliest.
 //!
-//! Lookups read patterns through [`PublishedPatterns`], without a lock, and only for a name that is no domain. They take
-//! the writers' mutex only to find the earliest of several claims.
+//! Lookups read patterns through [`PublishedPatterns`], without a lock, and only for a name that is no domain. They
+//! take the writers' mutex only to find the earliest of several claims.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +73,8 @@ impl Patterns {
         self.prefixes.is_empty() && self.fqdns.is_empty()
     }
 
-    /// Whether two of the patterns can make the same name, so that an added domain may make one that is already claimed.
+    /// Whether two of the patterns can make the same name, so that an added domain may make one that is already
+    /// claimed.
     pub(crate) fn overlap(&self) -> bool {
         self.overlap
     }
@@ -173,8 +175,8 @@ impl PublishedPatterns {
         self.patterns.load()
     }
 
-    /// Whether `patterns` are still the current ones. If so, they were all the time: while they exist, no others can have
-    /// their address.
+    /// Whether `patterns` are still the current ones. If so, they were all the time: while they exist, no others can
+    /// have their address.
     pub(crate) fn is_current(&self, patterns: &Arc<Patterns>) -> bool {
         Arc::ptr_eq(&self.patterns.load(), patterns)
     }

@@ -1,11 +1,11 @@
 //! The routes: which domain leads to which host type, for many concurrent lookups and one writer.
 //!
-//! A lookup ([`Routes::lookup`]) takes no lock and writes nothing. It reads the bucket and the entry, two or three cache
-//! lines, under a seqlock that detects a concurrent change, and gives up if changes interfere for too long. Everything
-//! else needs the [`RouteWriter`], of which there is one for each map.
+//! A lookup ([`Routes::lookup`]) takes no lock and writes nothing. It reads the bucket and the entry, two or three
+//! cache lines, under a seqlock that detects a concurrent change, and gives up if changes interfere for too long.
+//! Everything else needs the [`RouteWriter`], of which there is one for each map.
 //!
-//! There are two route maps. The *active* one is what lookups read. The *standby* one is where new routes are built that
-//! replace all others at once, so that no lookup waits for that, however many routes there are.
+//! There are two route maps. The *active* one is what lookups read. The *standby* one is where new routes are built
+//! that replace all others at once, so that no lookup waits for that, however many routes there are.
 
 use crate::entries::EntryIndex;
 use crate::entry::{Entry, Header, Origin};
@@ -205,8 +205,8 @@ impl Routes {
         BuiltRoutes { writer, host_types }
     }
 
-    /// Makes the standby map, in which these routes were built, the active one. A lookup finds the old routes or the new
-    /// ones. Returns the host type of each new route.
+    /// Makes the standby map, in which these routes were built, the active one. A lookup finds the old routes or the
+    /// new ones. Returns the host type of each new route.
     pub(crate) fn swap(&self, writer: &mut RouteWriter, built: BuiltRoutes, openness: Openness) -> Vec<HostTypeId> {
         self.seqlock.write_all(|| self.state.store(self.state().swapped(openness).0, Ordering::Relaxed));
         *writer = built.writer;

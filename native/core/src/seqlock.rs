@@ -1,20 +1,21 @@
 //! Reads that do not wait and do not write: a sequence lock for each stripe of the names.
 //!
 //! Taking an ordinary lock writes to it, and these writes are what slows down schedulers that look up at the same time.
-//! Under a sequence lock a reader writes nothing. A writer makes the stripe's *version* odd, changes words, and makes the
-//! version even again. A reader loads the version, reads words, and loads the version again: if it was even and has not
-//! changed, no writer interfered and what was read is right. Otherwise the reader discards it and retries.
+//! Under a sequence lock a reader writes nothing. A writer makes the stripe's *version* odd, changes words, and makes
+//! the version even again. A reader loads the version, reads words, and loads the version again: if it was even and has
+//! not changed, no writer interfered and what was read is right. Otherwise the reader discards it and retries.
 //!
 //! There are [`STRIPES`] versions, so a writer disturbs a thousandth of the lookups, and those only for as long as one
-//! change takes. A reader whose stripe is being written at each attempt gives up and returns [`None`]. It should then wait
-//! for the writers' mutex, which puts it to sleep: if the system has preempted the writer in the middle of a change, no
-//! number of retries helps.
+//! change takes. A reader whose stripe is being written at each attempt gives up and returns [`None`]. It should then
+//! wait for the writers' mutex, which puts it to sleep: if the system has preempted the writer in the middle of a
+//! change, no number of retries helps.
 //!
 //! What is read under a version are atomic words in memory that is not used for anything else ([`Arena`]). So a late
 //! reader reads wrong words, discards them, and nothing worse happens; no `unsafe` is involved.
 //!
-//! The guarantee, which the models in `tests/loom.rs` check: what a read returns was the state of the words at one moment
-//! between its begin and its end. The caller makes sure that there is one writer at a time, and each writer calls
+//! The guarantee, which the models in `tests/loom.rs` check: what a read returns was the state of the words at one
+//! moment between its begin and its end. The caller makes sure that there is one writer at a time, and each writer
+//! calls
 //! [`StripedSeqLock::begin_turn`] first.
 //!
 //! The memory orderings are those of Boehm, *Can seqlocks get along with programming language memory models?* (2012),
@@ -46,8 +47,8 @@ impl Default for StripedSeqLock {
 }
 
 impl StripedSeqLock {
-    /// Returns what `read` returns while no writer changes this stripe. `None` if a writer interfered at each attempt, or
-    /// if `read` returned `None` at each attempt.
+    /// Returns what `read` returns while no writer changes this stripe. `None` if a writer interfered at each attempt,
+    /// or if `read` returned `None` at each attempt.
     ///
     /// `read` may be called several times and read wrong words: whatever it reads, it must return and must not panic.
     #[inline]
@@ -89,8 +90,8 @@ impl StripedSeqLock {
         Barrier::BeginTurn.fence();
     }
 
-    /// Runs `write`, which changes what belongs to this stripe. There is one writer at a time, whatever the stripe. Inside
-    /// of [`StripedSeqLock::write_all`] it is part of that change.
+    /// Runs `write`, which changes what belongs to this stripe. There is one writer at a time, whatever the stripe.
+    /// Inside of [`StripedSeqLock::write_all`] it is part of that change.
     #[inline]
     pub fn write<R>(&self, stripe: usize, write: impl FnOnce() -> R) -> R {
         let version = &self.0[stripe % STRIPES];

@@ -1,8 +1,8 @@
 //! The spellings of a name: a label beyond ASCII is written in Unicode or, for DNS, as `xn--` and Punycode (RFC 5890).
 //!
 //! To the table and to nameprep these are different names. To a person who uses `im.plä.example` they are the same: a
-//! client sends one or the other. So two domains that are spellings of one name are two tenants, each of which gets some
-//! of the requests; [`spellings`] finds the second one.
+//! client sends one or the other. So two domains that are spellings of one name are two tenants, each of which gets
+//! some of the requests; [`spellings`] finds the second one.
 
 use idna::punycode;
 
@@ -11,8 +11,8 @@ use crate::DomainName;
 /// The start of a label in Punycode.
 const PREFIX: &str = "xn--";
 
-/// The number of labels beyond ASCII for which all combinations are spelled. A name with more of them has two spellings:
-/// all labels in Unicode, and all in Punycode.
+/// The number of labels beyond ASCII for which all combinations are spelled. A name with more of them has two
+/// spellings: all labels in Unicode, and all in Punycode.
 const MAX_MIXED_LABELS: usize = 6;
 
 /// The other spellings of a name. Only those that are valid names, as all domains are.

@@ -1,5 +1,5 @@
-//! The primitives that lookups and writers share: those of the standard library and of parking_lot, or loom's when a model
-//! explores the interleavings (`--cfg loom`).
+//! The primitives that lookups and writers share: those of the standard library and of parking_lot, or loom's when a
+//! model explores the interleavings (`--cfg loom`).
 
 #[cfg(not(loom))]
 pub(crate) use {
@@ -31,8 +31,8 @@ mod loom_mutex {
     }
 }
 
-/// The memory orderings that the table depends on. Each has a name, so that the models can disable one at a time and show
-/// what it is needed for.
+/// The memory orderings that the table depends on. Each has a name, so that the models can disable one at a time and
+/// show what it is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Barrier {
     /// A reader loads the version before everything else.

@@ -1,15 +1,15 @@
 //! The table: which host type serves which domain.
 //!
-//! There are two ways to change it. [`Table::insert`] and [`Table::delete`] change one domain and never its host type, as
-//! MongooseIM's domain core does. [`Table::apply`] is for the follower: it applies what the database says now, and replaces
-//! a host type in place, so that lookups find the domain at any moment.
+//! There are two ways to change it. [`Table::insert`] and [`Table::delete`] change one domain and never its host type,
+//! as MongooseIM's domain core does. [`Table::apply`] is for the follower: it applies what the database says now, and
+//! replaces a host type in place, so that lookups find the domain at any moment.
 //!
-//! The static rules: the domains that [`Table::open`] gets do not change and win over rows with the same name; a dynamic
-//! domain may only have a host type from the list that `open` gets.
+//! The static rules: the domains that [`Table::open`] gets do not change and win over rows with the same name; a
+//! dynamic domain may only have a host type from the list that `open` gets.
 //!
-//! [`Progress`], which says which load added the routes, is part of the table, so that emptying the table resets both at
-//! once. By the [`Epoch`] a load notices that the table was emptied since it began, and its changes are refused. Code that
-//! stores more about these routes, such as the event up to which they are current, notices it in the same way.
+//! [`Progress`], which says which load added the routes, is part of the table, so that emptying the table resets both
+//! at once. By the [`Epoch`] a load notices that the table was emptied since it began, and its changes are refused. Code
+//! that stores more about these routes, such as the event up to which they are current, notices it in the same way.
 
 mod subdomains;
 #[cfg(all(test, not(loom)))]
@@ -39,8 +39,8 @@ const CHANGES_PER_TURN: usize = 64;
 
 /// Which host type serves which domain.
 ///
-/// Lookups take no lock, except in two cases: the lookup's stripe is being written at each attempt, or a subdomain's name
-/// has several claims. These and all other functions take the writers' mutex, for a short time each.
+/// Lookups take no lock, except in two cases: the lookup's stripe is being written at each attempt, or a subdomain's
+/// name has several claims. These and all other functions take the writers' mutex, for a short time each.
 pub struct Table {
     host_types: Arc<HostTypes>,
     routes: Routes,
@@ -49,8 +49,9 @@ pub struct Table {
     /// Is locked before `state`.
     standby: Mutex<Standby>,
     lookups: LookupCounter,
-    /// Odd while the table is open, and different each time that it is opened or closed. Its loads and stores are relaxed:
-    /// what depends on it takes the mutex under which it changes, or reads under a version that changes with it.
+    /// Odd while the table is open, and different each time that it is opened or closed. Its loads and stores are
+    /// relaxed: what depends on it takes the mutex under which it changes, or reads under a version that changes with
+    /// it.
     generation: AtomicU64,
     /// Called when the change feed becomes non-empty.
     waker: OnceLock<Waker>,
@@ -181,15 +182,15 @@ impl Table {
         self.routes.lookup(name).unwrap_or_else(|| self.lookup_locked(name))
     }
 
-    /// A writer interfered for longer than a change takes, so the system has preempted it. Waiting for the mutex lets it
-    /// run, and no writer holds the mutex for longer than a few changes take.
+    /// A writer interfered for longer than a change takes, so the system has preempted it. Waiting for the mutex lets
+    /// it run, and no writer holds the mutex for longer than a few changes take.
     #[cold]
     fn lookup_locked(&self, name: &[u8]) -> Lookup {
         self.routes.lookup_locked(&self.state.lock().route_writer, name)
     }
 
-    /// The numbers of lookups by [`Table::host_type`] and [`Table::domain_host_type`] since the table was created. Lookups
-    /// in a closed table are not counted.
+    /// The numbers of lookups by [`Table::host_type`] and [`Table::domain_host_type`] since the table was created.
+    /// Lookups in a closed table are not counted.
     pub fn lookup_counts(&self) -> LookupCounts {
         self.lookups.sum()
     }
@@ -228,8 +229,8 @@ impl Table {
         self.change(|state| state.insert(&self.routes, self.routes.hash(domain.as_bytes()), host_type, source))
     }
 
-    /// Like [`Table::insert`], with the source of this name. Two names never share a source as long as at most a thousand
-    /// names are in use.
+    /// Like [`Table::insert`], with the source of this name. Two names never share a source as long as at most a
+    /// thousand names are in use.
     pub fn insert_from(
         &self,
         domain: &DomainName,
@@ -339,8 +340,8 @@ impl Table {
         self.state.lock().counts.iter().copied().sum()
     }
 
-    /// The numbers of domains of each host type that has domains or that dynamic domains may have. The table counts as it
-    /// changes, so the time does not depend on the number of domains.
+    /// The numbers of domains of each host type that has domains or that dynamic domains may have. The table counts as
+    /// it changes, so the time does not depend on the number of domains.
     pub fn counts_by_host_type(&self) -> Vec<(HostTypeId, DomainCounts)> {
         let state = self.state.lock();
         let is_listed = |(id, counts): &(HostTypeId, DomainCounts)| {
@@ -357,14 +358,15 @@ impl Table {
         MemoryUsage { entries, index, change_feed: state.change_feed.bytes() }
     }
 
-    /// Records changes of domains from now on, and calls `waker` when there are some after there were none. A waker that
-    /// was set before stays.
+    /// Records changes of domains from now on, and calls `waker` when there are some after there were none. A waker
+    /// that was set before stays.
     pub fn watch(&self, waker: impl Fn() + Send + Sync + 'static) {
         self.waker.get_or_init(|| Box::new(waker));
         self.change(|state| state.change_feed.start());
     }
 
-    /// Takes up to `limit` changes that lookups already see. The watcher calls this after each wakeup until there are none.
+    /// Takes up to `limit` changes that lookups already see. The watcher calls this after each wakeup until there are
+    /// none.
     pub fn take_changes(&self, limit: usize) -> Changes {
         self.state.lock().change_feed.take(limit)
     }

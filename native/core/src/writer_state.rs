@@ -1,7 +1,7 @@
 //! What only writers use, and how a change works: one writer at a time, under the table's mutex.
 //!
-//! The static rules are enforced here. A change updates everything that depends on it: the routes, the counts, the order
-//! of claims on subdomains, and the change feed.
+//! The static rules are enforced here. A change updates everything that depends on it: the routes, the counts, the
+//! order of claims on subdomains, and the change feed.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

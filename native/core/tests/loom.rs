@@ -1,14 +1,14 @@
-//! Lookups beside writers, under all interleavings of their steps and all orders in which memory may become visible: one
-//! model for each guarantee.
+//! Lookups beside writers, under all interleavings of their steps and all orders in which memory may become visible:
+//! one model for each guarantee.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p domain_core --release --test loom`.
 //!
-//! In a model there are two stripes, buckets and entries are few, and a reader gives up early; the code is the same. The
-//! models of the seqlock alone are exhaustive. A table has many words, so its models preempt a thread at most three times
-//! (twice if there are three threads), which is enough to find such errors.
+//! In a model there are two stripes, buckets and entries are few, and a reader gives up early; the code is the same.
+//! The models of the seqlock alone are exhaustive. A table has many words, so its models preempt a thread at most three
+//! times (twice if there are three threads), which is enough to find such errors.
 //!
-//! The last test disables one barrier at a time, and names the model that fails without it. So each barrier is needed, and
-//! the models find what they are for.
+//! The last test disables one barrier at a time, and names the model that fails without it. So each barrier is needed,
+//! and the models find what they are for.
 #![cfg(loom)]
 
 use std::collections::BTreeSet;
@@ -201,8 +201,8 @@ fn a_moved_domain_is_never_unknown() {
     assert_eq!(seen, [Some(0), Some(1)].into());
 }
 
-/// An entry that is used again, for a name of the same length, is never taken for the old one: a reader looks up a domain
-/// that is removed, and one that is added with another host type.
+/// An entry that is used again, for a name of the same length, is never taken for the old one: a reader looks up a
+/// domain that is removed, and one that is added with another host type.
 fn reuse_of_an_entry(stripes: [usize; 2], writers: impl Fn(DomainName, DomainName) -> Vec<Task>) {
     let (a, b) = (names(stripes[0], 1).remove(0), names(stripes[1], 2).remove(1));
     let there = a.clone();

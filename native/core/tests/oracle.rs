@@ -1,5 +1,5 @@
-//! The table compared with a reference: thousands of random histories are applied to the table, and to a hash map behind a
-//! lock that enforces the static rules in the most obvious way.
+//! The table compared with a reference: thousands of random histories are applied to the table, and to a hash map
+//! behind a lock that enforces the static rules in the most obvious way.
 #![cfg(not(loom))]
 
 use std::num::NonZeroU32;

@@ -204,7 +204,8 @@ fn subdomains_that_stay_are_found_while_others_and_their_patterns_change() {
                 while !done.load(Ordering::Relaxed) {
                     assert_eq!(table.host_type(b"muc.stays.example"), Ok(host_type));
                     assert_eq!(table.host_type(b"muc.never.example"), Err(LookupError::NotFound));
-                    // Its earliest claim is the prefix, whose parent stays. An FQDN of the same name is registered and unregistered.
+                    // Its earliest claim is the prefix, whose parent stays. An FQDN of the same name is registered and
+                    // unregistered.
                     let first = table.subdomain(b"muc.stays.example").unwrap();
                     assert_eq!((first.host_type, first.kind), (host_type, ClaimKind::Prefix(4)));
                     if let Ok(found) = table.host_type(b"muc.moves.example") {

@@ -112,8 +112,8 @@ fn sized(number: usize) -> DomainName {
     DomainName::new(&format!("{number:06}.{}example.com", "sub.".repeat(number % 13))).unwrap()
 }
 
-/// The writer adds and removes 4,000 domains, and empties the table now and then. Each domain has the same host type each
-/// time that it is added, and some are static: so each result can be checked.
+/// The writer adds and removes 4,000 domains, and empties the table now and then. Each domain has the same host type
+/// each time that it is added, and some are static: so each result can be checked.
 #[test]
 fn a_lookup_beside_a_writer_never_finds_another_domains_route() {
     const DOMAINS: usize = 4_000;

@@ -1,7 +1,7 @@
 //! The change feed: one process is sent `domain_changes` when domains have changed, and then takes the changes.
 //!
-//! A domain changes on a scheduler or on the follower's thread, and the VM's rules for sending messages from these differ.
-//! So neither sends the message. A thread of its own does, which sleeps until the table wakes it.
+//! A domain changes on a scheduler or on the follower's thread, and the VM's rules for sending messages from these
+//! differ. So neither sends the message. A thread of its own does, which sleeps until the table wakes it.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
@@ -43,7 +43,8 @@ fn notify_watcher() {
         thread::park();
         let watcher = *watcher();
         if let Some(watcher) = watcher {
-            // It does not matter if the watcher has exited: when its successor calls `watch`, the table wakes this thread.
+            // It does not matter if the watcher has exited: when its successor calls `watch`, the table wakes this
+            // thread.
             let _ = OwnedEnv::new().send_and_clear(&watcher, |_| atoms::domain_changes());
         }
     }

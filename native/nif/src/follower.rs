@@ -142,8 +142,8 @@ impl FollowerOptionsTerm<'_> {
     }
 }
 
-/// Starts a follower, whose owner is the calling process. Reads the URL and the files that the URL names, hence the dirty
-/// scheduler.
+/// Starts a follower, whose owner is the calling process. Reads the URL and the files that the URL names, hence the
+/// dirty scheduler.
 #[rustler::nif(schedule = "DirtyIo")]
 fn follower_start<'a>(env: Env<'a>, source: UrlSourceTerm, options: FollowerOptionsTerm) -> Term<'a> {
     match start(env, &source, &options) {

@@ -42,8 +42,8 @@ unsafe fn call(
     lookup: impl Fn(&[u8]) -> Result<HostTypeId, LookupError>,
 ) -> ErlNifTerm {
     let call = ();
-    // SAFETY: the environment and its terms are valid until this function returns, and what borrows from them is bound to
-    // the lifetime of `call`, which ends no later.
+    // SAFETY: the environment and its terms are valid until this function returns, and what borrows from them is bound
+    // to the lifetime of `call`, which ends no later.
     let env = unsafe { Env::new(&call, env) };
     // SAFETY: `argv` has as many terms of this environment as the registered arity: one.
     let name = unsafe { Term::new(env, *argv) };
@@ -56,8 +56,8 @@ unsafe fn call(
     }
 }
 
-/// The number of a lookup's result: 1 is `{error, not_found}`, and those of host types follow. 0 means that the table is
-/// closed, for which there is no result: the caller raises an error.
+/// The number of a lookup's result: 1 is `{error, not_found}`, and those of host types follow. 0 means that the table
+/// is closed, for which there is no result: the caller raises an error.
 #[inline]
 fn number_of(result: Result<HostTypeId, LookupError>) -> usize {
     match result {

@@ -1,7 +1,7 @@
 //! The workers that change the database, as their owner, an Erlang process, uses them.
 //!
-//! The owner gets one message for each request: `{domain_operation, Ticket, Result}`. The result is `{ok, Response}`, or
-//! `{refused, Reason}` with a reason for the caller, or `{failed, FailureKind, Text}` with a text for the log alone.
+//! The owner gets one message for each request: `{domain_operation, Ticket, Result}`. The result is `{ok, Response}`,
+//! or `{refused, Reason}` with a reason for the caller, or `{failed, FailureKind, Text}` with a text for the log alone.
 
 mod request;
 mod response;
@@ -80,8 +80,8 @@ fn start(env: Env, source: &UrlSourceTerm, options: &WorkersOptionsTerm) -> Resu
     Ok(handle)
 }
 
-/// Submits a request. The result is sent to the calling process, within `limit` milliseconds. If `requester` has exited when
-/// a worker takes the request up, nothing is done.
+/// Submits a request. The result is sent to the calling process, within `limit` milliseconds. If `requester` has exited
+/// when a worker takes the request up, nothing is done.
 #[rustler::nif]
 fn operation(
     env: Env,

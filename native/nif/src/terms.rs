@@ -9,12 +9,15 @@ use crate::globals::table;
 pub(crate) mod atoms {
     rustler::atoms! {
         ok, error, undefined, done, what,
+        not_running, mongoose_domain,
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
-        domain_operation, overloaded, failed, missing, none, broken, timeout, too_late, forgotten,
-        changed, not_found, deleted, invalid_password, right, wrong, corrupt, claimed, elsewhere, wrong_host_type, held,
-        readable, warning, lost, disabled, enabled, deleting, unknown, running, orphaned, infinity, closed, unloaded, reset, following,
-        not_running, mongoose_domain, r#in = "in", past, refused, behind, in_order,
-        domain, no_domain, prefix, fqdn, domain_changes, everything, domain_follower, request_permit, reports, answer, ended, stopped, panicked,
+        closed, unloaded, reset, following,
+        domain, no_domain, prefix, fqdn, domain_changes, everything,
+        domain_operation, overloaded, failed, refused, none, broken, timeout, too_late, forgotten,
+        changed, not_found, deleted, wrong_host_type, invalid_password, right, wrong, corrupt,
+        disabled, enabled, deleting, unknown, readable, warning, behind, in_order,
+        claimed, elsewhere, held, lost, running, orphaned, r#in = "in", past, infinity,
+        domain_follower, request_permit, reports, answer, missing, ended, stopped, panicked,
     }
 }
 

@@ -1,8 +1,8 @@
-//! Lookups in the table and in other maps, by one thread and by two, without the VM: `cargo bench -p domain_core --bench
-//! maps`, with divan's options after `--` (`--bench maps hot` runs some).
+//! Lookups in the table and in other maps, by one thread and by two, without the VM: `cargo bench -p domain_core
+//! --bench maps`, with divan's options after `--` (`--bench maps hot` runs some).
 //!
-//! A measurement is a thousand lookups, so a microsecond in the output is a nanosecond for a lookup. The names lie side by
-//! side and have just been written, so what the lookups fetch from memory belongs to the map.
+//! A measurement is a thousand lookups, so a microsecond in the output is a nanosecond for a lookup. The names lie side
+//! by side and have just been written, so what the lookups fetch from memory belongs to the map.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};

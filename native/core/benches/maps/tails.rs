@@ -1,5 +1,6 @@
-//! The slowest thousandth of the lookups beside a writer, and the memory of a name, in the table and in other maps: `cargo
-//! bench -p domain_core --bench tails` prints them, and the slowest lookups while a million static domains are opened.
+//! The slowest thousandth of the lookups beside a writer, and the memory of a name, in the table and in other maps:
+//! `cargo bench -p domain_core --bench tails` prints them, and the slowest lookups while a million static domains are
+//! opened.
 //!
 //! Each map is measured in a process of its own, so that no map uses the memory of another one.
 
@@ -103,8 +104,8 @@ fn times(done: &AtomicBool, name: impl Fn(usize) -> String, look_up: impl Fn(&[u
     times
 }
 
-/// Opens the table again and again during the lookups, and for comparison another table. That does the same work and does
-/// not change the table of the lookups, so it shows how long lookups take because of the machine alone.
+/// Opens the table again and again during the lookups, and for comparison another table. That does the same work and
+/// does not change the table of the lookups, so it shows how long lookups take because of the machine alone.
 fn measure_opening() {
     let (table, other) = (Table::new(2), Table::new(2));
     let pairs = |table: &Table| -> Vec<_> {

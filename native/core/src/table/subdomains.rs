@@ -50,8 +50,8 @@ impl Table {
         self.patterns.load().claims(name, |parent| self.lookup(parent).host_type()).count()
     }
 
-    /// The names that the prefixes of these host types make of a domain, whether or not the domain exists. Static domains
-    /// and registered FQDNs are left out: they do not belong to the domain.
+    /// The names that the prefixes of these host types make of a domain, whether or not the domain exists. Static
+    /// domains and registered FQDNs are left out: they do not belong to the domain.
     pub fn subdomain_names(&self, domain: &DomainName, host_types: &[HostTypeId]) -> Vec<Vec<u8>> {
         if !self.patterns.is_any() {
             return Vec::new();
@@ -62,8 +62,9 @@ impl Table {
         names.filter(|name| !self.is_static(name) && !patterns.has_fqdn(name)).collect()
     }
 
-    /// Registers a pattern: gives each domain of the host type, now and later, a subdomain, or the host type one FQDN. On a
-    /// name that is already claimed the new claim is the latest. A pattern that is already registered does not change.
+    /// Registers a pattern: gives each domain of the host type, now and later, a subdomain, or the host type one FQDN.
+    /// On a name that is already claimed the new claim is the latest. A pattern that is already registered does not
+    /// change.
     pub fn register_pattern(&self, host_type: HostTypeId, pattern: &Pattern) {
         let state = &mut *self.state.lock();
         state.patterns = Arc::new(state.patterns.with(host_type, pattern));

@@ -1,7 +1,7 @@
 //! The table in its most obvious form: a hash map behind a lock, and the static rules.
 //!
-//! Random histories (`tests/oracle.rs`) must have the same effects here and in the table. `benches/maps` compares the speed
-//! of the table with that of the same map.
+//! Random histories (`tests/oracle.rs`) must have the same effects here and in the table. `benches/maps` compares the
+//! speed of the table with that of the same map.
 
 use domain_core::{
     Change, DomainCounts, DomainName, HostTypeId, InsertError, Inserted, IsStatic, Outcome, Refusal, Select, Source,
