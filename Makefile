@@ -3,7 +3,7 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test docs sanitize bench bench-full bench-maps release format clean
+.PHONY: help run build test test-long docs sanitize bench bench-full bench-maps release format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -12,6 +12,7 @@ help:
 	@echo '              NODE=NAME@HOST                                   let other Erlang nodes connect'
 	@echo 'make build    the native library and the Erlang application'
 	@echo 'make test     every check and every test'
+	@echo 'make test-long  the models of the table and the simulated faults of the follower, many more of each, in about an hour'
 	@echo 'make docs     the reference of the Erlang modules and of the Rust crates; checks the documents'"'"' links'
 	@echo 'make sanitize the tests of the table under the compiler'"'"'s sanitizers, in some minutes'
 	@echo 'make bench    the benchmarks, in some minutes; make bench-full takes half an hour for more of them'
@@ -32,6 +33,9 @@ build:
 
 test:
 	@scripts/test
+
+test-long:
+	@scripts/test-long
 
 docs:
 	@scripts/docs

@@ -111,7 +111,7 @@ every_program_that_a_test_calls_is_asked_for(_Config) ->
     ?assertEqual([], Called -- (Asked ++ Own ++ ?EVERYWHERE)).
 
 every_application_that_is_asked_for_is_used(_Config) ->
-    Used = iolist_to_binary([read(File) || File <- ["rebar.config", "scripts/test", "scripts/documents/edoc.escript", "erlang/mongoose_domain.app.src"]
+    Used = iolist_to_binary([read(File) || File <- ["rebar.config", "scripts/test.mk", "scripts/documents/edoc.escript", "erlang/mongoose_domain.app.src"]
         ++ files("test/*.erl") ++ files("examples/*/{src,test}/*") ++ files("examples/*/rebar.config")]),
     Apps = [App || Line <- found(["scripts/require"], ["apps='(.*)'"]), App <- binary:split(Line, <<" ">>, [global])],
     ?assert(length(Apps) >= 10),

@@ -156,7 +156,8 @@ fn explore<Seen: Ord + Send + 'static>(
     let writers: Vec<_> = writers.into_iter().map(std::sync::Arc::new).collect();
     let (seen, reader) = (all.clone(), std::sync::Arc::new(reader));
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(if writers.len() == 1 { 3 } else { 2 });
+    let more = std::env::var("MONGOOSE_DOMAIN_MORE_PREEMPTIONS").map_or(0, |more| more.parse().expect("a number"));
+    builder.preemption_bound = Some(more + if writers.len() == 1 { 3 } else { 2 });
     builder.max_branches = 100_000;
     builder.check(move || {
         let model = Arc::new(model());

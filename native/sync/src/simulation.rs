@@ -8,12 +8,8 @@
 //! each question that the follower asks, so a change of it makes other days of the same seeds; what a seed
 //! has shown is in `scenarios`, by itself.
 //!
-//! Where the follower, the gate or this simulation is changed, 150,000 seeds are run (on one core):
-//!
-//! ```text
-//! CARGO_PROFILE_TEST_OPT_LEVEL=3 CARGO_PROFILE_TEST_DEBUG_ASSERTIONS=true \
-//!     MONGOOSE_DOMAIN_SIMULATION_SEEDS=150000 cargo test -p domain_sync --lib --target-dir target/simulation whatever
-//! ```
+//! `make test-long` runs 150,000 seeds, which take 15 minutes of one core. Run it after a change of the follower, the gate or
+//! this simulation.
 //!
 //! After each pass the `oracle` judges what it did. After each day the faults stop; then
 //!

@@ -1,0 +1,57 @@
+# The steps of `make test`, and which must be over before each. scripts/test runs them, several at once; scripts/step runs one.
+#
+# Three chains run beside each other: cargo's, the tests of Erlang, and Erlang's checks. What comes after
+# the library needs it. Steps of one chain follow each other where they share a directory: rebar3 runs once at a time for each profile below
+# _build, since two would write the same files.
+
+# DIRECTORY is where scripts/test collects what the steps counted.
+step = @scripts/step $(DIRECTORY)
+
+STEPS = shell-scripts cargo-fmt library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
+    common-test xref dialyzer docs example openapi release
+
+.PHONY: all names $(STEPS)
+all: $(STEPS)
+names:
+	@echo $(STEPS)
+
+shell-scripts:
+	$(step) $@ check scripts/test-scripts
+cargo-fmt:
+	$(step) $@ check cargo fmt --all --check
+
+# rebar3 builds the library, too; here its time is seen.
+library:
+	$(step) $@ check native/build
+
+cargo-clippy:
+	$(step) $@ check cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo-test: cargo-clippy
+	$(step) $@ cargo cargo test --workspace --locked --no-fail-fast
+loom: cargo-clippy
+	$(step) $@ cargo scripts/test-loom
+instructions: library loom
+	$(step) $@ check scripts/test-instructions
+
+# In a directory of its own: what is built already does not warn again.
+strict-compile: library
+	$(step) $@ check env REBAR_BASE_DIR=$(DIRECTORY)/build rebar3 compile
+benchmarks:
+	$(step) $@ check erlc +warn_missing_spec -o $(DIRECTORY) bench/src/*.erl
+eunit: strict-compile
+	$(step) $@ eunit rebar3 eunit
+common-test: eunit
+	$(step) $@ ct scripts/test-suites
+
+xref: strict-compile
+	$(step) $@ check rebar3 xref
+dialyzer: xref
+	$(step) $@ check rebar3 dialyzer
+docs: dialyzer cargo-clippy
+	$(step) $@ check scripts/docs
+example: dialyzer
+	$(step) $@ ct $(MAKE) -C examples/filebox test
+openapi: example
+	$(step) $@ check scripts/test-openapi
+release: openapi
+	$(step) $@ check scripts/test-release
