@@ -169,9 +169,9 @@ what_goes_wrong_with_services_modules_and_names_is_printed(Config) ->
               {?A, <<>>}],
     Node = start(Config, Environment#{hosts := Static, slip_of_the_pen => 1}),
     printed(Node, [static_domain_given_twice, ignore_invalid_domain, ignore_invalid_host_type, unknown_configuration_keys]),
-    ok = md_stock:call(Node, md_parts, make, [#{md_service => {service, #{}},
+    ok = md_stock:call(Node, md_components, make, [#{md_service => {service, #{}},
                                                 md_module => {module, #{supported_features => [dynamic_domains]}}}]),
-    Behave = fun(Part, Callback, How) -> ok = md_stock:call(Node, md_parts, behave, [Part, Callback, How]) end,
+    Behave = fun(Part, Callback, How) -> ok = md_stock:call(Node, md_components, behave, [Part, Callback, How]) end,
     Module = fun(Function, Arguments) ->
         md_stock:call(Node, mongoose_domain_modules, Function, [<<"type1">>, md_module | Arguments])
     end,

@@ -54,9 +54,9 @@ assert_answered(Node, HostTypes) ->
 
 %% Which code answers, and whether there is an older version of it.
 code(Node) ->
-    {md_node:call(Node, mongoose_domain_answers, module_info, [md5]),
-     md_node:call(Node, mongoose_domain_answers, count, []),
-     md_node:call(Node, erlang, check_old_code, [mongoose_domain_answers])}.
+    {md_node:call(Node, mongoose_domain_results, module_info, [md5]),
+     md_node:call(Node, mongoose_domain_results, count, []),
+     md_node:call(Node, erlang, check_old_code, [mongoose_domain_results])}.
 
 a_new_host_type_loads_no_code_and_has_no_process_looked_at(_Config) ->
     Node = start(),
@@ -167,8 +167,8 @@ all_are_answered_after_the_shipped_module_was_loaded_again(_Config) ->
     ok = insert(Node, <<"type1">>, [<<"a.example">>]),
     ok = md_node:call(Node, ?MODULE, register_many, [host_types(1, 10)]),
     Reload = fun() ->
-        _ = md_node:call(Node, code, purge, [mongoose_domain_answers]),
-        ?assertEqual({module, mongoose_domain_answers}, md_node:call(Node, code, load_file, [mongoose_domain_answers]))
+        _ = md_node:call(Node, code, purge, [mongoose_domain_results]),
+        ?assertEqual({module, mongoose_domain_results}, md_node:call(Node, code, load_file, [mongoose_domain_results]))
     end,
     Reload(),
     ?assertMatch({_, 0, true}, code(Node)),
@@ -182,7 +182,7 @@ all_are_answered_after_the_shipped_module_was_loaded_again(_Config) ->
     ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, <<"a.example">>)),
     %% There is nothing old any more, so all that are known by now become literals.
     ok = md_node:stop_application(Node),
-    true = md_node:call(Node, code, soft_purge, [mongoose_domain_answers]),
+    true = md_node:call(Node, code, soft_purge, [mongoose_domain_results]),
     ok = md_node:start_application(Node, unchanged),
     ?assertMatch({_, 23, true}, code(Node)),
     ok = md_node:call(Node, ?MODULE, register_many, [host_types(1, 20)]),

@@ -4,6 +4,8 @@
 -export([start/1, start_calm/1, stop/1]).
 -export([everything_shown/0, everything_printed/0, operations_hold/1, crash_operations/0, set_retry/2, next_pause/1]).
 
+-define(SUPERVISORS, [mongoose_domain_sup, mongoose_domain_database_sup]).
+
 %% @doc A process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
 start(Domains) ->
@@ -42,22 +44,25 @@ look_up(Domain) ->
 %% children, and the states, dictionaries and messages of the application's processes.
 -spec everything_shown() -> [{Place :: term(), term()}].
 everything_shown() ->
-    Supervisor = mongoose_domain_sup,
-    Children = supervisor:which_children(Supervisor),
-    Pids = [{Supervisor, whereis(Supervisor)} | [{Id, Pid} || {Id, Pid, _, _} <- Children, is_pid(Pid)]],
+    Children = children(),
+    Pids = [{mongoose_domain_sup, whereis(mongoose_domain_sup)} | [{Id, Pid} || {Id, Pid, _, _} <- Children, is_pid(Pid)]],
     [{log, md_log:all()},
      {status, service_domain_db:status()},
      {children, Children},
-     {child_specifications, [supervisor:get_childspec(Supervisor, Id) || {Id, _, _, _} <- Children]}]
+     {child_specifications, [supervisor:get_childspec(Supervisor, Id)
+                             || Supervisor <- ?SUPERVISORS, {Id, _, _, _} <- supervisor:which_children(Supervisor)]}]
         ++ [{{state, Id}, sys:get_state(Pid)} || {Id, Pid} <- Pids]
         ++ [{{status, Id}, sys:get_status(Pid)} || {Id, Pid} <- Pids]
         ++ [{{process, Id}, process_info(Pid, [dictionary, messages, initial_call])} || {Id, Pid} <- Pids].
+
+children() ->
+    lists:append([supervisor:which_children(Supervisor) || Supervisor <- ?SUPERVISORS]).
 
 %% @doc The same as it looks on a terminal, but for states, which a suspended process does not tell.
 -spec everything_printed() -> [{Place :: term(), string()}].
 everything_printed() ->
     Messages = [{{process, Id}, process_info(Pid, [dictionary, messages, backtrace])}
-                || {Id, Pid, _, _} <- supervisor:which_children(mongoose_domain_sup), is_pid(Pid)],
+                || {Id, Pid, _, _} <- children(), is_pid(Pid)],
     [{Place, lists:flatten(io_lib:format("~tp", [Shown]))} || {Place, Shown} <- [{log, md_log:all()} | Messages]].
 
 %% @doc Whether a request with this text waits among the messages of the server of operations. It is inside a fun, which

@@ -138,7 +138,7 @@ boot(Dependencies) ->
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
     Modules = maps:map(fun(_, Deps) -> {module, #{deps => Deps, supported_features => [dynamic_domains]}} end,
                        Dependencies),
-    ok = md_node:call(Node, md_parts, make, [Modules#{?SERVICE => {service, #{deps => []}}}]),
+    ok = md_node:call(Node, md_components, make, [Modules#{?SERVICE => {service, #{deps => []}}}]),
     Node.
 
 environment(Modules) ->
@@ -159,12 +159,12 @@ modules(Node, Function, Arguments) ->
     md_node:call(Node, mongoose_domain_modules, Function, Arguments).
 
 behave(Node, Module, Callback, Behaviour) ->
-    ok = md_node:call(Node, md_parts, behave, [Module, Callback, Behaviour]).
+    ok = md_node:call(Node, md_components, behave, [Module, Callback, Behaviour]).
 
 %% What was done since it was asked for last: with the first argument, which is the host type.
 calls(Node) ->
-    Calls = md_node:call(Node, md_parts, calls, []),
-    ok = md_node:call(Node, md_parts, forget, []),
+    Calls = md_node:call(Node, md_components, calls, []),
+    ok = md_node:call(Node, md_components, forget, []),
     [{Callback, Name, hd(Arguments ++ [none])} || {Name, Callback, Arguments} <- Calls].
 
 loaded(Node, HostType) ->
@@ -285,7 +285,7 @@ a_module_whose_service_does_not_run_does_not_start_and_says_which(_Config) ->
 
 a_module_that_does_not_support_dynamic_domains_is_refused_for_their_host_types(_Config) ->
     Node = start(#{}, #{}),
-    ok = md_node:call(Node, md_parts, make, [#{?A => {module, #{deps => []}},
+    ok = md_node:call(Node, md_components, make, [#{?A => {module, #{deps => []}},
                                                ?B => {module, #{deps => [], supported_features => [others]}}}]),
     [begin
         ?assertEqual({error, {Module, ?TYPE, dynamic_domains_feature_is_not_supported}},
@@ -309,7 +309,7 @@ a_module_that_is_not_there_is_named(_Config) ->
 
 options_that_are_refused_stop_nothing(_Config) ->
     Node = start(#{?A => []}, #{?TYPE => #{?A => #{x => 1}}}),
-    ok = md_node:call(Node, md_parts, make, [#{?A => {module, #{deps => [], supported_features => [dynamic_domains],
+    ok = md_node:call(Node, md_components, make, [#{?A => {module, #{deps => [], supported_features => [dynamic_domains],
                                                                 validate => {error, "x must be 1"}}}}]),
     [?assertMatch({error, #{what := invalid_module_options, module := ?A, options := [x], text := <<"x must be 1">>}},
                   failure(Node, Function, Arguments))
@@ -351,15 +351,15 @@ options_are_there_while_a_module_starts_and_stops(_Config) ->
 
 what_runs_already_is_answered_while_another_start_hangs(_Config) ->
     Node = start(#{?A => [], ?B => []}, #{?TYPE => #{?A => #{x => 1}}}),
-    md_parts:hold(Node, ?B, start),
+    md_components:hold(Node, ?B, start),
     Self = self(),
     Hanging = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?B, #{}])} end),
-    md_parts:await_held(Node),
+    md_components:await_held(Node),
     ?assertEqual(already_started, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
     %% With other options: that is no answer.
     Others = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?A, #{x => 2}])} end),
-    md_parts:await_callers(Node, 2),
-    ok = md_parts:let_go(Node),
+    md_components:await_callers(Node, 2),
+    ok = md_components:let_go(Node),
     ?assertEqual([{started, ok}, {restarted, #{x => 1}, ok}],
                  [receive {Pid, Answer} -> Answer end || Pid <- [Hanging, Others]]).
 
@@ -408,9 +408,9 @@ a_process_that_does_not_end_in_time_is_killed(_Config) ->
         behave(Node, ?A, stop, {wait, Which}),
         ?assertEqual({stopped, #{}}, modules(Node, ensure_stopped, [HostType, ?A]))
      end || {HostType, Which} <- [{?TYPE, never}, {?STATIC, named}]],
-    ?assertMatch([{warning, #{process := Pid, waited := 5000}}, {warning, #{process := md_parts_waiting}}]
+    ?assertMatch([{warning, #{process := Pid, waited := 5000}}, {warning, #{process := md_components_waiting}}]
                      when is_pid(Pid), md_node:logged(Node, module_process_killed)),
-    ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [md_parts_waiting])).
+    ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [md_components_waiting])).
 
 %% What is said
 
@@ -447,7 +447,7 @@ options_that_are_overridden_are_logged_without_values(_Config) ->
 no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
     Node = boot(#{}),
     Answers = #{deps => [], validate => ok, supported_features => [dynamic_domains]},
-    ok = md_node:call(Node, md_parts, make, [#{?A => {module, Answers}}]),
+    ok = md_node:call(Node, md_components, make, [#{?A => {module, Answers}}]),
     Options = #{password => ?SECRET, deep => [{url, <<"http://x:" ?SECRET "@y">>}]},
     Echo = fun(Given) -> erlang:error({cannot_use, lists:last(Given)}) end,
     [begin
@@ -469,7 +469,7 @@ start_with_database(Config) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
     Answers = #{deps => [{service, service_domain_db}], supported_features => [dynamic_domains], remove_domain => ok},
-    ok = md_node:call(Node, md_parts, make, [#{?A => {module, Answers}, ?B => {module, Answers},
+    ok = md_node:call(Node, md_components, make, [#{?A => {module, Answers}, ?B => {module, Answers},
                                                ?C => {module, maps:remove(remove_domain, Answers)}}]),
     Service = #{database => ?config(url, Config), poll_interval => 3600000},
     ok = md_node:start_application(Node, (environment(#{?TYPE => maps:from_keys([?A, ?B, ?C], #{})}))
@@ -574,7 +574,7 @@ a_removal_waits_for_a_handler_that_registers_itself_later(Config) ->
 
 %% Runs in the node: the processes of removals that wait for something, but the database.
 waiting_jobs() ->
-    {links, Links} = process_info(whereis(mongoose_domain_remover), links),
+    {links, Links} = process_info(whereis(mongoose_domain_removal_jobs), links),
     [Pid || Pid <- Links, process_info(Pid, current_function) =:= {current_function, {timer, sleep, 1}}].
 
 %% The job says that there were no handlers when it was begun.
@@ -589,7 +589,7 @@ a_removal_that_was_left_waits_for_the_modules_of_the_configuration(Config) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
     Answers = #{supported_features => [dynamic_domains], remove_domain => ok},
-    ok = md_node:call(Node, md_parts, make, [#{?A => {module, Answers}}]),
+    ok = md_node:call(Node, md_components, make, [#{?A => {module, Answers}}]),
     %% Its start takes until the job has been taken over and waits, or is done.
     behave(Node, ?A, start, {call, fun(_) ->
         md_wait:until(fun() -> md_log:count(domain_removal_taken_over) end, 1),

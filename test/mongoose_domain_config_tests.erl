@@ -361,14 +361,14 @@ a_wrong_database_is_named_and_not_shown() ->
 services_are_maps_of_options() ->
     Services = #{a => #{}, b => #{x => 1}},
     ?assertMatch({ok, #{services := Services}}, read(#{services => Services})),
-    ?assertEqual(Services, mongoose_domain_configured:services()).
+    ?assertEqual(Services, mongoose_domain_config:services()).
 
 wrong_services_are_named_and_not_shown() ->
     [begin
         {error, #{key := Named, value := Shown, expected := _}} = read(#{services => Services}),
         ?assertEqual({Services, Key}, {Services, Named}),
         ?assertNot(md_secret:is_in(?SECRET, Shown)),
-        ?assertError({wrong_configuration, _}, mongoose_domain_configured:services())
+        ?assertError({wrong_configuration, _}, mongoose_domain_config:services())
      end || {Services, Key} <- [{[{a, ?SECRET}], services}, {?SECRET, services}, {#{a => ?SECRET}, [services, a]},
                                 {#{a => [{password, ?SECRET}]}, [services, a]}, {#{<<"a">> => #{}}, [services]},
                                 {#{service_domain_db => #{database => ?URL}}, [services, service_domain_db]}]].
@@ -378,10 +378,10 @@ modules_are_for_all_host_types_or_for_one() ->
     ?assertMatch({ok, #{modules := Modules}},
                  read(#{hosts => [<<"own.example">>], host_types => [<<"type1">>, <<"type2">>], modules => Modules})),
     ?assertEqual([#{c => #{}}, #{a => #{}, b => #{x => 1}}, #{}],
-                 [mongoose_domain_configured:modules(HostType)
+                 [mongoose_domain_config:modules(HostType)
                   || HostType <- [<<"type1">>, <<"type2">>, <<"own.example">>]]),
     {ok, _} = read(#{host_types => [<<"type1">>], modules => maps:with([<<"type1">>], Modules)}),
-    ?assertEqual(#{}, mongoose_domain_configured:modules(<<"type2">>)).
+    ?assertEqual(#{}, mongoose_domain_config:modules(<<"type2">>)).
 
 wrong_modules_are_named_and_not_shown() ->
     [begin
@@ -408,7 +408,7 @@ removal_handlers_are_modules_with_a_priority_or_are_waited_for() ->
     ?assertEqual([{<<"static type">>, {md_handler_first, 50}}, {<<"static type">>, {await, not_loaded_yet}},
                   {<<"type1">>, {md_handler_second, 7}},
                   {<<"type2">>, {md_handler_first, 50}}, {<<"type2">>, {await, not_loaded_yet}}],
-                 mongoose_domain_configured:removal_handlers(Config)).
+                 mongoose_domain_host_type_config:removal_handlers(Config)).
 
 wrong_removal_handlers_are_named() ->
     Types = #{host_types => [<<"t">>]},
@@ -428,7 +428,7 @@ subdomains_have_a_template_and_a_handler() ->
     Subdomains = #{<<"type1">> => [{"muc.@HOST@", {rooms, #{}}}, {<<"vjud.example">>, any_term}]},
     {ok, Config} = read(#{host_types => [<<"type1">>, <<"type2">>], subdomains => Subdomains}),
     ?assertEqual([{<<"type1">>, {{prefix, <<"muc.">>}, {rooms, #{}}}}, {<<"type1">>, {{fqdn, <<"vjud.example">>}, any_term}}],
-                 mongoose_domain_configured:subdomains(Config)).
+                 mongoose_domain_host_type_config:subdomains(Config)).
 
 wrong_subdomains_are_named_and_not_shown() ->
     [begin
@@ -443,9 +443,9 @@ wrong_subdomains_are_named_and_not_shown() ->
 
 the_database_counts_as_a_service_and_keeps_its_url() ->
     {ok, _} = read((service(#{pool_size => 7}))#{services => #{a => #{}}}),
-    ?assertEqual(#{a => #{}, service_domain_db => #{pool_size => 7}}, mongoose_domain_configured:services()),
+    ?assertEqual(#{a => #{}, service_domain_db => #{pool_size => 7}}, mongoose_domain_config:services()),
     {ok, _} = read(#{service_domain_db => disabled}),
-    ?assertEqual(#{}, mongoose_domain_configured:services()).
+    ?assertEqual(#{}, mongoose_domain_config:services()).
 
 an_unknown_key_is_told_and_stops_nothing() ->
     ?assertMatch({ok, _}, read(#{hots => [<<"a.example">>]})),

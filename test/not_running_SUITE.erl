@@ -84,12 +84,12 @@ is_callback(Function, Arity) ->
 
 %% No one else's business, or pure.
 internal() ->
-    [mongoose_domain_admin_request, mongoose_domain_answers, mongoose_domain_app, mongoose_domain_config,
-     mongoose_domain_constant, mongoose_domain_deps, mongoose_domain_discreet, mongoose_domain_late_answers,
+    [mongoose_domain_admin_request, mongoose_domain_app, mongoose_domain_components, mongoose_domain_components_lock,
+     mongoose_domain_config, mongoose_domain_config_components, mongoose_domain_database_sup, mongoose_domain_deps,
      mongoose_domain_log, mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner,
-     mongoose_domain_nif, mongoose_domain_parts, mongoose_domain_remover, mongoose_domain_retry, mongoose_domain_running,
-     mongoose_domain_service, mongoose_domain_text, mongoose_domain_turns, mongoose_subdomain_conflicts,
-     mongoose_subdomain_utils].
+     mongoose_domain_nif, mongoose_domain_redact, mongoose_domain_removal_jobs, mongoose_domain_result_cache,
+     mongoose_domain_results, mongoose_domain_retry, mongoose_domain_running, mongoose_domain_service,
+     mongoose_domain_text, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
 
 exempt() ->
     [%% They ask whether or what something does, which is answered: it does nothing.
@@ -102,23 +102,20 @@ exempt() ->
      %% They need no table and no process.
      {mongoose_domain_api, remove_domain_wrapper, 3}, {mongoose_domain_core, nameprep, 1},
      {mongoose_domain_core, lookups, 0}, {mongoose_domain_core, memory, 0}, {mongoose_domain_operations, failures, 0},
-     {mongoose_domain_services, get_deps, 1}, {mongoose_domain_router, with_host_type, 2},
-     {mongoose_domain_configured, services, 0}, {mongoose_domain_configured, modules, 1},
-     {mongoose_domain_configured, check, 2}, {mongoose_domain_configured, check_host_types, 1},
-     {mongoose_domain_configured, removal_handlers, 1}, {mongoose_domain_configured, subdomains, 1},
+     {mongoose_domain_services, get_deps, 1}, {mongoose_domain_handler, with_host_type, 2},
+     {mongoose_domain_host_type_config, removal_handlers, 1}, {mongoose_domain_host_type_config, subdomains, 1},
      {service_domain_db, validate, 1}, {service_domain_db, secrets, 0}, {service_domain_db, scope, 0},
      %% A notice, which there may be nobody to take any more.
      {mongoose_domain_observers, handled, 1}, {service_domain_db, check_local, 0},
      %% They begin or end something.
-     {mongoose_domain_core, resume_link, 2}, {mongoose_domain_sup, stop, 1}, {mongoose_domain_sup, start_scope, 0},
-     {mongoose_domain_sup, start_service, 0}, {mongoose_domain_sup, stop_service, 0},
+     {mongoose_domain_core, resume_link, 2}, {mongoose_domain_sup, stop, 1},
      {mongoose_domain_sup, open_door, 0}, {mongoose_domain_sup, close_door, 0},
      %% For processes of the application alone.
      {mongoose_domain_admin, events, 0}, {mongoose_domain_admin, answer_and_end, 2},
      {mongoose_domain_admin, read_credentials, 1}, {mongoose_domain_operations, reconnect, 0},
      {mongoose_domain_operations, refused, 2}, {mongoose_domain_operations, failed, 2},
      {mongoose_domain_removal, hold_back, 0}, {mongoose_domain_removal, proceed, 0},
-     {mongoose_subdomain_core, register_configured, 0},
+     {mongoose_subdomain_core, register_configured, 1}, {mongoose_domain_table_events, publish, 1},
      {mongoose_domain_admin, write_frames, 1}, {mongoose_domain_metrics, ask_database, 0},
      {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0},
      {mongoose_domain_observers, register_observer, 2},
@@ -146,7 +143,7 @@ arguments_by_module() ->
        {insert, [?A, ?TYPE, self()]}, {delete, [?A]}, {get_all_static, []}, {get_all_dynamic, []},
        {get_all_outdated, [self()]}, {get_all_kept, []}, {get_domains_by_host_type, [?TYPE]}, {page, [all, 0, 10]},
        {for_each_domain, [?TYPE, fun erlang:max/2]}, {domains_count, []}, {counts_by_host_type, []},
-       {has_routes, []}, {host_type_answer, [<<"a host type that nobody named before">>]}]},
+       {has_routes, []}, {host_type_number, [<<"a host type that nobody named before">>]}]},
      {mongoose_subdomain_core,
       [{register_subdomain, [?TYPE, ?MUC, {handler, #{}}]}, {unregister_subdomain, [?TYPE, ?MUC]}, {sync, []},
        {get_host_type, [?A]}, {get_subdomain_info, [?A]}, {get_all_subdomains_for_domain, [no_parent_domain]}]},
@@ -169,8 +166,8 @@ arguments_by_module() ->
      {mongoose_domain_freshness, [{upsert, [?TYPE, 60]}, {list, []}, {details, []}]},
      {mongoose_domain_doctor, [{examine, []}]},
      {mongoose_domain_sup, [{restart_core, [[]]}]},
-     {mongoose_domain_configured, [{host_types, []}, {is_host_type, [?TYPE]}]},
-     {mongoose_domain_parts_sup, [{start_child, [#{id => one, start => {one, start_link, []}}]}, {stop_child, [one]}]},
+     {mongoose_domain_table_events, [{subscribe, []}]},
+     {mongoose_domain_components_sup, [{start_child, [#{id => one, start => {one, start_link, []}}]}, {stop_child, [one]}]},
      {mongoose_domain_services,
       [{start, []}, {stop, []}, {stop_all, []}, {ensure_started, [service_domain_db, #{}]},
        {ensure_stopped, [service_domain_db]}, {replace_services, [[], #{}]}]},

@@ -586,7 +586,7 @@ a_removal_survives_the_processes_that_run_it(Config) ->
         true = md_node:call(?config(node, Config), erlang, exit,
                             [md_node:call(?config(node, Config), erlang, whereis, [Process]), kill]),
         md_wait:until(fun() -> length(handlers(Config, calls, [])) > Calls end)
-     end || Process <- [mongoose_domain_remover, mongoose_domain_operations]],
+     end || Process <- [mongoose_domain_removal_jobs, mongoose_domain_operations]],
     ok = handlers(Config, behave, [first, ok]),
     md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND).
 
@@ -617,11 +617,11 @@ a_removal_waits_while_nobody_can_tell_how_long_a_lease_is(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     #{service_domain_db := Service} = environment(?config(database, Config), ?HOUR),
     option(Config, service_domain_db, Service#{removal_lease := 0}),
-    true = md_node:call(Node, erlang, exit, [md_node:call(Node, erlang, whereis, [mongoose_domain_remover]), kill]),
+    true = md_node:call(Node, erlang, exit, [md_node:call(Node, erlang, whereis, [mongoose_domain_removal_jobs]), kill]),
     md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),
     {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
     %% Its second try is past, with the job in its hands.
-    md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [mongoose_domain_remover]) > 200 end),
+    md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [mongoose_domain_removal_jobs]) > 200 end),
     ?assertEqual([], handlers(Config, calls, [])),
     ?assertMatch({ok, #{status := deleting}}, api(Config, get_domain_details, [?A])),
     option(Config, service_domain_db, Service),

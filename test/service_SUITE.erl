@@ -424,7 +424,7 @@ a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again(Config) ->
     Watch = md_watch:start([Node], [?STATIC | ?NAMES]),
     Insert = fun() -> md_node:call(Node, mongoose_domain_api, insert_domain, [<<"d.example">>, <<"type1">>]) end,
     ok = file:delete(File),
-    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_remover]],
+    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_removal_jobs]],
     assert_waits_for_configuration(Node),
     {db_error, Text} = Insert(),
     ?assertNotEqual(nomatch, binary:match(Text, <<"nothing was changed">>)),
@@ -446,7 +446,7 @@ a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again(Config) 
     Watch = md_watch:start([Node], [?STATIC | ?NAMES]),
     ok = md_node:call(Node, application, set_env, [mongoose_domain, data_dir, Directory ++ "/below"]),
     ok = file:write_file(Directory ++ "/below", "a file, no directory"),
-    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_remover]],
+    [_ = kill(Node, Name) || Name <- [service_domain_db, mongoose_domain_operations, mongoose_domain_removal_jobs]],
     assert_waits_for_configuration(Node),
     ?assertMatch([{error, #{key := data_dir}}], md_node:logged(Node, wrong_configuration)),
     ?assertMatch({ok, _}, md_node:call(Node, mongoose_domain_api, get_domain_details, [hd(?NAMES)])),
@@ -604,9 +604,10 @@ static_domains_need_no_service(Config) ->
     ?assertEqual(ok, md_node:call(Node, service_domain_db, check_local, [])),
     Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_sup]),
     Ids = lists:sort([Id || {Id, _, _, _} <- Children]),
-    Always = [mongoose_domain_core, mongoose_domain_parts_sup, mongoose_domain_turns, mongoose_lazy_routing,
-              mongoose_subdomain_core],
+    Always = [mongoose_domain_components_lock, mongoose_domain_components_sup, mongoose_domain_core,
+              mongoose_domain_database_sup, mongoose_lazy_routing, mongoose_subdomain_core],
     ?assertEqual(Always, Ids),
+    ?assertEqual([], md_node:call(Node, supervisor, which_children, [mongoose_domain_database_sup])),
     ok = md_node:stop_application(Node).
 
 %% What it says of itself

@@ -44,7 +44,7 @@
          another_service_may_need_the_one_of_the_database/1,
          the_url_is_shown_nowhere/1]).
 
--import(md_parts, [hold/3, await_held/1, let_go/1, await_callers/2]).
+-import(md_components, [hold/3, await_held/1, let_go/1, await_callers/2]).
 
 -define(SECRET, "s3cret-pa55word").
 -define(A, md_service_a).
@@ -117,7 +117,7 @@ end_per_testcase(_Case, Config) ->
 boot(Needs) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
-    ok = md_node:call(Node, md_parts, make, [maps:map(fun(_, Deps) -> {service, #{deps => Deps}} end, Needs)]),
+    ok = md_node:call(Node, md_components, make, [maps:map(fun(_, Deps) -> {service, #{deps => Deps}} end, Needs)]),
     Node.
 
 %% The same, started with these services in its configuration.
@@ -133,12 +133,12 @@ services(Node, Function, Arguments) ->
     md_node:call(Node, mongoose_domain_services, Function, Arguments).
 
 behave(Node, Service, Callback, Behaviour) ->
-    ok = md_node:call(Node, md_parts, behave, [Service, Callback, Behaviour]).
+    ok = md_node:call(Node, md_components, behave, [Service, Callback, Behaviour]).
 
 %% What was done since it was asked for last, in words.
 calls(Node) ->
-    Calls = md_node:call(Node, md_parts, calls, []),
-    ok = md_node:call(Node, md_parts, forget, []),
+    Calls = md_node:call(Node, md_components, calls, []),
+    ok = md_node:call(Node, md_components, forget, []),
     [{Callback, Service} || {Service, Callback, _} <- Calls].
 
 loaded(Node) ->
@@ -284,7 +284,7 @@ a_failed_stop_leaves_the_service_listed(_Config) ->
 
 options_that_are_refused_stop_nothing(_Config) ->
     Node = boot(#{}),
-    ok = md_node:call(Node, md_parts, make, [#{?A => {service, #{deps => [], validate => ok}}}]),
+    ok = md_node:call(Node, md_components, make, [#{?A => {service, #{deps => [], validate => ok}}}]),
     ok = configure(Node, #{?A => #{x => 1}}),
     behave(Node, ?A, validate, {return, {error, "x must be 1"}}),
     _ = calls(Node),
@@ -440,7 +440,7 @@ starts_and_stops_are_logged_with_the_keys_of_options(_Config) ->
 
 no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
     Node = boot(#{?A => [?B], ?B => []}),
-    ok = md_node:call(Node, md_parts, make, [#{?A => {service, #{deps => [], validate => ok}}}]),
+    ok = md_node:call(Node, md_components, make, [#{?A => {service, #{deps => [], validate => ok}}}]),
     Options = #{password => ?SECRET, deep => [{url, <<"http://x:" ?SECRET "@y">>}]},
     Echo = fun([Given]) -> erlang:error({cannot_use, Given, maps:to_list(Given)}) end,
     [begin
@@ -475,14 +475,12 @@ insert(Node, Domain) ->
 
 %% Those that are not always there.
 children(Node) ->
-    Always = [mongoose_domain_core, mongoose_subdomain_core, mongoose_lazy_routing, mongoose_domain_turns,
-              mongoose_domain_parts_sup],
-    Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_sup]),
-    lists:sort([Id || {Id, _, _, _} <- Children] -- Always).
+    Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_database_sup]),
+    lists:sort([Id || {Id, _, _, _} <- Children]).
 
 the_service_of_the_database_comes_and_goes(Config) ->
     Node = md_node:start(environment(Config)),
-    All = [pg_scope, service_domain_db, mongoose_domain_operations, mongoose_domain_remover],
+    All = [pg_scope, service_domain_db, mongoose_domain_operations, mongoose_domain_removal_jobs],
     [begin
         ?assert(enabled(Node)),
         ?assert(services(Node, is_loaded, [service_domain_db])),
@@ -566,6 +564,6 @@ the_url_is_shown_nowhere(Config) ->
     {error, _} = failure(Node, ensure_started, [service_domain_db, #{database => Url ++ "?sslmode=sometimes"}]),
     {started, _} = services(Node, ensure_started, [service_domain_db, #{database => Url, pool_size => 1}]),
     md_node:wait_until_following(Node),
-    Places = [{loaded, loaded(Node)}, {list, md_node:call(Node, ets, tab2list, [mongoose_domain_parts])}
+    Places = [{loaded, loaded(Node)}, {list, md_node:call(Node, ets, tab2list, [mongoose_domain_components])}
               | md_node:call(Node, md_looker, everything_shown, [])],
     ?assertEqual([], [Place || {Place, Shown} <- Places, md_secret:is_in(?SECRET, Shown)]).

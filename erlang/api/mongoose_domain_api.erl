@@ -86,7 +86,7 @@
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
     %% As mongoose_domain_core:get_host_type/1, one call less: this is asked for every stanza.
-    mongoose_domain_answers:at(mongoose_domain_nif:lookup(Domain)).
+    mongoose_domain_results:at(mongoose_domain_nif:lookup(Domain)).
 
 %% @doc As get_host_type/1, for domains only: no subdomain is found.
 -spec get_domain_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
@@ -258,7 +258,7 @@ delete_domain(Domain, HostType) ->
     case begin_removal(Domain, HostType) of
         {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
         {ok, {here, Handlers}} ->
-            removed_or_not(mongoose_domain_remover:remove_and_await(Domain, HostType, Handlers), Domain, HostType);
+            removed_or_not(mongoose_domain_removal_jobs:remove_and_await(Domain, HostType, Handlers), Domain, HostType);
         {ok, elsewhere} -> await_removal(Domain, HostType);
         Error -> Error
     end.
@@ -291,7 +291,7 @@ request_delete_domain(Domain, HostType) ->
     case begin_removal(Domain, HostType) of
         {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
         {ok, {here, Handlers}} ->
-            ok = mongoose_domain_remover:remove(Domain, HostType, Handlers),
+            ok = mongoose_domain_removal_jobs:remove(Domain, HostType, Handlers),
             {ok, removed(Domain, HostType, deleting)};
         {ok, elsewhere} -> {ok, removed(Domain, HostType, deleting)};
         Error -> Error
@@ -546,7 +546,7 @@ begin_removal(Domain, HostType) ->
     end).
 
 await_removal(Domain, HostType) ->
-    removed_or_not(mongoose_domain_remover:await(Domain), Domain, HostType).
+    removed_or_not(mongoose_domain_removal_jobs:await(Domain), Domain, HostType).
 
 removed_or_not(ok, Domain, HostType) -> {ok, removed(Domain, HostType, deleted)};
 removed_or_not({failed, _Why}, _Domain, _HostType) -> removal_failed();

@@ -16,8 +16,6 @@
 %% logged; a host that could not be registered is tried again when it is used again.
 -module(mongoose_domain_router).
 
--export([with_host_type/2]).
-
 -export_type([host/0, route/0, kind/0, packet_handler/0, namespace/0, component/0, handler/0]).
 
 -type host() :: binary().
@@ -26,12 +24,12 @@
 %% What hosts have in common that have the same handlers.
 -type kind() :: {domain, host_type()} | {subdomain, host_type(), mongoose_subdomain_core:pattern()}.
 %% What handles the requests to a subdomain. Routers that have handlers of another shape export add_extra/2.
--type packet_handler() :: {module(), Extra :: #{atom() => term()}} | term().
+-type packet_handler() :: mongoose_domain_handler:handler().
 -type namespace() :: binary().
 %% Which part of a host a handler belongs to; its meaning is the router's.
 -type component() :: atom().
 %% What handles the requests of a namespace: of the same shapes as a packet handler.
--type handler() :: {module(), Extra :: #{atom() => term()}} | term().
+-type handler() :: mongoose_domain_handler:handler().
 
 -callback register_host(host(), route()) -> ok | {error, term()}.
 %% The kind is that of the route with which the host was registered.
@@ -41,15 +39,3 @@
 %% The same handler, of packets or of a namespace, with these keys in its extra.
 -callback add_extra(packet_handler() | handler(), #{atom() => term()}) -> packet_handler() | handler().
 -optional_callbacks([add_extra/2]).
-
-%% @doc The handler with `host_type' in its extra. A router's own kind of handler is as its add_extra/2 makes it, and
-%% stays as it is where there is none.
--spec with_host_type(packet_handler() | handler(), host_type()) -> packet_handler() | handler().
-with_host_type(Handler, HostType) ->
-    Router = mongoose_domain_config:router(),
-    Extra = #{host_type => HostType},
-    case {erlang:function_exported(Router, add_extra, 2), Handler} of
-        {true, _} -> Router:add_extra(Handler, Extra);
-        {false, {Module, #{} = Own}} when is_atom(Module) -> {Module, maps:merge(Own, Extra)};
-        {false, Opaque} -> Opaque
-    end.

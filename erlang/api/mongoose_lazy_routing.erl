@@ -12,7 +12,7 @@
 %%
 %% Handlers of IQs (requests of a namespace) are registered for the domains of a host type, or for the subdomains of a
 %% pattern; each host has those of its kind, whichever of the two comes first. A handler's extra gets `host_type' when it
-%% is registered, as that of a packet handler does (mongoose_domain_router:with_host_type/2).
+%% is registered, as that of a packet handler does (mongoose_domain_handler:with_host_type/2).
 %%
 %% The functions are those of MongooseIM's module of this name. Hosts and handlers are known as long as the application
 %% runs: a crash of this process loses none. An orderly stop unregisters all hosts.
@@ -87,13 +87,13 @@ maybe_remove_subdomains(HostType, Pattern) ->
 -spec register_iq_handler_for_domain(host_type(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_domain(HostType, Namespace, Component, Handler) ->
-    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_router:with_host_type(Handler, HostType)).
+    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_handler:with_host_type(Handler, HostType)).
 
 %% @doc The same for the subdomains of a pattern.
 -spec register_iq_handler_for_subdomain(host_type(), pattern(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_subdomain(HostType, Pattern, Namespace, Component, Handler) ->
-    Extended = mongoose_domain_router:with_host_type(Handler, HostType),
+    Extended = mongoose_domain_handler:with_host_type(Handler, HostType),
     register_handler({subdomain, HostType, Pattern}, Namespace, Component, Extended).
 
 %% @doc Takes the handler away again, and answers it as it was registered, with `host_type' in its extra.
@@ -134,6 +134,7 @@ create_registry() ->
 init([]) ->
     %% So that an orderly stop unregisters all.
     process_flag(trap_exit, true),
+    ok = mongoose_domain_table_events:subscribe(),
     ok = mongoose_domain_observers:observe(),
     {ok, mongoose_domain_config:router()}.
 
@@ -172,7 +173,7 @@ handle_cast({remove_host, Name, Kind}, Router) ->
     ok = remove(Name, fun(Its) -> Its =:= Kind end, Router),
     {noreply, Router};
 handle_cast({remove_kind, Kind}, Router) ->
-    lists:foreach(fun(Host) -> remove(Host, Router) end, hosts(Kind)),
+    ok = remove_kind(Kind, Router),
     {noreply, Router};
 handle_cast(Message, Router) ->
     ?LOG_WARNING(#{what => unknown_cast, server => ?MODULE, message => Message}),
@@ -187,6 +188,11 @@ handle_info({domain_changes, Batch, everything}, Router) ->
 handle_info({domain_changes, Batch, Changes}, Router) ->
     lists:foreach(fun(Change) -> changed(Change, Router) end, Changes),
     ok = mongoose_domain_observers:handled(Batch),
+    {noreply, Router};
+handle_info({table_event, {pattern_unregistered, HostType, Pattern}}, Router) ->
+    ok = remove_kind({subdomain, HostType, Pattern}, Router),
+    {noreply, Router};
+handle_info({table_event, _Other}, Router) ->
     {noreply, Router};
 handle_info({'EXIT', _Linked, normal}, Router) ->
     {noreply, Router}; % a process or a port that the router had for a while
@@ -275,6 +281,9 @@ remove(Host, Condition, Router) ->
             end;
         [] -> ok
     end.
+
+remove_kind(Kind, Router) ->
+    lists:foreach(fun(Host) -> remove(Host, Router) end, hosts(Kind)).
 
 remove(Host, Router) ->
     [{_, Kind, Parent}] = ets:lookup(?HOSTS, Host),

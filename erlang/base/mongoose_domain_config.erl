@@ -15,6 +15,7 @@
 
 -export([read/0, service/0, override_service/1, admin/0, unknown_keys/0, database_url/1, snapshot_file/1]).
 -export([database_source/1]).
+-export([services/0, modules/1]).
 -export([repeated_operations/0, visibility_timeout/0, router/0, given/2]).
 
 -export_type([t/0, service/0, admin/0, problem/0]).
@@ -28,8 +29,8 @@
     service_domain_db := service() | disabled,
     services := #{module() => map()},
     modules := #{all | mongoose_domain_core:host_type() => #{module() => map()}},
-    removal_handlers := #{all | mongoose_domain_core:host_type() => [mongoose_domain_configured:removal_handler()]},
-    subdomains := #{all | mongoose_domain_core:host_type() => [mongoose_domain_configured:subdomain()]},
+    removal_handlers := #{all | mongoose_domain_core:host_type() => [mongoose_domain_config_components:removal_handler()]},
+    subdomains := #{all | mongoose_domain_core:host_type() => [mongoose_domain_config_components:subdomain()]},
     admin := admin() | closed
 }.
 %% Times in milliseconds, but for the two that MongooseIM gives in seconds and snapshot_max_age.
@@ -80,7 +81,7 @@ read() ->
     Env = environment(),
     try
         Config = maps:from_list([{Key, check(Key, maps:get(Key, Env, Default))} || {Key, Default} <- defaults()]),
-        ok = mongoose_domain_configured:check_host_types(Config),
+        ok = mongoose_domain_config_components:check_host_types(Config),
         {ok, Config}
     catch
         throw:{wrong, Problem} -> {error, Problem}
@@ -108,6 +109,32 @@ override_service(Options) ->
         _Checked -> {ok, Merged}
     catch
         throw:{wrong, Problem} -> {error, Problem}
+    end.
+
+%% @doc The configured services, each with its options. service_domain_db counts as one when its key is there; its
+%% options are without the URL, which stays where it is. Fails where the environment has turned wrong.
+-spec services() -> mongoose_domain_config_components:options().
+services() ->
+    Others = checked(services),
+    case application:get_env(mongoose_domain, service_domain_db, disabled) of
+        #{} = Options -> Others#{service_domain_db => maps:remove(database, Options)};
+        _Disabled -> Others
+    end.
+
+%% @doc The configured modules of a host type, each with its options. Fails where the environment has turned wrong.
+-spec modules(mongoose_domain_core:host_type()) -> mongoose_domain_config_components:options().
+modules(HostType) ->
+    case checked(modules) of
+        #{HostType := Own} -> Own;
+        #{all := Modules} -> Modules;
+        #{} -> #{}
+    end.
+
+checked(Key) ->
+    try
+        check(Key, given(Key, #{}))
+    catch
+        throw:{wrong, Problem} -> erlang:error({wrong_configuration, Problem})
     end.
 
 %% @doc What the admin program is told. An error where there is to be none.
@@ -303,7 +330,7 @@ check(service_domain_db, Options) when is_map(Options) ->
 check(service_domain_db, Value) ->
     wrong(service_domain_db, shown(Value), "a map, or no such key where there is no database");
 check(Key, Value) when Key =:= services; Key =:= modules; Key =:= removal_handlers; Key =:= subdomains ->
-    mongoose_domain_configured:check(Key, Value);
+    mongoose_domain_config_components:check(Key, Value);
 check(admin, closed) ->
     closed;
 check(admin, #{} = Options) ->

@@ -4,7 +4,7 @@
 %% dynamic domains it says that it supports those. While it runs, it is a handler of removals if it exports
 %% remove_domain/2, and also while it is started anew, since a removal must not pass its data by. After a stop: the processes that it named have ended, if need be by force.
 %%
-%% A failure is logged with the keys of the options and without their values: see mongoose_domain_discreet.
+%% A failure is logged with the keys of the options and without their values: see mongoose_domain_redact.
 -module(mongoose_domain_module_runner).
 
 -export([part/3, check/3, stop/2, stop_at_the_end/2, deps/3]).
@@ -19,7 +19,7 @@
 -type host_type() :: mongoose_domain_core:host_type().
 
 %% @doc The module as something that can be started for the host type.
--spec part(host_type(), module(), Options :: map()) -> mongoose_domain_parts:part().
+-spec part(host_type(), module(), Options :: map()) -> mongoose_domain_components:part().
 part(HostType, Module, Options) ->
     #{key => {HostType, Module}, options => Options, secrets => [],
       start => fun() -> start(HostType, Module, Options) end,
@@ -28,29 +28,33 @@ part(HostType, Module, Options) ->
 %% @doc What the module depends on with these options; nothing where it does not say.
 -spec deps(host_type(), module(), Options :: map()) -> [mongoose_domain_module:dependency()].
 deps(HostType, Module, Options) ->
-    mongoose_domain_discreet:ask({Module, deps}, [HostType, Options], Options, []).
+    mongoose_domain_redact:call_optional({Module, deps}, [HostType, Options], Options, []).
 
 %% @doc Fails where the module cannot be started: before anything is started or stopped.
 -spec check(host_type(), module(), Options :: map()) -> ok.
 check(HostType, Module, Options) ->
-    mongoose_domain_configured:is_host_type(HostType)
+    is_host_type(HostType)
         orelse refuse(HostType, Module, #{what => unknown_host_type, text => <<"this node has no such host type">>}),
     code:ensure_loaded(Module) =:= {module, Module}
         orelse refuse(HostType, Module, #{what => module_not_found,
                                           text => <<"no Erlang module of this name can be loaded">>}),
-    case mongoose_domain_discreet:ask({Module, validate}, [Options], Options, ok) of
+    case mongoose_domain_redact:call_optional({Module, validate}, [Options], Options, ok) of
         ok -> ok;
         {error, Why} ->
-            Text = mongoose_domain_discreet:hide(unicode:characters_to_binary(Why), Options),
+            Text = mongoose_domain_redact:redact(unicode:characters_to_binary(Why), Options),
             refuse(HostType, Module, #{what => invalid_module_options, text => Text,
-                                       options => mongoose_domain_discreet:keys(Options)})
+                                       options => mongoose_domain_redact:keys(Options)})
     end,
     lists:foreach(fun(Service) -> check_service(HostType, Module, Service) end,
                   [Service || {service, Service} <- deps(HostType, Module, Options)]),
     not mongoose_domain_core:is_host_type_allowed(HostType)
-        orelse lists:member(dynamic_domains, mongoose_domain_discreet:ask({Module, supported_features}, [], #{}, []))
+        orelse lists:member(dynamic_domains, mongoose_domain_redact:call_optional({Module, supported_features}, [], #{}, []))
         orelse erlang:error({Module, HostType, dynamic_domains_feature_is_not_supported}),
     ok.
+
+is_host_type(HostType) ->
+    [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
+    lists:member(HostType, HostTypes) orelse lists:keymember(HostType, 2, Pairs).
 
 check_service(HostType, Module, Service) ->
     mongoose_domain_services:is_loaded(Service)
@@ -66,7 +70,7 @@ start(HostType, Module, Options) ->
     Report = #{what => module_start_failed, module => Module, host_type => HostType},
     Before = links(),
     Result = try
-        mongoose_domain_discreet:call(critical, Report, Options, fun() -> result(Module:start(HostType, Options)) end)
+        mongoose_domain_redact:call(critical, Report, Options, fun() -> result(Module:start(HostType, Options)) end)
     catch
         Class:Reason:Stacktrace ->
             %% It may have been one until it was started anew.
@@ -76,7 +80,7 @@ start(HostType, Module, Options) ->
     ok = report_links(HostType, Module, links() -- Before),
     ok = register_handler(HostType, Module),
     ?LOG_INFO(#{what => module_started, module => Module, host_type => HostType,
-                options => mongoose_domain_discreet:keys(Options)}),
+                options => mongoose_domain_redact:keys(Options)}),
     Result.
 
 result({ok, Result}) -> Result;
@@ -105,7 +109,7 @@ register_handler(HostType, Module) ->
 %% @doc Stops the module where it runs. When that fails, it stays loaded, and a handler of removals.
 -spec stop(host_type(), module()) -> {stopped, Options :: map()} | already_stopped.
 stop(HostType, Module) ->
-    mongoose_domain_parts:ensure_stopped({HostType, Module}, fun(Options) ->
+    mongoose_domain_components:ensure_stopped({HostType, Module}, fun(Options) ->
         ok = mongoose_domain_removal:unregister_handler(HostType, Module),
         try
             halt(HostType, Module, Options)
@@ -121,17 +125,17 @@ stop(HostType, Module) ->
 %% passes its data by.
 -spec stop_at_the_end(host_type(), module()) -> {stopped, Options :: map()} | already_stopped.
 stop_at_the_end(HostType, Module) ->
-    mongoose_domain_parts:ensure_stopped({HostType, Module}, fun(Options) -> halt(HostType, Module, Options) end).
+    mongoose_domain_components:ensure_stopped({HostType, Module}, fun(Options) -> halt(HostType, Module, Options) end).
 
 halt(HostType, Module, Options) ->
     Report = #{what => module_stopping_failed, module => Module, host_type => HostType},
-    case mongoose_domain_discreet:call(error, Report, Options, fun() -> Module:stop(HostType) end) of
+    case mongoose_domain_redact:call(error, Report, Options, fun() -> Module:stop(HostType) end) of
         {wait, Processes} when is_list(Processes) -> lists:foreach(fun await_end/1, Processes);
         {wait, Process} -> await_end(Process);
         _Stopped -> ok
     end,
     ?LOG_INFO(#{what => module_stopped, module => Module, host_type => HostType,
-                options => mongoose_domain_discreet:keys(Options)}).
+                options => mongoose_domain_redact:keys(Options)}).
 
 await_end(Process) ->
     Monitor = monitor(process, Process),

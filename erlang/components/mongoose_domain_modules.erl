@@ -30,11 +30,11 @@
 %% the failure is raised, with its name: `module_start_failed'.
 -spec start() -> ok.
 start() ->
-    mongoose_domain_turns:exclusively(fun() ->
-        Resolved = [{HostType, resolve_configured(HostType)} || HostType <- mongoose_domain_configured:host_types()],
+    mongoose_domain_components_lock:exclusively(fun() ->
+        Resolved = [{HostType, resolve_configured(HostType)} || HostType <- host_types()],
         Modules = [{HostType, Module, Options} || {HostType, Some} <- Resolved, {Module, Options} <- Some],
         ok = lists:foreach(fun check/1, Modules),
-        case mongoose_domain_parts:ensure_all_started([part(Module) || Module <- Modules]) of
+        case mongoose_domain_components:ensure_all_started([part(Module) || Module <- Modules]) of
             {ok, _} -> ok;
             {failed, {{HostType, Module}, Class, Reason, Stacktrace}} ->
                 Report = #{what => module_start_failed, module => Module, host_type => HostType, class => Class,
@@ -45,18 +45,18 @@ start() ->
     end).
 
 resolve_configured(HostType) ->
-    Configured = mongoose_domain_configured:modules(HostType),
+    Configured = mongoose_domain_config:modules(HostType),
     resolve(HostType, Configured, Configured).
 
 %% @doc Stops all that run. A failure is raised and leaves the others running.
 -spec stop() -> ok.
 stop() ->
-    mongoose_domain_turns:exclusively(fun() -> lists:foreach(fun stop_one/1, all_in_stop_order()) end).
+    mongoose_domain_components_lock:exclusively(fun() -> lists:foreach(fun stop_one/1, all_in_stop_order()) end).
 
 %% @private The application's end: whatever fails, the others are stopped.
 -spec stop_all() -> ok.
 stop_all() ->
-    mongoose_domain_turns:exclusively(fun() ->
+    mongoose_domain_components_lock:exclusively(fun() ->
         lists:foreach(fun({HostType, Module}) ->
             try
                 mongoose_domain_module_runner:stop_at_the_end(HostType, Module)
@@ -68,51 +68,56 @@ stop_all() ->
 
 %% The table may be closed, or restart_core/1 may have left modules of host types that are gone.
 all_in_stop_order() ->
-    Now = try mongoose_domain_configured:host_types() catch error:{not_running, mongoose_domain} -> [] end,
-    Gone = mongoose_domain_parts:host_types() -- Now,
+    Now = try host_types() catch error:{not_running, mongoose_domain} -> [] end,
+    Gone = mongoose_domain_components:host_types() -- Now,
     [{HostType, Module} || HostType <- Now ++ lists:sort(Gone), Module <- stop_order(HostType)].
+
+%% The host types of this node's table: those of static domains first, each once.
+host_types() ->
+    [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
+    lists:uniq([HostType || HostType <- [Of || {_Domain, Of} <- Pairs] ++ HostTypes, is_binary(HostType)]).
 
 stop_one({HostType, Module}) ->
     mongoose_domain_module_runner:stop(HostType, Module).
 
 %% @doc Starts a module, or starts it anew when it runs with other options. Services that it needs must run. When the
 %% start fails, it is not loaded.
--spec ensure_started(host_type(), module(), options()) -> mongoose_domain_parts:outcome().
+-spec ensure_started(host_type(), module(), options()) -> mongoose_domain_components:outcome().
 ensure_started(HostType, Module, Options) when is_binary(HostType), is_atom(Module), is_map(Options) ->
-    case mongoose_domain_parts:is_running_with({HostType, Module}, Options) of
+    case mongoose_domain_components:is_running_with({HostType, Module}, Options) of
         true -> already_started;
-        false -> mongoose_domain_turns:exclusively(fun() -> ensure_started_now(HostType, Module, Options) end)
+        false -> mongoose_domain_components_lock:exclusively(fun() -> ensure_started_now(HostType, Module, Options) end)
     end.
 
 ensure_started_now(HostType, Module, Options) ->
-    case mongoose_domain_parts:runs_with({HostType, Module}, Options) of
+    case mongoose_domain_components:runs_with({HostType, Module}, Options) of
         true -> already_started;
         false ->
             ok = check({HostType, Module, Options}),
-            mongoose_domain_parts:ensure_started(part({HostType, Module, Options}))
+            mongoose_domain_components:ensure_started(part({HostType, Module, Options}))
     end.
 
 %% @doc Stops a module, whoever depends on it. When that fails, it stays loaded.
 -spec ensure_stopped(host_type(), module()) -> {stopped, options()} | already_stopped.
 ensure_stopped(HostType, Module) when is_binary(HostType), is_atom(Module) ->
-    mongoose_domain_turns:exclusively(fun() -> stop_one({HostType, Module}) end).
+    mongoose_domain_components_lock:exclusively(fun() -> stop_one({HostType, Module}) end).
 
 %% @doc Stops modules together with what they depend on, and starts others with what those depend on; what is still
 %% needed runs on, or anew if it gets other options. When a start fails, what this call had started is stopped again;
 %% what it had stopped stays so. What runs counts as configured, with its options.
 -spec replace_modules(host_type(), ToStop :: [module()], ToEnsure :: #{module() => options()}) -> ok.
 replace_modules(HostType, ToStop, ToEnsure) when is_binary(HostType), is_list(ToStop), is_map(ToEnsure) ->
-    mongoose_domain_turns:exclusively(fun() ->
+    mongoose_domain_components_lock:exclusively(fun() ->
         Running = loaded_modules_with_opts(HostType),
         Gone = mongoose_domain_deps:closure(ToStop, fun(Module) -> brought_by(HostType, Module, Running) end),
         Wanted = maps:merge(maps:without(Gone, Running), ToEnsure),
-        Target = resolve(HostType, Wanted, mongoose_domain_configured:modules(HostType)),
+        Target = resolve(HostType, Wanted, mongoose_domain_config:modules(HostType)),
         Changed = [{HostType, Module, Options} || {Module, Options} <- Target,
-                   not mongoose_domain_parts:runs_with({HostType, Module}, Options)],
+                   not mongoose_domain_components:runs_with({HostType, Module}, Options)],
         ok = lists:foreach(fun check/1, Changed),
         lists:foreach(fun(Module) -> stop_one({HostType, Module}) end,
                       [Module || Module <- stop_order(HostType), not lists:keymember(Module, 1, Target)]),
-        case mongoose_domain_parts:ensure_all_started([part(Module) || Module <- Changed]) of
+        case mongoose_domain_components:ensure_all_started([part(Module) || Module <- Changed]) of
             {ok, _} -> ok;
             {failed, {_Key, Class, Reason, Stacktrace}} -> erlang:raise(Class, Reason, Stacktrace)
         end
@@ -129,26 +134,26 @@ brought_by(HostType, Module, Running) ->
 %% @doc Whether the module runs for the host type.
 -spec is_loaded(host_type(), module()) -> boolean().
 is_loaded(HostType, Module) ->
-    mongoose_domain_parts:is_running({HostType, Module}).
+    mongoose_domain_components:is_running({HostType, Module}).
 
 %% @doc The modules that run for the host type, in the order in which they were started.
 -spec loaded_modules(host_type()) -> [module()].
 loaded_modules(HostType) ->
-    [Module || {Module, _} <- mongoose_domain_parts:list(HostType)].
+    [Module || {Module, _} <- mongoose_domain_components:list(HostType)].
 
 %% @doc The same with their options.
 -spec loaded_modules_with_opts(host_type()) -> #{module() => options()}.
 loaded_modules_with_opts(HostType) ->
-    maps:from_list(mongoose_domain_parts:list(HostType)).
+    maps:from_list(mongoose_domain_components:list(HostType)).
 
 %% @doc The options that the module runs with, or is just started or stopped with. Fails with `module_not_loaded' where
 %% it does not run.
 -spec get_module_opts(host_type(), module()) -> options().
 get_module_opts(HostType, Module) ->
-    case mongoose_domain_parts:find_options({HostType, Module}) of
+    case mongoose_domain_components:find_options({HostType, Module}) of
         {ok, Options} -> Options;
         none ->
-            ok = mongoose_domain_parts:check(),
+            ok = mongoose_domain_components:check(),
             erlang:error(#{what => module_not_loaded, module => Module, host_type => HostType,
                            text => <<"the module does not run for this host type">>})
     end.
@@ -171,7 +176,7 @@ resolve(HostType, Wanted, Known) ->
 
 %% The last one that was started is the first, but for those that it depends on.
 stop_order(HostType) ->
-    lists:reverse(mongoose_domain_module_deps:order(mongoose_domain_parts:list(HostType), deps(HostType))).
+    lists:reverse(mongoose_domain_module_deps:order(mongoose_domain_components:list(HostType), deps(HostType))).
 
 deps(HostType) ->
     fun(Module, Options) -> mongoose_domain_module_runner:deps(HostType, Module, Options) end.

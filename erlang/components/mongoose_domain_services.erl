@@ -12,7 +12,7 @@
 %% is an error that names both. "Loaded" means that it runs: a service that could not be started again is not loaded.
 %%
 %% A failure is raised: that of the service, or a map with `what', the names and a text. It is logged with the keys of
-%% the options and without their values: see mongoose_domain_discreet. All runs in the caller's process, one at a time and
+%% the options and without their values: see mongoose_domain_redact. All runs in the caller's process, one at a time and
 %% in the order of the calls; but to ask for what runs already waits for nobody.
 -module(mongoose_domain_services).
 
@@ -29,8 +29,8 @@
 %% raised, with its name: `service_startup_failed'.
 -spec start() -> ok.
 start() ->
-    mongoose_domain_turns:exclusively(fun() ->
-        Configured = mongoose_domain_configured:services(),
+    mongoose_domain_components_lock:exclusively(fun() ->
+        Configured = mongoose_domain_config:services(),
         case start_all(resolve(Configured, Configured)) of
             {ok, _} -> ok;
             {failed, {{services, Service}, Class, Reason, Stacktrace}} ->
@@ -43,12 +43,12 @@ start() ->
 %% @doc Stops all that run. A failure is raised and leaves the others running.
 -spec stop() -> ok.
 stop() ->
-    mongoose_domain_turns:exclusively(fun() -> lists:foreach(fun stop_one/1, stop_order()) end).
+    mongoose_domain_components_lock:exclusively(fun() -> lists:foreach(fun stop_one/1, stop_order()) end).
 
 %% @private The application's end: whatever fails, the others are stopped.
 -spec stop_all() -> ok.
 stop_all() ->
-    mongoose_domain_turns:exclusively(fun() ->
+    mongoose_domain_components_lock:exclusively(fun() ->
         lists:foreach(fun(Service) ->
             try
                 stop_one(Service)
@@ -60,19 +60,19 @@ stop_all() ->
 
 %% @doc Starts a service, or starts it anew when it runs with other options. Services that it needs and that do not run
 %% are started before, if they are configured. When something fails, what this call started is stopped again.
--spec ensure_started(service(), options()) -> mongoose_domain_parts:outcome().
+-spec ensure_started(service(), options()) -> mongoose_domain_components:outcome().
 ensure_started(Service, Options) when is_atom(Service), is_map(Options) ->
-    case mongoose_domain_parts:is_running_with({services, Service}, Options) of
+    case mongoose_domain_components:is_running_with({services, Service}, Options) of
         true -> already_started;
-        false -> mongoose_domain_turns:exclusively(fun() -> ensure_started_now(Service, Options) end)
+        false -> mongoose_domain_components_lock:exclusively(fun() -> ensure_started_now(Service, Options) end)
     end.
 
 ensure_started_now(Service, Options) ->
-    case mongoose_domain_parts:runs_with({services, Service}, Options) of
+    case mongoose_domain_components:runs_with({services, Service}, Options) of
         true -> already_started;
         false ->
             Running = running(),
-            Known = maps:merge(mongoose_domain_configured:services(), Running),
+            Known = maps:merge(mongoose_domain_config:services(), Running),
             Needed = resolve(#{Service => Options}, Known),
             Absent = [Needs || {Name, _} = Needs <- Needed,
                                Name =:= Service orelse not is_map_key(Name, Running)],
@@ -82,17 +82,17 @@ ensure_started_now(Service, Options) ->
 %% @doc Stops a service, whoever needs it. When that fails, it stays loaded.
 -spec ensure_stopped(service()) -> {stopped, options()} | already_stopped.
 ensure_stopped(Service) when is_atom(Service) ->
-    mongoose_domain_turns:exclusively(fun() -> stop_one(Service) end).
+    mongoose_domain_components_lock:exclusively(fun() -> stop_one(Service) end).
 
 %% @doc Stops services together with what they need, and starts others with what those need; what is still needed
 %% runs on. When a start fails, what this call had started is stopped again; what it had stopped stays so. What runs
 %% counts as configured.
 -spec replace_services(ToStop :: [service()], ToEnsure :: #{service() => options()}) -> ok.
 replace_services(ToStop, ToEnsure) when is_list(ToStop), is_map(ToEnsure) ->
-    mongoose_domain_turns:exclusively(fun() ->
+    mongoose_domain_components_lock:exclusively(fun() ->
         Running = running(),
         Stays = maps:without(mongoose_domain_deps:closure(ToStop, fun get_deps/1), Running),
-        Known = maps:merge(mongoose_domain_configured:services(), Running),
+        Known = maps:merge(mongoose_domain_config:services(), Running),
         Target = resolve(maps:merge(Stays, ToEnsure), Known),
         ToStart = [Part || {Service, _} = Part <- Target,
                            is_map_key(Service, ToEnsure) orelse not is_map_key(Service, Running)],
@@ -105,7 +105,7 @@ replace_services(ToStop, ToEnsure) when is_list(ToStop), is_map(ToEnsure) ->
 %% @doc Whether the service runs.
 -spec is_loaded(service()) -> boolean().
 is_loaded(Service) ->
-    mongoose_domain_parts:is_running({services, Service}).
+    mongoose_domain_components:is_running({services, Service}).
 
 %% @doc The services that run and the options that they were started with, but for those that may hold a secret.
 -spec loaded_services_with_opts() -> #{service() => options()}.
@@ -115,10 +115,10 @@ loaded_services_with_opts() ->
 %% @doc What the service needs; nothing where it does not say.
 -spec get_deps(service()) -> [service()].
 get_deps(Service) ->
-    mongoose_domain_discreet:ask({Service, deps}, [], #{}, []).
+    mongoose_domain_redact:call_optional({Service, deps}, [], #{}, []).
 
 running() ->
-    maps:from_list(mongoose_domain_parts:list(services)).
+    maps:from_list(mongoose_domain_components:list(services)).
 
 resolve(Wanted, Known) ->
     case mongoose_domain_deps:resolve(Wanted, Known, fun get_deps/1) of
@@ -128,12 +128,12 @@ resolve(Wanted, Known) ->
 
 %% The last one that was started is the first, but for those that it needs.
 stop_order() ->
-    Started = [Service || {Service, _} <- mongoose_domain_parts:list(services)],
+    Started = [Service || {Service, _} <- mongoose_domain_components:list(services)],
     lists:reverse(mongoose_domain_deps:order(Started, fun get_deps/1)).
 
 start_all(Services) ->
     ok = lists:foreach(fun check/1, Services),
-    mongoose_domain_parts:ensure_all_started([part(Service, Options) || {Service, Options} <- Services]).
+    mongoose_domain_components:ensure_all_started([part(Service, Options) || {Service, Options} <- Services]).
 
 started({ok, Outcomes}) -> Outcomes;
 started({failed, {_Key, Class, Reason, Stacktrace}}) -> erlang:raise(Class, Reason, Stacktrace).
@@ -146,24 +146,24 @@ check({Service, Options}) ->
             erlang:error(#{what => service_not_found, service => Service, reason => Reason,
                            text => <<"no Erlang module of this name can be loaded">>})
     end,
-    case mongoose_domain_discreet:ask({Service, validate}, [Options], Options, ok) of
+    case mongoose_domain_redact:call_optional({Service, validate}, [Options], Options, ok) of
         ok -> ok;
         {error, Why} ->
-            Text = mongoose_domain_discreet:hide(unicode:characters_to_binary(Why), Options),
+            Text = mongoose_domain_redact:redact(unicode:characters_to_binary(Why), Options),
             erlang:error(#{what => invalid_service_options, service => Service, text => Text,
-                           options => mongoose_domain_discreet:keys(Options)})
+                           options => mongoose_domain_redact:keys(Options)})
     end.
 
 part(Service, Options) ->
     #{key => {services, Service}, options => Options,
-      secrets => mongoose_domain_discreet:ask({Service, secrets}, [], #{}, []),
+      secrets => mongoose_domain_redact:call_optional({Service, secrets}, [], #{}, []),
       start => fun() -> start_service(Service, Options) end,
       stop => fun(Old) -> stop_service(Service, Old) end}.
 
 start_service(Service, Options) ->
     Report = #{what => service_startup_failed, service => Service},
-    Result = mongoose_domain_discreet:call(critical, Report, Options, fun() -> result(Service:start(Options)) end),
-    ?LOG_INFO(#{what => service_started, service => Service, options => mongoose_domain_discreet:keys(Options)}),
+    Result = mongoose_domain_redact:call(critical, Report, Options, fun() -> result(Service:start(Options)) end),
+    ?LOG_INFO(#{what => service_started, service => Service, options => mongoose_domain_redact:keys(Options)}),
     Result.
 
 result({ok, Result}) -> Result;
@@ -171,10 +171,10 @@ result({error, Reason}) -> erlang:error(Reason);
 result(Result) -> Result.
 
 stop_one(Service) ->
-    mongoose_domain_parts:ensure_stopped({services, Service}, fun(Options) -> stop_service(Service, Options) end).
+    mongoose_domain_components:ensure_stopped({services, Service}, fun(Options) -> stop_service(Service, Options) end).
 
 stop_service(Service, Options) ->
     Report = #{what => service_stop_failed, service => Service},
-    _ = mongoose_domain_discreet:call(error, Report, Options, fun() -> Service:stop() end),
-    ?LOG_INFO(#{what => service_stopped, service => Service, options => mongoose_domain_discreet:keys(Options)}),
+    _ = mongoose_domain_redact:call(error, Report, Options, fun() -> Service:stop() end),
+    ?LOG_INFO(#{what => service_stopped, service => Service, options => mongoose_domain_redact:keys(Options)}),
     ok.

@@ -129,7 +129,7 @@ init([]) ->
         {ok, Workers} ->
             {ok, started(Workers, #state{})};
         {error, Problem} ->
-            case service_domain_db:enabled() of
+            case mongoose_domain_database_sup:enabled() of
                 true -> {ok, wrong(Problem, #state{})};
                 false -> {stop, {wrong_configuration, Problem}}
             end

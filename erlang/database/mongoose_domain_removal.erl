@@ -85,7 +85,7 @@ proceed() ->
     ok.
 
 %% @private The supervisor's: registrations live as long as the application. It begins with what the configuration names.
--spec create_registry(mongoose_domain_configured:removal_handlers()) -> ok.
+-spec create_registry([{mongoose_domain_core:host_type(), mongoose_domain_config_components:removal_handler()}]) -> ok.
 create_registry(Configured) ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
     lists:foreach(fun

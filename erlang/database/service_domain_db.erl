@@ -36,13 +36,8 @@
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% The peer's, so that its nodes and ours wake each other. Its process is restarted by whoever started it;
-%% without it, nobody wakes this one, and there is the poll interval.
--define(SCOPE, mim_scope).
+-define(SCOPE, (mongoose_domain_database_sup:scope())).
 -define(GROUP, service_domain_db_group).
-
-%% Holds the supervisor that the service was started under.
--define(ENABLED, {?MODULE, enabled}).
 
 %% How long the thread may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).
@@ -68,7 +63,7 @@
 %% was, where they are wrong or it runs.
 -spec start(map()) -> {ok, pid()}.
 start(Options) ->
-    _ = mongoose_domain_running:process(mongoose_domain_sup),
+    _ = mongoose_domain_running:process(mongoose_domain_database_sup),
     enabled() andalso erlang:error(already_started),
     New = case mongoose_domain_config:override_service(Options) of
         {ok, Overridden} -> Overridden;
@@ -76,9 +71,8 @@ start(Options) ->
     end,
     Before = application:get_env(mongoose_domain, service_domain_db, disabled),
     ok = application:set_env(mongoose_domain, service_domain_db, New),
-    case mongoose_domain_sup:start_service() of
+    case mongoose_domain_database_sup:start_service() of
         {ok, Pid} ->
-            ok = persistent_term:put(?ENABLED, whereis(mongoose_domain_sup)),
             {ok, Pid};
         {error, Reason} ->
             ok = application:set_env(mongoose_domain, service_domain_db, Before),
@@ -88,9 +82,8 @@ start(Options) ->
 %% @doc Stops them: changes answer `service_disabled', and lookups from the table as it is.
 -spec stop() -> ok.
 stop() ->
-    _ = mongoose_domain_running:process(mongoose_domain_sup),
-    _ = persistent_term:erase(?ENABLED),
-    mongoose_domain_sup:stop_service().
+    _ = mongoose_domain_running:process(mongoose_domain_database_sup),
+    mongoose_domain_database_sup:stop_service().
 
 %% @doc Whether start/1 would take these options.
 -spec validate(map()) -> ok | {error, unicode:chardata()}.
@@ -114,7 +107,7 @@ start_link() ->
 %% @doc Whether it was started and not stopped since. Asks no process.
 -spec enabled() -> boolean().
 enabled() ->
-    persistent_term:get(?ENABLED, never) =:= whereis(mongoose_domain_sup).
+    mongoose_domain_database_sup:enabled().
 
 %% @doc Ends this process; its successor compares everything, and what the database lacks is removed
 %% from the table, as far as `convergence_gate' lets it. An error where the service is not running.
@@ -240,6 +233,7 @@ scope() ->
 init([]) ->
     %% So that an orderly stop ends the thread, too.
     process_flag(trap_exit, true),
+    ok = mongoose_domain_table_events:subscribe(),
     case start_follower() of
         {ok, Follower} ->
             {ok, started(Follower, #state{}), {continue, join}};
@@ -297,6 +291,11 @@ handle_info(check_for_updates, #state{follower = undefined} = State) ->
     {noreply, State};
 handle_info(check_for_updates, #state{follower = Follower} = State) ->
     ok = mongoose_domain_nif:follower_command(Follower, check),
+    {noreply, State};
+handle_info({table_event, opened}, State) ->
+    %% Its dynamic domains are gone: the follower loads them again.
+    handle_info(check_for_updates, State);
+handle_info({table_event, _Other}, State) ->
     {noreply, State};
 handle_info(retry, State) ->
     case start_follower() of

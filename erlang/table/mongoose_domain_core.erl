@@ -29,7 +29,7 @@
 -export([get_all_static/0, get_all_dynamic/0, get_all_outdated/1, get_all_kept/0, get_domains_by_host_type/1]).
 -export([page/3, for_each_domain/2, domains_count/0, counts_by_host_type/0]).
 -export([lookups/0, memory/0, has_routes/0]).
--export([host_type_answer/1]).
+-export([host_type_number/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([domain/0, host_type/0, pair/0, source/0, select/0, position/0]).
@@ -83,7 +83,7 @@ start_args() ->
 %% @doc The host type that serves this domain. Fails with badarg when Domain is no binary.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
-    mongoose_domain_answers:at(mongoose_domain_nif:lookup_domain(Domain)).
+    mongoose_domain_results:at(mongoose_domain_nif:lookup_domain(Domain)).
 
 %% @doc Whether the domain is from configuration.
 -spec is_static(domain()) -> boolean().
@@ -168,10 +168,10 @@ page(Select, From, Limit) ->
     Selected = selected(Select),
     is_integer(Limit) andalso Limit >= 1 orelse error(badarg, [Select, From, Limit]),
     {Next, Page} = mongoose_domain_nif:page(Selected, From, min(Limit, ?PAGE)),
-    {[{Domain, host_type_at(Answer)} || {Domain, Answer} <- Page], Next}.
+    {[{Domain, host_type_at(Number)} || {Domain, Number} <- Page], Next}.
 
-host_type_at(Answer) ->
-    {ok, HostType} = mongoose_domain_answers:at(Answer),
+host_type_at(Number) ->
+    {ok, HostType} = mongoose_domain_results:at(Number),
     HostType.
 
 selected({outdated, Source}) -> {outdated, source_name(Source)};
@@ -247,13 +247,13 @@ has_routes() ->
 
 %% @private The place of `{ok, HostType}' among the ready-made answers, where it is put if it is not there: also for
 %% host types that no domain may have. Fails with badarg for what cannot be one.
--spec host_type_answer(host_type()) -> mongoose_domain_nif:answer().
-host_type_answer(HostType) when is_binary(HostType) ->
+-spec host_type_number(host_type()) -> mongoose_domain_nif:result_number().
+host_type_number(HostType) when is_binary(HostType) ->
     ok = mongoose_domain_running:check(),
     case mongoose_domain_nif:intern_host_type(HostType) of
-        {ok, Answer} ->
-            _ = mongoose_domain_answers:at(Answer),
-            Answer;
+        {ok, Number} ->
+            _ = mongoose_domain_results:at(Number),
+            Number;
         {error, _Text} ->
             error(badarg, [HostType])
     end.
@@ -324,7 +324,7 @@ tell_all_news(Observers) ->
 news() ->
     case mongoose_domain_nif:take_changes(?NEWS) of
         everything -> everything;
-        Changes -> [{Fate, host_type_at(Answer), Domain} || {Fate, Answer, Domain} <- Changes]
+        Changes -> [{Fate, host_type_at(Number), Domain} || {Fate, Number, Domain} <- Changes]
     end.
 
 open([Pairs, HostTypes] = Args) ->
@@ -333,11 +333,10 @@ open([Pairs, HostTypes] = Args) ->
     %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
     %% last: a crash in between leaves nothing that a successor would take over.
     _ = persistent_term:erase(?OPENED_WITH),
-    ok = prepare_answers(),
+    ok = cache_results(),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),
     persistent_term:put(?OPENED_WITH, number(Args, 1)),
-    %% Its routes are gone; whoever follows the database begins anew.
-    service_domain_db:check_local().
+    mongoose_domain_table_events:publish(opened).
 
 %% The number of these arguments, from this one on.
 number(Args, Number) ->
@@ -349,13 +348,12 @@ number(Args, Number) ->
         _Others -> number(Args, Number + 1)
     end.
 
-%% Host types are never forgotten, so the answers stay the same or become more: literals, where no process has to be
-%% looked at for that, which is at the first start of this VM.
-prepare_answers() ->
-    Answers = [{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]],
-    _ = length(Answers) > mongoose_domain_answers:count() andalso
-        mongoose_domain_constant:make(mongoose_domain_answers, list_to_tuple(Answers), mongoose_domain_late_answers),
-    lists:foreach(fun mongoose_domain_answers:at/1, lists:seq(1, length(Answers))).
+%% Host types are never forgotten, so a result that is cached stays right.
+cache_results() ->
+    Results = [{error, not_found} | [{ok, HostType} || HostType <- mongoose_domain_nif:host_types()]],
+    _ = length(Results) > mongoose_domain_results:count() andalso
+        mongoose_domain_result_cache:make(mongoose_domain_results, list_to_tuple(Results), mongoose_domain_result_cache),
+    lists:foreach(fun mongoose_domain_results:at/1, lists:seq(1, length(Results))).
 
 static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->
     Report = #{what => static_domain_given_twice, domain => Domain, host_type => HostType,
@@ -364,7 +362,7 @@ static_pair({Domain, HostType}, Seen) when is_map_key(Domain, Seen) ->
     {[], Seen};
 static_pair({Domain, HostType}, Seen) ->
     case {domain(Domain), host_type(hosts, HostType)} of
-        {ok, [Answer]} -> {[{Domain, Answer}], Seen#{Domain => HostType}};
+        {ok, [Number]} -> {[{Domain, Number}], Seen#{Domain => HostType}};
         _ -> {[], Seen}
     end.
 
@@ -378,7 +376,7 @@ domain(Domain) ->
 
 host_type(Key, HostType) when is_binary(HostType) ->
     case mongoose_domain_nif:intern_host_type(HostType) of
-        {ok, Answer} -> [Answer];
+        {ok, Number} -> [Number];
         {error, Text} -> ignore(ignore_invalid_host_type, Key, HostType, Text)
     end;
 host_type(Key, HostType) ->

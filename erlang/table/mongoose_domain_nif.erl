@@ -18,7 +18,7 @@
 -export([follower_start/2, follower_command/2, follower_status/1, reset_progress/0]).
 -export([operations_start/2, operations_stop/1, operations_reconnect/1, operation/5]).
 
--export_type([answer/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
+-export_type([result_number/0, select/0, follower/0, follower_options/0, order/0, workers/0, request/0, choice/0]).
 -export_type([source/0, status/0, settings/0, removal/0, freshness/0, pattern/0]).
 
 -nifs([lookup/1, lookup_domain/1, is_static/1, is_host_type_allowed/1]).
@@ -33,9 +33,9 @@
 
 -on_load(load/0).
 
-%% The place of an answer among the ready-made ones: 1 for not found, host types from 2 on; 0, where
-%% there is none, while the table is closed.
--type answer() :: non_neg_integer().
+%% The number of a lookup's result (mongoose_domain_results): 1 for not found, host types from 2 on; 0
+%% while the table is closed.
+-type result_number() :: non_neg_integer().
 %% The begin of a name, with the dot before the domain; or a whole name.
 -type pattern() :: {prefix | fqdn, binary()}.
 -type select() :: all | static | dynamic | kept | {host_type, binary()} | {outdated, Source :: binary()}.
@@ -114,10 +114,10 @@ priv_dir() ->
 
 -define(STUB, erlang:nif_error({not_loaded, ?MODULE})).
 
--spec lookup(binary()) -> answer().
+-spec lookup(binary()) -> result_number().
 lookup(_Domain) -> ?STUB.
 
--spec lookup_domain(binary()) -> answer().
+-spec lookup_domain(binary()) -> result_number().
 lookup_domain(_Domain) -> ?STUB.
 
 -spec is_static(binary()) -> boolean().
@@ -129,10 +129,10 @@ is_host_type_allowed(_HostType) -> ?STUB.
 -spec host_types() -> [binary()].
 host_types() -> ?STUB.
 
--spec host_type(answer()) -> binary().
-host_type(_Answer) -> ?STUB.
+-spec host_type(result_number()) -> binary().
+host_type(_Number) -> ?STUB.
 
--spec intern_host_type(binary()) -> {ok, answer()} | {error, binary()}.
+-spec intern_host_type(binary()) -> {ok, result_number()} | {error, binary()}.
 intern_host_type(_HostType) -> ?STUB.
 
 -spec check_host_type(binary()) -> ok | {error, binary()}.
@@ -148,7 +148,7 @@ nameprep(_Domain) -> ?STUB.
 -spec spellings(binary()) -> [binary()].
 spellings(_Domain) -> ?STUB.
 
--spec open([{binary(), answer()}], [answer()]) -> ok.
+-spec open([{binary(), result_number()}], [result_number()]) -> ok.
 open(_Pairs, _Allowed) -> ?STUB.
 
 -spec close() -> ok.
@@ -161,7 +161,7 @@ insert(_Domain, _HostType, _Source) -> ?STUB.
 -spec delete(binary()) -> removed | absent | static | invalid_domain.
 delete(_Domain) -> ?STUB.
 
--spec page(select(), non_neg_integer(), pos_integer()) -> {non_neg_integer() | done, [{binary(), answer()}]}.
+-spec page(select(), non_neg_integer(), pos_integer()) -> {non_neg_integer() | done, [{binary(), result_number()}]}.
 page(_Select, _From, _Limit) -> ?STUB.
 
 -spec counts() -> {Static :: non_neg_integer(), Dynamic :: non_neg_integer()}.
@@ -180,16 +180,16 @@ is_open() -> ?STUB.
 -spec lookups() -> {Hits :: non_neg_integer(), Misses :: non_neg_integer()}.
 lookups() -> ?STUB.
 
--spec register_pattern(answer(), pattern()) -> ok.
+-spec register_pattern(result_number(), pattern()) -> ok.
 register_pattern(_HostType, _Pattern) -> ?STUB.
 
--spec unregister_pattern(answer(), pattern()) -> ok.
+-spec unregister_pattern(result_number(), pattern()) -> ok.
 unregister_pattern(_HostType, _Pattern) -> ?STUB.
 
 -spec unregister_patterns() -> ok.
 unregister_patterns() -> ?STUB.
 
--spec subdomain(binary()) -> {answer(), fqdn | {prefix, Bytes :: pos_integer()}} | not_found.
+-spec subdomain(binary()) -> {result_number(), fqdn | {prefix, Bytes :: pos_integer()}} | not_found.
 subdomain(_Name) -> ?STUB.
 
 -spec name_use(binary()) -> {domain | no_domain, Claims :: non_neg_integer()}.
@@ -198,7 +198,7 @@ name_use(_Name) -> ?STUB.
 -spec watch() -> ok.
 watch() -> ?STUB.
 
--spec take_changes(pos_integer()) -> everything | [{added | removed, answer(), binary()}].
+-spec take_changes(pos_integer()) -> everything | [{added | removed, result_number(), binary()}].
 take_changes(_Limit) -> ?STUB.
 
 -spec progress() -> closed | unloaded | reset | following.

@@ -11,20 +11,20 @@
 %% The others say what they answer then: those that ask whether something runs answer that it does not.
 -module(mongoose_domain_running).
 
--export([is/0, check/0, fail/0]).
+-export([is_open/0, check/0, fail/0, instance/0]).
 -export([call/2, call/3, cast/2, process/1, registry/1]).
 
 -define(ERROR, {not_running, mongoose_domain}).
 
 %% @doc Whether the table is open. Calls no process and takes no lock.
--spec is() -> boolean().
-is() ->
+-spec is_open() -> boolean().
+is_open() ->
     mongoose_domain_nif:is_open().
 
 %% @doc Fails unless the table is open.
 -spec check() -> ok.
 check() ->
-    case is() of
+    case is_open() of
         true -> ok;
         false -> fail()
     end.
@@ -33,6 +33,11 @@ check() ->
 -spec fail() -> no_return().
 fail() ->
     error(?ERROR).
+
+%% @doc The supervisor of this application, which stands for one run of it: `undefined' where it was not started.
+-spec instance() -> pid() | undefined.
+instance() ->
+    whereis(mongoose_domain_sup).
 
 %% @doc As gen_server:call/2, to a process of this application.
 -spec call(atom(), term()) -> term().
@@ -74,4 +79,4 @@ registry(Table) ->
 
 %% Whether a process that is not there will be started again.
 is_supervised() ->
-    is() andalso whereis(mongoose_domain_sup) =/= undefined.
+    is_open() andalso instance() =/= undefined.

@@ -24,14 +24,14 @@
 
 -export([start_link/0, register_subdomain/3, unregister_subdomain/2, sync/0]).
 -export([get_host_type/1, get_subdomain_info/1, get_all_subdomains_for_domain/1]).
--export([create_registry/0, register_configured/0]).
+-export([create_registry/0, register_configured/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([subdomain_info/0, pattern/0]).
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% {{HostType, Pattern}, PacketHandler, Answer}
+%% {{HostType, Pattern}, PacketHandler, Number}
 -define(REGISTRY, ?MODULE).
 %% Domains that are looked at before others have their turn: few, since a registration is to take no longer for them.
 -define(PAGE, 20).
@@ -44,7 +44,7 @@
     subdomain := binary(),
     subdomain_pattern := pattern(),
     parent_domain := domain() | no_parent_domain,
-    packet_handler := mongoose_domain_router:packet_handler()
+    packet_handler := mongoose_domain_handler:handler()
 }.
 
 -record(state, {
@@ -73,13 +73,13 @@ start_link() ->
 %% host type the subdomain of this name. Any host type may have them. The handler is for the router; its extra gets
 %% `host_type'. `subdomain_already_exists': another subdomain has this name and keeps it while it is there. The same
 %% registration again answers as if it were the first; `already_registered': the pattern has another handler.
--spec register_subdomain(host_type(), pattern(), mongoose_domain_router:packet_handler()) ->
+-spec register_subdomain(host_type(), pattern(), mongoose_domain_handler:handler()) ->
     ok | {error, already_registered | subdomain_already_exists}.
 register_subdomain(HostType, {Type, Text} = Pattern, PacketHandler) when is_binary(HostType), is_binary(Text) ->
     true = valid(Type, Text) orelse error(badarg, [HostType, Pattern, PacketHandler]),
-    Answer = mongoose_domain_core:host_type_answer(HostType),
-    Handler = mongoose_domain_router:with_host_type(PacketHandler, HostType),
-    mongoose_domain_running:call(?MODULE, {register, HostType, Answer, Pattern, Handler}).
+    Number = mongoose_domain_core:host_type_number(HostType),
+    Handler = mongoose_domain_handler:with_host_type(PacketHandler, HostType),
+    mongoose_domain_running:call(?MODULE, {register, HostType, Number, Pattern, Handler}).
 
 valid(prefix, Text) -> Text =/= <<>> andalso binary:last(Text) =:= $.;
 valid(fqdn, Text) -> Text =/= <<>>;
@@ -94,7 +94,7 @@ unregister_subdomain(HostType, Pattern) ->
 -spec get_host_type(Subdomain :: binary()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Subdomain) ->
     case mongoose_domain_nif:subdomain(Subdomain) of
-        {Answer, _Kind} -> mongoose_domain_answers:at(Answer);
+        {Number, _Kind} -> mongoose_domain_results:at(Number);
         not_found -> {error, not_found}
     end.
 
@@ -102,8 +102,8 @@ get_host_type(Subdomain) ->
 -spec get_subdomain_info(Subdomain :: binary()) -> {ok, subdomain_info()} | {error, not_found}.
 get_subdomain_info(Subdomain) ->
     case mongoose_domain_nif:subdomain(Subdomain) of
-        {Answer, Kind} ->
-            {ok, HostType} = mongoose_domain_answers:at(Answer),
+        {Number, Kind} ->
+            {ok, HostType} = mongoose_domain_results:at(Number),
             {Pattern, Parent} = origin(Kind, Subdomain),
             case ets:lookup(mongoose_domain_running:registry(?REGISTRY), {HostType, Pattern}) of
                 [{_, Handler, _Answer}] ->
@@ -160,31 +160,30 @@ create_registry() ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
     ok.
 
-%% @private Those that the configuration names. Conflicts are logged as others are.
--spec register_configured() -> ok.
-register_configured() ->
-    {ok, Config} = mongoose_domain_config:read(),
+%% @private Registers those that the configuration names. Conflicts are logged as others are.
+-spec register_configured([{host_type(), {pattern(), mongoose_domain_handler:handler()}}]) -> ok.
+register_configured(Subdomains) ->
     lists:foreach(fun({HostType, {Pattern, PacketHandler}}) ->
         _ = register_subdomain(HostType, Pattern, PacketHandler)
-    end, mongoose_domain_configured:subdomains(Config)).
+    end, Subdomains).
 
 %% gen_server
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     %% One that was killed may have been about to.
-    lists:foreach(fun({{_HostType, Pattern}, _Handler, Answer}) ->
-        ok = mongoose_domain_nif:register_pattern(Answer, Pattern)
+    lists:foreach(fun({{_HostType, Pattern}, _Handler, Number}) ->
+        ok = mongoose_domain_nif:register_pattern(Number, Pattern)
     end, ets:tab2list(?REGISTRY)),
     ok = mongoose_domain_observers:observe(),
     {ok, #state{}}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
-handle_call({register, HostType, Answer, Pattern, Handler}, _From, State) ->
+handle_call({register, HostType, Number, Pattern, Handler}, _From, State) ->
     %% Who finds the subdomain finds its handler.
-    case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler, Answer}) of
+    case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler, Number}) of
         true ->
-            ok = mongoose_domain_nif:register_pattern(Answer, Pattern),
+            ok = mongoose_domain_nif:register_pattern(Number, Pattern),
             registered(HostType, Pattern, State);
         false ->
             case ets:lookup_element(?REGISTRY, {HostType, Pattern}, 2) of
@@ -194,10 +193,10 @@ handle_call({register, HostType, Answer, Pattern, Handler}, _From, State) ->
     end;
 handle_call({unregister, HostType, Pattern}, _From, State) ->
     case ets:lookup(?REGISTRY, {HostType, Pattern}) of
-        [{_, _Handler, Answer}] ->
-            ok = mongoose_domain_nif:unregister_pattern(Answer, Pattern),
+        [{_, _Handler, Number}] ->
+            ok = mongoose_domain_nif:unregister_pattern(Number, Pattern),
             true = ets:delete(?REGISTRY, {HostType, Pattern}),
-            ok = mongoose_lazy_routing:maybe_remove_subdomains(HostType, Pattern),
+            ok = mongoose_domain_table_events:publish({pattern_unregistered, HostType, Pattern}),
             {reply, ok, unregistered(HostType, Pattern, State)};
         [] ->
             {reply, ok, State}

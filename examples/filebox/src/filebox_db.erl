@@ -33,7 +33,7 @@
 
 -spec start(#{database := {env, string()}}) -> ok.
 start(#{database := {env, Variable}}) ->
-    {ok, _Pid} = mongoose_domain_parts_sup:start_child(
+    {ok, _Pid} = mongoose_domain_components_sup:start_child(
         #{id => ?MODULE, start => {?MODULE, start_link, [Variable]}}),
     {ok, _} = query("CREATE TABLE IF NOT EXISTS filebox_files (domain VARCHAR(250), name VARCHAR(250), content TEXT, "
                     "PRIMARY KEY (domain, name))", []),
@@ -43,7 +43,7 @@ start(#{database := {env, Variable}}) ->
 
 -spec stop() -> ok.
 stop() ->
-    mongoose_domain_parts_sup:stop_child(?MODULE).
+    mongoose_domain_components_sup:stop_child(?MODULE).
 
 -spec validate(map()) -> ok | {error, string()}.
 validate(#{database := {env, Variable}}) when is_list(Variable) -> ok;

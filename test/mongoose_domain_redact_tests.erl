@@ -1,5 +1,5 @@
 %% Failures are told without the values of options.
--module(mongoose_domain_discreet_tests).
+-module(mongoose_domain_redact_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
@@ -22,20 +22,20 @@ values_are_recognised_wherever_they_are() ->
     Terms = [options(), {bad, options()}, [{password, ?SECRET}], {badmatch, {error, ?SECRET}}, [a, b | <<?SECRET>>],
              #{x => [Url]}, {error, <<"cannot reach ", Url/binary, ".">>}, "no such user: " ++ ?SECRET,
              {{?SECRET, [?SECRET]}, #{<<?SECRET>> => x}}, maps:to_list(options())],
-    [?assertEqual({Term, false}, {Term, md_secret:is_in(?SECRET, mongoose_domain_discreet:hide(Term, options()))})
+    [?assertEqual({Term, false}, {Term, md_secret:is_in(?SECRET, mongoose_domain_redact:redact(Term, options()))})
      || Term <- Terms],
-    ?assertEqual({port, '(not shown)'}, mongoose_domain_discreet:hide({port, 4711}, options())).
+    ?assertEqual({port, '(not shown)'}, mongoose_domain_redact:redact({port, 4711}, options())).
 
 what_is_no_value_stays_as_it_is() ->
-    [?assertEqual(Term, mongoose_domain_discreet:hide(Term, options()))
+    [?assertEqual(Term, mongoose_domain_redact:redact(Term, options()))
      || Term <- [eaddrinuse, {error, enoent}, [], <<>>, "", #{}, {}, {port, 4712}, 4711, "db", [1, 2 | 3], self()]],
-    ?assertEqual({bad, "text"}, mongoose_domain_discreet:hide({bad, "text"}, #{x => "", y => <<>>, z => [], v => "e"})).
+    ?assertEqual({bad, "text"}, mongoose_domain_redact:redact({bad, "text"}, #{x => "", y => <<>>, z => [], v => "e"})).
 
 a_failure_is_logged_and_raised_without_values_and_arguments() ->
     Options = options(),
     Calls = [{md, start, [Options], [{error_info, #{cause => Options}}]}],
     Fail = fun() -> erlang:raise(error, {bad, Options}, Calls) end,
-    try mongoose_domain_discreet:call(critical, #{what => a_test_failed}, Options, Fail) of
+    try mongoose_domain_redact:call(critical, #{what => a_test_failed}, Options, Fail) of
         _ -> ?assert(false)
     catch
         error:Reason:Stacktrace ->
@@ -48,6 +48,6 @@ a_failure_is_logged_and_raised_without_values_and_arguments() ->
     ?assertNot(md_secret:is_in(?SECRET, md_log:all())).
 
 an_optional_callback_that_is_not_there_has_a_default() ->
-    ?assertEqual(none, mongoose_domain_discreet:ask({?MODULE, not_there}, [1], #{}, none)),
-    ?assertEqual(none, mongoose_domain_discreet:ask({no_such_module, f}, [], #{}, none)),
-    ?assertEqual([a], mongoose_domain_discreet:ask({lists, reverse}, [[a]], #{}, none)).
+    ?assertEqual(none, mongoose_domain_redact:call_optional({?MODULE, not_there}, [1], #{}, none)),
+    ?assertEqual(none, mongoose_domain_redact:call_optional({no_such_module, f}, [], #{}, none)),
+    ?assertEqual([a], mongoose_domain_redact:call_optional({lists, reverse}, [[a]], #{}, none)).

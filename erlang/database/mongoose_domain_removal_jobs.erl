@@ -14,7 +14,7 @@
 %%
 %% Each job runs in a process of its own, a few at the same time. A failed one is logged, kept in the
 %% database with its reason, and not tried again until someone asks for it.
--module(mongoose_domain_remover).
+-module(mongoose_domain_removal_jobs).
 -behaviour(gen_server).
 
 -export([start_link/0, remove/3, remove_and_await/3, await/1]).

@@ -5,10 +5,10 @@
 %% stopped, when its start fails, or when a new start after its stop fails. A part whose stop fails stays listed.
 %%
 %% Changes are made in the caller's process, one caller at a time, in the order in which they ask: see
-%% mongoose_domain_turns. Whether a part runs already as it is asked for, is_running_with/2 answers without that.
+%% mongoose_domain_components_lock. Whether a part runs already as it is asked for, is_running_with/2 answers without that.
 %%
 %% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
--module(mongoose_domain_parts).
+-module(mongoose_domain_components).
 
 -export([create_table/0, check/0]).
 -export([ensure_started/1, ensure_all_started/1, ensure_stopped/2]).
@@ -43,7 +43,7 @@ check() ->
     ok.
 
 %% @doc Starts a part that does not run, and starts it anew when it runs with other options. Fails as its start or its
-%% stop does. Only where mongoose_domain_turns:exclusively/1 called.
+%% stop does. Only where mongoose_domain_components_lock:exclusively/1 called.
 -spec ensure_started(part()) -> outcome().
 ensure_started(#{key := Key, options := Options, stop := Stop} = Part) ->
     case {runs_with(Key, Options), find(Key)} of
@@ -69,7 +69,7 @@ start(#{key := Key, options := Options, secrets := Secrets, start := Start}) ->
     end.
 
 %% @doc The same for several, in this order. When one fails, those that were started before it are stopped again, the
-%% last one first. Only where mongoose_domain_turns:exclusively/1 called.
+%% last one first. Only where mongoose_domain_components_lock:exclusively/1 called.
 -spec ensure_all_started([part()]) -> {ok, [outcome()]} | {failed, failure()}.
 ensure_all_started(Parts) ->
     ensure_all_started(Parts, [], []).
@@ -94,7 +94,7 @@ stop_again(#{key := Key, stop := Stop}) ->
         _:_ -> it_is_logged
     end.
 
-%% @doc Stops a part that runs. Fails as its stop does. Only where mongoose_domain_turns:exclusively/1 called.
+%% @doc Stops a part that runs. Fails as its stop does. Only where mongoose_domain_components_lock:exclusively/1 called.
 -spec ensure_stopped(key(), Stop :: fun((options()) -> term())) -> {stopped, options()} | already_stopped.
 ensure_stopped(Key, Stop) ->
     case find(Key) of
@@ -142,7 +142,7 @@ is_running_with(Key, Options) ->
         _ -> false
     end.
 
-%% @doc Whether it runs with these options and no others. Only where mongoose_domain_turns:exclusively/1 called.
+%% @doc Whether it runs with these options and no others. Only where mongoose_domain_components_lock:exclusively/1 called.
 -spec runs_with(key(), options()) -> boolean().
 runs_with(Key, Options) ->
     find(Key) =/= none andalso ets:lookup_element(?TABLE, Key, 3) =:= fingerprint(Options).

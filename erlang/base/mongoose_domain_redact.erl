@@ -5,7 +5,7 @@
 %% the options that can be recognised: a text, or what contains it; a list, map or tuple; any value beside its key.
 %% Arguments of the calls in the stacktrace are counted, not shown. A number or an atom that stands alone is let
 %% through: it may be anything.
--module(mongoose_domain_discreet).
+-module(mongoose_domain_redact).
 
 -export([call/4, ask/4, keys/1, hide/2]).
 

@@ -8,14 +8,14 @@
 %%   -behaviour(mongoose_domain_service).
 %%
 %%   start(#{port := Port}) ->
-%%       mongoose_domain_parts_sup:start_child(#{id => my_mailer, start => {my_mailer_server, start_link, [Port]}}).
-%%   stop() -> mongoose_domain_parts_sup:stop_child(my_mailer).
+%%       mongoose_domain_components_sup:start_child(#{id => my_mailer, start => {my_mailer_server, start_link, [Port]}}).
+%%   stop() -> mongoose_domain_components_sup:stop_child(my_mailer).
 %%   deps() -> [service_domain_db].
 %%   validate(#{port := Port}) when is_integer(Port) -> ok;
 %%   validate(_Other) -> {error, "port must be an integer"}.
 %%
 %% These are the callbacks of MongooseIM's services, so either server can start one. start/1 is called by whoever asks
-%% for the service, in that process: what has to live on belongs under a supervisor, its own or mongoose_domain_parts_sup.
+%% for the service, in that process: what has to live on belongs under a supervisor, its own or mongoose_domain_components_sup.
 -module(mongoose_domain_service).
 
 %% It runs when this returns: `{ok, Result}', or any Result. It does not when this fails, or answers {error, Reason}.

@@ -1,9 +1,9 @@
-%% The constants that are compiled at run time.
--module(mongoose_domain_constant_tests).
+%% The values that are compiled at run time.
+-module(mongoose_domain_result_cache_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
--define(MODULE_OF_MINE, mongoose_domain_constant_tests_value).
+-define(MODULE_OF_MINE, mongoose_domain_result_cache_tests_value).
 
 %% What the made module asks for other places.
 -export([at/1]).
@@ -26,7 +26,7 @@ at(Place) ->
     {elsewhere, Place}.
 
 make(Values) ->
-    mongoose_domain_constant:make(?MODULE_OF_MINE, Values, ?MODULE).
+    mongoose_domain_result_cache:make(?MODULE_OF_MINE, Values, ?MODULE).
 
 values() ->
     list_to_tuple([?MODULE_OF_MINE:at(Place) || Place <- lists:seq(1, ?MODULE_OF_MINE:count())]).

@@ -1,5 +1,5 @@
 %% The supervisor of the processes that services and modules need.
--module(mongoose_domain_parts_sup_tests).
+-module(mongoose_domain_components_sup_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
@@ -11,7 +11,7 @@
 -export([a_child_that_does_not_start_is_not_remembered/0]).
 -export([who_starts_a_child_that_runs_gets_it/0]).
 
--define(SUP, mongoose_domain_parts_sup).
+-define(SUP, mongoose_domain_components_sup).
 
 all_test_() ->
     md_promises:of_module(?MODULE, fun begin_with_a_registry/0, fun end_all/1).

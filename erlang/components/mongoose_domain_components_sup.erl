@@ -1,17 +1,17 @@
 %% Supervises the processes that services and modules need, if they have no supervisor of their own.
 %%
 %%   start(HostType, Options) ->
-%%       {ok, _Pid} = mongoose_domain_parts_sup:start_child(
+%%       {ok, _Pid} = mongoose_domain_components_sup:start_child(
 %%           #{id => {my_archive, HostType}, start => {my_archive_server, start_link, [HostType]}}),
 %%       ok.
 %%   stop(HostType) ->
-%%       mongoose_domain_parts_sup:stop_child({my_archive, HostType}).
+%%       mongoose_domain_components_sup:stop_child({my_archive, HostType}).
 %%
 %% They are restarted apart from each other. One that crashes again and again (more than ten times in ten seconds) has all
 %% of them started again; the table of domains and the processes around it go on meanwhile.
 %%
 %% A child's specification stays in this process's state: it should name where a secret is, and not hold it.
--module(mongoose_domain_parts_sup).
+-module(mongoose_domain_components_sup).
 -behaviour(supervisor).
 
 -export([start_link/0, start_child/1, stop_child/1]).

@@ -1,11 +1,11 @@
 %% Services and modules for tests: made inside a node, remembering what is done with them, and doing what a test wants.
 %%
-%%   ok = md_node:call(Node, md_parts, make, [#{md_service_a => {service, #{deps => [md_service_b]}}}]),
-%%   ok = md_node:call(Node, md_parts, behave, [md_service_a, start, {crash, full}]),
-%%   [{md_service_a, start, [#{}]}] = md_node:call(Node, md_parts, calls, []).
+%%   ok = md_node:call(Node, md_components, make, [#{md_service_a => {service, #{deps => [md_service_b]}}}]),
+%%   ok = md_node:call(Node, md_components, behave, [md_service_a, start, {crash, full}]),
+%%   [{md_service_a, start, [#{}]}] = md_node:call(Node, md_components, calls, []).
 %%
 %% A module exports start, stop and deps, and what its description names besides.
--module(md_parts).
+-module(md_components).
 
 -export([make/1, behave/3, calls/0, forget/0]).
 -export([hold/3, await_held/1, let_go/1, await_callers/2]).
@@ -28,7 +28,7 @@ make(Name, {Kind, Answers}) ->
     Head = [io_lib:format("-module(~p).", [Name]), ["-export([", Exports, "])."]],
     Functions = [function(Name, Callback, Arity) || {Callback, Arity} <- maps:to_list(Arities)],
     {ok, Name, Binary} = compile:forms([form(Text) || Text <- Head ++ Functions]),
-    {module, Name} = code:load_binary(Name, "md_parts", Binary),
+    {module, Name} = code:load_binary(Name, "md_components", Binary),
     maps:foreach(fun(Callback, Answer) -> behave(Name, Callback, {return, Answer}) end, Answers).
 
 arities(service) -> #{start => 1, stop => 0, deps => 0};
@@ -39,7 +39,7 @@ optional(module) -> #{validate => 1, supported_features => 0, remove_domain => 2
 
 function(Name, Callback, Arity) ->
     Arguments = lists:join(", ", [[$A, integer_to_list(N)] || N <- lists:seq(1, Arity)]),
-    io_lib:format("~p(~s) -> md_parts:done(~p, ~p, [~s]).", [Callback, Arguments, Name, Callback, Arguments]).
+    io_lib:format("~p(~s) -> md_components:done(~p, ~p, [~s]).", [Callback, Arguments, Name, Callback, Arguments]).
 
 form(Text) ->
     {ok, Tokens, _} = erl_scan:string(lists:flatten(Text)),
@@ -67,24 +67,24 @@ forget() ->
 -spec hold(md_node:t(), module(), atom()) -> ok.
 hold(Node, Name, Callback) ->
     md_node:call(Node, ?MODULE, behave, [Name, Callback, {call, fun(_Arguments) ->
-        true = register(md_parts_held, self()),
+        true = register(md_components_held, self()),
         receive go -> ok end
     end}]).
 
 %% @doc Returns when it waits.
 -spec await_held(md_node:t()) -> ok.
 await_held(Node) ->
-    md_wait:until(fun() -> is_pid(md_node:call(Node, erlang, whereis, [md_parts_held])) end).
+    md_wait:until(fun() -> is_pid(md_node:call(Node, erlang, whereis, [md_components_held])) end).
 
 -spec let_go(md_node:t()) -> ok.
 let_go(Node) ->
-    go = md_node:call(Node, erlang, send, [md_parts_held, go]),
+    go = md_node:call(Node, erlang, send, [md_components_held, go]),
     ok.
 
 %% @doc Returns when so many processes change what runs, or wait for their turn.
 -spec await_callers(md_node:t(), non_neg_integer()) -> ok.
 await_callers(Node, Count) ->
-    Turns = md_node:call(Node, erlang, whereis, [mongoose_domain_turns]),
+    Turns = md_node:call(Node, erlang, whereis, [mongoose_domain_components_lock]),
     md_wait:until(fun() ->
         {monitors, Monitors} = md_node:call(Node, erlang, process_info, [Turns, monitors]),
         length(Monitors)
@@ -111,8 +111,8 @@ behaviour(link, _Arguments) -> spawn_link(fun live/0);
 behaviour({wait, soon}, _Arguments) -> {wait, spawn(fun() -> ok end)};
 behaviour({wait, never}, _Arguments) -> {wait, [spawn(fun live/0)]};
 behaviour({wait, named}, _Arguments) ->
-    true = register(md_parts_waiting, spawn(fun live/0)),
-    {wait, [md_parts_waiting, md_parts_gone]};
+    true = register(md_components_waiting, spawn(fun live/0)),
+    {wait, [md_components_waiting, md_components_gone]};
 behaviour({call, Fun}, Arguments) -> Fun(Arguments).
 
 live() ->

@@ -1,99 +1,31 @@
-%% The services and modules that the application environment names, and their options; the handlers of removals, and the
-%% subdomains:
+%% Checks the keys of the configuration that name modules of the user's: services, modules, handlers of removals, and
+%% handlers of subdomains.
 %%
 %%   {services, #{my_mailer => #{port => 25}}}
 %%   {modules, #{all => #{my_archive => #{}}, <<"type2">> => #{my_archive => #{days => 30}}}}
 %%   {removal_handlers, #{all => [my_index, {my_files, 20}, {await, my_plugin}]}}
 %%   {subdomains, #{<<"type1">> => [{"muc.@HOST@", {my_rooms, #{}}}]}}
 %%
-%% `all' is for each host type that has no entry of its own; an entry of its own replaces it. The service that follows
-%% the database has a key of its own, service_domain_db, and counts as configured when that is there.
+%% `all' applies to each host type that has no entry of its own; such an entry replaces it.
 %%
 %% Options may hold secrets: no error shows them.
--module(mongoose_domain_configured).
+-module(mongoose_domain_config_components).
 
--export([services/0, modules/1, host_types/0, is_host_type/1]).
--export([removal_handlers/1, subdomains/1]).
 -export([check/2, check_host_types/1]).
 
--export_type([removal_handler/0, removal_handlers/0, subdomain/0]).
+-export_type([options/0, removal_handler/0, subdomain/0]).
 
 -type options() :: #{module() => map()}.
-
 %% A module that is called, or one that registers itself and is waited for.
 -type removal_handler() :: {module(), Priority :: integer()} | {await, module()}.
--type removal_handlers() :: [{mongoose_domain_core:host_type(), removal_handler()}].
--type subdomain() :: {mongoose_subdomain_utils:subdomain_pattern(), mongoose_domain_router:packet_handler()}.
+-type subdomain() :: {mongoose_subdomain_utils:subdomain_pattern(), mongoose_domain_handler:handler()}.
 
-%% Where handlers of removals stand that are named without a priority.
+%% The priority of a removal handler that is named without one.
 -define(PRIORITY, 50).
 
 -define(NOT_SHOWN, '(not shown, it may hold a password)').
 
-%% @doc The services, each with its options. That of the database is without its URL, which stays where it is. Fails
-%% where the environment has turned wrong.
--spec services() -> options().
-services() ->
-    Others = checked(services),
-    case application:get_env(mongoose_domain, service_domain_db, disabled) of
-        #{} = Options -> Others#{service_domain_db => maps:remove(database, Options)};
-        _Disabled -> Others
-    end.
-
-%% @doc The modules of a host type, each with its options. Fails where the environment has turned wrong.
--spec modules(mongoose_domain_core:host_type()) -> options().
-modules(HostType) ->
-    case checked(modules) of
-        #{HostType := Own} -> Own;
-        #{all := Modules} -> Modules;
-        #{} -> #{}
-    end.
-
-checked(Key) ->
-    try
-        check(Key, mongoose_domain_config:given(Key, #{}))
-    catch
-        throw:{wrong, Problem} -> erlang:error({wrong_configuration, Problem})
-    end.
-
-%% @doc The handlers of removals, for each host type that the configuration has.
--spec removal_handlers(mongoose_domain_config:t()) -> removal_handlers().
-removal_handlers(#{removal_handlers := Handlers} = Config) ->
-    for_each_host_type(Handlers, Config).
-
-%% @doc The subdomains, for each host type that the configuration has.
--spec subdomains(mongoose_domain_config:t()) -> [{mongoose_domain_core:host_type(), subdomain()}].
-subdomains(#{subdomains := Subdomains} = Config) ->
-    for_each_host_type(Subdomains, Config).
-
-%% What cannot be the name of a host type is reported by mongoose_domain_core, and left out here, too.
-for_each_host_type(Entries, #{hosts := Pairs, host_types := HostTypes}) ->
-    All = maps:get(all, Entries, []),
-    [{HostType, Entry} || HostType <- unique([Of || {_Domain, Of} <- Pairs] ++ HostTypes),
-                          is_binary(HostType), mongoose_domain_nif:check_host_type(HostType) =:= ok,
-                          Entry <- maps:get(HostType, Entries, All)].
-
-%% @doc The host types of this node's table: those of static domains first, each once.
--spec host_types() -> [mongoose_domain_core:host_type()].
-host_types() ->
-    [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
-    unique([HostType || {_Domain, HostType} <- Pairs, is_binary(HostType)] ++ [T || T <- HostTypes, is_binary(T)]).
-
-%% There may be as many as there are static domains.
-unique(List) ->
-    {Unique, _Seen} = lists:foldl(fun
-        (Item, {Kept, Seen}) when is_map_key(Item, Seen) -> {Kept, Seen};
-        (Item, {Kept, Seen}) -> {[Item | Kept], Seen#{Item => seen}}
-    end, {[], #{}}, List),
-    lists:reverse(Unique).
-
-%% @doc Whether it is one of them.
--spec is_host_type(mongoose_domain_core:host_type()) -> boolean().
-is_host_type(HostType) ->
-    [Pairs, HostTypes] = mongoose_domain_core:get_start_args(),
-    lists:member(HostType, HostTypes) orelse lists:keymember(HostType, 2, Pairs).
-
-%% @private For mongoose_domain_config: the value, or a throw that says what is wrong with it.
+%% @doc The value, checked. Throws `{wrong, Problem}' for a wrong one.
 -spec check(services | modules | removal_handlers | subdomains, term()) -> map().
 check(services, #{service_domain_db := _}) ->
     wrong([services, service_domain_db], ?NOT_SHOWN, "no such key here: service_domain_db is a key beside services");
@@ -174,7 +106,7 @@ check_options(Key, Options) ->
         (Name, _Value) -> wrong(Key, Name, "the name of an Erlang module, an atom")
     end, Options).
 
-%% @private For mongoose_domain_config: all this is for host types that this node has.
+%% @doc Throws for a host type that neither `hosts' nor `host_types' names.
 -spec check_host_types(mongoose_domain_config:t()) -> ok.
 check_host_types(#{hosts := Pairs, host_types := HostTypes} = Config) ->
     Known = maps:from_keys([HostType || {_Domain, HostType} <- Pairs] ++ HostTypes, known),

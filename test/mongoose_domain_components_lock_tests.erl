@@ -1,5 +1,5 @@
 %% Turns: real processes that ask for one, have it and die. Each test has the table and the process to itself.
--module(mongoose_domain_turns_tests).
+-module(mongoose_domain_components_lock_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
@@ -15,7 +15,7 @@
 -export([an_orderly_stop_tells_those_who_wait_and_leaves_the_turn/0]).
 -export([without_the_application_it_fails/0]).
 
--define(TURNS, mongoose_domain_turns).
+-define(TURNS, mongoose_domain_components_lock).
 
 all_test_() ->
     md_promises:of_module(?MODULE, fun begin_with_nobody/0, fun(_) -> end_all() end).

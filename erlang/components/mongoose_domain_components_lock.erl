@@ -1,6 +1,6 @@
 %% Whose turn it is to change what runs on this node: one process at a time, in the order in which they asked.
 %%
-%%   mongoose_domain_turns:exclusively(fun() -> ... end)
+%%   mongoose_domain_components_lock:exclusively(fun() -> ... end)
 %%
 %% Whoever has the turn may ask again, as a part does whose start asks for another part. The turn ends with the function,
 %% or with the process that has it; who dies while it waits has left the queue.
@@ -8,7 +8,7 @@
 %% Whose turn it is stands in a table that lives as long as the application. So a crash of this process ends no turn: its
 %% successor reads there who has it. Those who waited fail, as calls of a process do that crashes, before they did
 %% anything. At the application's end they fail with `{not_running, mongoose_domain}'.
--module(mongoose_domain_turns).
+-module(mongoose_domain_components_lock).
 -behaviour(gen_server).
 
 -export([start_link/0, create_registry/0, exclusively/1]).

@@ -1,0 +1,90 @@
+%% Supervises the processes that follow the database and change it: service_domain_db, the workers and the removals.
+%%
+%% They come and go with the service. They are restarted apart from each other: a crashed follower leaves the table as
+%% current as it was, and jobs of removal are rows in the database.
+%%
+%% No argument of a child holds the configuration, since it shows in crash reports and may hold the database's password.
+-module(mongoose_domain_database_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, start_service/0, stop_service/0, enabled/0, scope/0]).
+-export([start_scope/0]).
+-export([init/1]).
+
+%% Holds the supervisor of the application that the service was started under.
+-define(ENABLED, {service_domain_db, enabled}).
+
+%% The pg scope is MongooseIM's, so that its nodes and ours notify each other.
+-define(SCOPE, mim_scope).
+
+-spec start_link() -> supervisor:startlink_ret().
+start_link() ->
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+%% @doc Starts the processes of the service, all or none. Returns the one that follows the database.
+-spec start_service() -> {ok, pid()} | {error, term()}.
+start_service() ->
+    %% A start that was killed may have left some.
+    ok = stop_service(),
+    case start_children(children(), []) of
+        {ok, Pid} ->
+            ok = persistent_term:put(?ENABLED, mongoose_domain_running:instance()),
+            {ok, Pid};
+        NotStarted -> NotStarted
+    end.
+
+start_children([], Started) ->
+    {ok, proplists:get_value(service_domain_db, Started)};
+start_children([#{id := Id} = Child | Children], Started) ->
+    case supervisor:start_child(?MODULE, Child) of
+        {ok, Pid} -> start_children(Children, [{Id, Pid} | Started]);
+        {error, {Reason, _Child}} ->
+            ok = remove([Other || {Other, _Pid} <- Started]),
+            {error, Reason}
+    end.
+
+%% @doc Stops them, the last one first.
+-spec stop_service() -> ok.
+stop_service() ->
+    _ = persistent_term:erase(?ENABLED),
+    remove(lists:reverse([Id || #{id := Id} <- children()])).
+
+remove(Ids) ->
+    lists:foreach(fun(Id) ->
+        _ = supervisor:terminate_child(?MODULE, Id),
+        _ = supervisor:delete_child(?MODULE, Id)
+    end, Ids).
+
+%% @doc Whether the service was started and not stopped since. Calls no process.
+-spec enabled() -> boolean().
+enabled() ->
+    persistent_term:get(?ENABLED, never) =:= mongoose_domain_running:instance().
+
+%% @doc The pg scope in which the services of all nodes find each other.
+-spec scope() -> atom().
+scope() ->
+    ?SCOPE.
+
+%% The service is enabled when this supervisor is restarted after a crash.
+-spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init([]) ->
+    Children = case enabled() of
+        true -> children();
+        false -> []
+    end,
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, Children}}.
+
+children() ->
+    [#{id => pg_scope, start => {?MODULE, start_scope, []}},
+     #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000},
+     #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
+     #{id => mongoose_domain_removal_jobs, start => {mongoose_domain_removal_jobs, start_link, []}}].
+
+%% @private MongooseIM's scope, which is there already in a VM with MongooseIM. Its supervisor restarts it: if this one
+%% did, too, the other's restart would fail.
+-spec start_scope() -> {ok, pid()} | ignore.
+start_scope() ->
+    case pg:start_link(?SCOPE) of
+        {ok, Pid} -> {ok, Pid};
+        {error, {already_started, _Pid}} -> ignore
+    end.
