@@ -6,7 +6,7 @@
 %% are listed as well.
 -module(md_events).
 
--export([documented/0, in_code/0, in_program/0, sources/0]).
+-export([documented/0, in_code/0, in_program/0, sources/0, path/1]).
 
 -export_type([event/0, logged/0]).
 
@@ -159,7 +159,8 @@ argument(Place, Function, Arity, {call, _, {atom, _, Function}, Arguments}) when
 argument(_Place, _Function, _Arity, _Other) ->
     [].
 
-%% The tests run in the project's directory, or below its _build.
+%% @doc A file of the project. The tests run in the project's directory, or below its _build.
+-spec path(file:filename()) -> file:filename().
 path(File) ->
     path(filename:dirname(filename:absname(code:which(?MODULE))), File).
 

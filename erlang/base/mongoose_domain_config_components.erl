@@ -23,7 +23,7 @@
 %% The priority of a removal handler that is named without one.
 -define(PRIORITY, 50).
 
--define(NOT_SHOWN, '(not shown, it may hold a password)').
+-define(NOT_SHOWN, (mongoose_domain_config_problem:not_shown())).
 
 %% @doc The value, checked. Throws `{wrong, Problem}' for a wrong one.
 -spec check(services | modules | removal_handlers | subdomains, term()) -> map().
@@ -115,6 +115,6 @@ check_host_types(#{hosts := Pairs, host_types := HostTypes} = Config) ->
     end, [{Key, HostType} || Key <- [modules, removal_handlers, subdomains],
                              HostType <- lists:delete(all, maps:keys(map_get(Key, Config)))]).
 
--spec wrong(atom() | [atom() | binary()], term(), string()) -> no_return().
+-spec wrong(mongoose_domain_config_problem:path(), term(), string()) -> no_return().
 wrong(Key, Value, Expected) ->
-    throw({wrong, #{key => Key, value => Value, expected => list_to_binary(Expected)}}).
+    mongoose_domain_config_problem:wrong(Key, Value, Expected).

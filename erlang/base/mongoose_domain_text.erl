@@ -7,7 +7,7 @@
 %% `true' and `false', nor what stands for an absent value: `undefined', Elixir's `nil', and `null'.
 -module(mongoose_domain_text).
 
--export([read/1, filename/1, is_absent/1]).
+-export([read/1, filename/1, is_absent/1, without_absent/1]).
 
 %% @doc The text as a UTF-8 binary of one byte at least, or an error where the term is no such text.
 -spec read(term()) -> {ok, binary()} | error.
@@ -44,6 +44,11 @@ filename(_Other) ->
 -spec is_absent(term()) -> boolean().
 is_absent(Value) ->
     lists:member(Value, [undefined, nil, null]).
+
+%% @doc The options without those that are not given.
+-spec without_absent(#{Key => term()}) -> #{Key => term()}.
+without_absent(Options) ->
+    maps:filter(fun(_Key, Value) -> not is_absent(Value) end, Options).
 
 is_name(Atom) ->
     not is_boolean(Atom) andalso not is_absent(Atom).

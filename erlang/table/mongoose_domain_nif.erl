@@ -42,22 +42,8 @@
 %% Where the database's URL is read, again for each connection.
 -type source() :: {url | file | env, binary()}.
 -opaque follower() :: reference().
-%% Milliseconds, but for the three that are seconds. More keys do no harm.
--type follower_options() :: #{
-    poll_interval := pos_integer(),
-    converge_interval := pos_integer(),
-    convergence_gate := off | on_loss | always,
-    max_removal_share := float(),
-    event_cleaning_interval := Seconds :: pos_integer(),
-    event_max_age := Seconds :: pos_integer(),
-    snapshot_file := binary() | undefined,
-    snapshot_interval := pos_integer(),
-    snapshot_max_age := Seconds :: pos_integer(),
-    connect_timeout := pos_integer(),
-    statement_timeout := pos_integer(),
-    lock_timeout := pos_integer(),
-    atom() => term()
-}.
+%% Those of service_domain_db (mongoose_domain_config_keys), and where the file of a warm start is.
+-type follower_options() :: #{snapshot_file := binary() | undefined, atom() => term()}.
 -type order() :: check | grant | stop | {sync, Ticket :: non_neg_integer()}
     | {find, Ticket :: non_neg_integer(), Event :: integer()} | {converge, Ticket :: non_neg_integer(), gated | force}.
 -opaque workers() :: reference().
