@@ -84,12 +84,15 @@ is_callback(Function, Arity) ->
 
 %% No one else's business, or pure.
 internal() ->
-    [mongoose_domain_admin_request, mongoose_domain_app, mongoose_domain_components, mongoose_domain_components_lock,
-     mongoose_domain_config, mongoose_domain_config_components, mongoose_domain_database_sup, mongoose_domain_deps,
+    [mongoose_domain_admin_request, mongoose_domain_app, mongoose_domain_changes, mongoose_domain_components,
+     mongoose_domain_components_lock, mongoose_domain_config, mongoose_domain_config_admin,
+     mongoose_domain_config_check, mongoose_domain_config_components, mongoose_domain_config_keys,
+     mongoose_domain_config_problem, mongoose_domain_database_sup, mongoose_domain_deletion, mongoose_domain_deps,
      mongoose_domain_log, mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner,
-     mongoose_domain_nif, mongoose_domain_redact, mongoose_domain_removal_jobs, mongoose_domain_result_cache,
-     mongoose_domain_results, mongoose_domain_retry, mongoose_domain_running, mongoose_domain_service,
-     mongoose_domain_text, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
+     mongoose_domain_nif, mongoose_domain_password, mongoose_domain_redact, mongoose_domain_removal_jobs,
+     mongoose_domain_request, mongoose_domain_result_cache, mongoose_domain_results, mongoose_domain_retry,
+     mongoose_domain_running, mongoose_domain_secret, mongoose_domain_service, mongoose_domain_text,
+     mongoose_domain_visibility, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
 
 exempt() ->
     [%% They ask whether or what something does, which is answered: it does nothing.
@@ -102,7 +105,7 @@ exempt() ->
      %% They need no table and no process.
      {mongoose_domain_api, remove_domain_wrapper, 3}, {mongoose_domain_core, nameprep, 1},
      {mongoose_domain_core, lookups, 0}, {mongoose_domain_core, memory, 0}, {mongoose_domain_operations, failures, 0},
-     {mongoose_domain_services, get_deps, 1}, {mongoose_domain_handler, with_host_type, 2},
+     {mongoose_domain_services, get_deps, 1}, {mongoose_domain_packet_handler, with_host_type, 2},
      {mongoose_domain_host_type_config, removal_handlers, 1}, {mongoose_domain_host_type_config, subdomains, 1},
      {service_domain_db, validate, 1}, {service_domain_db, secrets, 0}, {service_domain_db, scope, 0},
      %% A notice, which there may be nobody to take any more.

@@ -43,15 +43,12 @@
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% Pairs that one transaction of a batch adds, and rows that one statement of a listing reads.
+%% Rows that one statement of a listing reads.
 -define(BATCH, 1000).
-%% The rest before a table that does not show a change is looked at again, in milliseconds.
--define(REST, 50).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
 -type pair() :: mongoose_domain_core:pair().
--type wanted() :: pair() | {domain(), host_type(), enabled | disabled}.
 -opaque continuation() :: mongoose_domain_core:position().
 -type status() :: mongoose_domain_nif:status().
 -type error() ::
@@ -176,78 +173,9 @@ insert_domain(Domain, HostType) ->
 %% @doc Adds many domains, a thousand a transaction: for each pair, in order, what insert_domain/2 would
 %% answer. A row that the database refuses is `refused', and the others are made; a database that fails, fails for all
 %% pairs of a transaction. A domain that is given with a status has it from the first moment; one that is there already gets it.
--spec insert_domains([wanted()]) -> [{ok, details()} | error()].
+-spec insert_domains([mongoose_domain_changes:wanted()]) -> [{ok, details()} | error()].
 insert_domains(Wanted) ->
-    Numbered = lists:zip(lists:seq(1, length(Wanted)), [with_status(One) || One <- Wanted]),
-    Checked = [{Number, One, check(rules(HostType), Domain)} || {Number, {Domain, HostType, _Status} = One} <- Numbered],
-    Wrong = maps:from_list([{Number, Error} || {Number, _, Error} <- Checked, Error =/= ok]),
-    Results = insert_rounds([{Number, One} || {Number, One, ok} <- Checked], Wrong),
-    Shown = wait_until_all_visible(maps:values(Results)),
-    [shown(maps:get(Number, Results), Shown) || {Number, _} <- Numbered].
-
-with_status({Domain, HostType}) -> {Domain, HostType, any};
-with_status({_Domain, _HostType, Status} = Wanted) when Status =:= enabled; Status =:= disabled -> Wanted.
-
-%% Whether each event is visible. Where nothing was added, what was there already is.
-wait_until_all_visible(Results) ->
-    case {lists:usort([Event || {added, Event, _} <- Results]), lists:any(fun is_ok/1, Results)} of
-        {[], false} -> #{};
-        {[], true} -> #{undefined => wait_until_visible(undefined)};
-        {Events, _} -> maps:from_list([{Event, wait_until_visible(Event)} || Event <- Events])
-    end.
-
-shown({added, Event, Answer}, Shown) ->
-    case Shown of
-        #{Event := ok} -> Answer;
-        #{Event := Error} -> Error
-    end;
-shown(Result, _Shown) ->
-    Result.
-
-%% A domain that is there more than once is added by the first pair, and repeated by the others.
-insert_rounds([], Results) ->
-    Results;
-insert_rounds(Wanted, Results) ->
-    First = maps:from_list(lists:reverse([{Domain, Number} || {Number, {Domain, _, _}} <- Wanted])),
-    {Round, Later} = lists:partition(fun({Number, {Domain, _, _}}) -> map_get(Domain, First) =:= Number end, Wanted),
-    insert_rounds(Later, maps:merge(Results, maps:from_list(insert_parts(Round)))).
-
-insert_parts(Round) when length(Round) =< ?BATCH ->
-    insert_part(Round);
-insert_parts(Round) ->
-    {Part, Rest} = lists:split(?BATCH, Round),
-    insert_part(Part) ++ insert_parts(Rest).
-
-insert_part(Part) ->
-    {Numbers, Wanted} = lists:unzip(Part),
-    New = [{Domain, HostType, case Status of any -> enabled; _ -> Status end} || {Domain, HostType, Status} <- Wanted],
-    case mongoose_domain_operations:run({insert, New}) of
-        {ok, Outcomes} ->
-            Refused = [Reason || {refused, Reason} <- Outcomes],
-            _ = [ok = mongoose_domain_operations:refused(length(Refused), hd(Refused)) || Refused =/= []],
-            Failures = maps:from_list([{Failed, mongoose_domain_operations:failed(Doubt, Reason)}
-                                       || {failed, Doubt, Reason} = Failed <- lists:usort(Outcomes)]),
-            %% They came with one transaction each: the newest stands for all.
-            Newest = lists:max([0 | [Event || {added, Event} <- Outcomes]]),
-            Inserted = fun(One, Outcome) -> inserted(One, maps:get(Outcome, Failures, Outcome), Newest) end,
-            lists:zip(Numbers, lists:zipwith(Inserted, Wanted, Outcomes));
-        Failure -> [{Number, Failure} || Number <- Numbers]
-    end.
-
-inserted({Domain, HostType, _Wanted}, {added, _Event}, Newest) ->
-    {added, Newest, {ok, #{domain => Domain, host_type => HostType}}};
-inserted({Domain, HostType, Wanted}, {HostType, Status}, _Newest) when Status =:= enabled; Status =:= disabled ->
-    case repeated(#{domain => Domain, host_type => HostType}, {duplicate, <<"Domain already exists">>}) of
-        {ok, Details} when Wanted =/= any, Wanted =/= Status -> switched(set_status(Domain, Wanted), Details);
-        Answer -> Answer
-    end;
-inserted(_Wanted, {HostType, _Status}, _Newest) when is_binary(HostType) ->
-    {duplicate, <<"Domain already exists">>};
-inserted(_Wanted, {Tag, _Text} = Failure, _Newest) when is_atom(Tag) ->
-    Failure.
-
-switched({ok, _Switched}, Details) -> {ok, Details};
-switched(Error, _Details) -> Error.
+    mongoose_domain_changes:insert(Wanted).
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
 %% of its host type delete its data, and deletes its row and its admin's password. Returns when all that is
@@ -255,30 +183,13 @@ switched(Error, _Details) -> Error.
 %% new request begins with the first handler again.
 -spec delete_domain(domain(), host_type()) -> {ok, details()} | error().
 delete_domain(Domain, HostType) ->
-    case begin_removal(Domain, HostType) of
-        {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
-        {ok, {here, Handlers}} ->
-            removed_or_not(mongoose_domain_removal_jobs:remove_and_await(Domain, HostType, Handlers), Domain, HostType);
-        {ok, elsewhere} -> await_removal(Domain, HostType);
-        Error -> Error
-    end.
+    mongoose_domain_deletion:delete(Domain, HostType).
 
 %% @doc The same for a domain whose host type is the one that the database has. A domain that the database does not have
 %% is deleted already: its answer has no host type.
 -spec delete_domain(domain()) -> {ok, details()} | error().
 delete_domain(Domain) ->
-    case get_domain_details(Domain) of
-        {ok, #{host_type := HostType}} -> deleted_as(HostType, Domain);
-        {not_found, _Text} = NotFound -> repeated(#{domain => Domain, status => deleted}, NotFound);
-        Error -> Error
-    end.
-
-%% Another program may have given it another host type meanwhile.
-deleted_as(HostType, Domain) ->
-    case delete_domain(Domain, HostType) of
-        {wrong_host_type, _Text} -> delete_domain(Domain);
-        Answer -> Answer
-    end.
+    mongoose_domain_deletion:delete(Domain).
 
 %% @doc Another name of delete_domain/1.
 -spec remove_domain(domain()) -> {ok, details()} | error().
@@ -288,14 +199,7 @@ remove_domain(Domain) ->
 %% @doc The same, but returns as soon as the domain is marked; removal_status/1 tells the rest.
 -spec request_delete_domain(domain(), host_type()) -> {ok, details()} | error().
 request_delete_domain(Domain, HostType) ->
-    case begin_removal(Domain, HostType) of
-        {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
-        {ok, {here, Handlers}} ->
-            ok = mongoose_domain_removal_jobs:remove(Domain, HostType, Handlers),
-            {ok, removed(Domain, HostType, deleting)};
-        {ok, elsewhere} -> {ok, removed(Domain, HostType, deleting)};
-        Error -> Error
-    end.
+    mongoose_domain_deletion:request(Domain, HostType).
 
 %% @doc For handlers of MongooseIM's hook `remove_domain': calls F, which deletes the module's data and returns Acc. When
 %% it fails, or returns another value, that is logged, and the hook's chain ends with the module among those that failed,
@@ -316,27 +220,27 @@ remove_domain_wrapper(#{failed := Failed} = Acc, F, Module) ->
 %% one in removal.
 -spec enable_domain(domain()) -> {ok, details()} | error().
 enable_domain(Domain) ->
-    set_status(Domain, enabled).
+    mongoose_domain_changes:set_status(Domain, enabled).
 
 %% @doc Has a domain not served. The errors are those of enable_domain/1.
 -spec disable_domain(domain()) -> {ok, details()} | error().
 disable_domain(Domain) ->
-    set_status(Domain, disabled).
+    mongoose_domain_changes:set_status(Domain, disabled).
 
 %% @doc What the database says of a domain now.
 -spec get_domain_details(domain()) -> {ok, details()} | error().
 get_domain_details(Domain) ->
-    ask([fun valid/1, fun dynamic/1], Domain, {details, Domain}, fun
+    mongoose_domain_request:run([valid, dynamic], Domain, {details, Domain}, fun
         ({HostType, Status}) -> {ok, #{domain => Domain, host_type => HostType, status => Status}};
-        (not_found) -> not_found()
+        (not_found) -> mongoose_domain_request:not_found()
     end).
 
 %% @doc The static and dynamic domains of a host type that dynamic domains may have, from the table.
 -spec check_host_type_and_get_domains(host_type()) -> {ok, [domain()]} | error().
 check_host_type_and_get_domains(HostType) ->
-    case allowed(HostType) of
-        ok -> {ok, get_domains_by_host_type(HostType)};
-        Error -> Error
+    case mongoose_domain_core:is_host_type_allowed(HostType) of
+        true -> {ok, get_domains_by_host_type(HostType)};
+        false -> mongoose_domain_request:unknown_host_type()
     end.
 
 %% @doc What the database says of all domains, in its order of their names.
@@ -385,15 +289,15 @@ list_domains(Listing) ->
 %% to go.
 -spec removal_status(domain()) -> {ok, removal()} | error().
 removal_status(Domain) ->
-    ask([fun valid/1], Domain, {removal, Domain}, fun
+    mongoose_domain_request:run([valid], Domain, {removal, Domain}, fun
         ([Removal]) -> {ok, removal(Removal)};
-        ([]) -> not_found()
+        ([]) -> mongoose_domain_request:not_found()
     end).
 
 %% @doc All removals that run, were left, or failed.
 -spec get_removals() -> [removal()] | error().
 get_removals() ->
-    ask(removals, fun(Removals) -> [removal(Removal) || Removal <- Removals] end).
+    mongoose_domain_request:run(removals, fun(Removals) -> [removal(Removal) || Removal <- Removals] end).
 
 %% @doc Up to Limit (at most 1000) changes behind the event After, in the order of their ids, with what the
 %% rows say now; behind `undefined', the newest change alone. A transaction that commits late shows ids
@@ -401,7 +305,7 @@ get_removals() ->
 -spec get_changes(After :: integer() | undefined, Limit :: 1..1000) -> [change()] | error().
 get_changes(After, Limit) ->
     _ = is_limit(Limit) orelse error(badarg, [After, Limit]),
-    ask({changes, After, Limit}, fun(Changes) -> [change(Change) || Change <- Changes] end).
+    mongoose_domain_request:run({changes, After, Limit}, fun(Changes) -> [change(Change) || Change <- Changes] end).
 
 is_limit(Limit) ->
     is_integer(Limit) andalso Limit >= 1 andalso Limit =< ?BATCH.
@@ -417,226 +321,19 @@ change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_t
 %% or has characters that no password may have.
 -spec set_domain_password(domain(), Password :: binary()) -> {ok, binary()} | error().
 set_domain_password(Domain, Password) ->
-    case is_utf8(Password) of
-        true -> set_utf8_password(Domain, Password);
-        false -> check([fun valid/1, fun served/1, fun(_) -> invalid_password() end], Domain)
-    end.
-
-set_utf8_password(Domain, Password) ->
-    ask([fun valid/1, fun served/1], Domain, {put_password, Domain, Password}, fun
-        (ok) -> {ok, <<"Domain password set successfully">>};
-        (not_found) -> not_served();
-        (invalid_password) -> invalid_password()
-    end).
-
-%% A failure shows no password.
-is_utf8(Password) when is_binary(Password) -> unicode:characters_to_binary(Password) =:= Password;
-is_utf8(_Other) -> error(badarg).
+    mongoose_domain_password:set(Domain, Password).
 
 %% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
 %% password, and logged. `not_found' when there is none, or the domain has no row any more or is in removal.
 -spec check_domain_password(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check_domain_password(Domain, Password) ->
-    Known = fun(_) ->
-        case valid(Domain) of
-            ok -> ok;
-            {invalid_domain, _Text} -> {error, not_found}
-        end
-    end,
-    %% What is no UTF-8 is no one's password. The database is asked all the same, whether there is one.
-    {Comparable, Right} = case is_utf8(Password) of
-        true -> {Password, ok};
-        false -> {<<"no UTF-8">>, {error, wrong_password}}
-    end,
-    ask([Known], Domain, {check_password, Domain, Comparable}, fun
-        (right) -> Right;
-        (wrong) -> {error, wrong_password};
-        (not_found) -> {error, not_found};
-        (corrupt) ->
-            ?LOG_WARNING(#{what => scram_serialisation_corrupted, domain => Domain}),
-            {error, wrong_password}
-    end).
+    mongoose_domain_password:check(Domain, Password).
 
 %% @doc Removes the password of a domain's admin.
 -spec delete_domain_password(domain()) -> {ok, binary()} | error().
 delete_domain_password(Domain) ->
-    ask([fun valid/1], Domain, {delete_password, Domain}, fun
-        (ok) -> {ok, <<"Domain password deleted successfully">>};
-        (not_found) -> {not_found, <<"Domain password does not exist">>}
-    end).
-
-%% What needs no database is checked first, in the peer's order
-
-%% What Interpret makes of the answer, if there is one and the rules have nothing against the domain.
-ask(Rules, Domain, Request, Interpret) ->
-    case check(Rules, Domain) of
-        ok -> ask(Request, Interpret);
-        Error -> Error
-    end.
-
-ask(Request, Interpret) ->
-    case mongoose_domain_operations:run(Request) of
-        {ok, Answer} -> Interpret(Answer);
-        Failure -> Failure
-    end.
-
-check([], _Domain) ->
-    ok;
-check([Rule | Rules], Domain) ->
-    case Rule(Domain) of
-        ok -> check(Rules, Domain);
-        Error -> Error
-    end.
-
-valid(Domain) ->
-    case mongoose_domain_nif:check_domain(Domain) of
-        ok -> ok;
-        {error, Text} -> {invalid_domain, Text}
-    end.
-
-dynamic(Domain) ->
-    case mongoose_domain_core:is_static(Domain) of
-        false -> ok;
-        true -> {static, <<"Domain is static">>}
-    end.
-
-allowed(HostType) ->
-    case mongoose_domain_core:is_host_type_allowed(HostType) of
-        true -> ok;
-        false -> unknown_host_type()
-    end.
-
-served(Domain) ->
-    case get_host_type(Domain) of
-        {ok, _HostType} -> ok;
-        {error, not_found} -> not_served()
-    end.
-
-%% What stands against a domain with this host type.
-rules(HostType) ->
-    [fun valid/1, fun dynamic/1, fun(_) -> allowed(HostType) end].
-
-%% How the changes go
-
-set_status(Domain, Wanted) ->
-    ask([fun valid/1, fun dynamic/1], Domain, {set_status, Domain, Wanted}, fun
-        ({changed, Event}) ->
-            visible(Event, {ok, #{domain => Domain, status => Wanted}});
-        (kept) ->
-            visible(undefined, {ok, #{domain => Domain, status => Wanted}});
-        (not_found) -> not_found();
-        (unknown_host_type) -> unknown_host_type();
-        (deleted) -> {deleted, <<"Domain has been deleted">>}
-    end).
-
-%% The handlers begin when this node's route is gone. `here': this node has the job, which the caller hands to the remover.
-begin_removal(Domain, HostType) ->
-    Handlers = length(mongoose_domain_removal:handlers(HostType)),
-    ask(rules(HostType), Domain, {begin_removal, Domain, HostType, Handlers}, fun
-        ({claimed, Event}) ->
-            %% Where the mark is not followed, the job is left to those who follow it.
-            visible(Event, {ok, {here, Handlers}});
-        ({elsewhere, Event}) ->
-            visible(Event, {ok, elsewhere});
-        (not_found) ->
-            %% Somebody else may have removed it just now.
-            visible(undefined, repeated(gone, not_found()));
-        (wrong_host_type) -> {wrong_host_type, <<"Wrong host type was provided">>}
-    end).
-
-await_removal(Domain, HostType) ->
-    removed_or_not(mongoose_domain_removal_jobs:await(Domain), Domain, HostType).
-
-removed_or_not(ok, Domain, HostType) -> {ok, removed(Domain, HostType, deleted)};
-removed_or_not({failed, _Why}, _Domain, _HostType) -> removal_failed();
-removed_or_not({ended, Row}, _Domain, _HostType) -> removal_ended(Row);
-removed_or_not(_LostOrNotHere, Domain, HostType) -> watch_removal(Domain, HostType).
-
-%% Somebody else goes on with the removal, or has ended it: then the row says how.
-watch_removal(Domain, HostType) ->
-    ask({removal, Domain}, fun
-        ([]) ->
-            ask({details, Domain}, fun
-                (not_found) -> {ok, removed(Domain, HostType, deleted)};
-                (Row) -> removal_ended(Row)
-            end);
-        ([{_, _, {failed, _Why}, _, _, _}]) -> removal_failed();
-        ([_AtWork]) ->
-            timer:sleep(?REST),
-            await_removal(Domain, HostType)
-    end).
-
-%% The answer, once the change is visible.
-visible(Event, Answer) ->
-    case wait_until_visible(Event) of
-        ok -> Answer;
-        Error -> Error
-    end.
-
-%% What a success promises: this node's table shows it. The change is durable, so a follower that does not answer in
-%% time is worth a warning and no error. One that answers and does not find the event of the change follows another
-%% database: then the change is of no use to anybody here.
-wait_until_visible(Event) ->
-    Timeout = mongoose_domain_config:visibility_timeout(),
-    try
-        ok = service_domain_db:force_check_for_updates()
-    catch
-        error:{not_running, mongoose_domain} -> ok % which is reported below
-    end,
-    wait_until_visible(Event, Timeout, erlang:monotonic_time(millisecond) + Timeout).
-
-wait_until_visible(Event, Timeout, End) ->
-    Left = max(0, End - erlang:monotonic_time(millisecond)),
-    try sync(Event, Left) of
-        ok -> ok;
-        _AwayOrStoppedOrMissing when Left > ?REST ->
-            timer:sleep(?REST),
-            wait_until_visible(Event, Timeout, End);
-        {error, Reason} -> not_visible(Timeout, Reason);
-        missing -> not_followed(Event, Timeout)
-    catch
-        exit:{timeout, _} -> not_visible(Timeout, <<"the follower did not answer">>);
-        error:{not_running, mongoose_domain} -> not_visible(Timeout, <<"mongoose_domain was stopped">>)
-    end.
-
-sync(undefined, Timeout) -> service_domain_db:sync_local(Timeout);
-sync(Event, Timeout) -> service_domain_db:sync_event(Event, Timeout).
-
-not_visible(Timeout, Reason) ->
-    ?LOG_WARNING(#{what => domain_change_not_visible_yet, waited => Timeout, reason => Reason}).
-
-not_followed(Event, Timeout) ->
-    ?LOG_ERROR(#{what => domain_change_not_followed, event => Event, waited => Timeout}),
-    ok = mongoose_domain_operations:reconnect(),
-    {db_error, <<"Database error: the change was made, but not in the database that this node follows">>}.
-
-repeated(Answer, Error) ->
-    case mongoose_domain_config:repeated_operations() of
-        ok -> {ok, Answer};
-        error -> Error
-    end.
-
-is_ok({ok, _}) -> true;
-is_ok(_Error) -> false.
-
-removed(Domain, HostType, Status) ->
-    #{domain => Domain, host_type => HostType, status => Status}.
-
-not_found() -> {not_found, <<"Given domain does not exist">>}.
-
-invalid_password() -> {invalid_password, <<"The password has characters that none may have">>}.
-
-not_served() -> {not_found, <<"Given domain does not exist or is disabled">>}.
-
-unknown_host_type() -> {unknown_host_type, <<"Unknown host type">>}.
-
-removal_ended(not_found) ->
-    {removal_ended, <<"Another program deleted the domain before its removal was done: its data may be there still">>};
-removal_ended({_HostType, _Status}) ->
-    {removal_ended, <<"The domain was enabled or added again: its removal ended">>}.
-
-removal_failed() -> {removal_failed, <<"A removal handler failed: the domain stays in removal">>}.
+    mongoose_domain_password:delete(Domain).
 
 status_number(undefined) -> undefined;
 status_number(disabled) -> 0;

@@ -24,12 +24,12 @@
 %% What hosts have in common that have the same handlers.
 -type kind() :: {domain, host_type()} | {subdomain, host_type(), mongoose_subdomain_core:pattern()}.
 %% What handles the requests to a subdomain. Routers that have handlers of another shape export add_extra/2.
--type packet_handler() :: mongoose_domain_handler:handler().
+-type packet_handler() :: mongoose_domain_packet_handler:handler().
 -type namespace() :: binary().
 %% Which part of a host a handler belongs to; its meaning is the router's.
 -type component() :: atom().
 %% What handles the requests of a namespace: of the same shapes as a packet handler.
--type handler() :: mongoose_domain_handler:handler().
+-type handler() :: mongoose_domain_packet_handler:handler().
 
 -callback register_host(host(), route()) -> ok | {error, term()}.
 %% The kind is that of the route with which the host was registered.

@@ -12,7 +12,7 @@
 %%
 %% Handlers of IQs (requests of a namespace) are registered for the domains of a host type, or for the subdomains of a
 %% pattern; each host has those of its kind, whichever of the two comes first. A handler's extra gets `host_type' when it
-%% is registered, as that of a packet handler does (mongoose_domain_handler:with_host_type/2).
+%% is registered, as that of a packet handler does (mongoose_domain_packet_handler:with_host_type/2).
 %%
 %% The functions are those of MongooseIM's module of this name. Hosts and handlers are known as long as the application
 %% runs: a crash of this process loses none. An orderly stop unregisters all hosts.
@@ -87,13 +87,13 @@ maybe_remove_subdomains(HostType, Pattern) ->
 -spec register_iq_handler_for_domain(host_type(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_domain(HostType, Namespace, Component, Handler) ->
-    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_handler:with_host_type(Handler, HostType)).
+    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_packet_handler:with_host_type(Handler, HostType)).
 
 %% @doc The same for the subdomains of a pattern.
 -spec register_iq_handler_for_subdomain(host_type(), pattern(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_subdomain(HostType, Pattern, Namespace, Component, Handler) ->
-    Extended = mongoose_domain_handler:with_host_type(Handler, HostType),
+    Extended = mongoose_domain_packet_handler:with_host_type(Handler, HostType),
     register_handler({subdomain, HostType, Pattern}, Namespace, Component, Extended).
 
 %% @doc Takes the handler away again, and answers it as it was registered, with `host_type' in its extra.

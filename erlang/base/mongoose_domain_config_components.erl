@@ -18,7 +18,7 @@
 -type options() :: #{module() => map()}.
 %% A module that is called, or one that registers itself and is waited for.
 -type removal_handler() :: {module(), Priority :: integer()} | {await, module()}.
--type subdomain() :: {mongoose_subdomain_utils:subdomain_pattern(), mongoose_domain_handler:handler()}.
+-type subdomain() :: {mongoose_subdomain_utils:subdomain_pattern(), mongoose_domain_packet_handler:handler()}.
 
 %% The priority of a removal handler that is named without one.
 -define(PRIORITY, 50).

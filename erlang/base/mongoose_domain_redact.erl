@@ -7,7 +7,7 @@
 %% through: it may be anything.
 -module(mongoose_domain_redact).
 
--export([call/4, ask/4, keys/1, hide/2]).
+-export([call/4, call_optional/4, keys/1, redact/2]).
 
 -include("mongoose_domain_log.hrl").
 
@@ -22,15 +22,15 @@ call(Level, Report, Options, Fun) ->
         Fun()
     catch
         Class:Reason:Stacktrace ->
-            Shown = hide(Reason, Options),
+            Shown = redact(Reason, Options),
             Calls = [without_arguments(Call) || Call <- Stacktrace],
             ?LOG(Level, Report#{options => keys(Options), class => Class, reason => Shown, stacktrace => Calls}),
             erlang:raise(Class, Shown, Calls)
     end.
 
 %% @doc What an optional callback answers, or the default. Options are what it may be told.
--spec ask({module(), Callback :: atom()}, Arguments :: [term()], Options :: map(), Default :: term()) -> term().
-ask({Module, Callback}, Arguments, Options, Default) ->
+-spec call_optional({module(), Callback :: atom()}, Arguments :: [term()], Options :: map(), Default :: term()) -> term().
+call_optional({Module, Callback}, Arguments, Options, Default) ->
     _ = code:ensure_loaded(Module),
     case erlang:function_exported(Module, Callback, length(Arguments)) of
         true ->
@@ -54,8 +54,8 @@ keys(Options) ->
     lists:sort(maps:keys(Options)).
 
 %% @doc The term without the options' values.
--spec hide(term(), Options :: map()) -> term().
-hide(Term, Options) ->
+-spec redact(term(), Options :: map()) -> term().
+redact(Term, Options) ->
     Values = lists:append([parts(Value) || Value <- [Options | maps:values(Options)]]),
     Texts = [Text || Value <- Values, {ok, Text} <- [text(Value)], byte_size(Text) >= ?SHORTEST_PART],
     walk(Term, Options, {maps:from_keys(Values, value), Texts}).

@@ -44,7 +44,7 @@
     subdomain := binary(),
     subdomain_pattern := pattern(),
     parent_domain := domain() | no_parent_domain,
-    packet_handler := mongoose_domain_handler:handler()
+    packet_handler := mongoose_domain_packet_handler:handler()
 }.
 
 -record(state, {
@@ -73,12 +73,12 @@ start_link() ->
 %% host type the subdomain of this name. Any host type may have them. The handler is for the router; its extra gets
 %% `host_type'. `subdomain_already_exists': another subdomain has this name and keeps it while it is there. The same
 %% registration again answers as if it were the first; `already_registered': the pattern has another handler.
--spec register_subdomain(host_type(), pattern(), mongoose_domain_handler:handler()) ->
+-spec register_subdomain(host_type(), pattern(), mongoose_domain_packet_handler:handler()) ->
     ok | {error, already_registered | subdomain_already_exists}.
 register_subdomain(HostType, {Type, Text} = Pattern, PacketHandler) when is_binary(HostType), is_binary(Text) ->
     true = valid(Type, Text) orelse error(badarg, [HostType, Pattern, PacketHandler]),
     Number = mongoose_domain_core:host_type_number(HostType),
-    Handler = mongoose_domain_handler:with_host_type(PacketHandler, HostType),
+    Handler = mongoose_domain_packet_handler:with_host_type(PacketHandler, HostType),
     mongoose_domain_running:call(?MODULE, {register, HostType, Number, Pattern, Handler}).
 
 valid(prefix, Text) -> Text =/= <<>> andalso binary:last(Text) =:= $.;
@@ -161,7 +161,7 @@ create_registry() ->
     ok.
 
 %% @private Registers those that the configuration names. Conflicts are logged as others are.
--spec register_configured([{host_type(), {pattern(), mongoose_domain_handler:handler()}}]) -> ok.
+-spec register_configured([{host_type(), {pattern(), mongoose_domain_packet_handler:handler()}}]) -> ok.
 register_configured(Subdomains) ->
     lists:foreach(fun({HostType, {Pattern, PacketHandler}}) ->
         _ = register_subdomain(HostType, Pattern, PacketHandler)

@@ -3,7 +3,7 @@
 %%
 %% A handler is `{Module, Extra}', where Extra is a map, unless the router has handlers of another shape. Such a router
 %% exports add_extra/2 (see mongoose_domain_router).
--module(mongoose_domain_handler).
+-module(mongoose_domain_packet_handler).
 
 -export([with_host_type/2]).
 
