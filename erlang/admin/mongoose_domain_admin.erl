@@ -1,24 +1,23 @@
-%% The door to people: owns the program that speaks HTTP for this node.
+%% Owns the admin program, which speaks HTTP for this node.
 %%
-%% The program (priv/bin/domain_admin) is a process of its own, started as a port: no HTTP, TLS or GraphQL
-%% code runs inside the VM. It asks, in frames of Erlang terms, and each question is answered by a process
-%% that calls mongoose_domain_api (see mongoose_domain_admin_request): so many at once and no more. Only which host types
-%% serve some names, which the program asks for the edge (/ask), is answered by this process: to look at the table takes
-%% less time than to hand the question on, and the program asks once more only when it has the answer.
+%% The program (priv/bin/domain_admin) runs as a port: no HTTP, TLS or GraphQL code runs inside the VM. It sends requests
+%% in frames of Erlang terms. A process for each request calls mongoose_domain_api (see mongoose_domain_admin_request), up
+%% to a limit. Only a request for the host types that serve some names (`/ask') is answered by this process: a lookup takes
+%% less time than a process, and the program has one such request open at a time.
 %%
-%% When the program ends, it is started again: at once, if it had listened; with growing pauses, if it could
-%% not (its port is taken, or the program is not there, say). One that hangs is killed, which is an end like any
-%% other: it is asked for a sign of life every so often. When this process ends, the port closes, and the program
-%% ends itself; in an orderly stop it is killed, since one that hangs would not. It keeps nothing.
+%% When the program ends, it is started again: at once, if it had listened; with growing pauses, if not (its port is taken,
+%% or the program is not there, say). A ping is sent every few seconds, and a program that hangs is killed. When this
+%% process ends, the port closes, and the program ends itself; in an orderly stop it is killed, since it may hang. It keeps
+%% no state.
 %%
-%% Nothing of the node waits for the program. This process does not, either: a writer of its own waits while a pipe
-%% is full (see write_frames/1).
+%% Nothing on the node waits for the program, not even this process: a writer process waits while the pipe is full (see
+%% write_frames/1).
 %%
-%% The password is read again with each of those, where the configuration keeps it, so one that is exchanged needs no
-%% restart. A process of its own reads it: a file may lie on a disk that hangs.
+%% With each ping, the password is read again where the configuration keeps it, so that a new one needs no restart. A
+%% process of its own reads it: a file may lie on a disk that hangs.
 %%
-%% The program is told its configuration over the port: an argument or a variable of the environment could be
-%% read by others on this machine. What it says on standard error comes to the node's own.
+%% The program gets its configuration over the port: others on this machine could read an argument or an environment
+%% variable. Its standard error is the node's.
 -module(mongoose_domain_admin).
 -behaviour(gen_server).
 
@@ -28,13 +27,13 @@
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% Questions that are answered at once. The program asks no more than half as many: nearly all of them from who waits for
-%% the end of a removal, which costs a process and nothing else.
+%% Requests that are answered at the same time. The program has at most half as many open: nearly all of them wait for the
+%% end of a removal, which costs a process and nothing else.
 -define(WORKERS, 10000).
-%% The rest before a program that had listened is started again, in milliseconds.
+%% The pause before a program that had listened is started again, in milliseconds.
 -define(PAUSE, 50).
-%% How often the program is asked for a sign of life, in milliseconds, and how often in vain before it is killed: it may
-%% have many frames to read first, on a machine that has other work to do.
+%% The time between two pings, in milliseconds, and how many may stay without an answer before the program is killed: it
+%% may have many frames to read first, on a busy machine.
 -define(HEARTBEAT, 5000).
 -define(PATIENCE, 3).
 
@@ -42,17 +41,17 @@
     port :: port() | undefined,
     %% Writes to it.
     writer :: pid() | undefined,
-    %% How often it was asked for a sign of life since the last one.
+    %% Pings since its last frame.
     unanswered = 0 :: non_neg_integer(),
     %% Where the program listens, once it does.
     url :: binary() | undefined,
-    %% Where the edge may ask, as soon as it can.
+    %% Where `/ask' listens, once it does.
     ask_url :: binary() | undefined,
     %% The port that it found free, to be taken again.
     found = 0 :: inet:port_number(),
-    %% Who answers which question.
+    %% The processes that answer requests.
     workers = #{} :: #{reference() => {Writer :: pid(), Id :: non_neg_integer(), Worker :: pid()}},
-    %% Who reads the password again, and what was wrong with it the last time.
+    %% The process that reads the password again, and what was wrong with it the last time.
     reader :: reference() | undefined,
     problem :: mongoose_domain_config:problem() | undefined,
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t()
@@ -87,22 +86,22 @@ call(Request) ->
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
-    %% Where modules are loaded when they are called first, the atoms of requests are unknown before.
+    %% Loads the modules that hold the atoms of requests, which binary_to_term/2 takes only if they exist.
     ok = code:ensure_modules_loaded([mongoose_domain_admin_request, mongoose_domain_api, mongoose_domain_operations]),
     _ = erlang:send_after(?HEARTBEAT, self(), heartbeat),
     {ok, start_program(#state{})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(url, _From, #state{url = Url} = State) ->
-    {reply, told(Url), State};
+    {reply, known_url(Url), State};
 handle_call(ask_url, _From, #state{ask_url = Url} = State) ->
-    {reply, told(Url), State};
+    {reply, known_url(Url), State};
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, State}.
 
-told(undefined) -> {error, closed};
-told(Url) -> {ok, Url}.
+known_url(undefined) -> {error, closed};
+known_url(Url) -> {ok, Url}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(Message, State) ->
@@ -174,8 +173,7 @@ start_program(Configuration, State) ->
 program() ->
     filename:join([filename:dirname(code:which(?MODULE)), "..", "priv", "bin", "domain_admin"]).
 
-%% A program that is gone is heard of by its exit, and needs no frame. The configuration holds a password, and
-%% what is inside a fun is printed nowhere.
+%% The frame is in a fun, which no crash report prints: the configuration holds a password.
 say(Writer, Frame) ->
     Writer ! {write, fun() -> Frame end},
     ok.
@@ -201,21 +199,21 @@ heartbeat(#state{port = undefined} = State) ->
     State;
 heartbeat(#state{port = Port, unanswered = ?PATIENCE} = State) ->
     ?LOG_ERROR(#{what => domain_admin_hangs, silent_for => ?PATIENCE * ?HEARTBEAT}),
-    %% Its exit will be heard.
+    %% Its exit status then starts it again.
     ok = kill(Port),
     State;
 heartbeat(#state{writer = Writer, unanswered = Unanswered} = State) ->
     ok = say(Writer, frame(ping)),
     renew_credentials(State#state{unanswered = Unanswered + 1}).
 
-%% While the program does not listen, it has not been told its configuration for long.
+%% A program that does not listen yet got its configuration a moment ago.
 renew_credentials(#state{url = Url, reader = Reader} = State) when Url =:= undefined; Reader =/= undefined ->
     State;
 renew_credentials(#state{writer = Writer} = State) ->
     {_Pid, Reader} = spawn_monitor(?MODULE, read_credentials, [Writer]),
     State#state{reader = Reader}.
 
-%% @private Tells the program what the credentials are now.
+%% @private Sends the program the credentials as they are now.
 -spec read_credentials(pid()) -> no_return().
 read_credentials(Writer) ->
     case mongoose_domain_config:admin() of
@@ -228,7 +226,7 @@ read_credentials(Writer) ->
             exit({wrong, Problem})
     end.
 
-%% The old password stays in use. One problem is logged once.
+%% After a problem the old password stays in use. The same problem is logged once.
 credentials_read({wrong, Problem}, #state{problem = Problem} = State) ->
     State;
 credentials_read({wrong, Problem}, State) ->
@@ -257,7 +255,7 @@ close(Port) ->
 frame(Term) ->
     term_to_binary(Term).
 
-%% What it says must be made of atoms that this node knows.
+%% A frame may hold only atoms that this node knows.
 term(Frame) ->
     try
         binary_to_term(Frame, [safe])
@@ -266,7 +264,7 @@ term(Frame) ->
     end.
 
 ended(Reason, #state{workers = Workers} = State) ->
-    %% Nobody waits for what they find.
+    %% The program that gets the answers is gone.
     _ = [exit(Pid, kill) || {_Writer, _Id, Pid} <- maps:values(Workers)],
     start_again(Reason, State).
 
@@ -292,7 +290,7 @@ handle_frame({ask, Id, _Request}, #state{writer = Writer} = State) ->
     ok = say(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
     State;
 handle_frame({forget, Id}, #state{writer = Writer, workers = Workers} = State) ->
-    %% What was sent to the database is made there; what waits for its turn is not (see mongoose_domain_operations).
+    %% A change that a worker has begun is made; one that waits in the queue is not (see mongoose_domain_operations).
     _ = [exit(Pid, kill) || {By, Asked, Pid} <- maps:values(Workers), Asked =:= Id, By =:= Writer],
     State;
 handle_frame({listening, Ip, Number}, #state{retry = Retry} = State) ->

@@ -1,15 +1,14 @@
-%% What the admin program asks, and what it is answered: calls of mongoose_domain_api, so that every door
-%% obeys the same rules.
+%% The requests of the admin program: each becomes a call of mongoose_domain_api, so that all doors obey the same rules.
 %%
-%% The answer is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
+%% The result is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
 -module(mongoose_domain_admin_request).
 
 -export([answer/1]).
 
--type answer() :: {ok, term()} | {refused, Tag :: atom(), Text :: binary()}.
+-type result() :: {ok, term()} | {refused, Tag :: atom(), Text :: binary()}.
 
 %% @doc The answer to a request. Fails with function_clause for one that makes no sense.
--spec answer(term()) -> answer().
+-spec answer(term()) -> result().
 answer(Request) ->
     answered(call(Request)).
 
@@ -31,7 +30,7 @@ call(statics) -> {ok, mongoose_domain_api:get_all_static()};
 call({host_type, Domain}) -> mongoose_domain_api:get_domain_host_type(Domain);
 call({serving, Names}) -> {ok, serving(Names)};
 call({subdomains, Domain}) ->
-    %% A name that is a domain, too, is not for the admin of its parent.
+    %% A name that is a domain, too, does not belong to the admin of its parent.
     {ok, [Name || #{subdomain := Name} <- mongoose_domain_api:get_all_subdomains_for_domain(Domain),
                   {no_domain, _} <- [mongoose_domain_nif:name_use(Name)]]};
 call({domains_by_host_type, HostType}) -> mongoose_domain_api:check_host_type_and_get_domains(HostType);
@@ -48,8 +47,8 @@ call(overview) -> {ok, overview()};
 call(metrics) -> {ok, mongoose_domain_metrics:collect()};
 call(readiness) -> {ok, mongoose_domain_metrics:readiness()}.
 
-%% Who serves each name, by this node's table alone. Before the dynamic domains are there, of a name that is not found
-%% nothing is known. That is looked at first: they may come meanwhile.
+%% The host type of each name, by this node's table alone. Until the dynamic domains are loaded, a name that is not found
+%% is unknown. Readiness is read first, since the domains may be loaded meanwhile.
 serving(Names) ->
     Otherwise = case mongoose_domain_metrics:readiness() of
         ready -> not_found;

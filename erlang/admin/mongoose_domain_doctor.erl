@@ -3,8 +3,8 @@
 %%   [io:format("~s: ~s, ~s. ~s~n", [Name, State, Found, Advice])
 %%    || #{name := Name, state := State, found := Found, advice := Advice} <- mongoose_domain_doctor:examine()].
 %%
-%% Each check says what it found; one that is not `ok' says what to do. `failed' is what needs somebody now,
-%% `warning' what may be meant so. An examination reads every row of the database once and changes nothing.
+%% Each check has what it found; one that is not `ok' has an advice. `failed' needs attention now, `warning' may be
+%% intended. An examination reads every row of the database once and changes nothing.
 -module(mongoose_domain_doctor).
 
 -export([examine/0]).
@@ -67,7 +67,7 @@ kept(#{kept := Kept}) when is_integer(Kept), Kept > 0 ->
 kept(_None) ->
     check(<<"gate">>, ok, "keeps no route that the database does not have", "").
 
-%% Nothing else on the node shows this memory.
+%% This memory is in no other figure of the node.
 table() ->
     Bytes = lists:sum(maps:values(mongoose_domain_core:memory())),
     check(<<"table">>, ok, [counted(mongoose_domain_core:domains_count(), "domain", "domains"),
@@ -100,8 +100,7 @@ names_in_two_spellings(Position, Count, Some) ->
 is_domain(Name) ->
     element(1, mongoose_domain_nif:name_use(Name)) =:= domain.
 
-%% Of the tables that the nodes use and of what the database's user may do with them. A database that does not answer
-%% is told of by database/0.
+%% The tables, and the rights of the database's user on them. database/0 reports a database that does not answer.
 rights() ->
     case mongoose_domain_operations:explain(findings) of
         {ok, []} -> [check(<<"rights">>, ok, "this user sees all rows, and may change them", "")];
@@ -109,7 +108,7 @@ rights() ->
         {error, _Why} -> []
     end.
 
-%% What only the database can tell.
+%% What only the database knows.
 database() ->
     Began = erlang:system_time(millisecond),
     case mongoose_domain_operations:explain(survey) of

@@ -1,11 +1,11 @@
-%% What there is to measure on this node, in one map, for whoever shows it (the admin program's /metrics).
+%% Everything that is measured on this node, in one map, for the admin program's /metrics.
 %%
-%% What the node knows by itself is read where it lies: no process is asked, so that a scrape neither waits for
-%% a busy one nor keeps it busy, and no listing is made, so that a million domains cost no more than one.
+%% What the node knows by itself is read without calling a process, so that a scrape neither waits for a busy process nor
+%% keeps it busy. No listing is made, so that a million domains cost no more than one.
 %%
-%% What only the database knows (freshness, removals) is asked for, with a short deadline. While it is known to
-%% be away it is not asked, and when it does not answer in time, that part is `undefined'; the rest is told all
-%% the same. Nothing is remembered from one call to the next.
+%% What only the database knows (freshness, removals) is read with a short deadline. It is not read while the database is
+%% away. When it does not answer in time, that part is `undefined', and the rest is there all the same. Nothing is cached
+%% between two calls.
 -module(mongoose_domain_metrics).
 
 -export([collect/0, readiness/0]).
@@ -56,9 +56,8 @@ counts_by_host_type() ->
         error:{not_running, mongoose_domain} -> []
     end.
 
-%% @doc Whether the dynamic domains are served: loaded, or read from the file of a warm start; where there is no
-%% database there are none to wait for. Once they are served they are, whether the database is there or not.
-%% Otherwise, what the service is doing.
+%% @doc Whether the dynamic domains are served: loaded, or read from the file of a warm start. Without a database, always.
+%% Once they are served, the node stays ready while the database is away. Otherwise, what the service is doing.
 -spec readiness() -> ready | atom().
 readiness() ->
     case {service_domain_db:enabled(), mongoose_domain_nif:progress()} of
@@ -70,7 +69,7 @@ readiness() ->
 
 %% The database
 
-%% The thread has looked at it a moment ago.
+%% The follower has tried the database a moment ago, so its state says whether to try it.
 database(false) ->
     undefined;
 database(true) ->

@@ -1,9 +1,9 @@
 %% What other applications call. The functions and their results are those of MongooseIM's module of
 %% this name.
 %%
-%% Reading (get_host_type/1 and the other functions of the table) looks at this node's table and no
-%% other thing: no process is asked, no database. The table shows a change some milliseconds after the
-%% node that made it told the others, and at the latest after the poll interval.
+%% The functions that read (get_host_type/1 and the other functions of the table) read this node's table: they call no
+%% process and no database. The table shows a change of another node some milliseconds after it is committed, and at the
+%% latest after the poll interval.
 %%
 %% Where mongoose_domain does not run, every function but remove_domain_wrapper/3 fails with
 %% `{not_running, mongoose_domain}': see mongoose_domain_running.
@@ -69,7 +69,7 @@
 %% A domain without a row has neither host type nor status.
 -type change() :: #{id := integer(), domain := domain(), host_type => host_type(), status => status()}.
 %% `running' is a node at work, `orphaned' one that died: another takes the job over when its lease has
-%% ended. `owner' is who works on it; `handlers' how many are done of how many.
+%% ended. `owner' is the node that works on it; `handlers' how many are done of how many.
 -type removal() :: #{
     domain := domain(),
     host_type := host_type(),
@@ -82,7 +82,7 @@
 %% @doc The host type that serves this name: a domain, or else a subdomain. Fails with badarg when it is no binary.
 -spec get_host_type(domain()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Domain) ->
-    %% As mongoose_domain_core:get_host_type/1, one call less: this is asked for every stanza.
+    %% One call less than by mongoose_domain_core:get_host_type/1, since it is called for every stanza.
     mongoose_domain_results:at(mongoose_domain_nif:lookup(Domain)).
 
 %% @doc As get_host_type/1, for domains only: no subdomain is found.
@@ -196,7 +196,7 @@ delete_domain(Domain) ->
 remove_domain(Domain) ->
     delete_domain(Domain).
 
-%% @doc The same, but returns as soon as the domain is marked; removal_status/1 tells the rest.
+%% @doc The same, but returns as soon as the domain is marked; removal_status/1 returns the progress.
 -spec request_delete_domain(domain(), host_type()) -> {ok, details()} | error().
 request_delete_domain(Domain, HostType) ->
     mongoose_domain_deletion:request(Domain, HostType).
@@ -216,13 +216,13 @@ remove_domain_wrapper(#{failed := Failed} = Acc, F, Module) ->
             {stop, Acc#{failed := [Module | Failed]}}
     end.
 
-%% @doc Has a domain served. `not_found', `unknown_host_type' (this node's lists lack it), or `deleted' for
+%% @doc Enables a domain. `not_found', `unknown_host_type' (this node's lists lack it), or `deleted' for
 %% one in removal.
 -spec enable_domain(domain()) -> {ok, details()} | error().
 enable_domain(Domain) ->
     mongoose_domain_changes:set_status(Domain, enabled).
 
-%% @doc Has a domain not served. The errors are those of enable_domain/1.
+%% @doc Disables a domain. The errors are those of enable_domain/1.
 -spec disable_domain(domain()) -> {ok, details()} | error().
 disable_domain(Domain) ->
     mongoose_domain_changes:set_status(Domain, disabled).
@@ -257,7 +257,7 @@ get_all_domains_after(Listing, Parts) ->
         Error -> Error
     end.
 
-%% @doc A part of it: up to `limit' domains (1000 unless told) behind the domain `after', of this host
+%% @doc A part of it: up to `limit' domains (1000 by default) behind the domain `after', of this host
 %% type, with this status, whose names begin with `prefix'. The next part is the one after its last domain;
 %% a part that is shorter than the limit is the last one. A row that cannot be read (a name that is not UTF-8, a host type
 %% that is NULL) is in no part, and is logged once. Fails with badarg for any other key or value.
@@ -285,8 +285,8 @@ list_domains(Listing) ->
         Failure -> Failure
     end.
 
-%% @doc How far the removal of a domain is. `not_found' when nobody removes it: it is gone, or was never
-%% to go.
+%% @doc How far the removal of a domain is. `not_found' when no removal of it is at work: it is gone, or was never
+%% requested.
 -spec removal_status(domain()) -> {ok, removal()} | error().
 removal_status(Domain) ->
     mongoose_domain_request:run([valid], Domain, {removal, Domain}, fun
@@ -301,7 +301,7 @@ get_removals() ->
 
 %% @doc Up to Limit (at most 1000) changes behind the event After, in the order of their ids, with what the
 %% rows say now; behind `undefined', the newest change alone. A transaction that commits late shows ids
-%% below those that were told already: who wants them all asks for them again.
+%% below those that were returned already: to get them all, read the ids below again.
 -spec get_changes(After :: integer() | undefined, Limit :: 1..1000) -> [change()] | error().
 get_changes(After, Limit) ->
     _ = is_limit(Limit) orelse error(badarg, [After, Limit]),
@@ -323,8 +323,8 @@ change({Id, Domain, {HostType, Status}}) -> #{id => Id, domain => Domain, host_t
 set_domain_password(Domain, Password) ->
     mongoose_domain_password:set(Domain, Password).
 
-%% @doc Whether this is the password of the domain's admin. What is stored and makes no sense is no one's
-%% password, and logged. `not_found' when there is none, or the domain has no row any more or is in removal.
+%% @doc Whether this is the password of the domain's admin. A stored password that is corrupt matches no
+%% password, and is logged. `not_found' when there is none, or the domain has no row any more or is in removal.
 -spec check_domain_password(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check_domain_password(Domain, Password) ->

@@ -1,8 +1,8 @@
-%% The behaviour of a router: what brings requests to the hosts that they are for.
+%% The behaviour of a router: what brings requests to hosts. A *host* is a domain or a subdomain that was used on this
+%% node and that it serves.
 %%
-%% A server of its own kind has one already; mongoose_lazy_routing tells it which hosts there are. A *host* is a domain or
-%% a subdomain that was used on this node and is served by it. Which module is told, the key `router' of the application
-%% environment says; mongoose_domain_router_table is the one that only keeps a table.
+%% mongoose_lazy_routing calls the router that the key `router' names when hosts come and go. The default,
+%% mongoose_domain_router_table, only keeps a table.
 %%
 %%   -module(my_router).
 %%   -behaviour(mongoose_domain_router).
@@ -11,9 +11,9 @@
 %%   unregister_host(Host, {domain, HostType}) -> …;                        it is gone: close its connections
 %%   unregister_host(Host, {subdomain, HostType, Pattern}) -> ….
 %%
-%% The callbacks are called by one process, one at a time, so they should not take long: hosts that are used for the first
-%% time wait for them. A host's handlers are registered before it and unregistered after it. What fails or crashes is
-%% logged; a host that could not be registered is tried again when it is used again.
+%% One process calls the callbacks, one at a time, so they should be quick: hosts that are used for the first time wait for
+%% them. A host's handlers are registered before it and unregistered after it. A failure or crash is logged; a host that
+%% could not be registered is tried again when it is used again.
 -module(mongoose_domain_router).
 
 -export_type([host/0, route/0, kind/0, packet_handler/0, namespace/0, component/0, handler/0]).

@@ -1,9 +1,9 @@
-%% The router that only keeps a table: for servers that ask instead of being told, and for tests.
+%% The router that only keeps a table, which the server reads; it is the default.
 %%
-%%   true = mongoose_lazy_routing:maybe_add_domain_or_subdomain(<<"example.com">>),
+%%   true = mongoose_lazy_routing:maybe_add_domain_or_subdomain(<<"example.com">>).
 %%   {ok, {domain, <<"type1">>}} = mongoose_domain_router_table:route(<<"example.com">>).
 %%
-%% Its functions ask no process.
+%% Its functions call no process.
 -module(mongoose_domain_router_table).
 -behaviour(mongoose_domain_router).
 
@@ -14,7 +14,7 @@
 %% {{host, Host}, Route} and {{handler, Host, Namespace, Component}, Handler}
 -define(TABLE, ?MODULE).
 
-%% @doc Where this host's requests go.
+%% @doc The route of this host.
 -spec route(mongoose_domain_router:host()) -> {ok, mongoose_domain_router:route()} | {error, not_found}.
 route(Host) ->
     case ets:lookup(mongoose_domain_running:registry(?TABLE), {host, Host}) of
@@ -34,7 +34,7 @@ handlers(Host) ->
     Table = mongoose_domain_running:registry(?TABLE),
     [list_to_tuple(Handler) || Handler <- ets:match(Table, {{handler, Host, '$1', '$2'}, '$3'})].
 
-%% @private The supervisor's.
+%% @private The supervisor owns the table.
 -spec create_table() -> ok.
 create_table() ->
     ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),

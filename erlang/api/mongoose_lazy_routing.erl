@@ -1,20 +1,20 @@
-%% Tells the router of hosts when they are used for the first time, and when they go.
+%% Registers hosts with the router when they are first used, and unregisters them when they go.
 %%
 %%   true = mongoose_lazy_routing:maybe_add_domain_or_subdomain(<<"muc.example.com">>).
 %%
-%% A node may serve a million domains and see requests for a thousand of them. So a domain or a subdomain becomes a host of
-%% the router (mongoose_domain_router) when it is first asked for. Asking for one that is a host already, or for a name
+%% A node may serve a million domains and get requests for a thousand of them. So a domain or a subdomain becomes a host of
+%% the router (mongoose_domain_router) when it is first used. The call for a host that is registered, or for a name
 %% that this node does not serve, calls no process.
 %%
-%% A host goes from the router as soon as this process is told that the table does not show it any more: its domain was
-%% removed or disabled, or has another host type now, its pattern was unregistered, or a domain of a subdomain's name
-%% came, which goes before it. A host that was never used was never registered, so nothing is unregistered for it.
+%% A host is unregistered as soon as this process is notified that the table does not show it any more: its domain was
+%% removed or disabled, or has another host type now; its pattern was unregistered; or a domain of the same name came,
+%% which takes precedence over a subdomain. A host that was never used was never registered, so nothing is unregistered.
 %%
 %% Handlers of IQs (requests of a namespace) are registered for the domains of a host type, or for the subdomains of a
-%% pattern; each host has those of its kind, whichever of the two comes first. A handler's extra gets `host_type' when it
-%% is registered, as that of a packet handler does (mongoose_domain_packet_handler:with_host_type/2).
+%% pattern; each host has those of its kind, whichever of the two comes first. `host_type' is added to a handler's extra
+%% (mongoose_domain_packet_handler).
 %%
-%% The functions are those of MongooseIM's module of this name. Hosts and handlers are known as long as the application
+%% The functions are those of MongooseIM's module of this name. Hosts and handlers are kept as long as the application
 %% runs: a crash of this process loses none. An orderly stop unregisters all hosts.
 -module(mongoose_lazy_routing).
 -behaviour(gen_server).
@@ -116,12 +116,12 @@ unregister_handler(Kind, Namespace, Component) ->
 %% @doc Returns when the router knows of all that lookups showed before the call.
 -spec sync() -> ok.
 sync() ->
-    %% One that was started just now observes when it answers.
+    %% A process that was started just now observes once it answers.
     ok = mongoose_domain_running:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
     mongoose_domain_running:call(?MODULE, sync, infinity).
 
-%% @private The supervisor's: what is registered with the router is known as long as the application runs.
+%% @private The supervisor owns the tables: they live as long as the application.
 -spec create_registry() -> ok.
 create_registry() ->
     _ = [Table = ets:new(Table, [named_table, public, Type, {read_concurrency, true}])
@@ -132,7 +132,7 @@ create_registry() ->
 
 -spec init([]) -> {ok, module()}.
 init([]) ->
-    %% So that an orderly stop unregisters all.
+    %% So that an orderly stop calls terminate/2, which unregisters all hosts.
     process_flag(trap_exit, true),
     ok = mongoose_domain_table_events:subscribe(),
     ok = mongoose_domain_observers:observe(),
@@ -215,7 +215,7 @@ changed({removed, HostType, Domain}, Router) ->
     OfType = fun({subdomain, Its, _Pattern}) -> Its =:= HostType; (_) -> false end,
     lists:foreach(fun(Child) -> remove(Child, OfType, Router) end, Children);
 changed({added, _HostType, Domain}, Router) ->
-    %% It takes over from a subdomain of its name.
+    %% It takes precedence over a subdomain of the same name.
     remove(Domain, fun(Kind) -> element(1, Kind) =:= subdomain end, Router).
 
 %% A domain goes before a subdomain of its name.
@@ -226,7 +226,7 @@ route(Name) ->
             {error, not_found} -> subdomain_route(Name)
         end
     catch
-        error:{not_running, mongoose_domain} -> {error, not_found} % the core is about to begin anew
+        error:{not_running, mongoose_domain} -> {error, not_found} % the table is being opened again
     end.
 
 subdomain_route(Name) ->
@@ -251,7 +251,7 @@ parent({domain, _HostType}) -> no_parent_domain.
 hosts(Kind) ->
     [Host || [Host] <- ets:match(?HOSTS, {'$1', Kind, '_'})].
 
-%% What the router is told
+%% Calls of the router
 
 add(Name, Router) ->
     case route(Name) of
@@ -302,7 +302,7 @@ add_handler(Router, Host, {Namespace, Component, Handler}) ->
 remove_handler(Router, Host, {Namespace, Component, _Handler}) ->
     call(Router, unregister_handler, [Host, Namespace, Component]).
 
-%% A router that fails takes nobody along.
+%% A router that fails does not crash this process.
 call(Router, Function, [Host | _] = Args) ->
     try apply(Router, Function, Args) of
         ok -> ok;

@@ -1,11 +1,11 @@
-%% Starts and stops the application: its processes, the services, the modules, and then the door; and the other way
-%% round.
+%% Starts and stops the application: its processes, the services, the modules, and then the admin program; stops them in
+%% the reverse order.
 %%
 %% A wrong configuration stops the start with a report that names the key, the value and what was expected; a service or
-%% module that does not start, with one that names it. What had been started is stopped again.
+%% module that does not start stops it with a report that names the service or module. What had been started is stopped.
 %%
-%% Once the application has started, it stops nothing any more: a process that is restarted and finds its configuration
-%% wrong says so and tries again (see mongoose_domain_retry), and lookups are answered meanwhile.
+%% A configuration that turns wrong after the start stops nothing: a process that is restarted and finds it wrong reports
+%% it and tries again (see mongoose_domain_retry). Lookups are answered meanwhile.
 -module(mongoose_domain_app).
 -behaviour(application).
 
@@ -25,26 +25,26 @@ start(_Type, _Args) ->
             {error, {wrong_configuration, Report}}
     end.
 
-%% @doc Before the processes end: who has a part that runs here is told to stop it.
+%% @doc Stops the services and modules while the processes that they need still run.
 -spec prep_stop(State) -> State.
 prep_stop(State) ->
-    ok = stop_parts(),
+    ok = stop_components(),
     State.
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    %% The table is closed already; subdomains of their own need none.
+    %% The table is closed already, but subdomains that belong to no domain are served without it.
     mongoose_domain_nif:unregister_patterns().
 
 start_supervisor() ->
     case mongoose_domain_sup:start_link() of
-        {ok, Pid} -> start_parts(Pid);
+        {ok, Pid} -> start_components(Pid);
         {error, Reason} -> {error, Reason}
     end.
 
-start_parts(Supervisor) ->
+start_components(Supervisor) ->
     try
-        %% With the service of the database come removals that were left, and the modules are their handlers.
+        %% The service takes over removals that were left, and their handlers are modules, which start after it.
         ok = mongoose_domain_removal:hold_back(),
         ok = mongoose_domain_services:start(),
         ok = mongoose_domain_modules:start(),
@@ -54,13 +54,13 @@ start_parts(Supervisor) ->
     catch
         _Class:Reason ->
             ?LOG_ERROR(#{what => application_not_started, application => mongoose_domain, reason => Reason}),
-            ok = stop_parts(),
+            ok = stop_components(),
             ok = mongoose_domain_sup:stop(Supervisor),
             {error, Reason}
     end.
 
-%% A stop that fails is logged, and keeps no other from being stopped.
-stop_parts() ->
+%% A stop that fails is logged, and the others are stopped all the same.
+stop_components() ->
     ok = mongoose_domain_sup:close_door(),
     ok = mongoose_domain_modules:stop_all(),
     mongoose_domain_services:stop_all().

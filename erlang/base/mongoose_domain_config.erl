@@ -132,7 +132,7 @@ visibility_timeout() ->
         _ -> mongoose_domain_config_keys:default(service_domain_db, visibility_timeout)
     end.
 
-%% @doc The router that is told of hosts, loaded if it can be.
+%% @doc The router, loaded if it can be.
 -spec router() -> module().
 router() ->
     Router = given(router),

@@ -35,7 +35,7 @@ credentials(#{username := undefined}) ->
 credentials(#{username := Username, password := Password}) ->
     #{username => Username, password => Password}.
 
-%% A door that others can reach and everybody may use has to be asked for by a word that says what it means.
+%% A door that other machines reach and everybody may use needs an explicit word.
 check_protection(anyone_may_change_domains, _Admin) ->
     ok;
 check_protection(undefined, #{ip := Ip, credentials := Credentials, tls := Tls}) ->

@@ -1,10 +1,9 @@
-%% Says what went wrong with options that may hold a secret, without saying the options.
+%% Removes the values of options, which may be secrets, from errors and reports.
 %%
-%% Whoever starts other people's code with a map of options calls it by call/4. When the code fails, the failure is
-%% logged with the options' keys, and goes on to the caller; in both, '(not shown)' stands for every value of
-%% the options that can be recognised: a text, or what contains it; a list, map or tuple; any value beside its key.
-%% Arguments of the calls in the stacktrace are counted, not shown. A number or an atom that stands alone is let
-%% through: it may be anything.
+%% Code that calls a user's module with a map of options does so by call/4. When the call fails, the failure is logged with
+%% the options' keys and raised again. In both, '(not shown)' stands for every value of the options that can be recognised:
+%% a text, or one that contains it; a list, map or tuple; any value beside its key. Arguments of the calls in the
+%% stacktrace are replaced by their number. A number or an atom that stands alone stays: it may mean anything.
 -module(mongoose_domain_redact).
 
 -export([call/4, call_optional/4, keys/1, redact/2]).
@@ -15,7 +14,7 @@
 %% A shorter text is part of many others.
 -define(SHORTEST_PART, 4).
 
-%% @doc What the function returns. Its failure is logged as this report says, and raised.
+%% @doc What the function returns. Its failure is logged with this report, and raised again.
 -spec call(logger:level(), Report :: map(), Options :: map(), fun(() -> Result)) -> Result.
 call(Level, Report, Options, Fun) ->
     try
@@ -28,7 +27,7 @@ call(Level, Report, Options, Fun) ->
             erlang:raise(Class, Shown, Calls)
     end.
 
-%% @doc What an optional callback answers, or the default. Options are what it may be told.
+%% @doc What an optional callback returns, or the default where it is not exported. Options are redacted from a failure.
 -spec call_optional({module(), Callback :: atom()}, Arguments :: [term()], Options :: map(), Default :: term()) -> term().
 call_optional({Module, Callback}, Arguments, Options, Default) ->
     _ = code:ensure_loaded(Module),
@@ -48,7 +47,7 @@ without_arguments({Module, Function, Arity, Location}) ->
 place(Location) ->
     [Item || {Key, _} = Item <- Location, Key =:= file orelse Key =:= line].
 
-%% @doc What may be said of options.
+%% @doc The keys, which may be shown.
 -spec keys(Options :: map()) -> [term()].
 keys(Options) ->
     lists:sort(maps:keys(Options)).
@@ -60,7 +59,7 @@ redact(Term, Options) ->
     Texts = [Text || Value <- Values, {ok, Text} <- [text(Value)], byte_size(Text) >= ?SHORTEST_PART],
     walk(Term, Options, {maps:from_keys(Values, value), Texts}).
 
-%% All that the value is made of and that can be told from other things.
+%% The value and its parts, as far as they can be recognised.
 parts(Value) when is_binary(Value), Value =/= <<>> -> [Value];
 parts(Value) when is_map(Value), map_size(Value) > 0 -> [Value | lists:append([parts(V) || V <- maps:values(Value)])];
 parts(Value) when is_tuple(Value), Value =/= {} -> [Value | lists:append([parts(V) || V <- tuple_to_list(Value)])];

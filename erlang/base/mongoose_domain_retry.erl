@@ -1,4 +1,4 @@
-%% Growing pauses before something is started again, and what is said of the reason.
+%% Growing pauses before something is started again, and reports of the reason.
 %%
 %% For a process that lives on while what it owns cannot be started, or ends again and again:
 %%
@@ -8,7 +8,7 @@
 %%   end
 %%
 %% The first pause is a tenth of a second, each is twice as long as the one before, and ten seconds is the
-%% longest. They begin anew when what was started lived for longer than that: a sign of life is no proof of
+%% longest. They start at the first again when the thing lived for longer than that: a short life is no proof of
 %% health. A configuration that is wrong in the same way at every try is logged once.
 -module(mongoose_domain_retry).
 

@@ -14,8 +14,8 @@
 %%   validate(#{port := Port}) when is_integer(Port) -> ok;
 %%   validate(_Other) -> {error, "port must be an integer"}.
 %%
-%% These are the callbacks of MongooseIM's services, so either server can start one. start/1 is called by whoever asks
-%% for the service, in that process: what has to live on belongs under a supervisor, its own or mongoose_domain_components_sup.
+%% These are the callbacks of MongooseIM's services, so either server can start one. start/1 runs in the process that
+%% starts the service: a process that has to outlive it needs a supervisor, its own or mongoose_domain_components_sup.
 -module(mongoose_domain_service).
 
 %% It runs when this returns: `{ok, Result}', or any Result. It does not when this fails, or answers {error, Reason}.

@@ -1,20 +1,21 @@
-%% What runs on this node: services, and modules for their host types, each with its options.
+%% The components that run on this node: services, and modules for their host types, each with its options.
 %%
-%% The list is a table that lives as long as the application, so it outlives whoever started a part, and reading it asks
-%% no process. What it lists runs: a part is listed when its start has returned, and no more when it was
-%% stopped, when its start fails, or when a new start after its stop fails. A part whose stop fails stays listed.
+%% The list is a table that lives as long as the application, so it outlives the process that started a component, and
+%% reading it calls no process. It lists what runs: a component is listed when its start has returned. It leaves the list
+%% when it was stopped, when its start fails, and when a new start after its stop fails. A component whose stop fails stays
+%% listed.
 %%
-%% Changes are made in the caller's process, one caller at a time, in the order in which they ask: see
-%% mongoose_domain_components_lock. Whether a part runs already as it is asked for, is_running_with/2 answers without that.
+%% A change runs in the caller's process, which holds mongoose_domain_components_lock. is_running_with/2 needs no lock.
 %%
-%% Options that may hold secrets are not kept. A fingerprint of all tells whether a part is asked for with other ones.
+%% Options that may hold secrets are not kept. A fingerprint of all options says whether a component runs with the same
+%% ones.
 -module(mongoose_domain_components).
 
 -export([create_table/0, check/0]).
 -export([ensure_started/1, ensure_all_started/1, ensure_stopped/2]).
 -export([is_running/1, is_running_with/2, runs_with/2, find_options/1, list/1, host_types/0]).
 
--export_type([key/0, part/0, outcome/0, failure/0]).
+-export_type([key/0, component/0, outcome/0, failure/0]).
 
 %% {Key, Options, Fingerprint, Number, State}: the state is {starting, Pid}, running or stopping.
 -define(TABLE, ?MODULE).
@@ -23,13 +24,13 @@
 -type place() :: services | mongoose_domain_core:host_type().
 -type key() :: {place(), module()}.
 -type options() :: map().
-%% How it is started and stopped: what start returns is part of the outcome. `secrets' are keys of options.
--type part() :: #{key := key(), options := options(), secrets := [term()],
+%% How it is started and stopped: what start returns is in the outcome. `secrets' are keys of options.
+-type component() :: #{key := key(), options := options(), secrets := [term()],
                   start := fun(() -> term()), stop := fun((options()) -> term())}.
 -type outcome() :: {started, term()} | already_started | {restarted, Old :: options(), term()}.
 -type failure() :: {key(), error | exit | throw, Reason :: term(), erlang:stacktrace()}.
 
-%% @private The supervisor's: the list lives as long as the application.
+%% @private The supervisor owns the list: it lives as long as the application.
 -spec create_table() -> ok.
 create_table() ->
     %% Ordered, so that a host type's part of it is found without looking at the others.
@@ -42,21 +43,21 @@ check() ->
     _ = mongoose_domain_running:registry(?TABLE),
     ok.
 
-%% @doc Starts a part that does not run, and starts it anew when it runs with other options. Fails as its start or its
+%% @doc Starts a component that does not run, and starts it anew when it runs with other options. Fails as its start or its
 %% stop does. Only where mongoose_domain_components_lock:exclusively/1 called.
--spec ensure_started(part()) -> outcome().
-ensure_started(#{key := Key, options := Options, stop := Stop} = Part) ->
+-spec ensure_started(component()) -> outcome().
+ensure_started(#{key := Key, options := Options, stop := Stop} = Component) ->
     case {runs_with(Key, Options), find(Key)} of
         {true, _} -> already_started;
-        {false, none} -> {started, start(Part)};
+        {false, none} -> {started, start(Component)};
         {false, {ok, Old}} ->
             ok = stop(Key, Old, Stop),
-            {restarted, Old, start(Part)}
+            {restarted, Old, start(Component)}
     end.
 
 start(#{key := Key, options := Options, secrets := Secrets, start := Start}) ->
     Row = {Key, maps:without(Secrets, Options), fingerprint(Options), erlang:unique_integer([monotonic])},
-    %% Listed for this process alone: what is killed in here is not listed afterwards.
+    %% `starting' lists it for this process alone: if the process is killed, nothing is listed.
     true = ets:insert(?TABLE, erlang:append_element(Row, {starting, self()})),
     try Start() of
         Result ->
@@ -70,23 +71,23 @@ start(#{key := Key, options := Options, secrets := Secrets, start := Start}) ->
 
 %% @doc The same for several, in this order. When one fails, those that were started before it are stopped again, the
 %% last one first. Only where mongoose_domain_components_lock:exclusively/1 called.
--spec ensure_all_started([part()]) -> {ok, [outcome()]} | {failed, failure()}.
-ensure_all_started(Parts) ->
-    ensure_all_started(Parts, [], []).
+-spec ensure_all_started([component()]) -> {ok, [outcome()]} | {failed, failure()}.
+ensure_all_started(Components) ->
+    ensure_all_started(Components, [], []).
 
 ensure_all_started([], _Started, Outcomes) ->
     {ok, lists:reverse(Outcomes)};
-ensure_all_started([#{key := Key} = Part | Parts], Started, Outcomes) ->
-    try ensure_started(Part) of
-        {started, _} = Outcome -> ensure_all_started(Parts, [Part | Started], [Outcome | Outcomes]);
-        Outcome -> ensure_all_started(Parts, Started, [Outcome | Outcomes])
+ensure_all_started([#{key := Key} = Component | Components], Started, Outcomes) ->
+    try ensure_started(Component) of
+        {started, _} = Outcome -> ensure_all_started(Components, [Component | Started], [Outcome | Outcomes]);
+        Outcome -> ensure_all_started(Components, Started, [Outcome | Outcomes])
     catch
         Class:Reason:Stacktrace ->
             lists:foreach(fun stop_again/1, Started),
             {failed, {Key, Class, Reason, Stacktrace}}
     end.
 
-%% A part whose stop fails has logged it, and is listed.
+%% A component whose stop fails has logged it, and stays listed.
 stop_again(#{key := Key, stop := Stop}) ->
     try
         ensure_stopped(Key, Stop)
@@ -94,7 +95,7 @@ stop_again(#{key := Key, stop := Stop}) ->
         _:_ -> it_is_logged
     end.
 
-%% @doc Stops a part that runs. Fails as its stop does. Only where mongoose_domain_components_lock:exclusively/1 called.
+%% @doc Stops a component that runs. Fails as its stop does. Only where mongoose_domain_components_lock:exclusively/1 called.
 -spec ensure_stopped(key(), Stop :: fun((options()) -> term())) -> {stopped, options()} | already_stopped.
 ensure_stopped(Key, Stop) ->
     case find(Key) of
@@ -105,7 +106,7 @@ ensure_stopped(Key, Stop) ->
             {stopped, Options}
     end.
 
-%% Listed until it has stopped. But whoever asks meanwhile for what it was started with has to wait for what comes of it.
+%% It stays listed until it has stopped, as `stopping': is_running_with/2 then answers false, so its caller takes the lock.
 stop(Key, Options, Stop) ->
     Before = ets:lookup_element(?TABLE, Key, ?STATE),
     _ = Before =:= running andalso ets:update_element(?TABLE, Key, {?STATE, stopping}),
@@ -117,7 +118,8 @@ stop(Key, Options, Stop) ->
             erlang:raise(Class, Reason, Stacktrace)
     end.
 
-%% Whom it is asked by while it starts it, for that one it runs. Others who were starting it are dead.
+%% While it starts, it counts as running only for the process that starts it. Another process that was starting it is dead,
+%% since this one holds the lock.
 find(Key) ->
     Self = self(),
     case lookup(Key) of
@@ -134,7 +136,7 @@ is_running(Key) ->
         _ -> false
     end.
 
-%% @doc Whether it runs with these options and no others, and nobody is about to stop it. False without the application.
+%% @doc Whether it runs with these options and no others, and is not being stopped. False without the application.
 -spec is_running_with(key(), options()) -> boolean().
 is_running_with(Key, Options) ->
     case lookup(Key) of

@@ -1,13 +1,13 @@
-%% Whose turn it is to change what runs on this node: one process at a time, in the order in which they asked.
+%% A lock: one process at a time starts and stops components, in the order of the calls.
 %%
 %%   mongoose_domain_components_lock:exclusively(fun() -> ... end)
 %%
-%% Whoever has the turn may ask again, as a part does whose start asks for another part. The turn ends with the function,
-%% or with the process that has it; who dies while it waits has left the queue.
+%% The holder may call again, as a component does that starts another one. The lock is released when the function returns
+%% or fails, or when the holder dies. A process that dies while it waits leaves the queue.
 %%
-%% Whose turn it is stands in a table that lives as long as the application. So a crash of this process ends no turn: its
-%% successor reads there who has it. Those who waited fail, as calls of a process do that crashes, before they did
-%% anything. At the application's end they fail with `{not_running, mongoose_domain}'.
+%% The holder is in a table that lives as long as the application, so a crash of this process releases no lock: its
+%% successor reads the holder there. The waiting calls then fail, as calls of a process that crashes do, before their
+%% functions ran. At the application's end they fail with `{not_running, mongoose_domain}'.
 -module(mongoose_domain_components_lock).
 -behaviour(gen_server).
 
@@ -16,12 +16,12 @@
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% {turn, Pid}, while it is somebody's turn.
+%% {holder, Pid}, while a process holds the lock.
 -define(REGISTRY, ?MODULE).
 
 -record(state, {
     waiting = queue:new() :: queue:queue(gen_server:from()),
-    %% Of those who wait, and of the one whose turn it is.
+    %% Of the waiting processes and of the holder.
     monitors = #{} :: #{pid() => reference()}
 }).
 
@@ -29,43 +29,43 @@
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @private The supervisor's.
+%% @private The supervisor owns the table.
 -spec create_registry() -> ok.
 create_registry() ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public]),
     ok.
 
-%% @doc What the function returns, which is called while no other process has the turn. Fails as it does.
+%% @doc Calls the function while no other process holds the lock, and returns what it returns. Fails as it does.
 -spec exclusively(fun(() -> Result)) -> Result.
 exclusively(Fun) ->
     Self = self(),
-    %% Nobody but the process itself, and its death, ends its turn.
-    case ets:lookup(mongoose_domain_running:registry(?REGISTRY), turn) of
-        [{turn, Self}] ->
+    %% The holder alone releases the lock, or its death.
+    case ets:lookup(mongoose_domain_running:registry(?REGISTRY), holder) of
+        [{holder, Self}] ->
             Fun();
         _ ->
             try
-                await_turn(),
+                acquire(),
                 Fun()
             after
-                end_turn()
+                release()
             end
     end.
 
-await_turn() ->
-    case mongoose_domain_running:call(?MODULE, await_turn, infinity) of
-        your_turn -> ok;
-        the_end -> mongoose_domain_running:fail()
+acquire() ->
+    case mongoose_domain_running:call(?MODULE, acquire, infinity) of
+        acquired -> ok;
+        stopped -> mongoose_domain_running:fail()
     end.
 
-end_turn() ->
+release() ->
     ok = forget(self()),
-    gen_server:cast(?MODULE, {ended, self()}).
+    gen_server:cast(?MODULE, {released, self()}).
 
 %% The table may be gone with the application.
 forget(Pid) ->
     try
-        true = ets:delete_object(?REGISTRY, {turn, Pid}),
+        true = ets:delete_object(?REGISTRY, {holder, Pid}),
         ok
     catch
         error:badarg -> ok
@@ -75,25 +75,25 @@ forget(Pid) ->
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
-    %% So that an orderly stop answers those who wait.
+    %% So that an orderly stop calls terminate/2, which answers the waiting processes.
     process_flag(trap_exit, true),
-    {ok, lists:foldl(fun({turn, Pid}, State) -> watch(Pid, State) end, #state{}, ets:tab2list(?REGISTRY))}.
+    {ok, lists:foldl(fun({holder, Pid}, State) -> watch(Pid, State) end, #state{}, ets:tab2list(?REGISTRY))}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
-handle_call(await_turn, {Pid, _Tag} = From, #state{waiting = Waiting} = State) ->
+handle_call(acquire, {Pid, _Tag} = From, #state{waiting = Waiting} = State) ->
     {noreply, next(watch(Pid, State#state{waiting = queue:in(From, Waiting)}))};
 handle_call(Request, _From, State) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, State}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
-handle_cast({ended, Pid}, #state{monitors = Monitors} = State) ->
+handle_cast({released, Pid}, #state{monitors = Monitors} = State) ->
     case maps:take(Pid, Monitors) of
         {Monitor, Others} ->
             true = demonitor(Monitor, [flush]),
             {noreply, next(State#state{monitors = Others})};
         error ->
-            %% A predecessor's.
+            %% A predecessor gave it the lock.
             {noreply, State}
     end;
 handle_cast(Message, State) ->
@@ -111,19 +111,19 @@ handle_info(Message, State) ->
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(Reason, #state{waiting = Waiting}) when Reason =:= normal; Reason =:= shutdown; element(1, Reason) =:= shutdown ->
-    lists:foreach(fun(From) -> gen_server:reply(From, the_end) end, queue:to_list(Waiting));
+    lists:foreach(fun(From) -> gen_server:reply(From, stopped) end, queue:to_list(Waiting));
 terminate(_Crash, _State) ->
     ok.
 
 watch(Pid, #state{monitors = Monitors} = State) ->
     State#state{monitors = Monitors#{Pid => monitor(process, Pid)}}.
 
-%% The turn of whoever waits longest, where it is nobody's.
+%% Gives the lock to the process that waits longest, if no process holds it.
 next(#state{waiting = Waiting} = State) ->
-    case {ets:member(?REGISTRY, turn), queue:out(Waiting)} of
+    case {ets:member(?REGISTRY, holder), queue:out(Waiting)} of
         {false, {{value, {Pid, _Tag} = From}, Left}} ->
-            true = ets:insert(?REGISTRY, {turn, Pid}),
-            ok = gen_server:reply(From, your_turn),
+            true = ets:insert(?REGISTRY, {holder, Pid}),
+            ok = gen_server:reply(From, acquired),
             State#state{waiting = Left};
         _ ->
             State

@@ -7,8 +7,8 @@
 %%   stop(HostType) ->
 %%       mongoose_domain_components_sup:stop_child({my_archive, HostType}).
 %%
-%% They are restarted apart from each other. One that crashes again and again (more than ten times in ten seconds) has all
-%% of them started again; the table of domains and the processes around it go on meanwhile.
+%% They are restarted apart from each other. More than ten crashes in ten seconds have all of them started again; the
+%% table of domains and its processes are not affected.
 %%
 %% A child's specification stays in this process's state: it should name where a secret is, and not hold it.
 -module(mongoose_domain_components_sup).
@@ -25,8 +25,8 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% @doc Starts a process that lives on when the caller, who starts a service or a module, has ended. One that runs with
-%% the same specification, because that start did not come to its end, is answered as if it had been started now.
+%% @doc Starts a process that outlives the caller. If a process with the same specification runs, because the start of its
+%% component was killed, this succeeds with that process.
 -spec start_child(supervisor:child_spec()) -> supervisor:startchild_ret().
 start_child(#{id := Id} = Specification) ->
     _ = mongoose_domain_running:registry(?REGISTRY),
@@ -57,7 +57,7 @@ remember(#{id := Id} = Specification) ->
         [_Known] -> ok
     end.
 
-%% @doc Ends it; one that is not there has ended already.
+%% @doc Stops the process. Succeeds where there is none.
 -spec stop_child(Id :: term()) -> ok.
 stop_child(Id) ->
     true = ets:match_delete(mongoose_domain_running:registry(?REGISTRY), {'_', Id, '_'}),
@@ -65,7 +65,7 @@ stop_child(Id) ->
     _ = supervisor:delete_child(?MODULE, Id),
     ok.
 
-%% @private The supervisor's.
+%% @private The application's supervisor owns the table.
 -spec create_registry() -> ok.
 create_registry() ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set]),

@@ -4,11 +4,10 @@
 %%   {ok, [{database, #{pool => 4}}, {mailer, #{}}]} =
 %%       mongoose_domain_deps:resolve(#{mailer => #{}}, #{database => #{pool => 4}}, Deps).
 %%
-%% A needed service is started with the options that are known for it, whoever is looked at first. One for which none
-%% are known is an error: nobody configured it. Services that do not need each other come by name, so the order is the
-%% same each time.
+%% A needed service gets the options that are known for it. A needed service without known options is an error: it is not
+%% configured. Services that do not need each other are in the order of their names, so the order is always the same.
 %%
-%% No process, no table, no log: what is to be said is in the answer.
+%% The functions are pure: they call no process and log nothing.
 -module(mongoose_domain_deps).
 
 -export([resolve/3, closure/2, order/2]).
@@ -33,7 +32,7 @@ resolve(Wanted, Known, Deps) ->
         throw:{problem, Problem} -> {error, Problem}
     end.
 
-%% Above are those that need it, the nearest first; Order is what was visited, the last first.
+%% Above are the services that need it, the nearest first; Order are the visited ones, the last first.
 visit(Service, Above, Order, All, Deps) ->
     case {lists:member(Service, Order), lists:member(Service, Above), is_map_key(Service, All)} of
         {true, _, _} -> Order;
@@ -73,7 +72,7 @@ sort(Services, Deps, Takes) ->
     {_Begun, Order} = lists:foldl(fun(Service, Seen) -> reach(Service, Seen, Deps, Takes) end, {[], []}, Services),
     lists:reverse(Order).
 
-%% Begun are those that were come to; Order, those of them after all that they need, the last first.
+%% Begun are the services that were reached; Order has each after all that it needs, the last one first.
 reach(Service, {Begun, Order}, Deps, Takes) ->
     case lists:member(Service, Begun) orelse not Takes(Service) of
         true -> {Begun, Order};

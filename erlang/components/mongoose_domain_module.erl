@@ -20,8 +20,8 @@
 -export_type([dependency/0, kind/0]).
 
 -type host_type() :: mongoose_domain_core:host_type().
-%% `hard' and `soft' ones are started when nobody else asks for them; `optional' ones are not. In a cycle, an optional
-%% edge gives way, or else a soft one.
+%% `hard' and `soft' dependencies are started with the module, `optional' ones only if something else brings them. In a
+%% cycle, an optional edge is dropped, or else a soft one.
 -type kind() :: hard | soft | optional.
 %% A module is started with these options, where its configuration gives no others. A service is only checked.
 -type dependency() :: {module(), Options :: map(), kind()} | {service, module()}.

@@ -6,14 +6,14 @@
 %%       mongoose_domain_module_deps:resolve(#{archive => #{}}, #{index => #{days => 30}}, Deps).
 %%
 %% Hard and soft dependencies are there in the end, optional ones only if something else brings them. For each option,
-%% the value that the configuration gives wins, however the modules are called and whoever is looked at first. (In
-%% MongooseIM a dependent that is looked at later overrides it.) Then comes the dependent that is looked at last:
-%% modules are looked at by name, what one depends on right after it, and optional wishes when all else is done.
+%% the value that the configuration gives wins, whatever the modules' names are. (In MongooseIM a dependent that is
+%% visited later overrides it.) Among dependents the one that is visited last wins: modules are visited by name, what a
+%% module depends on right after it, and optional dependencies at the end.
 %%
-%% A module comes after what it depends on. Where that is a cycle, an optional edge gives way, or else a soft one; a
-%% cycle of hard edges is an error.
+%% A module comes after what it depends on. In a cycle, an optional edge is dropped, or else a soft one; a cycle of hard
+%% edges is an error.
 %%
-%% No process, no table, no log: what is to be said is in the notes.
+%% The functions are pure: what is to be logged is in the notes that they return.
 -module(mongoose_domain_module_deps).
 
 -export([resolve/3, order/2]).
@@ -26,13 +26,13 @@
 %% What depends on what.
 -type graph() :: #{From :: module() => #{To :: module() => kind()}}.
 -type note() :: {logger:level(), map()}.
--type wish() :: {Options :: map(), Of :: module() | configuration}.
+-type request() :: {Options :: map(), Of :: module() | configuration}.
 -type problem() :: {dependency_cycle, [module(), ...]} | {dependencies_do_not_settle, module()}.
 
-%% Around a cycle, wishes can replace each other for ever. So when the options of one module have changed so often,
-%% wishes for it that were heard before are passed over;
+%% In a cycle, dependents can replace each other's options for ever. After so many changes of one module's options, a
+%% request that was seen before is ignored.
 -define(MANY_CHANGES, 10).
-%% and when they have changed so often, its dependents answer each other with new ones, and nobody can help them.
+%% After so many changes, its dependents answer each other with ever new options: an error.
 -define(MOST_CHANGES, 100).
 
 -record(state, {
@@ -40,10 +40,10 @@
     configured :: modules(),
     deps :: deps(),
     present = #{} :: modules(),
-    %% Optional wishes that were not looked at yet, and whose they are.
-    optional = #{} :: #{module() => wish()},
-    %% The last wish that was heard of each module for each.
-    heard = #{} :: #{{Of :: module() | configuration, For :: module()} => Options :: map()},
+    %% Optional requests that were not visited yet, and the modules that made them.
+    optional = #{} :: #{module() => request()},
+    %% The last request of each module for each.
+    requested = #{} :: #{{Of :: module() | configuration, For :: module()} => Options :: map()},
     %% Each with the number of its discovery.
     edges = #{} :: #{{From :: module(), To :: module()} => {non_neg_integer(), kind()}},
     changes = #{} :: #{module() => pos_integer()},
@@ -82,7 +82,7 @@ order(Modules, Deps) ->
     end, #{}, Obeyed ++ Others),
     mongoose_domain_deps:order(Names, fun(Module) -> successors(Module, Graph) end).
 
-%% Who is present, with which options
+%% Which modules are present, with which options
 
 collect([], #state{optional = Optional, present = Present} = State) ->
     {Now, Later} = lists:partition(fun({Module, _}) -> is_map_key(Module, Present) end,
@@ -91,31 +91,31 @@ collect([], #state{optional = Optional, present = Present} = State) ->
         [] -> State;
         _ -> collect(Now, State#state{optional = maps:from_list(Later)})
     end;
-collect([{Module, {Wish, Of}} | Queue], #state{heard = Heard, present = Present} = State) ->
-    case maps:find({Of, Module}, Heard) =:= {ok, Wish} andalso changes(Module, State) >= ?MANY_CHANGES of
+collect([{Module, {Request, Of}} | Queue], #state{requested = Requested, present = Present} = State) ->
+    case maps:find({Of, Module}, Requested) =:= {ok, Request} andalso changes(Module, State) >= ?MANY_CHANGES of
         true -> collect(Queue, State);
         false ->
             Before = maps:get(Module, Present, absent),
             Own = maps:get(Module, State#state.configured, #{}),
-            Noted = note_overriding(Module, Before, Wish, Own, State#state{heard = Heard#{{Of, Module} => Wish}}),
-            case merge(Before, Wish, Own) of
+            Noted = note_overriding(Module, Before, Request, Own, State#state{requested = Requested#{{Of, Module} => Request}}),
+            case merge(Before, Request, Own) of
                 Before -> collect(Queue, Noted);
                 Options -> collect_deps(Module, Options, Queue, Noted)
             end
     end.
 
-merge(absent, Wish, Own) -> maps:merge(Wish, Own);
-merge(Before, Wish, Own) -> maps:merge(maps:merge(Before, Wish), Own).
+merge(absent, Request, Own) -> maps:merge(Request, Own);
+merge(Before, Request, Own) -> maps:merge(maps:merge(Before, Request), Own).
 
-%% What an earlier evaluation asked for stays asked for.
+%% What an earlier evaluation requested stays requested.
 collect_deps(Module, Options, Queue, #state{present = Present, deps = Deps} = State) ->
     Asked = [Dep || {_, _, _} = Dep <- Deps(Module, Options)],
     Changed = count_change(Module, State#state{present = Present#{Module => Options}}),
-    Wishes = [{Dep, {Wish, Module}} || {Dep, Wish, Kind} <- Asked, Kind =/= optional],
-    Optional = maps:from_list([{Dep, {Wish, Module}} || {Dep, Wish, optional} <- Asked]),
+    Requests = [{Dep, {Request, Module}} || {Dep, Request, Kind} <- Asked, Kind =/= optional],
+    Optional = maps:from_list([{Dep, {Request, Module}} || {Dep, Request, optional} <- Asked]),
     Discovered = lists:foldl(fun({Dep, _, Kind}, Edges) -> discover({Module, Dep}, Kind, Edges) end,
                              Changed#state.edges, Asked),
-    collect(Wishes ++ Queue, Changed#state{optional = maps:merge(Changed#state.optional, Optional),
+    collect(Requests ++ Queue, Changed#state{optional = maps:merge(Changed#state.optional, Optional),
                                            edges = Discovered}).
 
 count_change(Module, #state{changes = Changes, notes = Notes} = State) ->
@@ -137,11 +137,11 @@ discover(Edge, Kind, Edges) ->
 stronger(One, Other) ->
     hd([Kind || Kind <- [hard, soft, optional], Kind =:= One orelse Kind =:= Other]).
 
-note_overriding(Module, Before, Wish, Own, State) ->
-    Refused = [Key || {Key, Value} <- maps:to_list(Wish), differs(Key, Value, Own)],
+note_overriding(Module, Before, Request, Own, State) ->
+    Refused = [Key || {Key, Value} <- maps:to_list(Request), differs(Key, Value, Own)],
     Replaced = case Before of
         absent -> [];
-        #{} -> [Key || {Key, Value} <- maps:to_list(Wish), differs(Key, Value, Before), not is_map_key(Key, Own)]
+        #{} -> [Key || {Key, Value} <- maps:to_list(Request), differs(Key, Value, Before), not is_map_key(Key, Own)]
     end,
     note_keys(Module, Replaced, dependent, note_keys(Module, Refused, configuration, State)).
 

@@ -1,26 +1,27 @@
 %% Starts and stops one module for one host type: what mongoose_domain_modules does with each.
 %%
 %% Before a start: the services that the module needs run (they are never started for it), and for a host type of
-%% dynamic domains it says that it supports those. While it runs, it is a handler of removals if it exports
-%% remove_domain/2, and also while it is started anew, since a removal must not pass its data by. After a stop: the processes that it named have ended, if need be by force.
+%% dynamic domains it supports those. While it runs, it is a handler of removals if it exports remove_domain/2; also while
+%% it is started anew, since a removal must not skip its data. After a stop, the processes that it named have ended, if need
+%% be by force.
 %%
 %% A failure is logged with the keys of the options and without their values: see mongoose_domain_redact.
 -module(mongoose_domain_module_runner).
 
--export([part/3, check/3, stop/2, stop_at_the_end/2, deps/3]).
+-export([component/3, check/3, stop/2, stop_at_the_end/2, deps/3]).
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% Where modules stand among the handlers of removals.
+%% The priority of modules among the handlers of removals.
 -define(PRIORITY, 50).
 %% How long what stop/1 named may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).
 
 -type host_type() :: mongoose_domain_core:host_type().
 
-%% @doc The module as something that can be started for the host type.
--spec part(host_type(), module(), Options :: map()) -> mongoose_domain_components:part().
-part(HostType, Module, Options) ->
+%% @doc The module as a component of the host type.
+-spec component(host_type(), module(), Options :: map()) -> mongoose_domain_components:component().
+component(HostType, Module, Options) ->
     #{key => {HostType, Module}, options => Options, secrets => [],
       start => fun() -> start(HostType, Module, Options) end,
       stop => fun(Old) -> halt(HostType, Module, Old) end}.
@@ -91,7 +92,7 @@ links() ->
     {links, Links} = process_info(self(), links),
     Links.
 
-%% Such a process would end with whoever asked for the module, which is not what a module wants.
+%% A linked process would end with the caller, and the module needs it for longer.
 report_links(_HostType, _Module, []) ->
     ok;
 report_links(HostType, Module, Links) ->
@@ -115,14 +116,14 @@ stop(HostType, Module) ->
             halt(HostType, Module, Options)
         catch
             Class:Reason:Stacktrace ->
-                %% Its data may be there still: no removal may pass it by.
+                %% Its data may be there still, so removals have to call it.
                 ok = register_handler(HostType, Module),
                 erlang:raise(Class, Reason, Stacktrace)
         end
     end).
 
-%% @doc The same when the application ends. It stays a handler until then, so a removal that comes now fails rather than
-%% passes its data by.
+%% @doc The same when the application ends. The module stays a handler until then, so that a removal that begins now fails
+%% instead of skipping its data.
 -spec stop_at_the_end(host_type(), module()) -> {stopped, Options :: map()} | already_stopped.
 stop_at_the_end(HostType, Module) ->
     mongoose_domain_components:ensure_stopped({HostType, Module}, fun(Options) -> halt(HostType, Module, Options) end).

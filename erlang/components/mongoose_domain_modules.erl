@@ -13,8 +13,8 @@
 %% does not start. "Loaded" means that it runs, and a module that could not be started again is not loaded.
 %%
 %% A failure is raised: that of the module, or a map with `what', the names and a text. All runs in the caller's
-%% process, one at a time and in the order of the calls; but to ask for what runs already waits for nobody. Modules do
-%% not follow mongoose_domain_sup:restart_core/1, which may change the host types.
+%% process, one at a time and in the order of the calls; to start what runs already does not wait. Modules are not changed by
+%% mongoose_domain_sup:restart_core/1, which may change the host types.
 -module(mongoose_domain_modules).
 
 -export([start/0, stop/0, stop_all/0]).
@@ -34,7 +34,7 @@ start() ->
         Resolved = [{HostType, resolve_configured(HostType)} || HostType <- host_types()],
         Modules = [{HostType, Module, Options} || {HostType, Some} <- Resolved, {Module, Options} <- Some],
         ok = lists:foreach(fun check/1, Modules),
-        case mongoose_domain_components:ensure_all_started([part(Module) || Module <- Modules]) of
+        case mongoose_domain_components:ensure_all_started([component(Module) || Module <- Modules]) of
             {ok, _} -> ok;
             {failed, {{HostType, Module}, Class, Reason, Stacktrace}} ->
                 Report = #{what => module_start_failed, module => Module, host_type => HostType, class => Class,
@@ -94,10 +94,10 @@ ensure_started_now(HostType, Module, Options) ->
         true -> already_started;
         false ->
             ok = check({HostType, Module, Options}),
-            mongoose_domain_components:ensure_started(part({HostType, Module, Options}))
+            mongoose_domain_components:ensure_started(component({HostType, Module, Options}))
     end.
 
-%% @doc Stops a module, whoever depends on it. When that fails, it stays loaded.
+%% @doc Stops a module, also where others depend on it. When that fails, it stays loaded.
 -spec ensure_stopped(host_type(), module()) -> {stopped, options()} | already_stopped.
 ensure_stopped(HostType, Module) when is_binary(HostType), is_atom(Module) ->
     mongoose_domain_components_lock:exclusively(fun() -> stop_one({HostType, Module}) end).
@@ -117,13 +117,13 @@ replace_modules(HostType, ToStop, ToEnsure) when is_binary(HostType), is_list(To
         ok = lists:foreach(fun check/1, Changed),
         lists:foreach(fun(Module) -> stop_one({HostType, Module}) end,
                       [Module || Module <- stop_order(HostType), not lists:keymember(Module, 1, Target)]),
-        case mongoose_domain_components:ensure_all_started([part(Module) || Module <- Changed]) of
+        case mongoose_domain_components:ensure_all_started([component(Module) || Module <- Changed]) of
             {ok, _} -> ok;
             {failed, {_Key, Class, Reason, Stacktrace}} -> erlang:raise(Class, Reason, Stacktrace)
         end
     end).
 
-%% What was started for it, if nobody else asked for that.
+%% What was started for it.
 brought_by(HostType, Module, Running) ->
     case Running of
         #{Module := Options} ->
@@ -184,5 +184,5 @@ deps(HostType) ->
 check({HostType, Module, Options}) ->
     mongoose_domain_module_runner:check(HostType, Module, Options).
 
-part({HostType, Module, Options}) ->
-    mongoose_domain_module_runner:part(HostType, Module, Options).
+component({HostType, Module, Options}) ->
+    mongoose_domain_module_runner:component(HostType, Module, Options).

@@ -13,7 +13,7 @@
 %%
 %% A failure is raised: that of the service, or a map with `what', the names and a text. It is logged with the keys of
 %% the options and without their values: see mongoose_domain_redact. All runs in the caller's process, one at a time and
-%% in the order of the calls; but to ask for what runs already waits for nobody.
+%% in the order of the calls; to start what runs already does not wait.
 -module(mongoose_domain_services).
 
 -export([start/0, stop/0, stop_all/0]).
@@ -79,7 +79,7 @@ ensure_started_now(Service, Options) ->
             lists:last(started(start_all(Absent)))
     end.
 
-%% @doc Stops a service, whoever needs it. When that fails, it stays loaded.
+%% @doc Stops a service, also where others need it. When that fails, it stays loaded.
 -spec ensure_stopped(service()) -> {stopped, options()} | already_stopped.
 ensure_stopped(Service) when is_atom(Service) ->
     mongoose_domain_components_lock:exclusively(fun() -> stop_one(Service) end).
@@ -94,7 +94,7 @@ replace_services(ToStop, ToEnsure) when is_list(ToStop), is_map(ToEnsure) ->
         Stays = maps:without(mongoose_domain_deps:closure(ToStop, fun get_deps/1), Running),
         Known = maps:merge(mongoose_domain_config:services(), Running),
         Target = resolve(maps:merge(Stays, ToEnsure), Known),
-        ToStart = [Part || {Service, _} = Part <- Target,
+        ToStart = [Found || {Service, _} = Found <- Target,
                            is_map_key(Service, ToEnsure) orelse not is_map_key(Service, Running)],
         ok = lists:foreach(fun check/1, ToStart),
         lists:foreach(fun stop_one/1, [Service || Service <- stop_order(), not lists:keymember(Service, 1, Target)]),
@@ -112,7 +112,7 @@ is_loaded(Service) ->
 loaded_services_with_opts() ->
     running().
 
-%% @doc What the service needs; nothing where it does not say.
+%% @doc The services that it needs; none where it does not export deps/0.
 -spec get_deps(service()) -> [service()].
 get_deps(Service) ->
     mongoose_domain_redact:call_optional({Service, deps}, [], #{}, []).
@@ -133,7 +133,7 @@ stop_order() ->
 
 start_all(Services) ->
     ok = lists:foreach(fun check/1, Services),
-    mongoose_domain_components:ensure_all_started([part(Service, Options) || {Service, Options} <- Services]).
+    mongoose_domain_components:ensure_all_started([component(Service, Options) || {Service, Options} <- Services]).
 
 started({ok, Outcomes}) -> Outcomes;
 started({failed, {_Key, Class, Reason, Stacktrace}}) -> erlang:raise(Class, Reason, Stacktrace).
@@ -154,7 +154,7 @@ check({Service, Options}) ->
                            options => mongoose_domain_redact:keys(Options)})
     end.
 
-part(Service, Options) ->
+component(Service, Options) ->
     #{key => {services, Service}, options => Options,
       secrets => mongoose_domain_redact:call_optional({Service, secrets}, [], #{}, []),
       start => fun() -> start_service(Service, Options) end,

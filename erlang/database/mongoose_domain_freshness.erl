@@ -1,26 +1,26 @@
 %% Declarations that the database is complete: domain freshness, as Diego's BBS has it.
 %%
-%% A domain that has no row was removed, or its row was lost: by a restore from a backup, by a half-made copy.
-%% The table of domains cannot tell which. Whoever fills it can, and declares, again and again, that what it
-%% holds for a host type is complete, for so many seconds from then on:
+%% A domain without a row was removed, or its row was lost: by a restore from a backup, or by an incomplete copy. The table
+%% of domains cannot tell which. The program that fills it can, and declares, again and again, that what it holds for a
+%% host type is complete, for so many seconds from then on:
 %%
 %%   ok = mongoose_domain_freshness:upsert(<<"type1">>, 120).
 %%
-%% The declaration makes the *freshness domain* <<"type1">>, which is named after the host type, fresh until
-%% it expires. Only while it is fresh may convergence, the comparison of a node's routes with all rows, remove
-%% routes of that host type that the database lacks. Whoever stops filling the database stops declaring, and
-%% from the expiry on nothing goes that nobody asked for.
+%% The declaration makes the *freshness domain* `type1', which is named after the host type, fresh until it expires. Only
+%% while it is fresh may convergence, the comparison of a node's routes with all rows, remove routes of that host type that
+%% the database lacks. When the program stops filling the database, the declarations expire, and from then on no route
+%% goes without a request.
 %%
-%% What somebody asked for is never held back: an event (a domain deleted, disabled) takes its route from the
-%% nodes whether anything is fresh or not, and routes are added whenever rows say so.
+%% Requests are never held back: an event (a domain deleted or disabled) removes its route from the nodes whether anything
+%% is fresh or not, and rows add routes at any time.
 %%
-%% This module declares and tells. It does not wait until any node has acted on a declaration, and it cannot
-%% know whether a declaration is true. One ends by its expiry, and sooner only by one that replaces it. Both
-%% times are of the database's clock.
+%% This module declares and reads. It does not wait until any node has acted on a declaration, and it cannot check whether a
+%% declaration is true. A declaration ends by its expiry, and sooner only by one that replaces it. Both times are of the
+%% database's clock.
 %%
-%% Errors, besides `invalid_request', are those of every operation: `{service_disabled, Text}' where
-%% service_domain_db does not run, `{db_error, Text}' and `{timeout, Text}', whose texts say whether the
-%% declaration may have been made all the same, and `{error, overloaded}'.
+%% Errors, besides `invalid_request', are those of every operation: `{service_disabled, Text}' where service_domain_db does
+%% not run, `{db_error, Text}' and `{timeout, Text}', whose texts say whether the declaration may have been made all the
+%% same, and `{error, overloaded}'.
 -module(mongoose_domain_freshness).
 
 -export([upsert/2, list/0, details/0]).
@@ -53,7 +53,7 @@ upsert(Domain, TTL) ->
         {true, false} -> {invalid_request, <<"Invalid field: ttl">>}
     end.
 
-%% A client that leaves the ttl out, or whose time is less than a second, says `for ever' without meaning it.
+%% Logged, since a client that leaves the ttl out, or rounds a short one down, sends 0 by mistake.
 declared(Domain, 0) ->
     ?LOG_NOTICE(#{what => domain_freshness_for_ever, domain => Domain});
 declared(_Domain, _TTL) ->

@@ -1,16 +1,16 @@
-%% The owner of the native workers that change the database.
+%% Owns the native workers that change the database.
 %%
-%% run/1 hands a request over and waits for its answer; the workers answer every request within
-%% `operation_timeout', or refuse it at once when `queue_limit' requests wait. No scheduler ever waits
-%% for the database. Where the process that asked has died before a worker took its request up, nothing is done.
+%% run/1 hands a request over and waits for its answer. The workers answer every request within `operation_timeout'; a
+%% request is refused at once when `queue_limit' requests wait. No scheduler waits for the database. A request whose
+%% caller has died before a worker takes it up is dropped.
 %%
-%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it
-%% answers `db_error' and tries again with growing pauses.
+%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it answers
+%% `db_error' and tries again with growing pauses.
 %%
-%% What went wrong is counted, and logged here with its reason. The caller gets words that tell whether a change may
-%% have been made all the same, and nothing of what the database said; explain/1 gives the reason to who asks for it.
+%% A failure is counted and logged here with its reason. The caller gets a text that says whether the change may have been
+%% made all the same, without the database's words; explain/1 returns the reason.
 %%
-%% A row that cannot be read is left out of an answer, counted and named: read/1 gives both, and each row is logged once.
+%% A row that cannot be read is left out of an answer, counted and named: read/1 returns both, and each row is logged once.
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
@@ -71,7 +71,7 @@ read(Request) ->
         Result -> Result
     end.
 
-%% @doc What run/1 or read/1 answers, but in a failure the reason: for people who may know what the database says.
+%% @doc What run/1 or read/1 returns, but with the reason of a failure: for callers that may see the database's words.
 -spec explain(mongoose_domain_nif:request()) -> {ok, term()} | {ok, [term()], left_out()} | {error, binary()}.
 explain(Request) ->
     case ask(Request, infinity) of
@@ -148,7 +148,7 @@ start_workers() ->
     end.
 
 start_workers({ok, Source}, #{operation_timeout := Limit} = Options) ->
-    %% Who this node is to others that remove domains: no two are called the same, nor two lives of one.
+    %% The owner of this node's removals. It is unique, also among successive runs of one node.
     Unique = binary:encode_hex(rand:bytes(8)),
     Owner = iolist_to_binary(io_lib:format("~s/~s/~s", [node(), os:getpid(), Unique])),
     case mongoose_domain_nif:operations_start(Source, Options#{owner => Owner}) of
@@ -186,7 +186,7 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_info({domain_operation, Ticket, Result}, #state{waiting = Waiting} = State) ->
     {From, Others} = maps:take(Ticket, Waiting),
-    %% Who has the answer finds the report in the log.
+    %% Logged before the answer, so that a caller finds the report.
     Noted = noted(Result, State#state{waiting = Others}),
     gen_server:reply(From, answer(Result)),
     {noreply, Noted};
@@ -217,7 +217,7 @@ failure(broken) -> {db_error, <<"Database error: the change may have been made a
 failure(too_late) -> {timeout, <<"The database did not answer in time: nothing was changed">>};
 failure(timeout) -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
 
-%% A list that is asked for every second would fill the log with the same rows.
+%% Each row once: a list that is read every second would fill the log with the same rows.
 noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
   when Count > 0, map_size(Named) < ?NAMED ->
     case [Row || Row <- Examples, not is_map_key(Row, Named)] of

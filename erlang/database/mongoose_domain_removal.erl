@@ -11,7 +11,7 @@
 %%   remove_domain(_HostType, Domain) -> delete_archive(Domain).
 %%
 %% A handler that the configuration names (`removal_handlers') is there before anything can be removed. One that a process
-%% registers later can be passed by a removal that comes first, unless the configuration says that removals wait for it:
+%% registers later is not called by a removal that began before, unless the configuration has removals wait for it:
 %%
 %%   {removal_handlers, #{<<"type1">> => [{my_archive, 50}, {await, my_index}]}}
 %%
@@ -47,7 +47,7 @@ register_handler(HostType, Module, Priority) when is_binary(HostType), is_atom(M
             end
     end.
 
-%% @doc Has it called no more. A removal that has called its first handler calls it all the same.
+%% @doc Ends the registration. A removal that has called its first handler still calls the module.
 -spec unregister_handler(mongoose_domain_core:host_type(), module()) -> ok.
 unregister_handler(HostType, Module) ->
     true = ets:delete(mongoose_domain_running:registry(?REGISTRY), {HostType, Module}),

@@ -1,19 +1,18 @@
-%% Removes domains: runs the handlers of each, then has its row deleted.
+%% Removes domains: runs the removal handlers of each domain, then deletes its row.
 %%
-%% A removal is a job, and a job is a row of `domain_removals': it says who works on it and until when
-%% that is to be believed. This process prolongs the lease of its jobs, takes over those whose owners
-%% died, and kills what it runs in time when it cannot prolong: no two nodes work on one domain at once.
-%% What this process forgets by a crash, it finds in the database again. While the configuration does not
-%% tell it for how long a lease is, it runs no job.
+%% A removal is a job, and a job is a row of `domain_removals' that holds its owner and the end of the owner's lease. This
+%% process prolongs the leases of its jobs, takes over jobs whose lease has ended, and kills its handlers in time when it
+%% cannot prolong: no two nodes work on one domain at once. After a crash it finds its jobs in the database again. While
+%% the configuration is wrong, the length of a lease is unknown, and it runs no job.
 %%
-%% Whether a domain is to be removed is decided by its row in `domain_settings', which other programs change, too. A
-%% job is void when the row is gone, is not in removal, or has another host type. The statement that prolongs the
-%% lease before each handler looks at the row, and a job that is void ends there: no further handler is called, the
-%% row is left alone, and the log says `domain_removal_ended'. A handler at work for such a job is killed when the
-%% leases are prolonged next, which happens four times in each lease (`domain_removal_stopped').
+%% The row in `domain_settings', which other programs change, too, decides whether a domain is to be removed. A job is void
+%% when the row is gone, is not in removal, or has another host type. The statement that prolongs the lease before each
+%% handler reads the row, and a void job ends there: no further handler is called, the row is left alone, and the log has
+%% `domain_removal_ended'. A handler at work for such a job is killed when the leases are prolonged next, which happens
+%% four times in each lease (`domain_removal_stopped').
 %%
-%% Each job runs in a process of its own, a few at the same time. A failed one is logged, kept in the
-%% database with its reason, and not tried again until someone asks for it.
+%% Each job runs in a process of its own, a few at the same time. A failed job is logged, stays in the database with its
+%% reason, and is not tried again until a new request.
 -module(mongoose_domain_removal_jobs).
 -behaviour(gen_server).
 
@@ -28,12 +27,12 @@
 -define(AT_ONCE, 4).
 %% Jobs that are taken over in one go.
 -define(TAKE, 100).
-%% The rest before a database that failed is asked again, in milliseconds.
+%% The pause before a request that failed is made again, in milliseconds.
 -define(REST, 500).
 %% How long a job waits for handlers: those that were registered when it began, and those that the configuration has it
 %% wait for. In milliseconds.
 -define(HANDLERS_TIMEOUT, 60000).
-%% What is kept of a reason.
+%% The longest error text that is stored.
 -define(LONGEST_REASON, 1000).
 
 -type domain() :: mongoose_domain_core:domain().
@@ -49,17 +48,17 @@
     %% Unknown while the configuration is wrong.
     lease :: pos_integer() | undefined,
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
-    %% When the leases that are known to run were asked for.
+    %% When the last successful prolongation of the leases was requested.
     prolonged :: integer(),
-    %% The process that asks for them now.
+    %% The process that prolongs them now.
     prolonger = none :: pid() | none,
-    %% Jobs that wait for their turn, oldest first.
+    %% Jobs that wait for a free process, oldest first.
     queue = [] :: [job()],
     running = #{} :: #{pid() => {job(), Since :: integer()}},
     waiting = #{} :: #{domain() => [gen_server:from()]}
 }).
 
-%% @doc Starts with the jobs that nobody works on.
+%% @doc Starts with the jobs whose leases have ended.
 -spec start_link() -> gen_server:start_ret().
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -79,7 +78,7 @@ remove_and_await(Domain, HostType, Handlers) ->
 await(Domain) ->
     call({await, Domain}).
 
-%% Where this process ends meanwhile, its successor or another node has the job.
+%% When this process ends meanwhile, its successor or another node has the job.
 call(Request) ->
     try
         gen_server:call(?MODULE, Request, infinity)
@@ -128,7 +127,7 @@ handle_cast(Message, State) ->
 handle_info(retry, State) ->
     {noreply, begin_work(State)};
 handle_info(prolong, State) ->
-    %% A process of its own asks the database: this one is to hear of jobs that end meanwhile.
+    %% In a process of its own, so that this one handles jobs that end meanwhile.
     {Self, Asked} = {self(), now_ms()},
     Pid = spawn_link(fun() -> Self ! {prolonged, Asked, prolong_and_take_over()} end),
     {noreply, State#state{prolonger = Pid}};
@@ -176,7 +175,7 @@ enqueue(Jobs, #state{queue = Queue} = State) ->
 
 start(#state{queue = Queue, running = Running, lease = Lease} = State)
         when map_size(Running) < ?AT_ONCE, Lease =/= undefined ->
-    %% One whose domain has a process still was stopped just now.
+    %% A job whose domain still has a process was stopped just now.
     case lists:splitwith(fun({Domain, _, _}) -> runs(Domain, State) end, Queue) of
         {Stopped, [Job | Others]} ->
             Self = self(),
@@ -187,7 +186,7 @@ start(#state{queue = Queue, running = Running, lease = Lease} = State)
 start(State) ->
     State.
 
-%% A job's process that ends without a word was killed; one that gave it has ended already.
+%% A job's process that ends without a result was killed.
 ended(Pid, Result, #state{running = Running} = State) ->
     case maps:take(Pid, Running) of
         {{{Domain, _, _}, _Since}, Others} -> start(answer(Domain, Result, State#state{running = Others}));
@@ -202,7 +201,7 @@ answer(Domain, Result, #state{waiting = Waiting, queue = Queue} = State) ->
             State#state{waiting = maps:remove(Domain, Waiting)}
     end.
 
-%% The lease is counted from before it was asked for, so it ends here before it ends in the database.
+%% The lease is counted from before the request, so it ends here before it ends in the database.
 check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queue = Queue} = State) ->
     case now_ms() - Prolonged > Lease * 3 div 4 of
         true when map_size(Running) > 0; Queue =/= [] ->
@@ -213,8 +212,8 @@ check_lease(#state{lease = Lease, prolonged = Prolonged, running = Running, queu
             State
     end.
 
-%% What ran before the database was asked, and is not this node's by its answer, somebody else may run now; what is void
-%% deletes data that nobody wants deleted. Answers the jobs that are void.
+%% Stops jobs that began before the request and are not this node's in the answer, since another node may run them now, and
+%% void jobs, since they delete data that is to stay. Returns the void jobs.
 stop_lost(Asked, Held, Void, #state{running = Running}) ->
     Lost = [{Pid, Job} || {Pid, {{Domain, _, _} = Job, Since}} <- maps:to_list(Running),
                           Since < Asked, not lists:keymember(Domain, 1, Held)],
@@ -310,8 +309,7 @@ given_up({ended, Row}, Domain, HostType) ->
 log_ended({{Domain, HostType, _Handlers}, Row}) ->
     ?LOG_WARNING(#{what => domain_removal_ended, domain => Domain, host_type => HostType, row => Row}).
 
-%% A database that fails is asked again, until it has said something or the lease is over and this
-%% process killed.
+%% Repeats the request while the database fails. When the lease has ended, this process is killed.
 persist(Request) ->
     case mongoose_domain_operations:run(Request) of
         {ok, Held} -> Held;

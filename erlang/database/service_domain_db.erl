@@ -1,28 +1,27 @@
-%% Follows the database: the owner of the native thread that keeps this node's table equal to it.
+%% Follows the database: owns the native thread that keeps this node's table equal to it.
 %%
-%% The functions are those of MongooseIM's module of this name. The thread loads the enabled domains
-%% and then follows the log of events. It looks at the database when PostgreSQL notifies it, when
-%% any node tells this process to check for updates, and at least every `poll_interval'.
+%% The functions are those of MongooseIM's module of this name. The thread loads the enabled domains and then follows the
+%% log of events. It reads the log when PostgreSQL notifies it, when any node sends this process `check_for_updates', and at
+%% least every `poll_interval'.
 %%
-%% The thread asks this process before it changes the table, so while this process is suspended
-%% (sys:suspend/1) nothing is applied, and when it dies the thread ends. Its successor goes on where
-%% the thread was.
+%% The thread needs a permit of this process to change the table. So while this process is suspended (sys:suspend/1)
+%% nothing is applied, and when it dies the thread ends. The successor continues where the thread was.
 %%
-%% It is a service: mongoose_domain_services starts and stops it, and with it the processes that change the database.
-%% What start/1 is told overrides the environment's `service_domain_db', where it stays; options that are not known, as
-%% the peer's `db_pool', are left alone.
+%% It is a service: mongoose_domain_services starts and stops it, and with it the processes that change the database. The
+%% options of start/1 replace those of the environment's `service_domain_db', and stay there; options that are not known,
+%% such as MongooseIM's `db_pool', are ignored.
 %%
-%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong (the
-%% file with the URL is just being replaced, say), it says so once, is `ended', and tries again with growing
-%% pauses, as after a thread that panicked. Lookups answer from the table as it is.
+%% A wrong configuration stops the first start only. When this process is restarted and finds it wrong (the file with the
+%% URL is being replaced, say), it logs that once, has the state `ended', and tries again with growing pauses, as after a
+%% thread that panicked. Lookups answer from the table as it is.
 %%
-%% Now and then, and whenever the log of events is not the one that was followed, the whole table is
-%% compared with the database and repaired. What the database lacks is then removed, unless there is
-%% evidence that the database lost data: see mongoose_domain_freshness.
+%% Every `converge_interval', and whenever the log of events is not the one that was followed, the whole table is compared
+%% with the database and repaired. What the database lacks is then removed, unless there is evidence that the database lost
+%% data: see mongoose_domain_freshness.
 %%
-%% With a `data_dir' the routes are written to a file, from which a node serves that starts while the
-%% database is away. While the database is away, lookups answer from the table as it is, and the thread tries again
-%% with growing pauses. That is logged when it begins and when it ends.
+%% With a `data_dir' the routes are written to a file, from which a node serves that starts while the database is away.
+%% While the database is away, lookups answer from the table as it is, and the thread tries again with growing pauses. That
+%% is logged when it begins and when it ends.
 -module(service_domain_db).
 -behaviour(gen_server).
 -behaviour(mongoose_domain_service).
@@ -41,7 +40,7 @@
 
 %% How long the thread may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).
-%% The rest before a scope that is gone is looked for again, in milliseconds.
+%% The pause before a scope that is gone is joined again, in milliseconds.
 -define(SCOPE_PAUSE, 100).
 
 -type repairs() :: #{added | changed | removed | kept := non_neg_integer()}.
@@ -52,7 +51,7 @@
 
 -record(state, {
     follower :: mongoose_domain_nif:follower() | undefined,
-    %% Callers of sync_local/0 and converge/0 who wait for an answer.
+    %% Calls of sync_local/0 and converge/0 that wait for an answer.
     waiting = #{} :: #{non_neg_integer() => gen_server:from()},
     next_ticket = 0 :: non_neg_integer(),
     retry = mongoose_domain_retry:new() :: mongoose_domain_retry:t(),
@@ -140,8 +139,8 @@ status() ->
         exit:{_Died, _} -> #{state => not_running}
     end.
 
-%% @doc What status/0 says, without asking the process, so that nobody waits however busy it is: what the thread
-%% is doing, or (`ended') the last one did. `not_running' where there was none since the VM was started.
+%% @doc What status/0 returns, without a call of the process, so without waiting for it: what the thread is doing, or
+%% (`ended') the last one did. `not_running' where there was none since the VM was started.
 -spec last_status() -> #{state := atom(), atom() => term()}.
 last_status() ->
     case mongoose_domain_nif:latest_follower_status() of
@@ -149,13 +148,13 @@ last_status() ->
         Status -> Status
     end.
 
-%% @doc Tells every node's service to look at the database now.
+%% @doc Has every node's service read the database now.
 -spec force_check_for_updates() -> ok.
 force_check_for_updates() ->
     ok = mongoose_domain_running:check(),
     lists:foreach(fun(Pid) -> Pid ! check_for_updates end, pg:get_members(?SCOPE, ?GROUP)).
 
-%% @doc Tells this node's service, if there is one, to look at the database now.
+%% @doc Has this node's service, if there is one, read the database now.
 -spec check_local() -> ok.
 check_local() ->
     case whereis(?MODULE) of
@@ -231,7 +230,7 @@ scope() ->
 
 -spec init([]) -> {ok, #state{}, {continue, join}} | {stop, term()}.
 init([]) ->
-    %% So that an orderly stop ends the thread, too.
+    %% So that an orderly stop calls terminate/2, which ends the thread.
     process_flag(trap_exit, true),
     ok = mongoose_domain_table_events:subscribe(),
     case start_follower() of
@@ -318,7 +317,7 @@ terminate(_Reason, State) ->
     _ = end_follower(State),
     ok.
 
-%% Where there is no scope, the monitor tells at once.
+%% Where there is no scope, the monitor's message comes at once.
 join(State) ->
     Scope = monitor(process, ?SCOPE),
     try lists:member(self(), pg:get_local_members(?SCOPE, ?GROUP)) orelse pg:join(?SCOPE, ?GROUP, self()) of
@@ -351,7 +350,7 @@ handle_follower({ended, How}, #state{retry = Retry} = State) ->
     ?LOG_CRITICAL(#{what => domain_follower_ended, reason => How, retry_after => Pause}),
     {noreply, refuse_waiting(?HAS_ENDED, State#state{follower = undefined, retry = Later})}.
 
-%% The thread answered whom it knew of; who asked after its last look hears it here.
+%% The thread answered the calls that it had read; this answers those that came later.
 refuse_waiting(Answer, #state{waiting = Waiting} = State) ->
     maps:foreach(fun(_Ticket, From) -> gen_server:reply(From, Answer) end, Waiting),
     State#state{waiting = #{}}.
@@ -380,7 +379,7 @@ start_follower(Source, Options) ->
             {error, #{key => [service_domain_db, database], value => '(not shown)', expected => Text}}
     end.
 
-%% Waits for the thread, so that the next one need not, and for its last words and answers.
+%% Waits for the end of the thread, and for its last reports and answers, so that the next one can start at once.
 end_follower(#state{follower = undefined} = State) ->
     State;
 end_follower(#state{follower = Follower} = State) ->

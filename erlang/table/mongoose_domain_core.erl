@@ -6,8 +6,8 @@
 %%   1> mongoose_domain_core:get_host_type(<<"example.com">>).
 %%   {ok, <<"type1">>}
 %%
-%% What the process is for: it opens the table when it starts and closes it at an orderly stop, and tells
-%% observers what the table shows (mongoose_domain_observers). When it crashes, the table stays open and
+%% The process opens the table when it starts, closes it at an orderly stop, and notifies observers of what the table shows
+%% (mongoose_domain_observers). When it crashes, the table stays open and
 %% its successor takes it over, so no route is lost. A start by start_link/2, and
 %% mongoose_domain_sup:restart_core/1, begin with an empty table.
 %%
@@ -36,15 +36,15 @@
 
 -include("../base/mongoose_domain_log.hrl").
 
-%% The number of the arguments that the open table was opened with; absent while it is closed. To replace or erase a
-%% number touches no process, as it would for lists: the VM looks at every process whether it holds the old one.
+%% The number of the arguments that the open table was opened with; absent while it is closed. To replace or erase a number
+%% touches no process. For a list, the VM would check every process for the old one.
 -define(OPENED_WITH, {?MODULE, opened_with}).
 %% The arguments of this number, which stay as long as the VM lives: few are ever used.
 -define(START_ARGS(Number), {?MODULE, start_args, Number}).
 
 -define(PAGE, 1000).
-%% How many changes the observers are told of before others have their turn.
--define(NEWS, 1000).
+%% Changes that are sent to observers before other messages are handled.
+-define(CHANGES, 1000).
 
 -type domain() :: binary().
 -type host_type() :: binary().
@@ -229,8 +229,8 @@ lookups() ->
     {Hits, Misses} = mongoose_domain_nif:lookups(),
     #{hits => Hits, misses => Misses}.
 
-%% @doc How many bytes of memory the table uses: for its domains, their index, and the changes that observers were not told
-%% of yet. They are no part of erlang:memory/0.
+%% @doc How many bytes of memory the table uses: for its domains, their index, and the changes that observers did not get
+%% yet. They are no part of erlang:memory/0.
 -spec memory() -> #{entries | index | change_feed := non_neg_integer()}.
 memory() ->
     {Entries, Index, ChangeFeed} = mongoose_domain_nif:memory(),
@@ -245,8 +245,8 @@ has_routes() ->
         Progress -> lists:member(Progress, [following, reset])
     end.
 
-%% @private The place of `{ok, HostType}' among the ready-made answers, where it is put if it is not there: also for
-%% host types that no domain may have. Fails with badarg for what cannot be one.
+%% @private The number of the result `{ok, HostType}', which is cached if it is not there: also for host types that no
+%% domain may have. Fails with badarg for what cannot be one.
 -spec host_type_number(host_type()) -> mongoose_domain_nif:result_number().
 host_type_number(HostType) when is_binary(HostType) ->
     ok = mongoose_domain_running:check(),
@@ -270,14 +270,14 @@ init({How, Pairs, HostTypes}) ->
         false -> open(Args)
     end,
     ok = mongoose_domain_nif:watch(),
-    %% What a watcher is told first; those who are known are told so by new/0.
-    everything = mongoose_domain_nif:take_changes(?NEWS),
+    %% The first change of a feed; new/0 sends it to the registered observers.
+    everything = mongoose_domain_nif:take_changes(?CHANGES),
     {ok, mongoose_domain_observers:new()}.
 
 -spec handle_call(term(), gen_server:from(), mongoose_domain_observers:t()) ->
     {reply, term(), mongoose_domain_observers:t()} | {noreply, mongoose_domain_observers:t()}.
 handle_call({sync_observer, Pid}, From, Observers) ->
-    {noreply, mongoose_domain_observers:sync(Pid, From, tell_all_news(Observers))};
+    {noreply, mongoose_domain_observers:sync(Pid, From, notify_of_all(Observers))};
 handle_call(Request, _From, Observers) ->
     ?LOG_WARNING(#{what => unknown_call, server => ?MODULE, request => Request}),
     {reply, {error, unknown_call}, Observers}.
@@ -293,12 +293,12 @@ handle_cast(Message, Observers) ->
 
 -spec handle_info(term(), mongoose_domain_observers:t()) -> {noreply, mongoose_domain_observers:t()}.
 handle_info(domain_changes, Observers) ->
-    case news() of
+    case changes() of
         [] ->
             {noreply, Observers};
-        News ->
+        Changes ->
             self() ! domain_changes, % after what came meanwhile
-            {noreply, mongoose_domain_observers:tell(News, Observers)}
+            {noreply, mongoose_domain_observers:notify(Changes, Observers)}
     end;
 handle_info({'DOWN', _Monitor, process, Pid, _Reason}, Observers) ->
     {noreply, mongoose_domain_observers:ended(Pid, Observers)};
@@ -314,15 +314,15 @@ terminate(Reason, _Observers) when Reason =:= normal; Reason =:= shutdown; eleme
 terminate(_Crash, _Observers) ->
     ok.
 
-tell_all_news(Observers) ->
-    case news() of
+notify_of_all(Observers) ->
+    case changes() of
         [] -> Observers;
-        News -> tell_all_news(mongoose_domain_observers:tell(News, Observers))
+        Changes -> notify_of_all(mongoose_domain_observers:notify(Changes, Observers))
     end.
 
-%% What the table has shown since it was last asked.
-news() ->
-    case mongoose_domain_nif:take_changes(?NEWS) of
+%% The changes that the table has shown since the last call.
+changes() ->
+    case mongoose_domain_nif:take_changes(?CHANGES) of
         everything -> everything;
         Changes -> [{Fate, host_type_at(Number), Domain} || {Fate, Number, Domain} <- Changes]
     end.
@@ -330,8 +330,8 @@ news() ->
 open([Pairs, HostTypes] = Args) ->
     Allowed = lists:append([host_type(host_types, HostType) || HostType <- HostTypes]),
     {Static, _Seen} = lists:mapfoldl(fun static_pair/2, #{}, Pairs),
-    %% An answer is there before a lookup can ask for it, and the mark that the table is open comes
-    %% last: a crash in between leaves nothing that a successor would take over.
+    %% A result is cached before a lookup can need it, and the mark that the table is open comes last: after a crash in
+    %% between, a successor takes nothing over.
     _ = persistent_term:erase(?OPENED_WITH),
     ok = cache_results(),
     ok = mongoose_domain_nif:open(lists:append(Static), Allowed),

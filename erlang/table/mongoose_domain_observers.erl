@@ -1,4 +1,4 @@
-%% Who is told when domains come and go, and what they have not been told yet.
+%% Notifies processes of the domains that come and go.
 %%
 %% A process that keeps something for each domain observes:
 %%
@@ -11,22 +11,22 @@
 %%       … {added, HostType, Domain} or {removed, HostType, Domain}, each …
 %%       ok = mongoose_domain_observers:handled(Batch),
 %%
-%% Promised: lookups show a change before an observer is told of it. An observer is told of all changes in the order in
-%% which lookups showed them, many at once when they come fast, and gets the next batch when it has handled the one
-%% before. So one that is slow or hangs holds up nobody else, and never has more than one batch in its mailbox. What waits
-%% for it is bounded: more than 10,000 changes become `everything', as does what a first load of the table brought, when
-%% that has ended; then it looks at the table itself. A domain whose host type changes is removed, then added.
+%% Promised: lookups show a change before an observer gets it. An observer gets all changes in the order in which lookups
+%% showed them, many at once when they come fast, and the next batch when it has handled the one before. So an observer that
+%% is slow or hangs delays no other, and never has more than one batch in its mailbox. The changes that wait for it are
+%% bounded: more than 10,000 become `everything', as does a first load of the table when it has ended; the observer then
+%% reads the table. A domain whose host type changes is removed, then added.
 %%
-%% Not promised: that the table still shows what a change says. Later changes may have come meanwhile; they are told, too.
+%% Not promised: that the table still shows a change. Later changes may have come meanwhile; they follow in a later batch.
 %%
-%% Observers are remembered for the life of the application, until they end: a crash of mongoose_domain_core, whose
-%% process does the telling, only makes it begin with `everything' again. It keeps a t() of this module.
+%% Observers are registered until they end, for the life of the application. After a crash of mongoose_domain_core, whose
+%% process sends the batches and keeps a t() of this module, they get `everything'.
 -module(mongoose_domain_observers).
 
 -export([observe/0, handled/1, sync/1]).
--export([request_sync/1, create_registry/0, new/0, register_observer/2, tell/2, handled/3, sync/3, ended/2]).
+-export([request_sync/1, create_registry/0, new/0, register_observer/2, notify/2, handled/3, sync/3, ended/2]).
 
--export_type([t/0, change/0, news/0]).
+-export_type([t/0, change/0, changes/0]).
 
 -define(REGISTRY, ?MODULE).
 
@@ -34,7 +34,7 @@
 -define(LIMIT, 10000).
 
 -type change() :: {added | removed, mongoose_domain_core:host_type(), mongoose_domain_core:domain()}.
--type news() :: everything | [change()].
+-type changes() :: everything | [change()].
 
 -record(observer, {
     monitor :: reference(),
@@ -43,20 +43,20 @@
     %% What waits for it, the newest part first.
     waiting = [] :: everything | [[change()]],
     length = 0 :: non_neg_integer(),
-    %% Callers who want to know when it has handled all that there was.
+    %% Calls of sync/1 that wait until it has handled all changes of then.
     syncing = [] :: [gen_server:from()]
 }).
 
 -opaque t() :: #{pid() => #observer{}}.
 
-%% @doc Has the calling process told of all changes from now on, until it ends.
+%% @doc Has the calling process notified of all changes from now on, until it ends.
 -spec observe() -> ok.
 observe() ->
     true = ets:insert(mongoose_domain_running:registry(?REGISTRY), {self()}),
     gen_server:cast(mongoose_domain_core, {observe, self()}).
 
-%% @doc The calling process has handled this batch, and is ready for the next one. Always succeeds: an observer whose batch
-%% was the last one before mongoose_domain stopped need not know that.
+%% @doc The calling process has handled this batch, and is ready for the next one. Succeeds also where mongoose_domain has
+%% stopped meanwhile.
 -spec handled(Batch :: reference()) -> ok.
 handled(Batch) ->
     gen_server:cast(mongoose_domain_core, {handled, self(), Batch}).
@@ -71,7 +71,7 @@ sync(Pid) ->
 request_sync(Pid) ->
     gen_server:send_request(mongoose_domain_core, {sync_observer, Pid}).
 
-%% @private The supervisor's: observers are known as long as the application runs.
+%% @private The supervisor owns the registry: observers are registered as long as the application runs.
 -spec create_registry() -> ok.
 create_registry() ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public]),
@@ -79,7 +79,7 @@ create_registry() ->
 
 %% What follows is called by mongoose_domain_core
 
-%% @private Those who are registered and know nothing yet.
+%% @private The registered observers, each of which gets `everything' first.
 -spec new() -> t().
 new() ->
     Registered = case ets:whereis(?REGISTRY) of
@@ -88,21 +88,21 @@ new() ->
     end,
     lists:foldl(fun register_observer/2, #{}, Registered).
 
-%% @private One more, who is told everything.
+%% @private One more, which gets `everything' first.
 -spec register_observer(pid(), t()) -> t().
 register_observer(Pid, Observers) when is_map_key(Pid, Observers) ->
     Observers;
 register_observer(Pid, Observers) ->
     Observers#{Pid => send(Pid, #observer{monitor = monitor(process, Pid), waiting = everything})}.
 
-%% @private Tells all of them, now or when they are ready.
--spec tell(news(), t()) -> t().
-tell([], Observers) ->
+%% @private Sends the changes to all observers, now or when they are ready.
+-spec notify(changes(), t()) -> t().
+notify([], Observers) ->
     Observers;
-tell(News, Observers) ->
-    maps:map(fun(Pid, Observer) -> send(Pid, add(News, Observer)) end, Observers).
+notify(Changes, Observers) ->
+    maps:map(fun(Pid, Observer) -> send(Pid, add(Changes, Observer)) end, Observers).
 
-%% @private This one is ready again.
+%% @private The observer is ready again.
 -spec handled(pid(), reference(), t()) -> t().
 handled(Pid, Batch, Observers) ->
     case Observers of
@@ -110,7 +110,7 @@ handled(Pid, Batch, Observers) ->
         _Late -> Observers
     end.
 
-%% @private Answers the caller when this one has nothing to handle any more.
+%% @private Answers the caller when the observer has nothing left to handle.
 -spec sync(pid(), gen_server:from(), t()) -> t().
 sync(Pid, From, Observers) ->
     case Observers of
@@ -121,7 +121,7 @@ sync(Pid, From, Observers) ->
             Observers
     end.
 
-%% @private This one has ended.
+%% @private The observer has ended.
 -spec ended(pid(), t()) -> t().
 ended(Pid, Observers) ->
     _ = [ets:delete(?REGISTRY, Pid) || ets:whereis(?REGISTRY) =/= undefined],
@@ -133,7 +133,7 @@ ended(Pid, Observers) ->
             Observers
     end.
 
-add(_News, #observer{waiting = everything} = Observer) ->
+add(_Changes, #observer{waiting = everything} = Observer) ->
     Observer;
 add(Changes, #observer{waiting = Waiting, length = Length} = Observer)
         when is_list(Changes), Length + length(Changes) =< ?LIMIT ->
@@ -149,11 +149,11 @@ send(_Pid, #observer{waiting = [], syncing = Syncing} = Observer) ->
     Observer#observer{syncing = []};
 send(Pid, #observer{waiting = Waiting} = Observer) ->
     Batch = make_ref(),
-    Pid ! {domain_changes, Batch, news(Waiting)},
+    Pid ! {domain_changes, Batch, changes(Waiting)},
     Observer#observer{batch = Batch, waiting = [], length = 0}.
 
-news(everything) -> everything;
-news(Parts) -> lists:append(lists:reverse(Parts)).
+changes(everything) -> everything;
+changes(Parts) -> lists:append(lists:reverse(Parts)).
 
 reply(Syncing) ->
     lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Syncing).

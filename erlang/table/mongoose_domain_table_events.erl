@@ -1,11 +1,11 @@
-%% Tells processes of higher layers what happens to the table as a whole.
+%% Notifies processes of higher layers of what happens to the table as a whole.
 %%
 %% A process that subscribes gets a message `{table_event, Event}' for each of
 %%
 %%   opened                                       the table was opened: it is empty but for the static domains
 %%   {pattern_unregistered, HostType, Pattern}    the subdomains of this pattern are gone
 %%
-%% until it ends. What happens to single domains is told by mongoose_domain_observers.
+%% until it ends. mongoose_domain_observers notifies of single domains.
 -module(mongoose_domain_table_events).
 
 -export([subscribe/0, publish/1, create_registry/0]).

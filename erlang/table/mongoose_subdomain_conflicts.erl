@@ -2,7 +2,7 @@
 %%
 %% The reports are MongooseIM's: `check_domain_name_failed' for a new domain whose name is a subdomain,
 %% `check_subdomain_name_failed' for a new subdomain whose name is a domain, `subdomains_collision' for one name that two
-%% patterns make. They change nothing; who serves the name is decided by the native table. A t() remembers what was
+%% patterns make. They change nothing: the native table decides which host type serves the name. A t() holds what was
 %% reported until one of the two is gone, for a hundred names; that there are more is reported, too, once.
 -module(mongoose_subdomain_conflicts).
 

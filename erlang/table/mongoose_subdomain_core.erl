@@ -33,7 +33,7 @@
 
 %% {{HostType, Pattern}, PacketHandler, Number}
 -define(REGISTRY, ?MODULE).
-%% Domains that are looked at before others have their turn: few, since a registration is to take no longer for them.
+%% Domains that are checked before other messages are handled: few, so that a registration does not wait for them.
 -define(PAGE, 20).
 
 -type domain() :: mongoose_domain_core:domain().
@@ -49,7 +49,7 @@
 
 -record(state, {
     conflicts = mongoose_subdomain_conflicts:new() :: mongoose_subdomain_conflicts:t(),
-    %% The prefixes whose subdomains have to be looked at; of the first one, from this position on.
+    %% The prefixes whose subdomains are still to be checked; of the first one, from this position on.
     scans = [] :: [{host_type(), Prefix :: binary()}],
     position = 0 :: mongoose_domain_core:position(),
     %% Whether the message is under way that brings the next page.
@@ -58,7 +58,7 @@
     suspects = #{} :: #{binary() => domain | subdomain},
     %% The request that is answered when all changes are handled that the table showed when it was made.
     barrier = none :: none | gen_server:request_id(),
-    %% Callers who wait for the end of these.
+    %% Calls of sync/0 that wait for the end of these.
     syncing = [] :: [gen_server:from()]
 }).
 
@@ -123,7 +123,7 @@ origin({prefix, Bytes}, Subdomain) ->
     <<Prefix:Bytes/binary, Parent/binary>> = Subdomain,
     {{prefix, Prefix}, Parent}.
 
-%% @doc The subdomains that a domain has, or those that belong to no domain, without those whose names others had first.
+%% @doc The subdomains that a domain has, or those that belong to no domain, without those whose names others claimed first.
 -spec get_all_subdomains_for_domain(domain() | no_parent_domain) -> [subdomain_info()].
 get_all_subdomains_for_domain(no_parent_domain) ->
     ok = mongoose_domain_running:check(),
@@ -147,15 +147,15 @@ prefixes(HostType) ->
 %% @doc Returns when all conflicts are logged that were there before the call.
 -spec sync() -> ok.
 sync() ->
-    %% One that was started just now observes when it answers.
+    %% A process that was started just now observes once it answers.
     ok = mongoose_domain_running:call(?MODULE, sync, infinity),
     ok = mongoose_domain_observers:sync(whereis(?MODULE)),
     mongoose_domain_running:call(?MODULE, sync, infinity).
 
-%% @private The supervisor's: registrations live as long as the application.
+%% @private The supervisor owns the registry: registrations live as long as the application.
 -spec create_registry() -> ok.
 create_registry() ->
-    %% What the table shows is in the registry.
+    %% An earlier run of the application may have left some.
     ok = mongoose_domain_nif:unregister_patterns(),
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
     ok.
@@ -171,7 +171,7 @@ register_configured(Subdomains) ->
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
-    %% One that was killed may have been about to.
+    %% A predecessor may have been killed between the registry and the table.
     lists:foreach(fun({{_HostType, Pattern}, _Handler, Number}) ->
         ok = mongoose_domain_nif:register_pattern(Number, Pattern)
     end, ets:tab2list(?REGISTRY)),
@@ -180,7 +180,7 @@ init([]) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({register, HostType, Number, Pattern, Handler}, _From, State) ->
-    %% Who finds the subdomain finds its handler.
+    %% The handler first, so that each subdomain that is found has one.
     case ets:insert_new(?REGISTRY, {{HostType, Pattern}, Handler, Number}) of
         true ->
             ok = mongoose_domain_nif:register_pattern(Number, Pattern),
@@ -224,7 +224,7 @@ handle_info({domain_changes, Batch, Changes}, State) ->
     {noreply, Next};
 handle_info(scan, State) ->
     Scanned = scan_page(State#state{next = none}),
-    %% Who waits for this scheduler need not wait for the rest of a time slice.
+    %% So that a process that waits for this scheduler need not wait for the rest of a time slice.
     true = erlang:yield(),
     {noreply, Scanned};
 handle_info(Message, #state{barrier = Barrier} = State) when Barrier =/= none ->
@@ -252,7 +252,7 @@ registered(_HostType, {fqdn, Name}, #state{conflicts = Conflicts} = State) ->
 registered(HostType, {prefix, Prefix}, #state{scans = Scans} = State) ->
     {reply, ok, scan(State#state{scans = Scans ++ [{HostType, Prefix}]})}.
 
-%% A prefix is never refused, and a name was granted to whom it serves.
+%% A prefix is never refused; a name belongs to the host type that it serves.
 registered_again(_HostType, {prefix, _}) ->
     ok;
 registered_again(HostType, {fqdn, Name}) ->
