@@ -315,8 +315,8 @@ nothing_is_applied_while_the_service_is_suspended(Config) ->
     Node = start(Config),
     ok = md_node:call(Node, sys, suspend, [service_domain_db]),
     ok = md_writer:write_and_notify(?config(writer, Config), [{add, <<"type1">>, [<<"d.example">>]}, {delete, [<<"a.example">>]}]),
-    %% The thread was woken, has read the events, and asks.
-    wait_for_message(Node, {domain_follower, ask}),
+    %% The thread was woken, has read the events, and requests a permit.
+    wait_for_message(Node, {domain_follower, request_permit}),
     assert_loaded(Node),
     ok = md_node:call(Node, sys, resume, [service_domain_db]),
     wait_until_found(Node, <<"d.example">>, <<"type1">>),
