@@ -23,7 +23,7 @@ pub enum Reason {
     /// The log has more gaps than are remembered.
     ManyGaps,
     /// A caller requested it.
-    Asked,
+    Requested,
     /// A host type of which routes are kept is fresh now.
     Fresh,
     /// The interval has passed.
@@ -44,9 +44,12 @@ impl Reason {
     /// What a comparison for this reason finds of the log.
     fn log(self) -> LogState {
         match self {
-            Reason::Reset | Reason::WarmStart | Reason::ManyGaps | Reason::Asked | Reason::Fresh | Reason::Periodic => {
-                LogState::Continues
-            }
+            Reason::Reset
+            | Reason::WarmStart
+            | Reason::ManyGaps
+            | Reason::Requested
+            | Reason::Fresh
+            | Reason::Periodic => LogState::Continues,
             Reason::OtherDatabase => LogState::ContinuesElsewhere,
             Reason::LogTruncated | Reason::LogBegun => LogState::Truncated,
             Reason::Cold | Reason::LogBackwards => LogState::Replaced,

@@ -19,7 +19,7 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a mut FollowerState,
     pub(crate) table: &'a Arc<Table>,
     pub(crate) options: &'a Options,
-    /// The database that the thread is connected to, where it tells.
+    /// The database that the thread is connected to, where that is known.
     pub(crate) connected_to: Option<PersistentId>,
 }
 

@@ -1,7 +1,7 @@
 //! The gate: which routes a comparison may remove.
 //!
 //! A database that was emptied, restored from an old copy, or failed over to a standby that lacks the last hour must
-//! not take routes with it. So the gate asks for *freshness*, by the rule of Diego, the scheduler of Cloud Foundry:
+//! not take routes with it. So the gate requires *freshness*, by the rule of Diego, the scheduler of Cloud Foundry:
 //! the program that fills the database declares for a host type that its rows are complete, until some time. While
 //! the declaration holds, a route that the database lacks is unwanted.
 //!

@@ -24,25 +24,25 @@
 //! | [`follower`](Follower) | the thread, and the handle by which other threads reach it |
 //! | `pass` | one round, after which the table is current |
 //! | `synchronizer` | the parts that a pass calls |
-//! | `schedule` | which comparison is due |
 //! | `reconciler` | compares the whole table with the database, and repairs it |
 //! | `loader`, `load_stats` | puts one snapshot of the database into the table; what that changed |
 //! | `log_follower`, `recent_events` | reads new events and gaps; which events were read |
+//! | `saver`, `warm_start`, `saved_state` | writes the snapshot file, and serves from it; the state in it |
 //! | `pruner` | deletes old events |
-//! | `warm_start`, `saver`, `saved_state`, `disk` | reads and writes the snapshot file, and the state in it, on threads of their own |
-//! | `snapshot` | the format of that file |
+//! | `schedule` | which comparison is due |
 //! | `rows` | from rows of the database to routes in the table |
 //! | `context` | what every part works with |
+//! | `outbox` | what the thread sends |
+//! | [`fields`](Fields), `warnings` | reports and the status as Erlang sees them; bad rows, each reported once |
+//! | [`owner`](Owner) | the process for which the thread works, and that permits each change |
 //! | [`state`](FollowerLock) | what outlives the thread |
+//! | [`report`](Report) | what the thread reports |
+//! | `halt` | why a pass or the thread does not go on |
 //! | [`comparison`](Reason) | why the table is compared, and what that finds of the log |
 //! | `cursor`, `gaps` | how far the log was followed; ids below the cursor whose events may still show |
-//! | [`gate`](Gate) | which routes a comparison may remove |
-//! | `outbox`, `inbox` | what the thread sends; what is requested of it |
-//! | [`owner`](Owner) | the process for which the thread works, and that permits each change |
-//! | [`fields`](Fields) | reports and the status as Erlang sees them |
-//! | [`report`](Report), `warnings`, [`status`](Status), [`repairs`](Repairs) | what the thread reports; bad rows, each once; what it is doing; what a comparison did |
-//! | [`options`](Options) | the configuration |
-//! | `halt` | why a pass or the thread does not go on |
+//! | `inbox`, [`options`](Options), [`status`](Status) | what is requested of the thread; its configuration; what it is doing |
+//! | [`gate`](Gate), [`repairs`](Repairs) | which routes a comparison may remove; what it did |
+//! | `snapshot`, `disk` | the format of the snapshot file; threads for the disk |
 //! | `backoff`, `timer` | how long to wait after a failure; what is due at an interval |
 
 mod backoff;

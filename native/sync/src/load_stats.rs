@@ -1,4 +1,4 @@
-//! What a load counts, to tell what it repaired and whether the database lost data.
+//! What a load counts, to know what it repaired and whether the database lost data.
 //!
 //! After the load the log is followed to its end. So a row that the load repaired and an event names is no repair: to
 //! follow the log would have done the same. And a route that was confirmed by the load may be removed by an event, or

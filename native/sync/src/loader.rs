@@ -1,6 +1,6 @@
 //! Loading: one snapshot of the database is put into the table.
 //!
-//! All rows of a load get one new *source*. So the routes that the load brought or confirmed can be told from those that
+//! All rows of a load get one new *source*. So the routes that the load brought or confirmed can be distinguished from those that
 //! the database does not have. After that the log is followed from the cursor, which the loader sets: events that were
 //! committed since the snapshot are followed as any others.
 

@@ -20,7 +20,7 @@ use crate::warnings::Warnings;
 pub(crate) struct Shared {
     pub(crate) signal: Arc<Signal>,
     pub(crate) inbox: Inbox,
-    /// Tells the writers which database is followed.
+    /// Publishes to the writers which database is followed.
     pub(crate) followed: Arc<FollowedDatabase>,
     pub(crate) status: Mutex<Status>,
 }

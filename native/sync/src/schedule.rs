@@ -99,7 +99,7 @@ impl Schedule {
         }
         let kept = &context.state.kept;
         if context.outbox.requested_comparison().is_some() {
-            context.state.compare(Reason::Asked);
+            context.state.compare(Reason::Requested);
         } else if is_time {
             context.state.compare(Reason::Periodic);
         } else if !kept.is_empty() && store.fresh()?.iter().any(|host_type| kept.contains_key(host_type)) {

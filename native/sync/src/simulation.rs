@@ -1,28 +1,35 @@
 //! A day of faults in a few milliseconds, a thousand times.
 //!
-//! One or two followers, without their threads, follow a database in state while everything goes
-//! wrong that a seed thinks of: see `weather`. Time is simulated, nothing waits and nothing is left to
-//! chance, so a seed that fails does so again: `MONGOOSE_DOMAIN_SIMULATION_SEED=123` runs that one,
-//! `MONGOOSE_DOMAIN_SIMULATION_SEEDS=100000` so many, and `MONGOOSE_DOMAIN_SIMULATION_SEEDS=5000..6000`
-//! these. All of them are run, and those that fail are named at the end. What a seed leads to depends on
-//! each question that the follower asks, so a change of it makes other days of the same seeds; what a seed
-//! has shown is in `scenarios`, by itself.
+//! One or two followers, without their threads, follow a database in memory while a seed chooses the faults: see
+//! [`faults`]. Time is simulated and nothing waits, so a seed that fails does so again:
 //!
-//! `make test-long` runs 150,000 seeds, which take 15 minutes of one core. Run it after a change of the follower, the gate or
-//! this simulation.
+//! | variable | seeds |
+//! |---|---|
+//! | `MONGOOSE_DOMAIN_SIMULATION_SEED=123` | this one |
+//! | `MONGOOSE_DOMAIN_SIMULATION_SEEDS=100000` | so many |
+//! | `MONGOOSE_DOMAIN_SIMULATION_SEEDS=5000..6000` | these |
 //!
-//! After each pass the `oracle` judges what it did. After each day the faults stop; then
+//! All of them are run, and those that fail are named at the end. What a seed leads to depends on each question that the
+//! follower asks, so a change of the follower makes other days of the same seeds. What a seed has shown is in
+//! [`scenarios`], by itself.
 //!
-//! 1. within a poll interval every change that was announced shows;
-//! 2. within a converge interval the table is what the database says, and besides only what the gate
-//!    keeps;
+//! After a change of the follower, the gate or this simulation, run `make test-long`: 150,000 seeds, which take 15 minutes
+//! of one core.
+//!
+//! After each pass the [`oracle`] judges it. After each day the faults end. Then
+//!
+//! 1. within a poll interval every change with an event shows;
+//! 2. within a converge interval the table is what the database says, and beside that only what the gate keeps;
 //! 3. once all host types are fresh, it is what the database says.
 
 mod connection;
 mod database;
 mod faults;
+mod hidden;
 mod node;
 mod oracle;
+mod pass_record;
+mod routes;
 mod scenarios;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,11 +41,13 @@ use parking_lot::Mutex;
 
 use connection::Breaks;
 use database::{Database, Kind};
-use faults::{ALLOWED, Climate};
-use node::{Machine, Node, Went, World};
-use oracle::{all_wanted, routes};
+use faults::{ALLOWED, Conditions};
+use node::{Machine, Node, OPTIONS, World};
+use pass_record::Ending;
+use routes::{all_wanted, routes};
 
-use crate::{Force, Gate, GateMode, Options, PruneOptions};
+use crate::gate::{Force, Gate, GateMode};
+use crate::options::Options;
 
 /// Seeds a run of the tests.
 const SEEDS: u64 = 1_000;
@@ -48,16 +57,8 @@ const STEPS: u32 = 300;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-const OPTIONS: Options = Options {
-    poll_interval: Duration::from_secs(30),
-    converge_interval: Duration::from_secs(3_600),
-    gate: Gate { mode: GateMode::OnLoss, max_removal_share: 0.5 },
-    pruning: PruneOptions { interval: Duration::from_secs(600), max_age: Duration::from_secs(4 * 3_600) },
-    warm_start: None,
-};
-
-/// What happened in a run, for those who read of its failure.
-type Diary = Mutex<Vec<String>>;
+/// The steps of a run, which are printed if it fails.
+type Trace = Mutex<Vec<String>>;
 
 #[test]
 fn whatever_happens_the_table_does_what_it_promises() {
@@ -72,11 +73,11 @@ fn whatever_happens_the_table_does_what_it_promises() {
     };
     let mut failed = Vec::new();
     for seed in seeds {
-        let diary = Diary::default();
-        if catch_unwind(AssertUnwindSafe(|| run(seed, &diary))).is_err() {
-            let diary = diary.lock();
-            let last = &diary[diary.len().saturating_sub(50)..];
-            let begin = diary.first().map_or("", String::as_str);
+        let trace = Trace::default();
+        if catch_unwind(AssertUnwindSafe(|| run(seed, &trace))).is_err() {
+            let trace = trace.lock();
+            let last = &trace[trace.len().saturating_sub(50)..];
+            let begin = trace.first().map_or("", String::as_str);
             eprintln!("MONGOOSE_DOMAIN_SIMULATION_SEED={seed} ({begin}) fails after these steps:\n{}", last.join("\n"));
             failed.push(seed);
         }
@@ -92,23 +93,23 @@ fn any<T: Copy>(all: &[T]) -> T {
     all[fastrand::usize(0..all.len())]
 }
 
-fn run(seed: u64, diary: &Diary) {
+fn run(seed: u64, trace: &Trace) {
     fastrand::seed(seed);
-    let climate = any(&[Climate::Calm, Climate::Stormy, Climate::Stormy]);
-    let kind = any(&[Kind::Telling, Kind::Telling, Kind::Silent, Kind::Serial]);
+    let conditions = any(&[Conditions::Orderly, Conditions::Faulty, Conditions::Faulty]);
+    let kind = any(&[Kind::KnowsWriters, Kind::KnowsWriters, Kind::HidesWriters, Kind::Serial]);
     let identity = any(&[Some("first"), Some("first"), Some("first"), None]);
     let mode = any(&[GateMode::Off, GateMode::OnLoss, GateMode::OnLoss, GateMode::Always]);
     let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
-    diary.lock().push(format!("{climate:?} {kind:?} {identity:?} {mode:?}"));
+    trace.lock().push(format!("{conditions:?} {kind:?} {identity:?} {mode:?}"));
     let mut database = Database::new(kind, identity.map(|name| PersistentId(name.to_owned())));
-    if climate == Climate::Calm {
-        // A log that is empty at first calls for a comparison when it begins.
-        faults::happen(&mut database, faults::Event::Dummy);
+    if conditions == Conditions::Orderly {
+        // A log that was empty calls for a comparison when it begins.
+        faults::apply(&mut database, faults::Incident::Dummy);
     }
-    let world = World { database: Arc::new(Mutex::new(database)), climate, now: Instant::now() };
+    let world = World { database: Arc::new(Mutex::new(database)), conditions, now: Instant::now() };
     let mut machines: Vec<Machine> = (0..fastrand::usize(1..=2)).map(|_| Machine::new()).collect();
     let nodes = machines.iter_mut().map(|machine| Node::new(machine, &options, world.now)).collect();
-    let mut simulation = Simulation { world, nodes, diary };
+    let mut simulation = Simulation { world, nodes, trace };
     for _ in 0..STEPS {
         simulation.step();
     }
@@ -118,12 +119,12 @@ fn run(seed: u64, diary: &Diary) {
 struct Simulation<'a> {
     world: World,
     nodes: Vec<Node<'a>>,
-    diary: &'a Diary,
+    trace: &'a Trace,
 }
 
 impl Simulation<'_> {
     fn note(&self, text: impl FnOnce() -> String) {
-        self.diary.lock().push(text());
+        self.trace.lock().push(text());
     }
 
     fn pass_time(&mut self, time: Duration) {
@@ -134,11 +135,11 @@ impl Simulation<'_> {
     fn step(&mut self) {
         match fastrand::u32(0..10) {
             0..6 => {
-                let event = faults::next(self.world.climate);
+                let event = faults::next(self.world.conditions);
                 self.note(|| format!("{event:?}"));
                 let mut database = self.world.database.lock();
-                faults::happen(&mut database, event);
-                database.crowded |= event == faults::Event::ManyGaps;
+                faults::apply(&mut database, event);
+                database.crowded |= event == faults::Incident::ManyGaps;
                 drop(database);
                 self.notify();
             }
@@ -159,14 +160,14 @@ impl Simulation<'_> {
         }
     }
 
-    /// The database tells the nodes, some of which do not hear it.
+    /// The database notifies the nodes, some of which do not get it.
     fn notify(&mut self) {
         for n in 0..self.nodes.len() {
             if fastrand::u32(0..3) == 0 {
                 let breaks = if fastrand::u32(0..8) == 0 { Breaks::After(fastrand::u32(0..8)) } else { Breaks::Never };
-                self.nodes[n].breaks(breaks);
+                self.nodes[n].set_breaks(breaks);
                 self.pass(n, breaks);
-                self.nodes[n].breaks(Breaks::Never);
+                self.nodes[n].set_breaks(Breaks::Never);
             }
         }
     }
@@ -189,12 +190,12 @@ impl Simulation<'_> {
                 "is restarted"
             }
             4 => {
-                node.ask(Force::Yes);
-                "is forced to converge"
+                node.request_comparison(Force::Yes);
+                "is forced to compare"
             }
             5..8 => {
-                node.ask(Force::No);
-                "is asked to converge"
+                node.request_comparison(Force::No);
+                "is requested to compare"
             }
             _ => {
                 node.thread_dies(now);
@@ -203,27 +204,27 @@ impl Simulation<'_> {
         };
         self.note(|| format!("node {n} {what}"));
         let breaks = if fastrand::bool() { Breaks::After(fastrand::u32(0..8)) } else { Breaks::Never };
-        self.nodes[n].breaks(breaks);
+        self.nodes[n].set_breaks(breaks);
         self.pass(n, breaks);
-        self.nodes[n].breaks(Breaks::Never);
+        self.nodes[n].set_breaks(Breaks::Never);
     }
 
     fn pass(&mut self, n: usize, breaks: Breaks) {
         self.note(|| format!("node {n} begins a pass"));
-        let went = self.nodes[n].pass(&self.world, breaks);
+        let ending = self.nodes[n].pass(&self.world, breaks);
         let Simulation { nodes, .. } = self;
         let cursor =
-            nodes[n].work().context.state.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.gaps.open_count()));
+            nodes[n].parts().context.state.cursor.as_ref().map(|cursor| (cursor.at.0, cursor.gaps.open_count()));
         let (kept, lost) = (nodes[n].kept(), nodes[n].oracle.is_lost());
         self.note(|| {
             format!(
-                "node {n} went {went:?} ({breaks:?}): at {cursor:?}, kept {kept}, lost {lost}{}",
-                self.nodes[n].said
+                "node {n} ending {ending:?} ({breaks:?}): at {cursor:?}, kept {kept}, lost {lost}{}",
+                self.nodes[n].reported
             )
         });
     }
 
-    /// No fault any more: everything comes right, in three steps.
+    /// The faults end, and the table becomes right in three steps.
     fn end(&mut self) {
         self.note(|| "the faults end".to_owned());
         {
@@ -232,9 +233,9 @@ impl Simulation<'_> {
             database.quiet = true;
         }
         for n in 0..self.nodes.len() {
-            self.nodes[n].breaks(Breaks::Never);
+            self.nodes[n].set_breaks(Breaks::Never);
         }
-        // The oracle sees that all that was announced shows.
+        // The oracle checks that every change with an event shows.
         self.everyone_passes(OPTIONS.poll_interval);
         self.everyone_passes(OPTIONS.converge_interval);
         for node in &self.nodes {
@@ -260,9 +261,9 @@ impl Simulation<'_> {
         self.pass_time(time);
         for n in 0..self.nodes.len() {
             self.note(|| format!("node {n} begins a pass"));
-            // A connection that broke before is found to be broken now.
-            if self.nodes[n].pass(&self.world, Breaks::Never) == Went::Away {
-                assert_eq!(self.nodes[n].pass(&self.world, Breaks::Never), Went::Well);
+            // A connection that broke before fails now.
+            if self.nodes[n].pass(&self.world, Breaks::Never) == Ending::Away {
+                assert_eq!(self.nodes[n].pass(&self.world, Breaks::Never), Ending::Succeeded);
             }
         }
     }

@@ -1,26 +1,25 @@
-//! The file from which a node serves its routes while the database is away at start.
+//! The snapshot file, from which a node serves its routes while the database is away at start.
 //!
-//! It says what the table said when it was written: each dynamic route, whether the last load had
-//! confirmed it, and a *state*, by which the follower goes on from there. It is of one database and
-//! one moment, and is refused for any other database and after a time that the reader sets.
+//! The file has each dynamic route as the table had it, whether the last load had confirmed the route, and the state
+//! from which the follower goes on. It is of one database and one moment. A reader refuses it for another database, and
+//! when it is too old.
 //!
-//! A snapshot replaces its forerunner as a whole or not at all: it grows beside it, in `FILE.new`,
-//! and takes its name when it is on the disk. So a full disk or a crash costs the new one alone.
-//! Nothing that a file says is believed before all of it was read and its checksum found right, and
-//! no length in it before it is known to be one that this format has; a damaged file is refused, not
-//! repaired.
+//! A snapshot replaces its predecessor as a whole or not at all: it is written beside it, to `FILE.new`, and renamed when
+//! it is on the disk. A full disk or a crash costs only the new one. The reader uses nothing of a file before it has read
+//! all of it and verified the checksum, and no length before it is known to be within the format's limits. A damaged file
+//! is refused, not repaired.
 //!
-//! What this does not promise: that two may write one file at once; that nobody forged it (the
-//! checksum finds accidents; the file is its owner's alone); that a name is valid, only that it has
-//! a name's length. Borders are checked by [`DomainName`](domain_core::DomainName), here as elsewhere.
+//! What the format does not ensure: that only one process writes the file; that the file is not forged (the checksum
+//! detects accidents, and only the file's owner has access to it); that a name is valid (the reader checks its length, and
+//! [`DomainName`](domain_core::DomainName) the rest).
 //!
 //! ```text
-//! magic     8 bytes      which kind of file this is
-//! version   u32          how the rest is to be read
+//! magic     8 bytes      the kind of the file
+//! version   u32          the format of the rest
 //! header    u32, bytes   their length, then database, time, host types and state, by postcard
-//! block*    u32, bytes   their length, at most BLOCK, then whole routes:
+//! block*    u32, bytes   their length, at most MAX_BLOCK, then whole routes:
 //!                        length of the name u8, host type u16, origin u8, name
-//! end       u32 = 0, u64 how many routes there are
+//! end       u32 = 0, u64 the number of routes
 //! checksum  u32          CRC-32 of all before it
 //! ```
 //!
@@ -42,44 +41,44 @@ pub(crate) use writer::Writer;
 
 const MAGIC: [u8; 8] = *b"\x89DOMAINS";
 
-/// Counts up whenever a byte gets another meaning, and so whenever the state's type changes:
-/// postcard writes values without their names and types.
+/// Counts up when a byte gets another meaning, and so when the type of the state changes: postcard writes values without
+/// their names and types.
 const VERSION: u32 = 1;
 
-/// Bytes of a header: every host type that can be named is half of it.
-const HEADER: usize = 32 << 20;
+/// The most bytes of a header. The names of as many host types as there can be take half of it.
+const MAX_HEADER: usize = 32 << 20;
 
-/// Bytes of a block.
-const BLOCK: usize = 64 << 10;
+/// The most bytes of a block.
+const MAX_BLOCK: usize = 64 << 10;
 
 /// One route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Route<'a> {
     /// The domain's name, of 1 to [`DomainName::MAX_BYTES`](domain_core::DomainName::MAX_BYTES) bytes.
     pub name: &'a [u8],
-    /// A place in the snapshot's list of host types.
+    /// An index into the snapshot's list of host types.
     pub host_type: u16,
-    /// Whether the last load knew it.
+    /// Whether the last load confirmed it.
     pub origin: Origin,
 }
 
-/// What the last load had to say about a route.
+/// Whether the last load confirmed a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// It, or an event since, brought or confirmed the route.
+    /// The load, or an event since, brought or confirmed the route.
     Current,
-    /// It did not bring the route, and nobody asked to remove it.
+    /// The load did not bring the route, and the gate kept it.
     Kept,
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug)]
 pub(crate) struct Snapshot<S> {
-    /// What the follower wanted to remember.
+    /// The state of the follower.
     pub state: S,
     /// When writing it began.
     pub written: SystemTime,
-    /// The host types that routes point to.
+    /// The host types of the routes.
     pub host_types: Vec<String>,
     /// The routes.
     pub routes: Routes,
@@ -88,39 +87,39 @@ pub(crate) struct Snapshot<S> {
 /// Why a file is not used.
 #[derive(Debug, Error)]
 pub(crate) enum Refused {
-    /// The system does not let it be read.
+    /// The system cannot read it.
     #[error("it cannot be read: {0}; see to it that this node's user may read it and that its disk is well")]
     NotReadable(#[from] io::Error),
-    /// It is something else.
-    #[error("it is no snapshot of domains; name another file, or remove this one if nobody needs it")]
+    /// It is not a snapshot.
+    #[error("it is not a snapshot of domains; configure another file, or remove this one if it is not needed")]
     NotASnapshot,
-    /// Another release wrote it.
+    /// It has the format of another release.
     #[error("it has format {found}, this release reads {VERSION}; nothing has to be done, the next one replaces it")]
     OtherVersion {
         /// The format that it has.
         found: u32,
     },
-    /// It says what another database said.
+    /// It has the routes of another database.
     #[error("it is of another database, {found}; nothing has to be done if that is no longer this node's")]
     OtherDatabase {
         /// The description of that database.
         found: String,
     },
-    /// What it says may have changed too much since.
+    /// It is too old.
     #[error("it is {}s old, the limit is {}s; nothing has to be done, the next one replaces it", age.as_secs(), limit.as_secs())]
     TooOld {
         /// Its age.
         age: Duration,
-        /// The age up to which it would have been used.
+        /// The age up to which it is used.
         limit: Duration,
     },
-    /// Its age is not known: a clock was wrong then, or is now.
+    /// Its age is not known, since a clock was wrong then, or is now.
     #[error("it was written {}s from now by this node's clock; set the clock if it is wrong", ahead.as_secs())]
     FromTheFuture {
         /// How far its time is ahead.
         ahead: Duration,
     },
-    /// It is not what was written.
+    /// It is not as it was written.
     #[error("it is damaged: {what}; nothing has to be done unless it happens again, the next one replaces it")]
     Damaged {
         /// What is wrong with it.
@@ -128,7 +127,7 @@ pub(crate) enum Refused {
     },
 }
 
-/// What a snapshot says besides routes; `T` is a text.
+/// All of a snapshot but the routes. `T` is a text.
 #[derive(Serialize, Deserialize)]
 struct Header<T, S> {
     database: T,

@@ -42,7 +42,7 @@ pub(crate) struct FollowerState {
     pub(crate) epoch: Option<Epoch>,
     /// How far the log was followed. `None` before the first load.
     pub(crate) cursor: Option<Cursor>,
-    /// The database that the routes are from, where it tells.
+    /// The database that the routes are from, where that is known.
     pub(crate) identity: Option<PersistentId>,
     /// The comparison that is due. It stays until it is made.
     pub(crate) due: Option<Comparison>,

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_made_once_until_it_is_another_one_or_was_withdrawn() {
+    fn a_warning_is_given_once_until_it_is_another_one_or_was_withdrawn() {
         let mut warnings = Warnings::default();
         warnings.add(unknown("a", "one"));
         warnings.add(unknown("a", "one"));

@@ -1,4 +1,4 @@
-//! The follower's promises, on SQLite: what it asks its owner, when it changes the table, how it ends.
+//! The follower on SQLite: what it requests of its owner, when it changes the table, how it ends.
 
 mod support;
 
@@ -63,7 +63,7 @@ fn more_events_than_a_page_are_followed_to_the_end() {
 }
 
 #[test]
-fn nothing_is_applied_without_leave() {
+fn nothing_is_applied_without_a_permit() {
     let mut fixture = Fixture::new();
     fixture.enable("a.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Requested));
@@ -75,7 +75,7 @@ fn nothing_is_applied_without_leave() {
 }
 
 #[test]
-fn a_stop_ends_the_wait_for_leave_and_nothing_is_applied() {
+fn a_stop_ends_the_wait_for_a_permit_and_nothing_is_applied() {
     let mut fixture = Fixture::new();
     fixture.enable("a.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Requested));
@@ -96,7 +96,7 @@ fn an_owner_that_is_gone_ends_the_thread() {
 }
 
 #[test]
-fn a_panic_ends_the_thread_and_is_told() {
+fn a_panic_ends_the_thread_and_is_reported() {
     let mut fixture = Fixture::new();
     fixture.enable("a.example", "type1");
     fixture.start(OwnerReply::Panic);
@@ -111,7 +111,7 @@ fn the_next_follower_goes_on_where_the_last_one_was() {
     fixture.synced(&first);
     first.stop();
     fixture.expect(Message::Ended(Ended::Stopped));
-    // No event tells of this one, so only a load would find it.
+    // This row has no event, so only a load would find it.
     fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('silent.example', 'type1')");
     fixture.enable("b.example", "type1");
 
@@ -124,7 +124,7 @@ fn the_next_follower_goes_on_where_the_last_one_was() {
 }
 
 #[test]
-fn a_follower_that_is_stopped_while_it_waits_for_the_seat_ends() {
+fn a_follower_that_is_stopped_while_it_waits_for_the_lock_ends() {
     let mut fixture = Fixture::new();
     let first = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&first);
@@ -186,7 +186,7 @@ fn a_reset_removes_what_the_load_does_not_bring() {
     fixture.enable("b.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);
-    // No event: the database forgot.
+    // The row is gone without an event.
     fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
     fixture.table.reset_progress();
     fixture.synced(&follower);
@@ -231,8 +231,8 @@ fn a_database_that_was_emptied_takes_no_route_with_it() {
     fixture.enable("a.example", "type1");
     fixture.synced(&follower);
     let nothing = Repairs { kept: 1, ..Repairs::default() };
-    assert_eq!(fixture.converge(&follower, Force::No), nothing, "what was lost is lost until its owner speaks");
-    // The owner of type1 says that it is all, which says nothing of type2.
+    assert_eq!(fixture.converge(&follower, Force::No), nothing, "the evidence holds until the host types are fresh");
+    // That type1 is fresh says nothing of type2.
     fixture.fresh("type1");
     assert_eq!(fixture.converge(&follower, Force::No), nothing);
     assert_eq!(fixture.host_type("b.example"), Some("type2".into()));
@@ -291,7 +291,7 @@ fn what_a_comparison_removes_is_the_gates_choice() {
 }
 
 #[test]
-fn a_comparison_repairs_what_no_event_told_and_says_so() {
+fn a_comparison_repairs_changes_without_events_and_reports_them() {
     let mut fixture = Fixture::new();
     for domain in ["a.example", "b.example", "c.example"] {
         fixture.enable(domain, "type1");
@@ -301,7 +301,7 @@ fn a_comparison_repairs_what_no_event_told_and_says_so() {
     fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
     fixture.write("UPDATE domain_settings SET host_type = 'type2' WHERE domain = 'b.example'");
     fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
-    // This one an event tells of, so following sees it.
+    // This change has an event, so it is no repair.
     fixture.enable("e.example", "type1");
     assert_eq!(fixture.converge(&follower, Force::No), Repairs { added: 1, changed: 1, removed: 1, kept: 0 });
     for (domain, host_type) in
@@ -313,7 +313,7 @@ fn a_comparison_repairs_what_no_event_told_and_says_so() {
 }
 
 #[test]
-fn the_periodic_comparison_comes_by_itself() {
+fn the_table_is_compared_periodically() {
     let mut fixture = Fixture::new();
     fixture.options.converge_interval = Duration::from_millis(10);
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
@@ -321,7 +321,7 @@ fn the_periodic_comparison_comes_by_itself() {
     fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1')");
     fixture.until_reported(|report| {
         let repairs = Repairs { added: 1, ..Repairs::default() };
-        matches!(report, Report::Converged { reason: Reason::Periodic, repairs: said, .. } if *said == repairs)
+        matches!(report, Report::Converged { reason: Reason::Periodic, repairs: reported, .. } if *reported == repairs)
     });
     assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
 }
@@ -440,7 +440,7 @@ fn ids_that_ran_backwards_lead_to_a_load() {
 }
 
 #[test]
-fn a_bad_row_is_reported_once_and_stops_nobody() {
+fn a_bad_row_is_reported_once_and_stops_nothing() {
     let mut fixture = Fixture::new();
     fixture.write(
         "INSERT INTO domain_settings (domain, host_type, status) VALUES
@@ -459,7 +459,7 @@ fn a_bad_row_is_reported_once_and_stops_nobody() {
     fixture.open();
     fixture.table.reset_progress();
     fixture.synced(&follower);
-    // A table that was opened anew may have other rules, so its warnings are new, too.
+    // A table that was opened anew may have other rules, so the warnings are given again.
     assert_eq!(fixture.warnings(), ["Upper.example", "odd.example", "static.example", "stranger.example"]);
     for domain in ["stranger.example", "Upper.example", "odd.example", "static.example"] {
         fixture.change("SELECT 1", domain);
@@ -521,7 +521,7 @@ fn an_event_is_found_in_the_log_that_is_followed_and_in_no_other() {
     let mut fixture = Fixture::new();
     fixture.enable("a.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
-    // One is found in the log, since it was there before, and one was read.
+    // The first is found in the log, since it was there before the follower; the second was read.
     assert_eq!(fixture.find(&follower, 1), domain_sync::Response::Synced);
     fixture.enable("b.example", "type1");
     assert_eq!(fixture.find(&follower, 2), domain_sync::Response::Synced);
@@ -530,7 +530,7 @@ fn an_event_is_found_in_the_log_that_is_followed_and_in_no_other() {
 }
 
 #[test]
-fn who_changes_another_database_has_the_follower_connect_anew() {
+fn a_writer_in_another_database_makes_the_follower_connect_anew() {
     let mut fixture = Fixture::new();
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);

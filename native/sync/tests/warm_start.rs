@@ -1,4 +1,4 @@
-//! A follower that starts while its database is away, and the file that it serves from.
+//! A follower that starts while its database is away, and the snapshot file that it serves from.
 
 mod support;
 
@@ -93,7 +93,7 @@ fn gaps_are_remembered() {
 }
 
 #[test]
-fn a_file_that_is_of_no_use_is_refused_and_the_database_is_loaded() {
+fn an_unusable_file_is_refused_and_the_database_is_loaded() {
     let mut fixture = stopped();
     let file = fixture.use_snapshots();
     let mut bytes = std::fs::read(&file).unwrap();
@@ -118,13 +118,13 @@ fn a_file_that_is_of_no_use_is_refused_and_the_database_is_loaded() {
 fn a_file_that_is_something_else_is_refused_and_left_alone() {
     let mut fixture = Fixture::new();
     let file = fixture.use_snapshots();
-    std::fs::write(&file, "a letter to my aunt").unwrap();
+    std::fs::write(&file, "not a snapshot").unwrap();
     fixture.enable("a.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);
     fixture.stop(&follower);
     fixture.expect_report(|report| matches!(report, Report::SnapshotRefused { .. }));
-    assert_eq!(std::fs::read(&file).unwrap(), b"a letter to my aunt");
+    assert_eq!(std::fs::read(&file).unwrap(), b"not a snapshot");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_file_that_cannot_be_written_is_reported_once() {
 }
 
 #[test]
-fn the_file_is_written_every_so_often() {
+fn the_file_is_written_at_an_interval() {
     let mut fixture = Fixture::new();
     let file = fixture.use_snapshots();
     fixture.options.warm_start.as_mut().unwrap().interval = Duration::from_millis(1);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use domain_store::{OpenTransactions, TransactionId};
 
-/// The age at which a gap counts as resolved where the database cannot tell its writers.
+/// The age at which a gap counts as resolved where the database does not know its writers.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone)]

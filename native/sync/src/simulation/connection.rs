@@ -1,8 +1,7 @@
-//! A connection to the simulated database: it answers, fails when it is told to, and lets others go on
-//! meanwhile.
+//! A connection to the simulated database. It breaks where the simulation chooses.
 //!
-//! Between any two statements, between the two halves of one that is not a snapshot, and between the
-//! batches of a load, transactions of others begin and commit.
+//! Between any two statements, between the two halves of one that is not a snapshot, and between the batches of a load,
+//! transactions of other programs begin and commit.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use domain_store::{
 use parking_lot::Mutex;
 
 use super::database::{Content, Database, Kind};
-use super::faults::{self, Climate};
+use super::faults::{self, Conditions};
 
-/// Calls a pass, whatever happened: a follower that goes round in circles makes more.
-const MANY: u32 = 120;
+/// The most calls of a pass, whatever happens. More mean that the pass does not end.
+const MAX_CALLS: u32 = 120;
 
 /// When a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,21 +28,21 @@ pub(super) enum Breaks {
     After(u32),
 }
 
-/// What a connection was asked and told since somebody cleared it.
+/// What a follower asked of the connection in a pass, and what it could see.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Observed {
     pub(super) calls: u32,
     pub(super) loads: u32,
     pub(super) read: u64,
     /// The event at the cursor when this pass began.
     pub(super) anchor: Option<Anchor>,
-    /// Where the log was seen to be another one that nobody can tell from the one before.
+    /// The log is another one that cannot be distinguished from the one before.
     pub(super) masked: Option<Masked>,
-    /// The same, in the passes before.
+    /// The same, in earlier passes.
     pub(super) masked_before: Option<Masked>,
-    /// The log was seen to be another one.
+    /// The answer showed that the log is another one.
     pub(super) backwards: bool,
-    /// Something was seen of it.
+    /// There was an answer about the log.
     pub(super) judged: bool,
     /// The last snapshot had no row.
     pub(super) no_rows: bool,
@@ -56,11 +55,11 @@ pub(super) struct Told {
 pub(super) struct Anchor {
     pub(super) at: i64,
     pub(super) domain: String,
-    /// Where the oracle knows which one it was.
+    /// Distinguishes it from one with the same id in another log, if the oracle knows that.
     pub(super) mark: Option<u64>,
 }
 
-/// Why nobody can tell.
+/// Why another log cannot be distinguished from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Masked {
     /// The event at the cursor is about the same domain.
@@ -72,21 +71,21 @@ pub(super) enum Masked {
 pub(super) struct Connection<'a> {
     database: Arc<Mutex<Database>>,
     host_types: Arc<HostTypes>,
-    climate: Climate,
+    conditions: Conditions,
     max_age: i64,
     restarts: u64,
     pub(super) identity: Option<PersistentId>,
     pub(super) breaks: Breaks,
-    pub(super) told: Told,
-    /// Called whenever others may have done something.
-    look: Box<dyn Fn(&Database) + Send + 'a>,
+    pub(super) observed: Observed,
+    /// Called whenever other programs may have done something.
+    watch: Box<dyn Fn(&Database) + Send + 'a>,
 }
 
 impl<'a> Connection<'a> {
     pub(super) fn open(
         database: &Arc<Mutex<Database>>,
         host_types: &Arc<HostTypes>,
-        climate: Climate,
+        conditions: Conditions,
         max_age: Duration,
         breaks: Breaks,
     ) -> Connection<'a> {
@@ -97,25 +96,25 @@ impl<'a> Connection<'a> {
         Connection {
             database: database.clone(),
             host_types: host_types.clone(),
-            climate,
+            conditions,
             max_age: max_age.as_millis() as i64,
             restarts,
             identity,
             breaks,
-            told: Told::default(),
-            look: Box::new(|_| ()),
+            observed: Observed::default(),
+            watch: Box::new(|_| ()),
         }
     }
 
-    /// From now on, this is called whenever others may have done something.
-    pub(super) fn watch(&mut self, look: Box<dyn Fn(&Database) + Send + 'a>) {
-        self.look = look;
+    /// From now on, calls this whenever other programs may have done something.
+    pub(super) fn watch(&mut self, watch: Box<dyn Fn(&Database) + Send + 'a>) {
+        self.watch = watch;
     }
 
-    /// Others go on; then the connection answers, or breaks.
+    /// Other programs go on; then the connection answers, or breaks.
     fn call(&mut self, doing: &'static str) -> Result<(), StoreError> {
-        self.told.calls += 1;
-        assert!(self.told.calls < MANY, "a pass goes round in circles: {:?}", self.told);
+        self.observed.calls += 1;
+        assert!(self.observed.calls < MAX_CALLS, "a pass does not end: {:?}", self.observed);
         self.meanwhile();
         self.answer(doing)
     }
@@ -137,8 +136,8 @@ impl<'a> Connection<'a> {
 
     fn meanwhile(&self) {
         let mut database = self.database.lock();
-        faults::meanwhile(&mut database, self.climate);
-        (self.look)(&database);
+        faults::meanwhile(&mut database, self.conditions);
+        (self.watch)(&database);
     }
 
     fn row(&self, content: &Content, domain: &str) -> Row {
@@ -163,9 +162,9 @@ impl<'a> Connection<'a> {
         fresh.filter_map(|host_type| self.host_types.id(host_type)).collect()
     }
 
-    /// Notes what an answer says of the log, as somebody sees who knows what the pass began with.
+    /// Records what an answer shows of the log to a follower that knows the anchor.
     fn judge(&mut self, cursor: EventId, events: &Events) {
-        let Some(anchor) = self.told.anchor.as_ref().filter(|anchor| anchor.at == cursor.0) else { return };
+        let Some(anchor) = self.observed.anchor.as_ref().filter(|anchor| anchor.at == cursor.0) else { return };
         let mark = |id: i64| self.database.lock().content.events.get(&id).map(|event| event.mark);
         let is_another = || anchor.mark.is_some_and(|known| mark(anchor.at) != Some(known));
         let masked = match (&events.anchor, events.bounds) {
@@ -175,8 +174,8 @@ impl<'a> Connection<'a> {
             }
             _ => None,
         };
-        if !std::mem::replace(&mut self.told.judged, true) && !self.told.loaded {
-            self.told.backwards = match events.bounds {
+        if !std::mem::replace(&mut self.observed.judged, true) && !self.observed.loaded {
+            self.observed.backwards = match events.bounds {
                 LogBounds::Empty => false,
                 LogBounds::From { newest, .. } if newest.0 < anchor.at => true,
                 LogBounds::From { oldest, .. } => {
@@ -184,8 +183,8 @@ impl<'a> Connection<'a> {
                 }
             };
         }
-        if !self.told.backwards {
-            self.told.masked = self.told.masked.or(masked);
+        if !self.observed.backwards {
+            self.observed.masked = self.observed.masked.or(masked);
         }
     }
 }
@@ -194,7 +193,7 @@ fn invalid(name: DomainName, reason: InvalidRowReason) -> Row {
     Row::Invalid(InvalidRow { domain: name.as_str().to_owned(), name: Some(name), reason })
 }
 
-/// The log's ends; the oldest event is looked for from an id on.
+/// The log's ends. The oldest event is looked for from this id on.
 fn bounds(content: &Content, from: EventId) -> LogBounds {
     let (mut known, ids) = (content.events.range(from.0..), content.events.keys());
     match (known.next().map(|(id, _)| id).or(ids.clone().next()), ids.clone().next_back()) {
@@ -228,7 +227,7 @@ impl Store for Connection<'_> {
     ) -> Result<Option<LoadSummary>, StoreError> {
         const DOING: &str = "load";
         self.call(DOING)?;
-        self.told.loads += 1;
+        self.observed.loads += 1;
         let (loaded, rows) = {
             let database = self.database.lock();
             let content = &database.content;
@@ -252,8 +251,8 @@ impl Store for Connection<'_> {
         }
         self.meanwhile();
         self.answer(DOING)?;
-        self.told.loaded = true;
-        self.told.no_rows = loaded.rows == TableContents::Empty;
+        self.observed.loaded = true;
+        self.observed.no_rows = loaded.rows == TableContents::Empty;
         Ok(Some(loaded))
     }
 
@@ -269,12 +268,12 @@ impl Store for Connection<'_> {
                 events: after.map(|(&id, _)| self.event(content, id)).collect(),
             }
         };
-        // The ends are read a moment later, but for a database that is one snapshot to a transaction.
+        // The log's ends are read a position later, unless a transaction has a snapshot.
         if self.database.lock().kind != Kind::Serial {
             self.meanwhile();
         }
         events.bounds = bounds(&self.database.lock().content, oldest);
-        self.told.read += events.events.len() as u64;
+        self.observed.read += events.events.len() as u64;
         self.judge(cursor, &events);
         Ok(events)
     }
@@ -285,7 +284,7 @@ impl Store for Connection<'_> {
         let content = &database.content;
         let found = ranges.iter().flat_map(|range| content.events.range(range.first.0..=range.last.0));
         let events: Vec<Event> = found.take(limit as usize).map(|(&id, _)| self.event(content, id)).collect();
-        self.told.read += events.len() as u64;
+        self.observed.read += events.len() as u64;
         Ok(events)
     }
 
@@ -300,24 +299,24 @@ impl Store for Connection<'_> {
     }
 
     fn position(&mut self) -> Result<LogPosition, StoreError> {
-        self.call("moment")?;
+        self.call("position")?;
         let database = self.database.lock();
         let newest = database.content.events.keys().next_back().map(|&id| EventId(id));
         Ok(LogPosition { newest, time: database.clock, horizon: database.horizon() })
     }
 
-    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
+    fn prune(&mut self, position: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError> {
         self.call("prune")?;
         let mut database = self.database.lock();
-        assert!(moment.horizon.is_some() || database.kind == Kind::Serial);
-        let Some(newest) = moment.newest else { return Ok(Pruned { count: 0, last: None }) };
+        assert!(position.horizon.is_some() || database.kind == Kind::Serial);
+        let Some(newest) = position.newest else { return Ok(Pruned { count: 0, last: None }) };
         let ids = from.0..newest.0.max(from.0);
-        let (old, wrong) = database.prune(ids, moment.horizon.as_deref(), limit, self.max_age);
-        // What was noted of a log says nothing of the one that took its place, if only somebody could tell.
-        let is_masked = self.told.masked_before.or(self.told.masked).is_some();
+        let (old, young) = database.prune(ids, position.horizon.as_deref(), limit, self.max_age);
+        // Positions of a log say nothing of one that replaced it unnoticed.
+        let is_masked = self.observed.masked_before.or(self.observed.masked).is_some();
         assert!(
-            wrong.is_empty() || is_masked,
-            "events that were young, or the newest, were pruned: {wrong:?} by {moment:?}"
+            young.is_empty() || is_masked,
+            "events that were young, or the newest, were pruned: {young:?} by {position:?}"
         );
         Ok(Pruned { count: old.len() as u64, last: old.last().map(|id| EventId(*id)) })
     }

@@ -1,8 +1,8 @@
 //! A database in state: rows, the log of events, and transactions that are open.
 //!
-//! There are no versions of rows: what a transaction did is one with it until it commits, and a
-//! snapshot is a copy. Ids of events and numbers of transactions are handed out when they are asked
-//! for, as PostgreSQL does, and a rollback gives none back. Faults replace the content as a whole.
+//! Rows have no versions: a transaction keeps its changes until it commits, and a snapshot is a copy. Ids of events and
+//! numbers of transactions are handed out at once, as by PostgreSQL, and a rollback returns none. Some faults replace the
+//! content as a whole.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -15,46 +15,46 @@ pub(super) type Settings = (&'static str, i64);
 /// What kind of database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It knows who writes.
-    Telling,
-    /// It does not.
-    Silent,
-    /// It writes one transaction at a time, and knows no numbers of transactions.
+    /// It knows which transactions write, as PostgreSQL.
+    KnowsWriters,
+    /// It does not, as CockroachDB.
+    HidesWriters,
+    /// It runs one transaction at a time and does not number them, as SQLite.
     Serial,
 }
 
-/// How the log came by an event.
+/// How an event was inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum Insertion {
     /// By a transaction that took the next id.
-    Program,
+    ByProgram,
     /// By a person who chose the id.
-    Hand,
+    ByHand,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Logged {
+pub(super) struct LoggedEvent {
     pub(super) domain: String,
-    /// Tells it from another event that has the same id in another log.
+    /// Distinguishes the event from one with the same id in another log.
     pub(super) mark: u64,
     pub(super) transaction: u64,
-    /// When it began to show, by the database's clock.
-    shown: i64,
+    /// When it became visible, by the database's clock.
+    since: i64,
 }
 
-/// An event that began to show.
+/// An event that became visible.
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct Visible {
     pub(super) id: i64,
     pub(super) mark: u64,
     pub(super) domain: String,
-    pub(super) by: By,
+    pub(super) by: Insertion,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     pub(super) settings: BTreeMap<String, Settings>,
-    pub(super) events: BTreeMap<i64, Logged>,
+    pub(super) events: BTreeMap<i64, LoggedEvent>,
     pub(super) next_id: i64,
     pub(super) next_transaction: u64,
     /// When the content of a host type ceases to be fresh.
@@ -62,9 +62,9 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// This is what the clock says now: nothing is from the future.
+    /// The clock was set back to this time: nothing is from the future.
     fn set_back(&mut self, clock: i64) {
-        self.events.values_mut().for_each(|event| event.shown = event.shown.min(clock));
+        self.events.values_mut().for_each(|event| event.since = event.since.min(clock));
     }
 }
 
@@ -86,23 +86,23 @@ pub(super) struct Database {
     pub(super) copies: Vec<Content>,
     /// How often all connections were broken.
     pub(super) restarts: u64,
-    /// All events that ever began to show, in that order.
-    pub(super) shown: Vec<Shown>,
-    /// Domains whose rows were changed since somebody cleared this.
+    /// All events that ever became visible, in that order.
+    pub(super) visible: Vec<Visible>,
+    /// Domains whose rows have changed since this was cleared.
     pub(super) touched: HashSet<String>,
-    /// Events that followers pruned since somebody cleared this.
+    /// Events that followers have pruned since this was cleared.
     pub(super) pruned: HashSet<u64>,
-    /// How many events had shown when a row was last changed without one.
+    /// How many events had become visible when a row was last changed without one.
     pub(super) silent: HashMap<String, u64>,
-    /// How many events had shown when the content was last exchanged.
+    /// How many events had become visible when the content was last replaced.
     pub(super) replaced: u64,
-    /// How many events had shown when others last pruned while transactions were open.
+    /// How many events had become visible when another program last pruned while transactions were open.
     pub(super) pruned_early: u64,
-    /// How often the content was exchanged.
+    /// How often the content was replaced.
     pub(super) replacements: u64,
-    /// More gaps were made than are remembered.
+    /// More gaps were made than a follower remembers.
     pub(super) crowded: bool,
-    /// Nobody writes any more.
+    /// No transaction writes any more.
     pub(super) quiet: bool,
     names: u64,
 }
@@ -118,7 +118,7 @@ impl Database {
             identity,
             copies: Vec::new(),
             restarts: 0,
-            shown: Vec::new(),
+            visible: Vec::new(),
             touched: HashSet::new(),
             pruned: HashSet::new(),
             silent: HashMap::new(),
@@ -131,7 +131,7 @@ impl Database {
         }
     }
 
-    /// Whether an open transaction changed this row, so that others must wait for it.
+    /// Whether an open transaction has changed this row, so that others wait for it.
     pub(super) fn is_locked(&self, domain: &str) -> bool {
         self.open.values().any(|open| open.rows.contains_key(domain))
     }
@@ -165,7 +165,7 @@ impl Database {
             self.put(&domain, row);
         }
         for (id, domain) in open.events {
-            self.show(id, domain, open.number, By::Program);
+            self.show(id, domain, open.number, Insertion::ByProgram);
         }
     }
 
@@ -173,9 +173,9 @@ impl Database {
         self.open.remove(&transaction);
     }
 
-    /// A row is changed, and no event tells of it.
+    /// Changes a row without an event.
     pub(super) fn put_silently(&mut self, domain: &str, row: Option<Settings>) {
-        self.silent.insert(domain.to_owned(), self.shown.len() as u64);
+        self.silent.insert(domain.to_owned(), self.visible.len() as u64);
         self.put(domain, row);
     }
 
@@ -187,25 +187,25 @@ impl Database {
         };
     }
 
-    /// An event shows, whatever the next id is.
+    /// Inserts an event with this id, whatever the next one is.
     pub(super) fn insert_by_hand(&mut self, id: i64, domain: &str) {
         let number = self.content.next_transaction;
         self.content.next_transaction += 1;
-        self.show(id, domain.to_owned(), number, By::Hand);
+        self.show(id, domain.to_owned(), number, Insertion::ByHand);
     }
 
-    fn show(&mut self, id: i64, domain: String, transaction: u64, by: By) {
-        let mark = self.shown.len() as u64;
-        self.shown.push(Shown { id, mark, domain: domain.clone(), by });
-        // Where transactions have no numbers, a late event cannot be told from an old one.
-        let shown = if self.kind == Kind::Serial && by == By::Hand { 0 } else { self.clock };
-        self.content.events.insert(id, Logged { domain, mark, transaction, shown });
+    fn show(&mut self, id: i64, domain: String, transaction: u64, by: Insertion) {
+        let mark = self.visible.len() as u64;
+        self.visible.push(Visible { id, mark, domain: domain.clone(), by });
+        // Where transactions have no numbers, a late event looks like an old one.
+        let since = if self.kind == Kind::Serial && by == Insertion::ByHand { 0 } else { self.clock };
+        self.content.events.insert(id, LoggedEvent { domain, mark, transaction, since });
     }
 
     pub(super) fn open_transactions(&self) -> OpenTransactions {
         match self.kind {
-            Kind::Silent => OpenTransactions::Unknown,
-            Kind::Telling | Kind::Serial => {
+            Kind::HidesWriters => OpenTransactions::Unknown,
+            Kind::KnowsWriters | Kind::Serial => {
                 let writing = self.open.values().filter(|open| !open.events.is_empty());
                 OpenTransactions::Known(writing.filter_map(|open| open.name.clone()).collect())
             }
@@ -218,8 +218,8 @@ impl Database {
         (self.kind != Kind::Serial).then(|| oldest.to_string())
     }
 
-    /// Deletes events of these ids, but the newest, that were written before the horizon: which, and those
-    /// of them that were too young to go.
+    /// Deletes events of these ids, except the newest, that were written before the horizon. Returns their ids, and the ids
+    /// of those among them that were too young.
     pub(super) fn prune(
         &mut self,
         ids: Range<i64>,
@@ -227,21 +227,21 @@ impl Database {
         limit: u32,
         max_age: i64,
     ) -> (Vec<i64>, Vec<i64>) {
-        let horizon = horizon.map_or(u64::MAX, |horizon| horizon.parse().expect("it is a number of ours"));
+        let horizon = horizon.map_or(u64::MAX, |horizon| horizon.parse().expect("a number of a transaction"));
         let last = self.content.events.keys().next_back().copied();
         let all = self.content.events.range(ids).filter(|(id, _)| Some(**id) != last);
         let old: Vec<i64> =
             all.filter(|(_, event)| event.transaction < horizon).map(|(&id, _)| id).take(limit as usize).collect();
-        let mut wrong = Vec::new();
+        let mut young = Vec::new();
         for id in &old {
             if let Some(event) = self.content.events.remove(id) {
                 self.pruned.insert(event.mark);
-                if event.shown + max_age > self.clock {
-                    wrong.push(*id);
+                if event.since + max_age > self.clock {
+                    young.push(*id);
                 }
             }
         }
-        (old, wrong)
+        (old, young)
     }
 
     pub(super) fn set_back(&mut self, by: i64) {
@@ -249,19 +249,19 @@ impl Database {
         self.content.set_back(self.clock);
     }
 
-    /// The server ends with all its transactions, and another content is there when it comes back.
+    /// The server ends with all its transactions, and has another content when it is back.
     pub(super) fn replace(&mut self, content: Content) {
         let before = content.settings.keys().chain(self.content.settings.keys()).cloned();
         self.touched.extend(before);
         self.open.clear();
         self.content = content;
         self.content.set_back(self.clock);
-        self.replaced = self.shown.len() as u64;
+        self.replaced = self.visible.len() as u64;
         self.replacements += 1;
     }
 
-    pub(super) fn is_logged(&self, shown: &Shown) -> bool {
-        self.content.events.get(&shown.id).is_some_and(|event| event.mark == shown.mark)
+    pub(super) fn is_logged(&self, event: &Visible) -> bool {
+        self.content.events.get(&event.id).is_some_and(|logged| logged.mark == event.mark)
     }
 
     pub(super) fn is_fresh(&self, host_type: &str) -> bool {

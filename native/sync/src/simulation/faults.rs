@@ -1,24 +1,25 @@
 //! What happens to the database: ordinary transactions, odd ones, and disasters.
 //!
-//! In a *calm* climate all changes come with events and nobody but the followers deletes any, so
-//! whoever follows needs no comparison, however late events show. In a *stormy* one anything goes.
+//! In orderly conditions each change has its event, and only followers delete events. So no comparison has anything to
+//! repair, however late events show. In faulty conditions anything happens.
 
 use domain_store::{PersistentId, TransactionId};
 
-use super::database::{By, Database, Kind, Settings};
+use super::database::{Database, Insertion, Kind, Settings};
 
-/// What may happen.
+/// Which incidents may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Climate {
-    Calm,
-    Stormy,
+pub(super) enum Conditions {
+    Orderly,
+    Faulty,
 }
 
 /// The host types that dynamic domains may use.
 pub(super) const ALLOWED: [&str; 3] = ["one", "two", "three"];
 
-/// One that the node knows, but not for dynamic domains; and one that it never heard of.
+/// A host type that the node knows, but that dynamic domains may not use.
 pub(super) const STATIC: &str = "static";
+/// A host type that the node does not know.
 const FOREIGN: &str = "foreign";
 
 /// The names of static domains.
@@ -28,7 +29,7 @@ const DOMAINS: usize = 24;
 
 /// Something that happens to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum Incident {
     Commit,
     Begin,
     End,
@@ -39,9 +40,9 @@ pub(super) enum Event {
     ManyGaps,
     Jump,
     Fresh,
-    Stale,
+    NotFresh,
     Copy,
-    // From here on in storms only.
+    // From here on in faulty conditions only.
     SilentChange,
     ByHand,
     Truncate,
@@ -55,87 +56,87 @@ pub(super) enum Event {
     SetForward,
 }
 
-const CALM: [(u32, Event); 12] = [
-    (300, Event::Commit),
-    (60, Event::Begin),
-    (50, Event::End),
-    (5, Event::Prepare),
-    (20, Event::RollBack),
-    (30, Event::Dummy),
-    (1, Event::Flood),
-    (0, Event::ManyGaps),
-    (4, Event::Jump),
-    (10, Event::Fresh),
-    (10, Event::Stale),
-    (10, Event::Copy),
+const ORDINARY: [(u32, Incident); 12] = [
+    (300, Incident::Commit),
+    (60, Incident::Begin),
+    (50, Incident::End),
+    (5, Incident::Prepare),
+    (20, Incident::RollBack),
+    (30, Incident::Dummy),
+    (1, Incident::Flood),
+    (0, Incident::ManyGaps),
+    (4, Incident::Jump),
+    (10, Incident::Fresh),
+    (10, Incident::NotFresh),
+    (10, Incident::Copy),
 ];
 
-const STORMY: [(u32, Event); 11] = [
-    (15, Event::SilentChange),
-    (10, Event::ByHand),
-    (3, Event::Truncate),
-    (3, Event::TruncateAndRestart),
-    (8, Event::PruneByOthers),
-    (4, Event::Restore),
-    (4, Event::RestoreInPlace),
-    (4, Event::FailOver),
-    (2, Event::Empty),
-    (2, Event::SetBack),
-    (2, Event::SetForward),
+const FAULTS: [(u32, Incident); 11] = [
+    (15, Incident::SilentChange),
+    (10, Incident::ByHand),
+    (3, Incident::Truncate),
+    (3, Incident::TruncateAndRestart),
+    (8, Incident::PruneByOthers),
+    (4, Incident::Restore),
+    (4, Incident::RestoreInPlace),
+    (4, Incident::FailOver),
+    (2, Incident::Empty),
+    (2, Incident::SetBack),
+    (2, Incident::SetForward),
 ];
 
-/// The next thing that happens.
-pub(super) fn next(climate: Climate) -> Event {
-    let stormy = if climate == Climate::Stormy { &STORMY[..] } else { &[] };
-    let all = || CALM.iter().chain(stormy);
+/// A random incident.
+pub(super) fn next(conditions: Conditions) -> Incident {
+    let faults = if conditions == Conditions::Faulty { &FAULTS[..] } else { &[] };
+    let all = || ORDINARY.iter().chain(faults);
     let mut left = fastrand::u32(0..all().map(|(weight, _)| weight).sum());
     for (weight, event) in all() {
         match left.checked_sub(*weight) {
             Some(rest) => left = rest,
-            None if *event == Event::Flood && climate == Climate::Stormy && fastrand::bool() => {
-                return Event::ManyGaps;
+            None if *event == Incident::Flood && conditions == Conditions::Faulty && fastrand::bool() => {
+                return Incident::ManyGaps;
             }
             None => return *event,
         }
     }
-    Event::Commit
+    Incident::Commit
 }
 
-/// What others do while a follower waits for an answer.
-pub(super) fn meanwhile(database: &mut Database, climate: Climate) {
+/// What other programs do while a follower waits for an answer.
+pub(super) fn meanwhile(database: &mut Database, conditions: Conditions) {
     match fastrand::u32(0..40) {
         _ if database.quiet => (),
-        0..2 => happen(database, Event::Commit),
-        2..4 => happen(database, Event::End),
-        4 => happen(database, Event::Begin),
-        5 if climate == Climate::Stormy && fastrand::u32(0..20) == 0 => happen(database, Event::SilentChange),
+        0..2 => apply(database, Incident::Commit),
+        2..4 => apply(database, Incident::End),
+        4 => apply(database, Incident::Begin),
+        5 if conditions == Conditions::Faulty && fastrand::u32(0..20) == 0 => apply(database, Incident::SilentChange),
         _ => (),
     }
 }
 
-pub(super) fn happen(database: &mut Database, event: Event) {
+pub(super) fn apply(database: &mut Database, event: Incident) {
     match event {
-        Event::Commit => {
+        Incident::Commit => {
             let transaction = write(database);
             database.commit(transaction);
         }
-        Event::Begin if database.kind == Kind::Serial => happen(database, Event::Commit),
-        Event::Begin => {
+        Incident::Begin if database.kind == Kind::Serial => apply(database, Incident::Commit),
+        Incident::Begin => {
             write(database);
         }
-        Event::End => any_open(database).into_iter().for_each(|open| database.commit(open)),
-        Event::Prepare => {
+        Incident::End => any_open(database).into_iter().for_each(|open| database.commit(open)),
+        Incident::Prepare => {
             let open = any_open(database).and_then(|open| database.open.get_mut(&open));
             open.into_iter().for_each(|open| open.name = Some(TransactionId::Prepared));
         }
-        Event::RollBack => {
+        Incident::RollBack => {
             let transaction = write(database);
             database.roll_back(transaction);
             any_open(database).into_iter().for_each(|open| database.roll_back(open));
         }
-        Event::Dummy => dummies(database, 1),
-        Event::Flood => dummies(database, 1_500),
-        Event::ManyGaps => {
+        Incident::Dummy => dummies(database, 1),
+        Incident::Flood => dummies(database, 1_500),
+        Incident::ManyGaps => {
             if database.kind != Kind::Serial {
                 write(database);
             }
@@ -144,45 +145,45 @@ pub(super) fn happen(database: &mut Database, event: Event) {
                 dummies(database, 1);
             }
         }
-        Event::Jump => database.content.next_id += 1_000_000,
-        Event::Fresh => {
+        Incident::Jump => database.content.next_id += 1_000_000,
+        Incident::Fresh => {
             let end = database.clock + fastrand::i64(60_000..4 * 3_600_000);
             database.content.fresh.insert(any_of(&ALLOWED), end);
         }
-        Event::Stale => {
+        Incident::NotFresh => {
             let host_type = any_of(&ALLOWED);
             database.content.fresh.remove(host_type);
         }
-        Event::Copy => database.copies.push(database.content.clone()),
-        Event::SilentChange => {
+        Incident::Copy => database.copies.push(database.content.clone()),
+        Incident::SilentChange => {
             let domain = any_domain();
             if !database.is_locked(&domain) {
                 database.put_silently(&domain, any_row());
             }
         }
-        Event::ByHand => by_hand(database),
-        Event::Truncate => truncate(database),
-        Event::TruncateAndRestart => {
+        Incident::ByHand => by_hand(database),
+        Incident::Truncate => truncate(database),
+        Incident::TruncateAndRestart => {
             truncate(database);
             database.content.next_id = 1;
         }
-        Event::PruneByOthers => {
+        Incident::PruneByOthers => {
             let ids: Vec<i64> = database.content.events.keys().copied().collect();
             if !ids.is_empty() {
                 let first = ids[fastrand::usize(0..ids.len())];
                 if !database.open.is_empty() {
-                    database.pruned_early = database.shown.len() as u64;
+                    database.pruned_early = database.visible.len() as u64;
                 }
                 database.content.events = database.content.events.split_off(&first);
             }
         }
-        Event::Restore | Event::RestoreInPlace => {
+        Incident::Restore | Incident::RestoreInPlace => {
             if database.copies.is_empty() {
                 return;
             }
             let mut copy = database.copies[fastrand::usize(0..database.copies.len())].clone();
-            if event == Event::RestoreInPlace {
-                // It is written by a transaction like any other.
+            if event == Incident::RestoreInPlace {
+                // A transaction like any other writes it.
                 let number = database.content.next_transaction;
                 copy.events.values_mut().for_each(|event| event.transaction = number);
                 copy.next_transaction = number + 1;
@@ -194,16 +195,16 @@ pub(super) fn happen(database: &mut Database, event: Event) {
                 rename(database);
             }
         }
-        Event::FailOver => {
+        Incident::FailOver => {
             if let Some(mut copy) = database.copies.last().cloned() {
-                // A standby's sequence is a little ahead.
+                // The sequence of a standby is a little ahead.
                 copy.next_id += fastrand::i64(0..=32);
                 database.replace(copy);
             }
             database.restarts += 1;
             rename(database);
         }
-        Event::Empty => {
+        Incident::Empty => {
             let mut empty = database.content.clone();
             empty.settings.clear();
             if fastrand::bool() {
@@ -211,12 +212,12 @@ pub(super) fn happen(database: &mut Database, event: Event) {
             }
             database.replace(empty);
         }
-        Event::SetBack => database.set_back(fastrand::i64(1_000..3_600_000)),
-        Event::SetForward => database.clock += fastrand::i64(1_000..3_600_000),
+        Incident::SetBack => database.set_back(fastrand::i64(1_000..3_600_000)),
+        Incident::SetForward => database.clock += fastrand::i64(1_000..3_600_000),
     }
 }
 
-/// A transaction that changed some rows and announced it.
+/// A transaction that changed some rows, with their events.
 fn write(database: &mut Database) -> u64 {
     let transaction = database.begin();
     for _ in 0..fastrand::u32(1..=3) {
@@ -235,8 +236,8 @@ fn dummies(database: &mut Database, count: u32) {
     database.commit(transaction);
 }
 
-/// A person fills a gap that nobody holds, or inserts below the oldest event. An id that had an event
-/// before is no gap to anyone, so such are spared.
+/// A person inserts an event into a gap that no transaction holds, or below the oldest event. An id that had an event
+/// before is in no follower's gaps, so it is not used.
 fn by_hand(database: &mut Database) {
     let domain = any_domain();
     if database.is_locked(&domain) || !database.open.is_empty() {
@@ -246,15 +247,15 @@ fn by_hand(database: &mut Database) {
     let gaps: Vec<i64> = ids.windows(2).filter(|pair| pair[0] + 1 < pair[1]).map(|pair| pair[0] + 1).collect();
     let below = ids.first().map(|first| first - 1).filter(|&id| id > 0);
     let id = if gaps.is_empty() || fastrand::bool() { below } else { Some(any_of(&gaps)) };
-    // An id that was truncated away and is given again by hand looks as if nothing had been lost.
-    let id = id.filter(|id| database.shown.iter().all(|shown| shown.id != *id));
+    // With an id that was truncated and is used again, the log would look as if nothing had been lost.
+    let id = id.filter(|id| database.visible.iter().all(|event| event.id != *id));
     if let Some(id) = id {
         database.put_silently(&domain, any_row());
         database.insert_by_hand(id, &domain);
     }
 }
 
-/// It needs the table for itself.
+/// TRUNCATE waits for all transactions.
 fn truncate(database: &mut Database) {
     while let Some(open) = any_open(database) {
         database.commit(open);
@@ -299,14 +300,14 @@ fn any_of<T: Copy>(all: &[T]) -> T {
     all[fastrand::usize(0..all.len())]
 }
 
-/// All faults end: what was begun is committed.
+/// Ends all faults, and commits all transactions.
 pub(super) fn end(database: &mut Database) {
     while let Some(open) = any_open(database) {
         database.commit(open);
     }
 }
 
-/// Whether following finds an event at once, or only when it looks everywhere.
-pub(super) fn is_found_at_once(kind: Kind, by: By) -> bool {
-    by == By::Program && kind != Kind::Silent
+/// Whether a follower finds an event at once, or only when it reads all gaps.
+pub(super) fn is_found_at_once(kind: Kind, by: Insertion) -> bool {
+    by == Insertion::ByProgram && kind != Kind::HidesWriters
 }

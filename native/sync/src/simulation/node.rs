@@ -1,8 +1,7 @@
 //! A node: a table, and a follower without its thread.
 //!
-//! The simulation does what [`Follower`](crate::Follower) does around a pass: it connects, gives the
-//! follower a pass, and lets it rest. It can end the thread (the state stays), the node (the table
-//! and the state are gone) and the connection, at any answer.
+//! The simulation does what [`Follower`](crate::Follower) does around a pass: it connects, makes the pass, and waits. It
+//! can end the thread (the state stays), the node (the table and the state are gone) and the connection, at any answer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,16 +10,18 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, Epoch, HostTypeId, Progress, Table};
 use parking_lot::Mutex;
 
-use super::connection::{Breaks, Connection, Told};
+use super::connection::{Breaks, Connection, Observed};
 use super::database::Database;
-use super::faults::{ALLOWED, Climate, STATIC, STATIC_DOMAINS};
-use super::oracle::{self, Oracle, Routes, routes};
+use super::faults::{ALLOWED, Conditions, STATIC, STATIC_DOMAINS};
+use super::oracle::Oracle;
+use super::pass_record::{Ending, PassRecord};
+use super::routes::{Routes, routes};
 use crate::comparison::Comparison;
 use crate::context::Context;
-use crate::gate::Force;
+use crate::gate::{Force, Gate, GateMode};
 use crate::halt::Halt;
 use crate::inbox::{Inbox, Request, Ticket};
-use crate::options::Options;
+use crate::options::{Options, PruneOptions};
 use crate::outbox::{Outbox, Shared};
 use crate::owner::{Ended, Owner, Permit, Response};
 use crate::pass::Pass;
@@ -29,27 +30,29 @@ use crate::state::FollowerState;
 use crate::status::Status;
 use crate::synchronizer::Synchronizer;
 
+/// The options of nodes, but for the gate's mode.
+pub(super) const OPTIONS: Options = Options {
+    poll_interval: Duration::from_secs(30),
+    converge_interval: Duration::from_secs(3_600),
+    gate: Gate { mode: GateMode::OnLoss, max_removal_share: 0.5 },
+    pruning: PruneOptions { interval: Duration::from_secs(600), max_age: Duration::from_secs(4 * 3_600) },
+    warm_start: None,
+};
+
 /// What all nodes share.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) database: Arc<Mutex<Database>>,
-    pub(super) climate: Climate,
+    pub(super) conditions: Conditions,
     pub(super) now: Instant,
-}
-
-/// How a pass ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Went {
-    Well,
-    Away,
 }
 
 type Reports = Arc<Mutex<Vec<Report>>>;
 
-/// An owner that lets the follower do what it wants, and keeps what it says.
-struct Patron(Reports);
+/// An owner that grants every permit and keeps the reports.
+struct TestOwner(Reports);
 
-impl Owner for Patron {
+impl Owner for TestOwner {
     fn request_permit(&mut self) -> Permit {
         Permit::Granted
     }
@@ -66,10 +69,10 @@ impl Owner for Patron {
 fn new_outbox(reports: &Reports) -> Outbox {
     let status = Mutex::new(Status::new("simulated"));
     let shared = Arc::new(Shared { signal: Arc::default(), inbox: Inbox::default(), followed: Arc::default(), status });
-    Outbox::new(shared, Box::new(Patron(reports.clone())))
+    Outbox::new(shared, Box::new(TestOwner(reports.clone())))
 }
 
-/// What outlives a thread, and what a node is made of.
+/// What a node is made of, and what outlives its thread.
 pub(super) struct Machine {
     table: Arc<Table>,
     state: FollowerState,
@@ -94,63 +97,63 @@ fn open(table: &Table) {
 
 pub(super) struct Node<'a> {
     pub(super) table: &'a Arc<Table>,
-    /// Always there, but for the moment in which one thread follows on another.
-    work: Option<Synchronizer<'a>>,
+    /// `None` only while one thread replaces another.
+    parts: Option<Synchronizer<'a>>,
     reports: Reports,
     connection: Option<Connection<'a>>,
     options: &'a Options,
     pub(super) oracle: Oracle,
     force: Option<Force>,
-    /// What the last pass left, if the table was not opened anew since: it changes in passes alone.
+    /// The routes after the last pass. They are those of the table unless it was opened anew, since only passes change it.
     routes: Option<(Epoch, Routes)>,
-    /// What the last pass reported, for the diary.
-    pub(super) said: String,
+    /// The loads and comparisons that the last pass reported, for the trace.
+    pub(super) reported: String,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn new(machine: &'a mut Machine, options: &'a Options, now: Instant) -> Node<'a> {
         let Machine { table, state, outbox, reports } = machine;
         let table: &'a Arc<Table> = table;
-        let work = Some(Synchronizer::new(outbox, state, table, options, now));
+        let parts = Some(Synchronizer::new(outbox, state, table, options, now));
         let oracle = Oracle::new(options.gate);
         Node {
             table,
-            work,
+            parts,
             reports: reports.clone(),
             connection: None,
             options,
             oracle,
             force: None,
             routes: None,
-            said: String::new(),
+            reported: String::new(),
         }
     }
 
-    pub(super) fn work(&self) -> &Synchronizer<'a> {
-        self.work.as_ref().expect("there is one")
+    pub(super) fn parts(&self) -> &Synchronizer<'a> {
+        self.parts.as_ref().expect("the node has a thread")
     }
 
-    fn work_mut(&mut self) -> &mut Synchronizer<'a> {
-        self.work.as_mut().expect("there is one")
+    fn parts_mut(&mut self) -> &mut Synchronizer<'a> {
+        self.parts.as_mut().expect("the node has a thread")
     }
 
     pub(super) fn kept(&self) -> u64 {
-        self.work().context.state.kept_count()
+        self.parts().context.state.kept_count()
     }
 
-    /// The thread dies, and another one acquires its lock.
+    /// Another thread replaces the present one.
     pub(super) fn thread_dies(&mut self, now: Instant) {
-        let Some(Synchronizer { context, .. }) = self.work.take() else { return };
+        let Some(Synchronizer { context, .. }) = self.parts.take() else { return };
         let Context { outbox, state, table, options, .. } = context;
         *outbox = new_outbox(&self.reports);
         self.connection = None;
         self.force = None;
-        self.work = Some(Synchronizer::new(outbox, state, table, options, now));
+        self.parts = Some(Synchronizer::new(outbox, state, table, options, now));
     }
 
     pub(super) fn crashes(&mut self, now: Instant) {
         self.thread_dies(now);
-        *self.work_mut().context.state = FollowerState::default();
+        *self.parts_mut().context.state = FollowerState::default();
         self.reopens();
     }
 
@@ -159,93 +162,93 @@ impl<'a> Node<'a> {
         self.oracle.forget();
     }
 
-    pub(super) fn ask(&mut self, force: Force) {
-        self.work().context.outbox.shared.inbox.add(Ticket(0), Request::Converge(force));
+    pub(super) fn request_comparison(&mut self, force: Force) {
+        self.parts().context.outbox.shared.inbox.add(Ticket(0), Request::Converge(force));
         self.force = Some(match self.force {
             Some(Force::Yes) => Force::Yes,
             _ => force,
         });
     }
 
-    /// How long it would rest.
+    /// How long the thread would wait.
     pub(super) fn idle_time(&self, now: Instant) -> Duration {
-        if self.connection.is_none() { Duration::from_secs(5) } else { self.work().idle_time(now) }
+        if self.connection.is_none() { Duration::from_secs(5) } else { self.parts().idle_time(now) }
     }
 
-    /// From now on its connection breaks so.
-    pub(super) fn breaks(&mut self, breaks: Breaks) {
+    /// Lets its connection break then.
+    pub(super) fn set_breaks(&mut self, breaks: Breaks) {
         self.connection.iter_mut().for_each(|connection| connection.breaks = breaks);
     }
 
-    /// Connects if need be, makes a pass, and checks what came of it.
-    pub(super) fn pass(&mut self, world: &World, breaks: Breaks) -> Went {
+    /// Connects if necessary, makes a pass, and checks the result.
+    pub(super) fn pass(&mut self, world: &World, breaks: Breaks) -> Ending {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
                 let max_age = self.options.pruning.max_age;
                 let host_types = self.table.host_types();
-                let mut connection = Connection::open(&world.database, host_types, world.climate, max_age, breaks);
-                if self.work_mut().connected(&mut connection).is_err() {
-                    return Went::Away;
+                let mut connection = Connection::open(&world.database, host_types, world.conditions, max_age, breaks);
+                if self.parts_mut().connected(&mut connection).is_err() {
+                    return Ending::Away;
                 }
                 connection
             }
         };
         let table = self.table;
-        let work = self.work.as_mut().expect("there is one");
-        work.context.outbox.take_requests();
-        let everywhere = work.schedule.is_poll_due(world.now) || work.context.outbox.has_requests();
+        let parts = self.parts.as_mut().expect("the node has a thread");
+        parts.context.outbox.take_requests();
+        let reads_all_gaps = parts.schedule.is_poll_due(world.now) || parts.context.outbox.has_requests();
         let epoch = table.epoch();
         let before = match self.routes.take() {
             Some((of, routes)) if of == epoch => routes,
             _ => routes(table),
         };
-        // A restart of the service keeps its place in the log.
-        let stays = work.context.state.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
-        let cursor = work.context.state.cursor.clone().filter(|_| stays);
+        // A restart of the service keeps the cursor.
+        let stays = parts.context.state.epoch == Some(epoch) || table.progress().1 == Progress::Reset;
+        let cursor = parts.context.state.cursor.clone().filter(|_| stays);
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
         let anchor = cursor.as_ref().and_then(|cursor| self.oracle.anchor(cursor));
-        connection.told = Told { anchor, masked_before: self.oracle.masked(), ..Told::default() };
+        connection.observed = Observed { anchor, masked_before: self.oracle.masked(), ..Observed::default() };
         connection.watch(Box::new(move |database| {
             statics_answer(table);
             for (domain, host_type) in &stable {
                 let same = database.touched.contains(domain) || table.host_type(domain.as_bytes()) == Ok(*host_type);
-                assert!(same, "{domain} is routed throughout, and not to be found");
+                assert!(same, "{domain} is routed throughout, and not found");
             }
         }));
-        let result = Pass::new(work, &mut connection, world.now).run();
+        let result = Pass::new(parts, &mut connection, world.now).run();
         statics_answer(table);
-        work.context.outbox.flush();
-        let went = if result.is_ok() { Went::Well } else { Went::Away };
+        parts.context.outbox.flush();
+        let ending = if result.is_ok() { Ending::Succeeded } else { Ending::Away };
         let reports = std::mem::take(&mut *self.reports.lock());
-        let pass = oracle::Pass {
-            told: &connection.told,
+        let record = PassRecord {
+            observed: &connection.observed,
             identity: connection.identity.clone(),
             before,
-            everywhere,
-            wants_to_skip: work.context.state.due.is_some_and(Comparison::skips_events),
-            forced: self.force == Some(Force::Yes),
-            repairs: result.as_ref().ok().cloned().flatten(),
-            went,
-            reports: &reports,
-            climate: world.climate,
             cursor,
+            reads_all_gaps,
+            is_forced: self.force == Some(Force::Yes),
+            skips_events: parts.context.state.due.is_some_and(Comparison::skips_events),
+            repairs: result.as_ref().ok().cloned().flatten(),
+            ending,
+            reports: &reports,
+            conditions: world.conditions,
         };
-        let worth = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
-        self.said = reports.iter().filter(worth).map(|report| format!("\n    {report:?}")).collect();
+        let is_comparison = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
+        self.reported = reports.iter().filter(is_comparison).map(|report| format!("\n    {report:?}")).collect();
         let after = routes(table);
-        self.oracle.end(&world.database, table.host_types(), &pass, &after, work.context.state.cursor.as_ref());
+        self.oracle.end(&world.database, table.host_types(), &record, &after, parts.context.state.cursor.as_ref());
         self.routes = Some((table.epoch(), after));
         self.force = None;
         match result {
             Ok(repairs) => {
-                work.context.outbox.respond(&HashSet::new(), repairs.as_ref());
+                parts.context.outbox.respond(&HashSet::new(), repairs.as_ref());
                 self.connection = Some(connection);
             }
-            Err(Halt::Away(error)) => work.context.outbox.respond_error(&error.to_string()),
-            Err(Halt::Stop | Halt::Reconnect) => panic!("nobody told it to"),
+            Err(Halt::Away(error)) => parts.context.outbox.respond_error(&error.to_string()),
+            Err(Halt::Stop | Halt::Reconnect) => panic!("it was not stopped"),
         }
-        went
+        ending
     }
 }
 

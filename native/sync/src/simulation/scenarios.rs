@@ -1,6 +1,5 @@
-//! Single faults that the simulation came upon, each by itself: at whichever answer the connection
-//! breaks. Beside some stand the seeds that showed them first; since the follower asks other questions
-//! by now, the days of these seeds are others.
+//! Single faults that the simulation has found, each by itself, with a connection that breaks at any answer. Some name the
+//! seeds that showed them first. The follower asks other questions by now, so these seeds lead to other days.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,16 +7,17 @@ use std::time::{Duration, Instant};
 use domain_store::PersistentId;
 use parking_lot::Mutex;
 
-use super::OPTIONS;
 use super::connection::Breaks;
 use super::database::{Database, Kind};
-use super::faults::{self, ALLOWED, Climate, Event};
-use super::node::{Machine, Node, Went, World};
-use crate::{Force, Gate, GateMode, Options};
+use super::faults::{self, ALLOWED, Conditions, Incident};
+use super::node::{Machine, Node, OPTIONS, World};
+use super::pass_record::Ending;
+use crate::gate::{Force, Gate, GateMode};
+use crate::options::Options;
 
 const DOMAINS: [&str; 3] = ["a.example", "b.example", "c.example"];
 
-/// More answers than any pass here takes.
+/// More answers than any pass here needs.
 const ANSWERS: u32 = 16;
 
 fn write(world: &World, domain: &str, row: Option<(&'static str, i64)>) {
@@ -28,27 +28,28 @@ fn write(world: &World, domain: &str, row: Option<(&'static str, i64)>) {
     database.commit(transaction);
 }
 
-/// A database with three domains, of which an old copy has but one, and a node that follows it.
+/// A database with three domains, of which an old copy has one, and a node that follows it: once for each answer at which
+/// the connection can break.
 fn each(kind: Kind, mode: GateMode, test: impl Fn(&mut Node<'_>, &mut World, Breaks)) {
     for answers in 0..ANSWERS {
         let mut database = Database::new(kind, Some(PersistentId("first".to_owned())));
         database.quiet = true;
         let now = Instant::now();
-        let mut world = World { database: Arc::new(Mutex::new(database)), climate: Climate::Stormy, now };
+        let mut world = World { database: Arc::new(Mutex::new(database)), conditions: Conditions::Faulty, now };
         let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
         let mut machine = Machine::new();
         let mut node = Node::new(&mut machine, &options, now);
         for domain in DOMAINS {
             write(&world, domain, Some(("one", 1)));
-            faults::happen(&mut world.database.lock(), Event::Copy);
+            faults::apply(&mut world.database.lock(), Incident::Copy);
         }
         world.database.lock().copies.truncate(1);
-        assert_eq!(node.pass(&world, Breaks::Never), Went::Well);
+        assert_eq!(node.pass(&world, Breaks::Never), Ending::Succeeded);
         test(&mut node, &mut world, Breaks::After(answers));
     }
 }
 
-/// A transaction that has the next id, or this one, and is still open.
+/// An open transaction that holds this id.
 fn begin(world: &World, id: i64, domain: &str, row: Option<(&'static str, i64)>) -> u64 {
     let mut database = world.database.lock();
     database.content.next_id = id;
@@ -72,41 +73,41 @@ fn is_routed(node: &Node<'_>, domain: &str) -> bool {
 }
 
 #[test]
-fn what_speaks_for_a_loss_is_known_to_the_next_thread_wherever_the_last_one_died() {
-    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
-        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
-        node.breaks(breaks);
+fn evidence_of_a_loss_is_known_to_the_next_thread_wherever_the_last_one_died() {
+    each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
+        faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
+        node.set_breaks(breaks);
         node.pass(world, breaks);
         node.thread_dies(world.now);
-        node.ask(Force::No);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        node.request_comparison(Force::No);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         assert!(DOMAINS.iter().all(|domain| is_routed(node, domain)), "{breaks:?}");
     });
 }
 
 #[test]
 fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
-    each(Kind::Telling, GateMode::Always, |node, world, breaks| {
-        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
-        node.breaks(breaks);
-        let before = node.work().context.state.cursor.as_ref().map(|cursor| cursor.at);
-        let went = node.pass(world, breaks);
-        let taken_over = node.work().context.state.cursor.as_ref().map(|cursor| cursor.at) != before;
+    each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
+        faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
+        node.set_breaks(breaks);
+        let before = node.parts().context.state.cursor.as_ref().map(|cursor| cursor.at);
+        let ending = node.pass(world, breaks);
+        let taken_over = node.parts().context.state.cursor.as_ref().map(|cursor| cursor.at) != before;
         write(world, "b.example", None);
-        node.breaks(Breaks::Never);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
-        assert!(!is_routed(node, "b.example") || !taken_over, "{breaks:?} {went:?}");
+        node.set_breaks(Breaks::Never);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
+        assert!(!is_routed(node, "b.example") || !taken_over, "{breaks:?} {ending:?}");
     });
 }
 
 #[test]
 fn what_a_load_that_broke_off_brought_and_the_next_one_does_not_goes() {
-    each(Kind::Telling, GateMode::Always, |node, world, breaks| {
+    each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
         node.crashes(world.now);
         node.pass(world, breaks);
         write(world, "a.example", None);
-        node.breaks(Breaks::Never);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        node.set_breaks(Breaks::Never);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         assert!(!is_routed(node, "a.example"), "{breaks:?}");
         assert_eq!(node.kept(), 0);
     });
@@ -114,7 +115,7 @@ fn what_a_load_that_broke_off_brought_and_the_next_one_does_not_goes() {
 
 #[test]
 fn events_of_a_log_that_began_anew_are_young() {
-    // Here no number of a transaction tells that they are younger.
+    // Here transactions have no numbers that show that they are younger.
     each(Kind::Serial, GateMode::OnLoss, |node, world, _| {
         let later = |world: &mut World| {
             let time = Duration::from_secs(600);
@@ -122,14 +123,14 @@ fn events_of_a_log_that_began_anew_are_young() {
             world.database.lock().clock += time.as_millis() as i64;
         };
         (0..12).for_each(|_| later(world));
-        faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        faults::apply(&mut world.database.lock(), Incident::TruncateAndRestart);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         for domain in DOMAINS.iter().chain(&DOMAINS) {
             write(world, domain, Some(("two", 1)));
         }
         for _ in 0..18 {
             later(world);
-            assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+            assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
             assert_eq!(world.database.lock().content.events.len(), 6);
         }
     });
@@ -138,15 +139,15 @@ fn events_of_a_log_that_began_anew_are_young() {
 /// 8766, 14887, 30692, 76123, 79842, 84730; and those in which the next answer agreed by chance: 12745, 34505, 39764, 51443,
 /// 51373, 120837, 122492, 96492, 117168, 120441.
 #[test]
-fn an_answer_that_speaks_for_a_loss_stands_though_the_next_one_is_lost_and_the_log_is_emptied() {
-    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
-        faults::happen(&mut world.database.lock(), Event::RestoreInPlace);
-        node.breaks(breaks);
+fn an_answer_that_is_evidence_of_a_loss_counts_though_the_next_one_is_lost_and_the_log_is_emptied() {
+    each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
+        faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
+        node.set_breaks(breaks);
         node.pass(world, breaks);
-        faults::happen(&mut world.database.lock(), Event::Truncate);
-        node.breaks(Breaks::Never);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
-        // Whoever saw nothing of the restored log cannot know.
+        faults::apply(&mut world.database.lock(), Incident::Truncate);
+        node.set_breaks(Breaks::Never);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
+        // A follower that saw nothing of the restored log cannot know.
         let saw = breaks != Breaks::After(0);
         assert!(!saw || DOMAINS.iter().all(|domain| is_routed(node, domain)), "{breaks:?}");
     });
@@ -154,8 +155,8 @@ fn an_answer_that_speaks_for_a_loss_stands_though_the_next_one_is_lost_and_the_l
 
 /// 6170, 9399, 57121.
 #[test]
-fn what_is_still_to_show_in_another_database_is_found_though_its_log_seems_to_go_on() {
-    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+fn a_late_event_in_another_database_is_found_though_its_log_seems_to_continue() {
+    each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
         {
             let mut database = world.database.lock();
             let copy = database.copies[0].clone();
@@ -166,19 +167,19 @@ fn what_is_still_to_show_in_another_database_is_found_though_its_log_seems_to_go
         let late = begin(world, 2, "b.example", Some(("two", 1)));
         // The event at the cursor is about the same domain, by chance.
         write(world, "c.example", Some(("one", 1)));
-        assert_eq!(node.pass(world, Breaks::Never), Went::Away);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Away);
         node.pass(world, breaks);
-        node.breaks(Breaks::Never);
-        while node.pass(world, Breaks::Never) == Went::Away {}
+        node.set_breaks(Breaks::Never);
+        while node.pass(world, Breaks::Never) == Ending::Away {}
         assert_eq!(host_type(node, "b.example"), Some("one"), "{breaks:?}");
         commit(world, late);
         write(world, "a.example", Some(("three", 1)));
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         assert_eq!(host_type(node, "b.example"), Some("two"), "{breaks:?}");
     });
 }
 
-/// Whether the follower looks between two events.
+/// Whether the follower looks between two incidents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     Never,
@@ -189,22 +190,22 @@ enum Look {
 #[test]
 fn a_log_of_which_only_the_beginning_was_found_is_another_one_when_that_is_gone() {
     for look in [Look::Never, Look::AtTheEmptyLog] {
-        each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
-            faults::happen(&mut world.database.lock(), Event::Truncate);
+        each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
+            faults::apply(&mut world.database.lock(), Incident::Truncate);
             commit(world, begin(world, 15, "c.example", Some(("two", 1))));
-            node.breaks(breaks);
+            node.set_breaks(breaks);
             node.pass(world, breaks);
-            node.breaks(Breaks::Never);
-            faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
+            node.set_breaks(Breaks::Never);
+            faults::apply(&mut world.database.lock(), Incident::TruncateAndRestart);
             if look == Look::AtTheEmptyLog {
-                assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+                assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
             }
             let late = begin(world, 1, "b.example", Some(("two", 1)));
             commit(world, begin(world, 15, "a.example", Some(("three", 1))));
-            assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+            assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
             commit(world, late);
             write(world, "c.example", Some(("three", 1)));
-            assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+            assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
             assert_eq!(host_type(node, "b.example"), Some("two"), "{breaks:?}");
         });
     }
@@ -212,18 +213,18 @@ fn a_log_of_which_only_the_beginning_was_found_is_another_one_when_that_is_gone(
 
 /// 41585, 58990, 117551.
 #[test]
-fn what_is_still_to_show_in_a_log_that_begins_right_behind_the_cursor_is_found() {
-    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
-        faults::happen(&mut world.database.lock(), Event::TruncateAndRestart);
+fn a_late_event_in_a_log_that_begins_right_behind_the_cursor_is_found() {
+    each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
+        faults::apply(&mut world.database.lock(), Incident::TruncateAndRestart);
         let late = begin(world, 2, "b.example", Some(("two", 1)));
         commit(world, begin(world, 4, "a.example", Some(("two", 1))));
-        node.breaks(breaks);
+        node.set_breaks(breaks);
         node.pass(world, breaks);
-        node.breaks(Breaks::Never);
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        node.set_breaks(Breaks::Never);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         commit(world, late);
         write(world, "c.example", Some(("two", 1)));
-        assert_eq!(node.pass(world, Breaks::Never), Went::Well);
+        assert_eq!(node.pass(world, Breaks::Never), Ending::Succeeded);
         assert_eq!(host_type(node, "b.example"), Some("two"), "{breaks:?}");
     });
 }
@@ -231,19 +232,19 @@ fn what_is_still_to_show_in_a_log_that_begins_right_behind_the_cursor_is_found()
 /// 12199, 29547, 70737, 113982.
 #[test]
 fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() {
-    for meanwhile in [Event::Truncate, Event::ManyGaps] {
-        each(Kind::Telling, GateMode::Always, |node, world, breaks| {
+    for meanwhile in [Incident::Truncate, Incident::ManyGaps] {
+        each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
             node.crashes(world.now);
             node.pass(world, breaks);
-            // A load that ended leaves the rest to the gate.
-            let ended = is_routed(node, "a.example") && node.work().context.state.due.is_none();
+            // After a load that was complete, the gate decides.
+            let ended = is_routed(node, "a.example") && node.parts().context.state.due.is_none();
             {
                 let mut database = world.database.lock();
                 database.put_silently("a.example", None);
-                faults::happen(&mut database, meanwhile);
+                faults::apply(&mut database, meanwhile);
             }
-            node.breaks(Breaks::Never);
-            while node.pass(world, Breaks::Never) == Went::Away {}
+            node.set_breaks(Breaks::Never);
+            while node.pass(world, Breaks::Never) == Ending::Away {}
             assert_eq!(is_routed(node, "a.example"), ended, "{meanwhile:?} {breaks:?}");
         });
     }
@@ -252,16 +253,16 @@ fn a_first_load_that_broke_off_stays_the_first_one_whatever_the_log_calls_for() 
 /// 9253.
 #[test]
 fn of_a_share_count_the_routes_that_a_first_load_brought_before_it_broke_off() {
-    each(Kind::Telling, GateMode::OnLoss, |node, world, breaks| {
+    each(Kind::KnowsWriters, GateMode::OnLoss, |node, world, breaks| {
         let domains: Vec<String> = (0..10).map(|n| format!("d{n}.example")).collect();
         domains.iter().for_each(|domain| write(world, domain, Some(("two", 1))));
         node.crashes(world.now);
         node.pass(world, breaks);
         let all = domains.iter().all(|domain| is_routed(node, domain));
         domains[1..].iter().for_each(|domain| world.database.lock().put_silently(domain, None));
-        node.breaks(Breaks::Never);
-        node.ask(Force::No);
-        while node.pass(world, Breaks::Never) == Went::Away {}
+        node.set_breaks(Breaks::Never);
+        node.request_comparison(Force::No);
+        while node.pass(world, Breaks::Never) == Ending::Away {}
         assert!(!all || domains.iter().all(|domain| is_routed(node, domain)), "{breaks:?}");
     });
 }

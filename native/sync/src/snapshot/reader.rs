@@ -1,6 +1,6 @@
-//! Reading: first the frame, to its end and its checksum, then what it holds.
+//! Reading a snapshot: first the frame, to its end and its checksum, then its content.
 //!
-//! Routes stay as they lie in the file: a million of them are one copy, not a million allocations.
+//! Routes stay in the blocks of the file, so that a million of them are not a million allocations.
 
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read};
@@ -11,26 +11,26 @@ use crc32fast::Hasher;
 use domain_core::DomainName;
 use serde::de::DeserializeOwned;
 
-use super::{BLOCK, HEADER, Header, MAGIC, Origin, Refused, Route, Snapshot, VERSION};
+use super::{Header, MAGIC, MAX_BLOCK, MAX_HEADER, Origin, Refused, Route, Snapshot, VERSION};
 
-/// How far a clock may have been ahead when it dated a snapshot.
-pub(super) const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far the time of a snapshot may be ahead of the clock.
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Routes as they lie in the file, every one of them checked.
+/// The blocks of a file, in which every route was checked.
 #[derive(Debug)]
 pub(crate) struct Routes {
     blocks: Vec<Box<[u8]>>,
 }
 
-/// Reads the snapshot in `file`; nothing, when there is no file. It must be of `database` and, by
-/// the clock that says `now`, not older than `max_age`.
+/// Reads the snapshot in `file`, or returns `None` if there is no file. It must be of `database` and, at the time `now`, not
+/// older than `max_age`.
 pub(crate) fn read<S: DeserializeOwned>(
     file: &Path,
     database: &str,
     max_age: Duration,
     now: SystemTime,
 ) -> Result<Option<Snapshot<S>>, Refused> {
-    // Looked at before it is opened: opening a pipe would wait for whoever writes to it.
+    // Checked before it is opened, because opening a pipe waits for a writer.
     match fs::metadata(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -49,23 +49,23 @@ pub(super) fn parse<S: DeserializeOwned>(
     let Frame { header, blocks, count } = Frame::read(input)?;
     let header: Header<String, S> = match postcard::take_from_bytes(&header) {
         Ok((header, [])) => header,
-        _ => return Err(damaged("its header makes no sense")),
+        _ => return Err(damaged("its header is invalid")),
     };
     let routes = Routes::check(blocks, count, header.host_types.len())?;
     if header.database != database {
         return Err(Refused::OtherDatabase { found: header.database });
     }
     let written = UNIX_EPOCH.checked_add(Duration::from_millis(header.written));
-    let written = written.ok_or(damaged("its time makes no sense"))?;
+    let written = written.ok_or(damaged("its time is invalid"))?;
     match now.duration_since(written) {
         Ok(age) if age > max_age => return Err(Refused::TooOld { age, limit: max_age }),
-        Err(error) if error.duration() > AHEAD => return Err(Refused::FromTheFuture { ahead: error.duration() }),
+        Err(error) if error.duration() > MAX_AHEAD => return Err(Refused::FromTheFuture { ahead: error.duration() }),
         _ => (),
     }
     Ok(Snapshot { state: header.state, written, host_types: header.host_types, routes })
 }
 
-/// The parts of a whole file, of which only this is known: they are as they were written.
+/// The parts of a file. The checksum has shown that they are as they were written, and no more.
 pub(super) struct Frame {
     header: Box<[u8]>,
     pub(super) blocks: Vec<Box<[u8]>>,
@@ -80,10 +80,10 @@ impl Frame {
         if found != VERSION {
             return Err(Refused::OtherVersion { found });
         }
-        let header = input.part(HEADER)?;
+        let header = input.part(MAX_HEADER)?;
         let mut blocks = Vec::new();
         loop {
-            let block = input.part(BLOCK)?;
+            let block = input.part(MAX_BLOCK)?;
             if block.is_empty() {
                 break;
             }
@@ -101,14 +101,14 @@ impl Frame {
     }
 }
 
-/// What is read, and the checksum of it.
+/// A file, and the checksum of what was read of it.
 struct Input<R> {
     input: R,
     checksum: Hasher,
 }
 
 impl<R: Read> Input<R> {
-    /// An empty file is what a crash may leave of ours, a short text is somebody else's.
+    /// A prefix of the magic is a snapshot that a crash cut short. Anything else is another kind of file.
     fn magic(&mut self) -> Result<(), Refused> {
         let mut found = Vec::new();
         self.input.by_ref().take(MAGIC.len() as u64).read_to_end(&mut found)?;
@@ -120,7 +120,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Bytes behind their length, which is at most `limit`.
+    /// A length of at most `limit`, and as many bytes.
     fn part(&mut self, limit: usize) -> Result<Box<[u8]>, Refused> {
         let length = u32::from_le_bytes(self.array()?) as usize;
         if length > limit {
@@ -148,7 +148,7 @@ impl<R: Read> Input<R> {
 }
 
 impl Routes {
-    /// That the checksum is right says that the writer meant these bytes, not that it was sane.
+    /// Checks every route. The checksum has not shown that the writer was right.
     fn check(blocks: Vec<Box<[u8]>>, count: u64, host_types: usize) -> Result<Routes, Refused> {
         let mut found = 0;
         for block in &blocks {
@@ -160,7 +160,7 @@ impl Routes {
                 found += 1;
             }
             if !walk.0.is_empty() {
-                return Err(damaged("a route makes no sense"));
+                return Err(damaged("a route is invalid"));
             }
         }
         if found != count {
@@ -169,13 +169,13 @@ impl Routes {
         Ok(Routes { blocks })
     }
 
-    /// Each of them, in the order in which they were written.
+    /// The routes in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = Route<'_>> {
         self.blocks.iter().flat_map(|block| Walk(block))
     }
 }
 
-/// The routes of a block, up to its end or to the first that makes no sense.
+/// The routes of a block, up to its end or to the first that is invalid.
 struct Walk<'a>(&'a [u8]);
 
 impl<'a> Iterator for Walk<'a> {

@@ -1,4 +1,4 @@
-//! Writing: a new file beside the old one, which takes its name when it is on the disk.
+//! Writing a snapshot: a new file beside the old one, renamed when it is on the disk.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -10,21 +10,21 @@ use crc32fast::Hasher;
 use domain_core::DomainName;
 use serde::Serialize;
 
-use super::{BLOCK, HEADER, Header, MAGIC, Route, VERSION};
+use super::{Header, MAGIC, MAX_BLOCK, MAX_HEADER, Route, VERSION};
 
-/// What became of a snapshot that was written.
+/// The size of a snapshot that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// How many routes it holds.
+    /// How many routes it has.
     pub routes: u64,
     /// How many bytes.
     pub bytes: u64,
 }
 
-/// A snapshot that is being written. Dropped before [`Writer::finish`], it never was.
+/// A snapshot that is being written. If it is dropped before [`Writer::finish`], it leaves no file behind.
 pub(crate) struct Writer {
     pub(super) out: BufWriter<File>,
-    fresh: Fresh,
+    new_file: NewFile,
     file: PathBuf,
     checksum: Hasher,
     host_types: usize,
@@ -33,8 +33,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins a snapshot that is to become `file`. The state must be one that was taken before the
-    /// first route is read: what changes while routes are written is then followed again.
+    /// Begins a snapshot that replaces `file`. The state must be taken before the first route is read, so that a follower
+    /// which starts from it reads the events of all changes since.
     pub fn create<S: Serialize>(
         file: &Path,
         database: &str,
@@ -44,18 +44,18 @@ impl Writer {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let names = host_types.iter().map(AsRef::as_ref).collect();
         let header = Header { database, written: now.as_millis() as u64, host_types: names, state };
-        let header = postcard::to_stdvec(&header).map_err(|error| unfit(&error.to_string()))?;
-        if header.len() > HEADER {
-            return Err(unfit("the header of a snapshot would be too long"));
+        let header = postcard::to_stdvec(&header).map_err(|error| invalid_input(&error.to_string()))?;
+        if header.len() > MAX_HEADER {
+            return Err(invalid_input("the header of a snapshot would be too long"));
         }
-        let (fresh, out) = Fresh::create(file)?;
+        let (new_file, out) = NewFile::create(file)?;
         let mut writer = Writer {
             out: BufWriter::new(out),
-            fresh,
+            new_file,
             file: file.to_owned(),
             checksum: Hasher::new(),
             host_types: host_types.len(),
-            block: Vec::with_capacity(BLOCK),
+            block: Vec::with_capacity(MAX_BLOCK),
             written: Written { routes: 0, bytes: 0 },
         };
         writer.put(&MAGIC)?;
@@ -68,25 +68,24 @@ impl Writer {
     pub fn push(&mut self, route: Route<'_>) -> io::Result<()> {
         let Route { name, host_type, origin } = route;
         if !(1..=DomainName::MAX_BYTES).contains(&name.len()) {
-            return Err(unfit("a route without a name, or with one that is too long"));
+            return Err(invalid_input("a route without a name, or with one that is too long"));
         }
         if usize::from(host_type) >= self.host_types {
-            return Err(unfit("a route to a host type that the snapshot does not list"));
+            return Err(invalid_input("a route to a host type that the snapshot does not list"));
         }
-        if self.block.len() + 4 + name.len() > BLOCK {
+        if self.block.len() + 4 + name.len() > MAX_BLOCK {
             self.end_block()?;
         }
         let [low, high] = host_type.to_le_bytes();
-        // A name of at most 250 bytes, as was just made sure.
+        // The length is at most 250: see above.
         self.block.extend_from_slice(&[name.len() as u8, low, high, origin.to_byte()]);
         self.block.extend_from_slice(name);
         self.written.routes += 1;
         Ok(())
     }
 
-    /// Lets the snapshot take the place of the last one. When that fails the last one is still
-    /// there; only if the directory could not be flushed at the very end it is not known which of
-    /// the two, both whole, a power failure would leave.
+    /// Replaces the last snapshot. If that fails, the last one is still there. Only if the flush of the directory at the
+    /// end fails, a power failure may leave either of the two, both whole.
     pub fn finish(mut self) -> io::Result<Written> {
         if !self.block.is_empty() {
             self.end_block()?;
@@ -97,12 +96,12 @@ impl Writer {
         self.put(&checksum.to_le_bytes())?;
         self.out.flush()?;
         let out = self.out.get_ref();
-        // Whoever went on after a failure has lost bytes.
+        // A caller that went on after a failure has lost bytes.
         if out.metadata()?.len() != self.written.bytes {
             return Err(io::Error::other("not all of the snapshot was written"));
         }
         out.sync_all()?;
-        self.fresh.rename(&self.file)?;
+        self.new_file.rename(&self.file)?;
         File::open(directory(&self.file))?.sync_all()?;
         Ok(self.written)
     }
@@ -116,7 +115,7 @@ impl Writer {
     }
 
     fn put_part(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Neither a header nor a block is near 4 GiB.
+        // Headers and blocks are far below 4 GiB.
         self.put(&(bytes.len() as u32).to_le_bytes())?;
         self.put(bytes)
     }
@@ -128,7 +127,7 @@ impl Writer {
     }
 }
 
-fn unfit(why: &str) -> io::Error {
+fn invalid_input(why: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, why)
 }
 
@@ -139,20 +138,19 @@ fn directory(file: &Path) -> &Path {
     }
 }
 
-/// `FILE.new`, which is gone when this is: under another name, or for good.
-struct Fresh(Option<PathBuf>);
+/// `FILE.new`, which is deleted on drop, unless it was renamed.
+struct NewFile(Option<PathBuf>);
 
-impl Fresh {
-    /// What a crash left there is removed, not overwritten: it may belong to another user, or be a
-    /// link to somewhere else.
-    fn create(file: &Path) -> io::Result<(Fresh, File)> {
+impl NewFile {
+    /// What a crash left there is deleted, not overwritten, because it may be another user's, or a link.
+    fn create(file: &Path) -> io::Result<(NewFile, File)> {
         let path = file.with_added_extension("new");
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => (),
         }
         let out = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((Fresh(Some(path)), out))
+        Ok((NewFile(Some(path)), out))
     }
 
     fn rename(&mut self, file: &Path) -> io::Result<()> {
@@ -164,10 +162,10 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // If not even that works, the next snapshot tries again.
+            // If that fails, the next snapshot tries again.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,7 +1,7 @@
-//! A follower on a workbench: a table, an SQLite file that the test writes to, and an owner that
-//! does as it is told and keeps what it hears.
+//! What the tests of a follower need: a table, an SQLite file that the test writes to, and an owner that answers requests
+//! for permits as the test chooses and keeps all messages.
 
-#![allow(dead_code)] // each file of tests uses a part
+#![allow(dead_code)] // Each file of tests uses a part.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,10 +19,10 @@ use domain_sync::{
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-/// Far longer than any test takes: who waits for it has failed.
+/// Far longer than any test takes: a test that waits for it has failed.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What an owner hears.
+/// What a follower sends to its owner.
 #[derive(Debug, PartialEq)]
 pub enum Message {
     PermitRequest,
@@ -31,7 +31,7 @@ pub enum Message {
     Ended(Ended),
 }
 
-/// What an owner does when it is asked for a permit.
+/// How an owner answers a request for a permit.
 #[derive(Clone, Copy)]
 pub enum OwnerReply {
     Always(Permit),
@@ -40,12 +40,12 @@ pub enum OwnerReply {
 
 struct TestOwner {
     reply: OwnerReply,
-    heard: Sender<Message>,
+    messages: Sender<Message>,
 }
 
 impl Owner for TestOwner {
     fn request_permit(&mut self) -> Permit {
-        let _ = self.heard.send(Message::PermitRequest);
+        let _ = self.messages.send(Message::PermitRequest);
         match self.reply {
             OwnerReply::Always(permit) => permit,
             OwnerReply::Panic => panic!("on purpose"),
@@ -53,21 +53,21 @@ impl Owner for TestOwner {
     }
 
     fn report(&mut self, reports: Vec<Report>) {
-        let _ = self.heard.send(Message::Reports(reports));
+        let _ = self.messages.send(Message::Reports(reports));
     }
 
     fn respond(&mut self, ticket: Ticket, result: Result<domain_sync::Response, String>) {
-        let _ = self.heard.send(Message::Response(ticket, result));
+        let _ = self.messages.send(Message::Response(ticket, result));
     }
 
     fn ended(&mut self, how: Ended) {
-        let _ = self.heard.send(Message::Ended(how));
+        let _ = self.messages.send(Message::Ended(how));
     }
 }
 
 pub struct Fixture {
     pub table: Arc<Table>,
-    /// What the next follower is started with.
+    /// The options of the next follower.
     pub options: Options,
     lock: FollowerLock,
     pub followed: Arc<FollowedDatabase>,
@@ -115,7 +115,7 @@ impl Fixture {
 
     pub fn start(&mut self, reply: OwnerReply) -> Follower {
         let database = self.database();
-        let owner = Box::new(TestOwner { reply, heard: self.owner.clone() });
+        let owner = Box::new(TestOwner { reply, messages: self.owner.clone() });
         let (table, lock) = (self.table.clone(), self.lock.clone());
         let follower =
             Follower::start(table, lock, database, self.followed.clone(), self.options.clone(), owner).unwrap();
@@ -123,20 +123,20 @@ impl Fixture {
         follower
     }
 
-    /// The file, as nodes name it.
+    /// The database, as a node is configured with it.
     pub fn database(&self) -> Database {
         let timeouts = Timeouts { connect: LONG, statement: LONG, lock: LONG };
         Database::parse(&format!("sqlite:{}", self.file().display()), timeouts).unwrap()
     }
 
-    /// Lets the follower look at the database, and for this event: what it answered.
+    /// Makes the follower look at the database and for this event. Returns the response.
     pub fn find(&mut self, follower: &Follower, event: i64) -> domain_sync::Response {
         let ticket = self.ticket();
         follower.find(ticket, EventId(event));
-        self.answer(ticket).unwrap()
+        self.response(ticket).unwrap()
     }
 
-    /// Waits for this message; reports that come before it are kept.
+    /// Waits for this message. Reports that come before it are kept.
     pub fn expect(&mut self, wanted: Message) {
         loop {
             match self.next() {
@@ -148,20 +148,20 @@ impl Fixture {
         }
     }
 
-    /// Lets the follower look at the database: what it answered.
+    /// Makes the follower look at the database. Returns the response.
     pub fn sync(&mut self, follower: &Follower) -> Result<(), String> {
         let ticket = self.ticket();
         follower.sync(ticket);
-        self.answer(ticket).map(|answer| assert_eq!(answer, domain_sync::Response::Synced))
+        self.response(ticket).map(|response| assert_eq!(response, domain_sync::Response::Synced))
     }
 
-    /// Lets the follower compare everything: what it repaired.
+    /// Makes the follower compare the whole table. Returns the repairs.
     pub fn converge(&mut self, follower: &Follower, force: Force) -> Repairs {
         let ticket = self.ticket();
         follower.converge(ticket, force);
-        match self.answer(ticket).unwrap() {
+        match self.response(ticket).unwrap() {
             domain_sync::Response::Converged(repairs) => repairs,
-            domain_sync::Response::Synced | domain_sync::Response::Missing => panic!("a comparison was asked for"),
+            domain_sync::Response::Synced | domain_sync::Response::Missing => panic!("a comparison was requested"),
         }
     }
 
@@ -170,7 +170,7 @@ impl Fixture {
         Ticket(self.tickets)
     }
 
-    fn answer(&mut self, wanted: Ticket) -> Result<domain_sync::Response, String> {
+    fn response(&mut self, wanted: Ticket) -> Result<domain_sync::Response, String> {
         loop {
             match self.next() {
                 Message::Response(ticket, result) if ticket == wanted => return result,
@@ -187,10 +187,10 @@ impl Fixture {
     }
 
     fn next(&self) -> Message {
-        self.messages.recv_timeout(LONG).expect("the follower has nothing more to say")
+        self.messages.recv_timeout(LONG).expect("the follower sends nothing")
     }
 
-    /// All that was reported so far.
+    /// All reports so far.
     pub fn reports(&self) -> Vec<Report> {
         self.reports.borrow().iter().cloned().collect()
     }
@@ -200,7 +200,7 @@ impl Fixture {
         assert!(reports.iter().any(wanted), "not among the reports: {reports:?}");
     }
 
-    /// The domains that were complained of since the last call, sorted.
+    /// The domains with warnings since the last call, sorted.
     pub fn warnings(&self) -> Vec<String> {
         let mut domains: Vec<_> = self
             .reports
@@ -234,7 +234,7 @@ impl Fixture {
         self.write(&format!("BEGIN; {sql}; INSERT INTO domain_events (domain) VALUES ('{domain}'); COMMIT"));
     }
 
-    /// Takes the database's directory away, so that it can't be opened.
+    /// Moves the database away, so that it cannot be opened.
     pub fn hide_database(&self) {
         std::fs::create_dir(self.folder.path().join("hidden")).unwrap();
         for end in ["", "-wal", "-shm"] {
@@ -252,7 +252,7 @@ impl Fixture {
         }
     }
 
-    /// Says that the content of a host type is complete.
+    /// Declares the content of a host type to be complete.
     pub fn fresh(&self, host_type: &str) {
         self.write(
             "CREATE TABLE IF NOT EXISTS domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)",
@@ -265,7 +265,7 @@ impl Fixture {
         self.writer.query_row("SELECT count(*) FROM domain_events", [], |row| row.get(0)).unwrap()
     }
 
-    /// Puts a copy in the database's place, in which this was done besides.
+    /// Replaces the database by a copy, in which this SQL was executed.
     pub fn replace_database(&mut self, sql: &str) {
         let copy = self.folder.path().join("copy.db");
         self.write(&format!("VACUUM INTO '{}'", copy.display()));
@@ -284,7 +284,7 @@ impl Fixture {
         }
     }
 
-    /// Lets the next follower serve from a file, and says where that is.
+    /// Lets the next follower use a snapshot file. Returns the file.
     pub fn use_snapshots(&mut self) -> PathBuf {
         let file = self.folder.path().join("routes.snapshot");
         let (interval, max_age) = (Duration::from_secs(3600), Duration::from_secs(3600));
@@ -292,13 +292,13 @@ impl Fixture {
         file
     }
 
-    /// Ends a follower in an orderly way.
+    /// Stops a follower, and waits for its end.
     pub fn stop(&mut self, follower: &Follower) {
         follower.stop();
         self.expect(Message::Ended(Ended::Stopped));
     }
 
-    /// A new node in the place of the present one: an empty table, and nothing remembered.
+    /// Replaces the node by a new one, with an empty table and no state.
     pub fn crash(&mut self) {
         self.table = Arc::new(Table::new(2));
         self.lock = FollowerLock::default();

@@ -1,0 +1,38 @@
+//! What the oracle is given of a pass.
+
+use domain_store::PersistentId;
+
+use super::connection::Observed;
+use super::faults::Conditions;
+use super::routes::Routes;
+use crate::cursor::Cursor;
+use crate::repairs::Repairs;
+use crate::report::Report;
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Succeeded,
+    /// The database failed.
+    Away,
+}
+
+/// A pass that was made.
+pub(super) struct PassRecord<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) identity: Option<PersistentId>,
+    /// The routes before it.
+    pub(super) before: Routes,
+    /// The cursor before it.
+    pub(super) cursor: Option<Cursor>,
+    /// It was to read resolved gaps, too.
+    pub(super) reads_all_gaps: bool,
+    pub(super) is_forced: bool,
+    /// It ended with a log that cannot be followed further, so the next load passes over the events before it. (A pass
+    /// may find that more than once, before its loads and after them.)
+    pub(super) skips_events: bool,
+    pub(super) repairs: Option<Repairs>,
+    pub(super) ending: Ending,
+    pub(super) reports: &'a [Report],
+    pub(super) conditions: Conditions,
+}
