@@ -7,7 +7,7 @@
 # DIRECTORY is where scripts/test collects what the steps counted.
 step = @scripts/step $(DIRECTORY)
 
-STEPS = shell-scripts cargo-fmt library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
+STEPS = shell-scripts cargo-fmt layers library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
     common-test xref dialyzer docs example openapi release
 
 .PHONY: all names $(STEPS)
@@ -19,6 +19,9 @@ shell-scripts:
 	$(step) $@ check scripts/test-scripts
 cargo-fmt:
 	$(step) $@ check cargo fmt --all --check
+
+layers:
+	$(step) $@ check scripts/layers
 
 # rebar3 builds the library, too; here its time is seen.
 library:
