@@ -38,22 +38,22 @@ impl Cursor {
     pub(crate) const EMPTY: EventId = EventId(0);
 
     /// The end of a log whose rows were loaded.
-    pub(crate) fn at_end(loaded: &LoadSummary, now: Instant) -> Cursor {
-        let (at, oldest) = match loaded.bounds {
+    pub(crate) fn at_end(summary: &LoadSummary, now: Instant) -> Cursor {
+        let (at, oldest) = match summary.bounds {
             LogBounds::Empty => (Cursor::EMPTY, EventId(1)),
             LogBounds::From { oldest, newest } => (newest, oldest),
         };
         let mut gaps = Gaps::of_log(oldest, now);
         // In ascending order, so that the lowest are dropped if there are too many.
-        loaded.gaps.iter().rev().for_each(|gap| gaps.add(*gap, now));
-        Cursor { at, anchor: loaded.newest_domain.clone(), gaps }
+        summary.gaps.iter().rev().for_each(|gap| gaps.add(*gap, now));
+        Cursor { at, anchor: summary.newest_domain.clone(), gaps }
     }
 
     /// Goes on where the log begins now, if events after the cursor are gone or none was followed yet. The events that
     /// are left are new ones.
-    pub(crate) fn skip_to_oldest(&mut self, loaded: &LoadSummary, now: Instant) {
-        match loaded.bounds {
-            LogBounds::Empty => *self = Cursor::at_end(loaded, now),
+    pub(crate) fn skip_to_oldest(&mut self, summary: &LoadSummary, now: Instant) {
+        match summary.bounds {
+            LogBounds::Empty => *self = Cursor::at_end(summary, now),
             LogBounds::From { oldest, .. } if self.anchor.is_none() || oldest.0 > self.at.0.saturating_add(1) => {
                 let at = EventId(oldest.0 - 1);
                 *self = Cursor { at, anchor: None, gaps: Gaps::of_log(oldest, now) };
@@ -63,8 +63,8 @@ impl Cursor {
     }
 
     /// Stays where it is in the log of another database, which continues the one before. Its gaps are its own.
-    pub(crate) fn move_to(&mut self, loaded: &LoadSummary, now: Instant) {
-        let Cursor { mut gaps, .. } = Cursor::at_end(loaded, now);
+    pub(crate) fn move_to(&mut self, summary: &LoadSummary, now: Instant) {
+        let Cursor { mut gaps, .. } = Cursor::at_end(summary, now);
         gaps.truncate(self.at);
         self.gaps = gaps;
     }
