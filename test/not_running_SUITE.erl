@@ -117,7 +117,7 @@ exempt() ->
      {mongoose_domain_admin, events, 0}, {mongoose_domain_admin, answer_and_end, 2},
      {mongoose_domain_admin, read_credentials, 1}, {mongoose_domain_operations, reconnect, 0},
      {mongoose_domain_operations, refused, 2}, {mongoose_domain_operations, failed, 2},
-     {mongoose_domain_removal, hold_back, 0}, {mongoose_domain_removal, proceed, 0},
+     {mongoose_domain_removal, suspend, 0}, {mongoose_domain_removal, resume, 0},
      {mongoose_subdomain_core, register_configured, 1}, {mongoose_domain_table_events, publish, 1},
      {mongoose_domain_admin, write_frames, 1}, {mongoose_domain_metrics, ask_database, 0},
      {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0},

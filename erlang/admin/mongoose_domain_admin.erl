@@ -164,7 +164,7 @@ start_program(Configuration, State) ->
     try open_port({spawn_executable, program()}, [{packet, 4}, binary, exit_status, use_stdio]) of
         Port ->
             Writer = spawn(?MODULE, write_frames, [Port]),
-            ok = say(Writer, Configuration),
+            ok = send_frame(Writer, Configuration),
             State#state{port = Port, writer = Writer, unanswered = 0}
     catch
         error:Reason -> ended(Reason, State)
@@ -174,7 +174,7 @@ program() ->
     filename:join([filename:dirname(code:which(?MODULE)), "..", "priv", "bin", "domain_admin"]).
 
 %% The frame is in a fun, which no crash report prints: the configuration holds a password.
-say(Writer, Frame) ->
+send_frame(Writer, Frame) ->
     Writer ! {write, fun() -> Frame end},
     ok.
 
@@ -203,7 +203,7 @@ heartbeat(#state{port = Port, unanswered = ?PATIENCE} = State) ->
     ok = kill(Port),
     State;
 heartbeat(#state{writer = Writer, unanswered = Unanswered} = State) ->
-    ok = say(Writer, frame(ping)),
+    ok = send_frame(Writer, frame(ping)),
     renew_credentials(State#state{unanswered = Unanswered + 1}).
 
 %% A program that does not listen yet got its configuration a moment ago.
@@ -218,7 +218,7 @@ renew_credentials(#state{writer = Writer} = State) ->
 read_credentials(Writer) ->
     case mongoose_domain_config:admin() of
         {ok, #{credentials := #{} = Credentials}} ->
-            ok = say(Writer, frame({credentials, Credentials})),
+            ok = send_frame(Writer, frame({credentials, Credentials})),
             exit(normal);
         {ok, #{}} ->
             exit(normal);
@@ -260,7 +260,7 @@ term(Frame) ->
     try
         binary_to_term(Frame, [safe])
     catch
-        error:badarg -> no_sense
+        error:badarg -> not_understood
     end.
 
 ended(Reason, #state{workers = Workers} = State) ->
@@ -280,14 +280,14 @@ start_again(Reason, State) ->
 handle_frame(pong, State) ->
     State;
 handle_frame({ask, Id, {serving, _Names} = Request}, #state{writer = Writer} = State) ->
-    ok = say(Writer, frame({answer, Id, answer(Request)})),
+    ok = send_frame(Writer, frame({answer, Id, answer(Request)})),
     State;
 handle_frame({ask, Id, Request}, #state{writer = Writer, workers = Workers} = State)
   when map_size(Workers) < ?WORKERS ->
     {Pid, Worker} = spawn_monitor(?MODULE, answer_and_end, [Id, fun() -> Request end]),
     State#state{workers = Workers#{Worker => {Writer, Id, Pid}}};
 handle_frame({ask, Id, _Request}, #state{writer = Writer} = State) ->
-    ok = say(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
+    ok = send_frame(Writer, frame({answer, Id, {refused, overloaded, <<>>}})),
     State;
 handle_frame({forget, Id}, #state{writer = Writer, workers = Workers} = State) ->
     %% A change that a worker has begun is made; one that waits in the queue is not (see mongoose_domain_operations).
@@ -305,7 +305,7 @@ handle_frame({log, Level, What, Fields}, State) ->
     Report = maps:from_list([{known(Name), Value} || {Name, Value} <- maps:to_list(Fields)]),
     ?LOG(Level, Report#{what => known(What)}),
     State;
-handle_frame(_NoSense, #state{port = Port} = State) ->
+handle_frame(_NotUnderstood, #state{port = Port} = State) ->
     %% It is not shown: a request may hold a password.
     ?LOG_ERROR(#{what => domain_admin_frame_not_understood}),
     ok = kill(Port),
@@ -338,7 +338,7 @@ without_arguments(Call) ->
 
 answered(Worker, Frame, #state{workers = Workers} = State) ->
     {{Writer, _Id, _Pid}, Others} = maps:take(Worker, Workers),
-    ok = say(Writer, Frame),
+    ok = send_frame(Writer, Frame),
     State#state{workers = Others}.
 
 url(Scheme, Ip, Number, Path) ->

@@ -16,7 +16,7 @@
 %% Clocks that are further apart than this make times in logs hard to compare, in milliseconds.
 -define(CLOCKS_APART, 5000).
 
-%% Domains that are looked at together.
+%% Domains that one page of the table has.
 -define(PART, 1000).
 
 %% How many of something are named.

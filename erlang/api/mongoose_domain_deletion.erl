@@ -4,7 +4,7 @@
 -export([delete/2, delete/1, request/2]).
 
 %% The pause before a removal that another node works on is checked again, in milliseconds.
--define(REST, 50).
+-define(PAUSE, 50).
 
 -type domain() :: mongoose_domain_core:domain().
 -type host_type() :: mongoose_domain_core:host_type().
@@ -83,7 +83,7 @@ watch_removal(Domain, HostType) ->
             end);
         ([{_, _, {failed, _Why}, _, _, _}]) -> removal_failed();
         ([_AtWork]) ->
-            timer:sleep(?REST),
+            timer:sleep(?PAUSE),
             await_removal(Domain, HostType)
     end).
 

@@ -45,10 +45,10 @@ start_supervisor() ->
 start_components(Supervisor) ->
     try
         %% The service takes over removals that were left, and their handlers are modules, which start after it.
-        ok = mongoose_domain_removal:hold_back(),
+        ok = mongoose_domain_removal:suspend(),
         ok = mongoose_domain_services:start(),
         ok = mongoose_domain_modules:start(),
-        ok = mongoose_domain_removal:proceed(),
+        ok = mongoose_domain_removal:resume(),
         ok = mongoose_domain_sup:open_door(),
         {ok, Supervisor}
     catch

@@ -27,7 +27,7 @@
     %% The monotonic time of the last start, in milliseconds.
     started :: integer() | undefined,
     %% The problem that was logged and is not over.
-    said :: mongoose_domain_config:problem() | undefined
+    logged :: mongoose_domain_config:problem() | undefined
 }).
 
 -opaque t() :: #retry{}.
@@ -39,20 +39,20 @@ new() ->
 
 %% @doc It was started; a problem that was logged is over, which is logged too.
 -spec started(t()) -> t().
-started(#retry{said = Said} = Retry) ->
+started(#retry{logged = Logged} = Retry) ->
     _ = [?LOG_NOTICE(#{what => configuration_right_again, application => mongoose_domain, key => Key})
-         || #{key := Key} <- [Said]],
-    Retry#retry{started = now_ms(), said = undefined}.
+         || #{key := Key} <- [Logged]],
+    Retry#retry{started = now_ms(), logged = undefined}.
 
 %% @doc It could not be started with this configuration: sends `retry' to the caller after a pause.
 -spec wrong(mongoose_domain_config:problem(), t()) -> t().
-wrong(Problem, #retry{said = Problem} = Retry) ->
+wrong(Problem, #retry{logged = Problem} = Retry) ->
     {_Pause, Later} = pause(Retry),
     Later;
 wrong(Problem, Retry) ->
     {Pause, Later} = pause(Retry),
     ?LOG_ERROR(Problem#{what => wrong_configuration, application => mongoose_domain, retry_after => Pause}),
-    Later#retry{said = Problem}.
+    Later#retry{logged = Problem}.
 
 %% @doc What was started has ended: sends `retry' to the caller after that many milliseconds.
 -spec ended(t()) -> {Pause :: pos_integer(), t()}.

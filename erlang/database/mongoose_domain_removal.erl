@@ -22,13 +22,13 @@
 -module(mongoose_domain_removal).
 
 -export([register_handler/3, unregister_handler/2, handlers/1]).
--export([ready_handlers/1, hold_back/0, proceed/0]).
+-export([ready_handlers/1, suspend/0, resume/0]).
 -export([create_registry/1]).
 
 -callback remove_domain(mongoose_domain_core:host_type(), mongoose_domain_core:domain()) -> ok | {error, term()}.
 
 %% {{HostType, Module}, Priority, Number} for a handler, {{await, HostType, Module}} for one that removals wait for, and
-%% {held_back} while they wait for the application's start.
+%% {suspended} while they wait for the application's start.
 -define(REGISTRY, ?MODULE).
 
 %% @doc Has the module called for domains of this host type, from the return on, by removals that have not
@@ -60,31 +60,32 @@ handlers(HostType) ->
     Handlers = ets:select(Registry, [{{{HostType, '$1'}, '$2', '$3'}, [], [{{'$2', '$3', '$1'}}]}]),
     [Module || {_Priority, _Registered, Module} <- lists:sort(Handlers)].
 
-%% @private The same as handlers/1, once all are there that a removal must not pass by; till then, what it waits for: the
+%% @private The same as handlers/1, once all are there that a removal has to call; until then, what it waits for: the
 %% start of the application, or modules that have not been registered.
 -spec ready_handlers(mongoose_domain_core:host_type()) -> {ok, [module()]} | {waiting, starting | [module()]}.
 ready_handlers(HostType) ->
     Handlers = handlers(HostType),
     Awaited = ets:select(?REGISTRY, [{{{await, HostType, '$1'}}, [], ['$1']}]),
-    case {ets:member(?REGISTRY, held_back), Awaited -- Handlers} of
+    case {ets:member(?REGISTRY, suspended), Awaited -- Handlers} of
         {true, _} -> {waiting, starting};
         {false, []} -> {ok, Handlers};
         {false, Missing} -> {waiting, Missing}
     end.
 
 %% @private Removals wait: the modules of the configuration, which are handlers, are about to start.
--spec hold_back() -> ok.
-hold_back() ->
-    true = ets:insert(?REGISTRY, {held_back}),
+-spec suspend() -> ok.
+suspend() ->
+    true = ets:insert(?REGISTRY, {suspended}),
     ok.
 
-%% @private They wait no longer.
--spec proceed() -> ok.
-proceed() ->
-    true = ets:delete(?REGISTRY, held_back),
+%% @private Removals continue.
+-spec resume() -> ok.
+resume() ->
+    true = ets:delete(?REGISTRY, suspended),
     ok.
 
-%% @private The supervisor's: registrations live as long as the application. It begins with what the configuration names.
+%% @private The supervisor owns the registry: registrations live as long as the application. The handlers that the
+%% configuration names are the first ones.
 -spec create_registry([{mongoose_domain_core:host_type(), mongoose_domain_config_components:removal_handler()}]) -> ok.
 create_registry(Configured) ->
     ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),

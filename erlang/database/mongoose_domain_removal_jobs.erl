@@ -28,7 +28,7 @@
 %% Jobs that are taken over in one go.
 -define(TAKE, 100).
 %% The pause before a request that failed is made again, in milliseconds.
--define(REST, 500).
+-define(PAUSE, 500).
 %% How long a job waits for handlers: those that were registered when it began, and those that the configuration has it
 %% wait for. In milliseconds.
 -define(HANDLERS_TIMEOUT, 60000).
@@ -257,8 +257,8 @@ await_handlers(HostType, Wanted, Left) ->
         {ok, Handlers} when Left =< 0 -> {missing, #{registered => length(Handlers), were => Wanted}};
         {waiting, For} when Left =< 0 -> {missing, #{awaited => For}};
         _NotYet ->
-            timer:sleep(?REST),
-            await_handlers(HostType, Wanted, Left - ?REST)
+            timer:sleep(?PAUSE),
+            await_handlers(HostType, Wanted, Left - ?PAUSE)
     end.
 
 run(Handlers, Done, Of, Domain, HostType) ->
@@ -315,7 +315,7 @@ persist(Request) ->
         {ok, Held} -> Held;
         {refused, _Text} = Refused when element(1, Request) =:= finish_removal -> Refused;
         _Failure ->
-            timer:sleep(?REST),
+            timer:sleep(?PAUSE),
             persist(Request)
     end.
 

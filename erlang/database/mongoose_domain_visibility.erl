@@ -9,7 +9,7 @@
 -include("../base/mongoose_domain_log.hrl").
 
 %% The pause before the table is checked again, in milliseconds.
--define(REST, 50).
+-define(PAUSE, 50).
 
 -type event() :: integer() | undefined.
 -type failure() :: {db_error, binary()}.
@@ -38,8 +38,8 @@ wait(Event, Timeout, End) ->
     Left = max(0, End - erlang:monotonic_time(millisecond)),
     try sync(Event, Left) of
         ok -> ok;
-        _AwayOrStoppedOrMissing when Left > ?REST ->
-            timer:sleep(?REST),
+        _AwayOrStoppedOrMissing when Left > ?PAUSE ->
+            timer:sleep(?PAUSE),
             wait(Event, Timeout, End);
         {error, Reason} -> not_visible(Timeout, Reason);
         missing -> not_followed(Event, Timeout)

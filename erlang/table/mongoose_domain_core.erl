@@ -50,7 +50,7 @@
 -type host_type() :: binary().
 -type pair() :: {domain(), host_type()}.
 %% What brought a dynamic domain: whatever term the caller names. Each load of the database is another source than every
-%% term. A thousand terms are told apart; beyond that, the one that was not used for the longest time is forgotten, and
+%% term. A thousand terms are distinguished; beyond that, the one that was not used for the longest time is forgotten, and
 %% what it brought counts as brought by another source.
 -type source() :: term().
 -type select() :: all | static | dynamic | kept | {host_type, host_type()} | {outdated, source()}.

@@ -90,7 +90,7 @@ valid(_, _) -> false.
 unregister_subdomain(HostType, Pattern) ->
     mongoose_domain_running:call(?MODULE, {unregister, HostType, Pattern}).
 
-%% @doc The host type that serves this subdomain; a domain of the name is not looked at.
+%% @doc The host type that serves this subdomain; a domain of this name is not found.
 -spec get_host_type(Subdomain :: binary()) -> {ok, host_type()} | {error, not_found}.
 get_host_type(Subdomain) ->
     case mongoose_domain_nif:subdomain(Subdomain) of
@@ -261,7 +261,7 @@ registered_again(HostType, {fqdn, Name}) ->
         _Another -> {error, subdomain_already_exists}
     end.
 
-%% The one that is looked at may be this one, so what is left is begun anew.
+%% The scan at work may be of this pattern, so the first one that is left starts again.
 unregistered(HostType, Pattern, #state{conflicts = Conflicts, scans = Scans} = State) ->
     Left = [Scan || {Of, Prefix} = Scan <- Scans, {Of, {prefix, Prefix}} =/= {HostType, Pattern}],
     State#state{conflicts = mongoose_subdomain_conflicts:forget_pattern(Pattern, Conflicts), scans = Left, position = 0}.
@@ -321,7 +321,7 @@ scan_page(#state{scans = [{HostType, Prefix} | Scans], position = From, conflict
         _ -> scan(Checked#state{position = Next})
     end.
 
-%% A closed table has no domains; when it is opened again, everything is looked at.
+%% A closed table has no domains; when it is opened again, everything is checked.
 page(HostType, From) ->
     try
         mongoose_domain_core:page({host_type, HostType}, From, ?PAGE)
