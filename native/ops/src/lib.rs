@@ -1,27 +1,42 @@
 //! Changes to domains, made by threads that may wait for a database.
 //!
-//! A request goes into a bounded queue, a worker takes it, a pooled connection carries it out in one
-//! transaction, and the answer comes back by a call from that worker. Whoever asks waits for nothing
-//! here: a hung database holds the workers, then fills the queue, and then requests are refused at
-//! once. Every request has a time by which it is answered, one way or the other.
+//! A request enters a bounded queue. A worker takes it, carries it out in one transaction on a pooled connection, and calls
+//! the function that the caller has passed with the result. The caller never waits: if the database hangs, first the
+//! workers are busy, then the queue is full, and then requests are refused at once. Every request ends by its time-out.
 //!
-//! The rules that need no database (a valid name, static domains, this node's host types) are kept by
-//! those who ask; what is decided here depends on rows.
+//! The rules that do not depend on rows (a valid name, static domains, this node's host types) are checked by the caller.
 //!
-//! | module | idea |
+//! # The files in layers
+//!
+//! Each file uses only those above it.
+//!
+//! | file | what it holds |
 //! |---|---|
-//! | [`request`](Request) | what can be asked, and what is answered |
-//! | [`workers`](Workers) | the queue and the threads |
-//! | `pool` | connections for them |
-//! | `work` | a request becomes calls of a writer; a lost race is run again |
-//! | `password` | how a domain admin's password is stored |
+//! | `password` | how a domain admin's password is stored and compared |
+//! | `options` | [`Options`] |
+//! | `request`, `error`, `response` | [`Request`], [`OperationError`], [`Response`] |
+//! | `pool` | the connections |
+//! | `executor` | calls a writer for each request |
+//! | `workers` | [`Workers`]: the queue and the threads |
+//!
+//! # The way of a change, from the queue to the commit
+//!
+//! `workers` → `executor` → `pool` → `domain_store`'s `writer/domains` → `postgres/writer/domains` →
+//! `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and back to `workers`, which passes the result
+//! on.
 
+mod error;
+mod executor;
+mod options;
 mod password;
 mod pool;
 mod request;
-mod work;
+mod response;
 mod workers;
 
+pub use error::{FailureKind, OperationError};
+pub use options::Options;
 pub use password::Iterations;
-pub use request::{FailureKind, OperationError, PasswordCheck, Request, Response, Secret};
-pub use workers::{Awaited, Options, Overloaded, Reply, Workers};
+pub use request::{Request, Secret};
+pub use response::{PasswordCheck, Response};
+pub use workers::{IsAwaited, Overloaded, Reply, Workers};

@@ -1,11 +1,11 @@
-//! Connections for the workers, made when they are needed and kept for a while.
+//! The workers' connections, which are made when they are needed and kept for a while.
 //!
-//! A connection that broke while nobody used it is noticed without asking the server, so a request
-//! costs no round trip but its own.
+//! A connection that broke while it was idle is detected without sending anything, so a request costs no more round trips
+//! than its own.
 //!
-//! A connection is handed out only when a change by it is made in the database that the follower looks at
-//! ([`FollowedDatabase`]). Where that is not so, all connections are made anew; if the new ones lead elsewhere, too, the
-//! follower connects anew; and if it is somewhere else even then, the request fails and nothing is changed.
+//! A connection is used only if it is connected to the database that the follower reads ([`FollowedDatabase`]). If it is
+//! not, all connections are replaced. If the new ones lead to another database, too, the follower reconnects. If that
+//! does not help, the request fails and nothing is changed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,32 +18,32 @@ use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
 
 use crate::OperationError;
 
-/// Those that nobody needed for so long are closed.
-const IDLE: Duration = Duration::from_secs(600);
+/// After this time, an idle connection is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The longest rest between two attempts to connect.
-const REST: Duration = Duration::from_millis(500);
+/// The longest pause between two attempts to connect.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 /// Threads that connect, and close idle connections.
 const THREADS: usize = 3;
-/// How long a request waits for a follower that is elsewhere to connect anew.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often a wait for a connection looks whether it was told to stop.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long a request waits for the follower to reconnect.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The interval at which a wait for a connection checks the stop signal.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) struct Pool {
     connections: Arc<r2d2::Pool<Manager>>,
     signal: Arc<Signal>,
-    complaint: Complaint,
-    /// Which connections may be used: those that were made since [`Pool::expire`].
+    last_error: LastError,
+    /// Connections of earlier generations are not used: see [`Pool::expire`].
     generation: Arc<AtomicU64>,
     followed: Arc<FollowedDatabase>,
 }
 
-/// Why the last attempt to connect failed, if it did. r2d2 tells it once, to the first who waits.
+/// The error of the last attempt to connect, if it failed. r2d2 reports it once, to the first of several waiting threads.
 #[derive(Debug, Clone, Default)]
-struct Complaint(Arc<Mutex<Option<String>>>);
+struct LastError(Arc<Mutex<Option<String>>>);
 
-impl HandleError<StoreError> for Complaint {
+impl HandleError<StoreError> for LastError {
     fn handle_error(&self, error: StoreError) {
         *self.0.lock() = Some(error.to_string());
     }
@@ -52,11 +52,11 @@ impl HandleError<StoreError> for Complaint {
 pub(crate) struct Manager {
     database: Database,
     signal: Arc<Signal>,
-    complaint: Complaint,
+    last_error: LastError,
     generation: Arc<AtomicU64>,
 }
 
-/// A connection, and whether the next one may use it.
+/// A connection, and whether it may be used again.
 pub(crate) struct Connection {
     pub(crate) writer: Box<dyn Writer>,
     pub(crate) condition: Condition,
@@ -71,8 +71,8 @@ pub(crate) enum Condition {
 
 impl Pool {
     pub(crate) fn new(database: Database, signal: Arc<Signal>, followed: Arc<FollowedDatabase>, size: u32) -> Pool {
-        let complaint = Complaint::default();
-        // r2d2's own threads would end only after the next look for idle connections, half a minute later.
+        let last_error = LastError::default();
+        // r2d2's own threads would end only after their next check for idle connections, half a minute later.
         let threads = ScheduledThreadPool::builder()
             .num_threads(THREADS)
             .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
@@ -80,17 +80,21 @@ impl Pool {
             .build();
         let priority = database.priority().clone();
         let generation = Arc::<AtomicU64>::default();
-        let manager =
-            Manager { database, signal: signal.clone(), complaint: complaint.clone(), generation: generation.clone() };
+        let manager = Manager {
+            database,
+            signal: signal.clone(),
+            last_error: last_error.clone(),
+            generation: generation.clone(),
+        };
         let connections = r2d2::Pool::builder()
             .thread_pool(Arc::new(threads))
             .max_size(size)
             .min_idle(Some(0))
-            .idle_timeout(Some(IDLE))
-            // It rests for up to half of this between two attempts.
-            .connection_timeout(2 * REST)
+            .idle_timeout(Some(IDLE_TIMEOUT))
+            // r2d2 pauses for up to half of this time between two attempts.
+            .connection_timeout(2 * MAX_PAUSE)
             .test_on_check_out(true)
-            .error_handler(Box::new(complaint.clone()))
+            .error_handler(Box::new(last_error.clone()))
             .build_unchecked(manager);
         let connections = Arc::new(connections);
         let idle = Arc::downgrade(&connections);
@@ -99,45 +103,48 @@ impl Pool {
                 close_idle(&connections);
             }
         });
-        Pool { connections, signal, complaint, generation, followed }
+        Pool { connections, signal, last_error, generation, followed }
     }
 
-    /// A connection that leads to the database that is followed, and where that is.
+    /// A connection to the followed database, and that database.
     pub(crate) fn get(
         &self,
         until: Instant,
     ) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
-        let (connection, identity) = self.located(until)?;
+        let (connection, identity) = self.identified(until)?;
         if self.is_followed(identity.as_ref()) {
             return Ok((connection, identity));
         }
-        // One of the two is out of date. It costs less to find out whether it is this one.
+        // Either this connection or the follower's is stale. Replacing this one costs less.
         drop(connection);
         self.expire();
-        let (connection, identity) = self.located(until)?;
-        match self.followed.ensure_followed(identity.as_ref(), until.min(Instant::now() + PATIENCE)) {
+        let (connection, identity) = self.identified(until)?;
+        match self.followed.ensure_followed(identity.as_ref(), until.min(Instant::now() + RECONNECT_TIMEOUT)) {
             Ok(()) => Ok((connection, identity)),
             Err(followed) => Err(OperationError::NotFollowed { found: name(identity.as_ref()), followed }),
         }
     }
 
-    /// Whether the follower looks at this identity.
+    /// Whether the follower reads this database.
     pub(crate) fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
         self.followed.is_followed(identity)
     }
 
-    /// No connection that is there now is used again.
+    /// No present connection is used again.
     pub(crate) fn expire(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All connections, the follower's too, are made anew.
+    /// Replaces all connections, and has the follower reconnect.
     pub(crate) fn reconnect(&self) {
         self.expire();
         self.followed.request_reconnect();
     }
 
-    fn located(&self, until: Instant) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
+    fn identified(
+        &self,
+        until: Instant,
+    ) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
         let mut connection = self.any(until)?;
         let identity = connection.writer.identity(until).inspect_err(|_| connection.condition = Condition::Broken)?;
         Ok((connection, identity))
@@ -146,15 +153,15 @@ impl Pool {
     fn any(&self, until: Instant) -> Result<PooledConnection<Manager>, OperationError> {
         loop {
             if self.signal.is_stopped() {
-                return Err(OperationError::Unavailable("told to stop".to_owned()));
+                return Err(OperationError::Unavailable("stopped".to_owned()));
             }
             let left = until.saturating_duration_since(Instant::now());
-            match self.connections.get_timeout(left.min(LOOK)) {
+            match self.connections.get_timeout(left.min(STOP_CHECK_INTERVAL)) {
                 Ok(connection) => return Ok(connection),
-                // Without a complaint, all connections were busy.
-                Err(_) if left <= LOOK => {
+                // If the last attempt did not fail, all connections were in use.
+                Err(_) if left <= STOP_CHECK_INTERVAL => {
                     return Err(self
-                        .complaint
+                        .last_error
                         .0
                         .lock()
                         .clone()
@@ -166,7 +173,7 @@ impl Pool {
     }
 }
 
-/// Closes those that nobody uses: the follower needs one. What is used now is closed when it comes back.
+/// Closes idle connections, because the follower needs one. Connections in use are closed when they are returned.
 fn close_idle(connections: &r2d2::Pool<Manager>) {
     for _ in 0..connections.state().idle_connections {
         if let Some(mut connection) = connections.try_get() {
@@ -180,10 +187,10 @@ impl ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Connection, StoreError> {
-        // First: what is made while others expire may lead where they did.
+        // Read first: a connection that is made while others expire may lead to the same database as those.
         let generation = self.generation.load(Ordering::Relaxed);
         let writer = self.database.connect_writer(self.signal.clone())?;
-        *self.complaint.0.lock() = None;
+        *self.last_error.0.lock() = None;
         Ok(Connection { writer, condition: Condition::Good, generation })
     }
 
@@ -191,7 +198,7 @@ impl ManageConnection for Manager {
         if connection.generation == self.generation.load(Ordering::Relaxed) && connection.writer.is_alive() {
             return Ok(());
         }
-        Err(StoreError::Failed { doing: "using a connection", reason: "it was closed meanwhile".to_owned() })
+        Err(StoreError::Failed { doing: "using a connection", reason: "it was closed in the meantime".to_owned() })
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -199,7 +206,7 @@ impl ManageConnection for Manager {
     }
 }
 
-/// A identity in words, for errors.
+/// A database, for error messages.
 pub(crate) fn name(identity: Option<&DatabaseIdentity>) -> String {
     identity.map_or_else(|| "an unknown one".to_owned(), DatabaseIdentity::to_string)
 }

@@ -1,8 +1,7 @@
-//! The queue and the threads behind it.
+//! The queue and its threads.
 //!
-//! The queue is bounded: one more request is refused at once and costs nobody anything. A worker that
-//! panics answers for the request and takes the next one. When the handle is stopped, what a worker
-//! does is broken off, and every request that still waits is answered.
+//! The queue is bounded: if it is full, a request is refused at once. A worker that panics returns an error for the request
+//! and takes the next one. [`Workers::stop`] aborts what the workers do, and every queued request fails.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,55 +15,39 @@ use domain_store::{Database, FollowedDatabase, Signal};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::password::Iterations;
+use crate::executor::Executor;
 use crate::pool::Pool;
-use crate::work::Work;
-use crate::{OperationError, Request, Response};
+use crate::{OperationError, Options, Request, Response};
 
-/// How the workers work.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How many there are, each with a connection of its own while it works.
-    pub workers: u32,
-    /// How many requests may wait.
-    pub queue: usize,
-    /// How costly a stored password is.
-    pub iterations: Iterations,
-    /// Who this node is to others who remove domains: no two nodes have the same, nor two lives of one.
-    pub owner: String,
-    /// How long a job of removal is this node's without a sign of life.
-    pub lease: Duration,
-}
-
-/// Who gets the answer; called once, by a worker.
+/// Called once with the result, by a worker.
 pub type Reply = Box<dyn FnOnce(Result<Response, OperationError>) + Send>;
 
-/// Whether somebody still waits for the answer.
-pub type Awaited = Box<dyn Fn() -> bool + Send>;
+/// Whether the caller still waits for the result.
+pub type IsAwaited = Box<dyn Fn() -> bool + Send>;
 
 /// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the queue of operations is full")]
 pub struct Overloaded;
 
-/// A handle to the workers. Dropping it lets them end when the queue is empty.
+/// A handle to the workers. After it is dropped, they end when the queue is empty.
 pub struct Workers {
     queue: SyncSender<Task>,
     signal: Arc<Signal>,
-    work: Arc<Work>,
+    executor: Arc<Executor>,
 }
 
 struct Task {
     request: Request,
     until: Instant,
-    awaited: Awaited,
+    is_awaited: IsAwaited,
     reply: Reply,
 }
 
 impl Workers {
-    /// Starts the threads. Connects to nothing yet.
+    /// Starts the threads. Does not connect yet.
     ///
-    /// They change nothing but in the database that is followed according to `followed`.
+    /// They make changes only in the database that the follower is connected to, which `followed` tells.
     pub fn start(
         table: Arc<Table>,
         database: Database,
@@ -74,46 +57,53 @@ impl Workers {
         let signal = Arc::new(Signal::default());
         let (queue, tasks) = sync_channel(options.queue);
         let tasks = Arc::new(Mutex::new(tasks));
-        let pool = Pool::new(database, signal.clone(), followed, options.workers);
-        let work = Arc::new(Work { pool, table, options });
-        for _ in 0..work.options.workers {
-            let (work, tasks, signal) = (work.clone(), tasks.clone(), signal.clone());
-            thread::Builder::new().name("domain_worker".to_owned()).spawn(move || run(&work, &tasks, &signal))?;
+        let workers = options.workers;
+        let pool = Pool::new(database, signal.clone(), followed, workers);
+        let executor = Arc::new(Executor::new(pool, table, options));
+        for _ in 0..workers {
+            let (executor, tasks, signal) = (executor.clone(), tasks.clone(), signal.clone());
+            thread::Builder::new().name("domain_worker".to_owned()).spawn(move || run(&executor, &tasks, &signal))?;
         }
-        Ok(Workers { queue, signal, work })
+        Ok(Workers { queue, signal, executor })
     }
 
-    /// Asks for something that is to be answered in `limit`. It is not done where nobody waits for the answer any more
-    /// when a worker takes it up: who gave up may have asked again, or elsewhere.
-    pub fn submit(&self, request: Request, limit: Duration, awaited: Awaited, reply: Reply) -> Result<(), Overloaded> {
-        let task = Task { request, until: Instant::now() + limit, awaited, reply };
+    /// Queues a request, whose result is due within `limit`. A worker does nothing if the caller no longer waits, since
+    /// that may have sent the same request again, or to another node.
+    pub fn submit(
+        &self,
+        request: Request,
+        limit: Duration,
+        is_awaited: IsAwaited,
+        reply: Reply,
+    ) -> Result<(), Overloaded> {
+        let task = Task { request, until: Instant::now() + limit, is_awaited, reply };
         self.queue.try_send(task).map_err(|refused| match refused {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })
     }
 
-    /// Has the workers and the follower connect anew. Returns at once.
+    /// Has the workers and the follower reconnect. Returns at once.
     pub fn reconnect(&self) {
-        self.work.pool.reconnect();
+        self.executor.reconnect();
     }
 
-    /// Breaks off what the workers do; they answer what is left and end when the handle is gone.
+    /// Aborts what the workers do, and fails queued requests. The workers end when the handle is dropped.
     pub fn stop(&self) {
         self.signal.stop();
     }
 }
 
-fn run(work: &Work, tasks: &Mutex<Receiver<Task>>, signal: &Signal) {
+fn run(executor: &Executor, tasks: &Mutex<Receiver<Task>>, signal: &Signal) {
     loop {
-        // The lock is held while waiting: the others wait for it instead.
+        // Held while waiting for a task: the other workers wait for the lock.
         let task = tasks.lock().recv();
-        let Ok(Task { request, until, awaited, reply }) = task else { return };
+        let Ok(Task { request, until, is_awaited, reply }) = task else { return };
         let result = if signal.is_stopped() {
-            Err(OperationError::Unavailable("told to stop".to_owned()))
-        } else if !awaited() {
+            Err(OperationError::Unavailable("stopped".to_owned()))
+        } else if !is_awaited() {
             Err(OperationError::Abandoned)
         } else {
-            catch_unwind(AssertUnwindSafe(|| work.run(&request, until)))
+            catch_unwind(AssertUnwindSafe(|| executor.run(&request, until)))
                 .unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
         };
         reply(result);

@@ -18,8 +18,8 @@ use domain_ops::{
     FailureKind, Iterations, OperationError, Options, Overloaded, PasswordCheck, Request, Response, Secret, Workers,
 };
 use domain_store::{
-    Activation, Basis, BeginRemovalOutcome, Database, DomainSettings, Expiry, Filter, Found, HandlerProgress,
-    InsertOutcome, JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome,
+    Activation, BeginRemovalOutcome, Database, DomainSettings, Expiry, Filter, Found, HandlerProgress, InsertOutcome,
+    JobOutcome, LeaseState, ListedDomain, NameOrigin, Readable, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome,
     Signal, Status, StoreError, Timeouts, Ttl,
 };
 use tempfile::TempDir;
@@ -244,14 +244,14 @@ fn every_request_is_answered(bench: &mut Bench) {
     assert_eq!(ask(&workers, Request::List(filter, 10)), Response::Listed(readable(vec![row])));
 
     let begin = |host_type| Request::BeginRemoval(a(), bench.host_type(host_type), 2);
-    assert_eq!(ask(&workers, begin("type2")), Response::Begun(BeginRemovalOutcome::WrongHostType));
+    assert_eq!(ask(&workers, begin("type2")), Response::RemovalBegun(BeginRemovalOutcome::WrongHostType));
     let begun = ask(&workers, begin("type1"));
-    assert!(matches!(begun, Response::Begun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
+    assert!(matches!(begun, Response::RemovalBegun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
     let held = RemovalJobs { held: vec![job()], ..RemovalJobs::default() };
-    assert_eq!(ask(&workers, Request::RenewRemovals), Response::Renewed(held));
-    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Response::TakenOver(RemovalJobs::default()));
+    assert_eq!(ask(&workers, Request::RenewRemovals), Response::RemovalsRenewed(held));
+    assert_eq!(ask(&workers, Request::TakeOverRemovals(10)), Response::RemovalsTakenOver(RemovalJobs::default()));
     let handlers = HandlerProgress { done: 1, of: 2 };
-    assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Response::Noted(JobOutcome::Updated));
+    assert_eq!(ask(&workers, Request::NoteRemoval(a(), handlers)), Response::RemovalUpdated(JobOutcome::Updated));
     for which in [None, Some(a())] {
         match ask(&workers, Request::Removals(which)) {
             Response::Removals(jobs) => {
@@ -261,17 +261,20 @@ fn every_request_is_answered(bench: &mut Bench) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(ask(&workers, Request::FailRemoval(a(), "on purpose".to_owned())), Response::Noted(JobOutcome::Updated));
-    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::Noted(JobOutcome::NotOwned));
+    assert_eq!(
+        ask(&workers, Request::FailRemoval(a(), "on purpose".to_owned())),
+        Response::RemovalUpdated(JobOutcome::Updated)
+    );
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::RemovalUpdated(JobOutcome::NotOwned));
     let begun = ask(&workers, begin("type1"));
-    assert!(matches!(begun, Response::Begun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
-    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::Noted(JobOutcome::Updated));
+    assert!(matches!(begun, Response::RemovalBegun(BeginRemovalOutcome::Claimed(_))), "{begun:?}");
+    assert_eq!(ask(&workers, Request::FinishRemoval(a())), Response::RemovalUpdated(JobOutcome::Updated));
     assert_eq!(ask(&workers, Request::Details(a())), Response::Details(None));
 
     assert_eq!(ask(&workers, Request::Freshness), Response::Freshness(readable(vec![])));
     let hour = Ttl::Seconds(NonZeroU32::new(3600).unwrap());
     for (domain, ttl) in [("type1", hour), ("any name", Ttl::Forever)] {
-        assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Response::Declared);
+        assert_eq!(ask(&workers, Request::UpsertFreshness(domain.to_owned(), ttl)), Response::FreshnessDeclared);
     }
     match ask(&workers, Request::Freshness) {
         Response::Freshness(declared) => {
@@ -286,17 +289,17 @@ fn a_password_is_right_or_wrong_or_not_there(bench: &mut Bench) {
     let workers = bench.workers(2, 10);
     let a = || name("a.example");
     let check = |text| ask(&workers, Request::CheckPassword(a(), secret(text)));
-    assert_eq!(check("secret"), Response::Checked(PasswordCheck::NotFound));
-    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::Deleted(Found::No));
+    assert_eq!(check("secret"), Response::PasswordChecked(PasswordCheck::NotFound));
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::PasswordDeleted(Found::No));
     assert_eq!(ask(&workers, Request::PutPassword(a(), secret("secret"))), Response::NotServed);
     ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     for (put, wrong) in [("secret", "Secret"), ("пароль", "secret")] {
-        assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Response::Stored);
-        assert_eq!(check(put), Response::Checked(PasswordCheck::Right));
-        assert_eq!(check(wrong), Response::Checked(PasswordCheck::Wrong));
+        assert_eq!(ask(&workers, Request::PutPassword(a(), secret(put))), Response::PasswordStored);
+        assert_eq!(check(put), Response::PasswordChecked(PasswordCheck::Right));
+        assert_eq!(check(wrong), Response::PasswordChecked(PasswordCheck::Wrong));
     }
-    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::Deleted(Found::Yes));
-    assert_eq!(check("пароль"), Response::Checked(PasswordCheck::NotFound));
+    assert_eq!(ask(&workers, Request::DeletePassword(a())), Response::PasswordDeleted(Found::Yes));
+    assert_eq!(check("пароль"), Response::PasswordChecked(PasswordCheck::NotFound));
 }
 
 fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: &mut Bench) {
@@ -319,38 +322,45 @@ fn a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(bench: 
     let remove = |domain: &DomainName| {
         ask(&workers, Request::BeginRemoval(domain.clone(), type1, 0));
         bench.table.delete(domain).unwrap();
-        assert_eq!(ask(&workers, Request::FinishRemoval(domain.clone())), Response::Noted(JobOutcome::Updated));
+        assert_eq!(
+            ask(&workers, Request::FinishRemoval(domain.clone())),
+            Response::RemovalUpdated(JobOutcome::Updated)
+        );
     };
 
     add("mine.example");
     show(&parent);
-    assert_eq!((put(), right()), (Response::Stored, Response::Checked(PasswordCheck::Right)));
+    assert_eq!((put(), right()), (Response::PasswordStored, Response::PasswordChecked(PasswordCheck::Right)));
     remove(&parent);
-    assert_eq!((put(), right()), (Response::NotServed, Response::Checked(PasswordCheck::NotFound)));
+    assert_eq!((put(), right()), (Response::NotServed, Response::PasswordChecked(PasswordCheck::NotFound)));
     add("mine.example");
     show(&parent);
-    assert_eq!(right(), Response::Checked(PasswordCheck::NotFound), "the parent is another one of the same name");
+    assert_eq!(
+        right(),
+        Response::PasswordChecked(PasswordCheck::NotFound),
+        "the parent is another one of the same name"
+    );
 
     // It becomes a tenant of its own: also before this node's table shows that, it is no subdomain any more.
-    assert_eq!(put(), Response::Stored);
+    assert_eq!(put(), Response::PasswordStored);
     add("muc.mine.example");
-    assert_eq!((right(), put()), (Response::Checked(PasswordCheck::NotFound), Response::NotServed));
+    assert_eq!((right(), put()), (Response::PasswordChecked(PasswordCheck::NotFound), Response::NotServed));
     show(&sub);
-    assert_eq!((put(), right()), (Response::Stored, Response::Checked(PasswordCheck::Right)));
+    assert_eq!((put(), right()), (Response::PasswordStored, Response::PasswordChecked(PasswordCheck::Right)));
     // And stays one without its former parent.
     remove(&parent);
-    assert_eq!(right(), Response::Checked(PasswordCheck::Right));
+    assert_eq!(right(), Response::PasswordChecked(PasswordCheck::Right));
 }
 
 fn a_password_that_resourceprep_refuses_is_not_stored(bench: &mut Bench) {
     let workers = bench.workers(1, 10);
     let put = |text| ask(&workers, Request::PutPassword(name("a.example"), secret(text)));
     ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
-    assert_eq!(put("bell\u{7}"), Response::Refused);
+    assert_eq!(put("bell\u{7}"), Response::PasswordRefused);
     let check = || ask(&workers, Request::CheckPassword(name("a.example"), secret("bell\u{7}")));
-    assert_eq!(check(), Response::Checked(PasswordCheck::NotFound));
-    assert_eq!(put("secret"), Response::Stored);
-    assert_eq!(check(), Response::Checked(PasswordCheck::Wrong));
+    assert_eq!(check(), Response::PasswordChecked(PasswordCheck::NotFound));
+    assert_eq!(put("secret"), Response::PasswordStored);
+    assert_eq!(check(), Response::PasswordChecked(PasswordCheck::Wrong));
 }
 
 fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
@@ -358,9 +368,9 @@ fn a_corrupt_stored_password_is_told_apart_from_a_wrong_one(bench: &mut Bench) {
     let mut writer = database(&bench.url).connect_writer(Arc::<Signal>::default()).unwrap();
     ask(&workers, Request::Insert(vec![bench.pair("a.example")]));
     for stored in ["", "secret", "==MULTI_SCRAM==,10,", "==SCRAM==,,,,"] {
-        writer.put_password(&name("a.example"), Basis::Static, stored, Instant::now() + LONG).unwrap();
+        writer.put_password(&name("a.example"), NameOrigin::StaticDomain, stored, Instant::now() + LONG).unwrap();
         let checked = ask(&workers, Request::CheckPassword(name("a.example"), secret("secret")));
-        assert_eq!(checked, Response::Checked(PasswordCheck::Corrupt), "{stored:?}");
+        assert_eq!(checked, Response::PasswordChecked(PasswordCheck::Corrupt), "{stored:?}");
     }
 }
 
@@ -487,7 +497,7 @@ fn of_a_batch_the_rows_that_the_database_takes_are_made_and_each_other_one_has_i
     ];
     for ((place, reason), word) in refused.iter().zip(words) {
         assert!(reason.contains(word), "{place}: {reason}");
-        assert!(reason.len() <= StoreError::LONGEST_REASON);
+        assert!(reason.len() <= StoreError::MAX_REASON_BYTES);
     }
     let mut count =
         |table: &str| bench.client().query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get::<_, i64>(0);

@@ -1,4 +1,4 @@
-//! Which database: a URL, and the files that it names, which are read again for each connection.
+//! Which database a URL means. The URL and the files that it names are read again for each connection.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,23 +10,22 @@ use thiserror::Error;
 
 use crate::postgres::{PostgresStore, PostgresWriter, Target, UrlError};
 use crate::sqlite::{SqliteStore, SqliteWriter};
-use crate::{FollowerPriority, Signal, Store, StoreError, Unreadable, UrlSource, Writer};
+use crate::{FollowerPriority, Signal, Store, StoreError, UrlSource, UrlSourceError, Writer};
 
-/// How long a database may take.
+/// Time-outs of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// The limit on one attempt to connect to one address, unless the URL sets `connect_timeout`.
     pub connect: Duration,
-    /// The limit on a statement; while rows stream in, on the next of them. It is the server's
-    /// `statement_timeout`, too, and its `idle_in_transaction_session_timeout`; zero leaves both as
-    /// the server has them.
+    /// The limit on a statement; during a load, on the next row. Also the server's `statement_timeout` and
+    /// `idle_in_transaction_session_timeout`, which zero leaves unchanged.
     pub statement: Duration,
-    /// The limit on the wait for a lock: the server's `lock_timeout` (zero leaves it as the server
-    /// has it), SQLite's busy time-out.
+    /// The limit on waiting for a lock: the server's `lock_timeout`, which zero leaves unchanged, or SQLite's busy
+    /// time-out.
     pub lock: Duration,
 }
 
-/// A database that can be connected to. It knows the secret in its URL and does not tell it.
+/// A database to connect to. Never shows the secret in its URL.
 pub struct Database {
     source: UrlSource,
     timeouts: Timeouts,
@@ -34,46 +33,46 @@ pub struct Database {
     priority: Arc<FollowerPriority>,
 }
 
-/// What a URL leads to.
+/// What a URL means.
 enum Destination {
     Postgres(Box<Target>),
     Sqlite(PathBuf),
 }
 
-/// Why a text is not a database.
+/// Why a text is not the URL of a database.
 #[derive(Debug, Error)]
 pub enum DatabaseError {
-    /// Its scheme is not one of those offered.
+    /// Its scheme is unknown.
     #[error("a database is postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE; this is neither")]
     Scheme,
-    /// What is behind `sqlite:` is not the name of a file.
+    /// The text after `sqlite:` is not the name of a file.
     #[error(
         "{0}: a file of SQLite is sqlite:x.db, in the directory where the node was started, or sqlite:/abs/x.db, which may be \
          written sqlite:///abs/x.db; there are no parameters, and no database in memory"
     )]
     File(String),
-    /// It could not be read.
+    /// The URL could not be read.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    /// The PostgreSQL URL cannot be used as it is.
+    Unreadable(#[from] UrlSourceError),
+    /// The PostgreSQL URL is invalid.
     #[error(transparent)]
     Postgres(#[from] UrlError),
 }
 
 impl Database {
-    /// The database whose URL is kept here. Reads the URL and the files that it names once, to find mistakes;
-    /// connects to nothing yet.
+    /// The database whose URL is kept here. Reads the URL and the files that it names, to report mistakes. Does not
+    /// connect.
     pub fn new(source: UrlSource, timeouts: Timeouts) -> Result<Database, DatabaseError> {
         let description = Destination::read(&source, timeouts)?.description();
         Ok(Database { source, timeouts, description: Mutex::new(description), priority: Arc::default() })
     }
 
-    /// The same database, for whom this priority holds: that of a follower beside writers.
+    /// The same database. The follower and the writers have to share the priority.
     pub fn with_priority(self, priority: Arc<FollowerPriority>) -> Database {
         Database { priority, ..self }
     }
 
-    /// Whether writers have to leave the room to the follower.
+    /// What the follower and the writers share.
     pub fn priority(&self) -> &Arc<FollowerPriority> {
         &self.priority
     }
@@ -83,12 +82,12 @@ impl Database {
         Database::new(UrlSource::Url(url.to_owned()), timeouts)
     }
 
-    /// The database without its secrets, for logs and people, as of the last connection.
+    /// The database without its secrets, as of the last connection.
     pub fn description(&self) -> String {
         self.description.lock().clone()
     }
 
-    /// Connects, makes sure that the tables are there and right, and begins to listen for changes.
+    /// Connects a follower: creates or checks the tables, and listens for changes.
     pub fn connect(&self, host_types: Arc<HostTypes>, signal: Arc<Signal>) -> Result<Box<dyn Store>, StoreError> {
         let store: Result<Box<dyn Store>, StoreError> = match self.destination()? {
             Destination::Postgres(target) => PostgresStore::connect(&target, self.timeouts, host_types, signal)
@@ -103,7 +102,7 @@ impl Database {
         store
     }
 
-    /// Connects for changes, and makes sure that the tables are there and right.
+    /// Connects a writer: creates or checks the tables.
     pub fn connect_writer(&self, signal: Arc<Signal>) -> Result<Box<dyn Writer>, StoreError> {
         if self.priority.is_follower_waiting() {
             return Err(StoreError::FollowerFirst { database: self.description() });
@@ -114,8 +113,8 @@ impl Database {
         })
     }
 
-    /// What the URL says now. A secret that is being exchanged is a failure like any other: the next attempt reads
-    /// it again.
+    /// What the URL means now. If a file is incomplete because it is being replaced, this attempt fails, and the next one
+    /// reads it again.
     fn destination(&self) -> Result<Destination, StoreError> {
         let destination = Destination::read(&self.source, self.timeouts)
             .map_err(|error| StoreError::Connect { database: self.description(), reason: error.to_string() })?;
@@ -142,8 +141,8 @@ impl Destination {
     }
 }
 
-/// The file that `sqlite:` and the rest of a URL mean. SQLite itself takes nearly anything for a name; what people mean by
-/// a host, by parameters or by a name with a meaning of its own would become a file that nobody looks for.
+/// The file that `sqlite:` and the rest of a URL mean. SQLite accepts nearly any text as a file name. A host, parameters or
+/// a special name are refused, since each would silently become part of the file's name.
 fn file_of(url: &str, rest: &str) -> Result<PathBuf, DatabaseError> {
     let file = match rest.strip_prefix("//") {
         Some(absolute) if absolute.starts_with('/') => absolute,

@@ -1,24 +1,23 @@
-//! What can go wrong with a database, in words that name it.
+//! The errors of a database.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::postgres::ConnectError;
 use crate::schema::SchemaError;
 
-/// Why a store could not be opened or a call not be answered.
+/// Why a connection could not be made, or a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// No server of the URL let this node in.
+    /// No connection to any server of the URL.
     #[error("cannot connect to {database}: {reason}")]
     Connect {
         /// The database, without secrets.
         database: String,
-        /// What the driver said, causes included.
+        /// The driver's error with its causes.
         reason: String,
     },
-    /// A server has as many connections as it, the database or the role may have.
+    /// A limit on connections is reached: of the server, the database or the role.
     #[error(
         "cannot connect to {database}: {reason}. A node needs one connection to follow and up to pool_size to change: \
          raise the limit (CONNECTION LIMIT of the role or the database, max_connections of the server), or lower pool_size"
@@ -26,97 +25,90 @@ pub enum StoreError {
     TooManyConnections {
         /// The database, without secrets.
         database: String,
-        /// What the driver said, causes included.
+        /// The driver's error with its causes.
         reason: String,
     },
-    /// The one who follows has no connection, and goes before those who change.
-    #[error("whoever follows {database} waits for a connection, and goes first: the limit on connections is reached")]
+    /// The follower has no connection, and takes precedence over writers.
+    #[error(
+        "the follower of {database} waits for a connection and takes precedence: the limit on connections is reached"
+    )]
     FollowerFirst {
         /// The database, without secrets.
         database: String,
     },
-    /// The tables are not those that are needed.
+    /// The tables lack columns, or have columns of other types.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The database refused a statement: it changed nothing.
+    /// The database refused a statement. Nothing was changed.
     #[error("{doing}: {reason}")]
     Refused {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the database said.
+        /// The database's message.
         reason: String,
     },
-    /// The connection leads to a database that takes no changes, or that no longer has the name by which it was
-    /// opened: nothing was changed. A new connection may lead to another one.
+    /// The server takes no changes, or the database file was replaced. Nothing was changed. A new connection may lead to
+    /// another server or file.
     #[error("{doing}: {reason}")]
     StaleConnection {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the database said, or what has its name now.
+        /// The database's message, or which file was replaced.
         reason: String,
     },
-    /// The database refused what a statement would have made of a row: a constraint, a trigger or a type is against it.
-    /// It changed nothing, and would refuse the same again.
+    /// A constraint, a trigger or a type refuses the row that the statement would have written. Nothing was changed, and
+    /// the same statement will be refused again.
     #[error("{doing}: {reason}")]
     RowRefused {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the database said, for whoever asked for the change: no more than [`StoreError::LONGEST_REASON`] bytes.
+        /// The database's message, for the caller of the change: at most [`StoreError::MAX_REASON_BYTES`] bytes.
         reason: String,
     },
-    /// The database refused a statement because another transaction came first: it changed nothing,
-    /// and may well be taken the next time.
+    /// Another transaction forestalled the statement. Nothing was changed, and the statement may succeed when it is run
+    /// again.
     #[error("{doing}: {reason}")]
     Conflict {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the database said.
+        /// The database's message.
         reason: String,
     },
-    /// The connection broke, and what was asked for last may have happened or not.
+    /// The connection broke. The last statement may have taken effect or not.
     #[error("{doing}: {reason}")]
     Failed {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// What the driver said, causes included.
+        /// The driver's error with its causes.
         reason: String,
     },
     /// The database did not answer in time.
     #[error("{doing}: no answer within {limit:?}")]
     Timeout {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// How long was waited.
+        /// The time-out.
         limit: Duration,
     },
-    /// The thread was told to stop.
-    #[error("told to stop")]
+    /// [`Signal::stop`](crate::Signal::stop) was called.
+    #[error("stopped")]
     Stopped,
 }
 
 impl StoreError {
-    /// What is said of a row that the database neither changes nor refuses.
-    pub const SKIPPED: &str = "the database leaves the row as it is, and gives no reason: a trigger or a rule skips it";
+    /// The reason where the database neither changes nor refuses a row.
+    pub const SKIPPED: &str = "the database did not change the row and gave no reason: a trigger or a rule skips it";
 
-    /// The longest reason that is told of a row, in bytes.
-    pub const LONGEST_REASON: usize = 500;
+    /// The longest reason of [`StoreError::RowRefused`], in bytes.
+    pub const MAX_REASON_BYTES: usize = 500;
 
     pub(crate) fn row_refused(doing: &'static str, mut reason: String) -> StoreError {
-        if reason.len() > StoreError::LONGEST_REASON {
+        if reason.len() > StoreError::MAX_REASON_BYTES {
             const END: &str = " …";
-            reason.truncate(reason.floor_char_boundary(StoreError::LONGEST_REASON - END.len()));
+            reason.truncate(reason.floor_char_boundary(StoreError::MAX_REASON_BYTES - END.len()));
             reason.push_str(END);
         }
         StoreError::RowRefused { doing, reason }
-    }
-
-    pub(crate) fn connect(database: &str, error: &ConnectError) -> StoreError {
-        let (database, reason) = (database.to_owned(), chain(error));
-        if error.is_for_lack_of_room() {
-            StoreError::TooManyConnections { database, reason }
-        } else {
-            StoreError::Connect { database, reason }
-        }
     }
 
     pub(crate) fn failed(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> StoreError {
@@ -124,10 +116,10 @@ impl StoreError {
     }
 }
 
-/// How many characters of an error are kept: a server may send any.
-const MOST: usize = 2000;
+/// The longest error text, in characters: a server may send any.
+const MAX_CHARS: usize = 2000;
 
-/// An error with its causes, which drivers leave out of their own text.
+/// An error's text with its causes, which the drivers' own texts omit.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -139,7 +131,7 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    if let Some((end, _)) = text.char_indices().nth(MOST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARS) {
         text.truncate(end);
         text.push('…');
     }

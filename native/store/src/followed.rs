@@ -1,11 +1,12 @@
-//! The identity that the follower is connected to, for those who change the database.
+//! Which database the follower is connected to, so that writers change the same one.
 //!
-//! A change is of use only where the follower sees it. So who makes changes compares the identity of its
-//! connection with the follower's, before each change. Where they differ, the connection that was made first
-//! is out of date: the writer connects anew, and if that does not help, the follower does ([`FollowedDatabase::ensure_followed`]).
+//! A change is visible on this node only in the database that the follower reads. So a writer compares the identity of its
+//! own database with the follower's before each change. If they differ, the older connection is stale. The writer
+//! reconnects first, and if that does not help, it has the follower reconnect ([`FollowedDatabase::ensure_followed`]).
 //!
-//! The follower says where it is when it has connected ([`FollowedDatabase::follower_connected`]). While it is away, the last identity
-//! counts. Nothing is compared while nobody follows, or where the database does not tell its identity.
+//! The follower publishes its identity when it has connected ([`FollowedDatabase::follower_connected`]). While it is
+//! disconnected, the last identity applies. Nothing is compared while no follower runs, or where the database does not
+//! tell its identity.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,94 +15,87 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::{DatabaseIdentity, Signal};
 
-/// The shortest time between two demands that the follower connects anew: where a URL leads to two databases by
-/// turns, no connection is ever the right one.
-const BETWEEN_DEMANDS: Duration = Duration::from_secs(1);
+/// The shortest time between two requests. If a URL leads to two databases by turns, every connection soon is the wrong
+/// one.
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shared by one follower at a time and all who change the database.
+/// Shared by the follower and the writers of one node.
 #[derive(Default)]
 pub struct FollowedDatabase {
     state: Mutex<State>,
-    met: Condvar,
+    connected: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     identity: Option<DatabaseIdentity>,
     /// How often a follower has connected.
-    meetings: u64,
-    /// Reaches the follower's thread; there is none while nobody follows.
+    connections: u64,
+    /// Wakes the follower's thread. None while no follower runs.
     follower: Option<Arc<Signal>>,
-    demand: Demand,
-    /// When that was demanded last, and how often a follower had connected then.
-    demanded: Option<(Instant, u64)>,
-}
-
-/// Whether the follower is to connect anew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Demand {
-    #[default]
-    None,
-    Reconnect,
+    /// Whether the follower has to reconnect.
+    reconnect: bool,
+    /// The time of the last request, and `connections` at that time.
+    last_request: Option<(Instant, u64)>,
 }
 
 impl FollowedDatabase {
-    /// A follower begins, which is reached by this signal. It is not connected yet.
+    /// A follower starts, and is woken by this signal. It is not connected yet.
     pub fn follower_started(&self, follower: Arc<Signal>) {
         let mut state = self.state.lock();
-        (state.identity, state.demand, state.follower) = (None, Demand::None, Some(follower));
+        (state.identity, state.reconnect, state.follower) = (None, false, Some(follower));
     }
 
-    /// The follower of this signal has ended. Its successor may have begun already.
+    /// The follower with this signal has ended. Its successor may have started already.
     pub fn follower_stopped(&self, follower: &Arc<Signal>) {
         let mut state = self.state.lock();
         if state.follower.as_ref().is_some_and(|present| Arc::ptr_eq(present, follower)) {
             (state.identity, state.follower) = (None, None);
-            self.met.notify_all();
+            self.connected.notify_all();
         }
     }
 
-    /// The follower has connected, and the database says that it is this one.
+    /// The follower has connected to this database.
     pub fn follower_connected(&self, identity: Option<DatabaseIdentity>) {
         let mut state = self.state.lock();
-        (state.identity, state.demand) = (identity, Demand::None);
-        state.meetings += 1;
-        self.met.notify_all();
+        (state.identity, state.reconnect) = (identity, false);
+        state.connections += 1;
+        self.connected.notify_all();
     }
 
-    /// Whether the follower is to connect anew; asked by the follower, which then does so once.
+    /// Whether the follower has to reconnect. Resets the request.
     pub fn take_reconnect_request(&self) -> bool {
-        std::mem::take(&mut self.state.lock().demand) == Demand::Reconnect
+        std::mem::take(&mut self.state.lock().reconnect)
     }
 
-    /// Whether a change that is made at this identity is made where the follower looks.
+    /// Whether the follower sees changes of this database.
     pub fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
-        self.state.lock().is_at(identity)
+        self.state.lock().is_followed(identity)
     }
 
-    /// Has the follower connect anew, unless that was demanded a moment before.
+    /// Has the follower reconnect, unless that was requested shortly before.
     pub fn request_reconnect(&self) {
-        self.state.lock().demand();
+        self.state.lock().request_reconnect();
     }
 
-    /// Has the follower connect anew if it is somewhere else, and waits for it. If it is somewhere else even then,
-    /// or does not connect by this time: where it was last.
+    /// If the follower is connected to another database, has it reconnect, and waits for that. If it does not reconnect
+    /// in time, or is connected to another database again, returns its identity as an error.
     pub fn ensure_followed(&self, identity: Option<&DatabaseIdentity>, until: Instant) -> Result<(), String> {
         let mut state = self.state.lock();
-        if state.is_at(identity) {
+        if state.is_followed(identity) {
             return Ok(());
         }
-        let meetings = state.meetings;
-        state.demand();
-        // Somebody else may have demanded it, and the follower is at it.
-        if state.demanded.is_some_and(|(_, at)| at == meetings) {
-            while state.meetings == meetings && !state.is_at(identity) {
-                if self.met.wait_until(&mut state, until).timed_out() {
+        let connections = state.connections;
+        state.request_reconnect();
+        // Another writer may have requested it for the same connection.
+        if state.last_request.is_some_and(|(_, at)| at == connections) {
+            while state.connections == connections && !state.is_followed(identity) {
+                if self.connected.wait_until(&mut state, until).timed_out() {
                     break;
                 }
             }
         }
-        if state.is_at(identity) {
+        if state.is_followed(identity) {
             Ok(())
         } else {
             Err(state.identity.as_ref().map(DatabaseIdentity::to_string).unwrap_or_default())
@@ -110,14 +104,14 @@ impl FollowedDatabase {
 }
 
 impl State {
-    fn demand(&mut self) {
-        if self.demanded.is_none_or(|(last, _)| last.elapsed() >= BETWEEN_DEMANDS) {
-            (self.demand, self.demanded) = (Demand::Reconnect, Some((Instant::now(), self.meetings)));
+    fn request_reconnect(&mut self) {
+        if self.last_request.is_none_or(|(last, _)| last.elapsed() >= MIN_REQUEST_INTERVAL) {
+            (self.reconnect, self.last_request) = (true, Some((Instant::now(), self.connections)));
             self.follower.iter().for_each(|follower| follower.wake());
         }
     }
 
-    fn is_at(&self, identity: Option<&DatabaseIdentity>) -> bool {
+    fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
         self.identity.as_ref().zip(identity).is_none_or(|(followed, identity)| followed.is_same_as(identity))
     }
 }
@@ -133,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_elsewhere_has_the_follower_connect_anew() {
+    fn a_writer_of_another_database_has_the_follower_reconnect() {
         let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
         followed.follower_started(signal.clone());
         followed.follower_connected(Some(file(1)));
@@ -151,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_that_stays_elsewhere_is_named() {
+    fn the_database_of_a_follower_that_does_not_reconnect_is_named() {
         let followed = FollowedDatabase::default();
         followed.follower_started(Arc::default());
         followed.follower_connected(Some(file(1)));
@@ -159,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn while_nobody_follows_every_place_is_right() {
+    fn every_database_is_followed_while_no_follower_runs() {
         let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
         assert!(followed.is_followed(Some(&file(1))));
         followed.follower_started(signal.clone());

@@ -1,57 +1,53 @@
-//! Who follows a database has a connection before those who change it.
+//! The follower gets a connection before the writers do.
 //!
-//! A role, a database or a server may limit its connections. A connection that a writer keeps for the next change must
-//! not keep the follower out: it is closed when the follower finds no room, and until it has found some, no writer
-//! connects. Both sides know the [`Database`](crate::Database) only, so this is shared by theirs.
+//! A role, a database or a server may limit its connections. An idle connection of a writer must not keep the follower
+//! from connecting. So idle connections are closed when the follower reaches the limit, and no writer connects until the
+//! follower has a connection. Follower and writers have a [`Database`](crate::Database) each, and share this object.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A follower tries again sooner than that. One that ended does not, and nobody waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+use parking_lot::Mutex;
 
-/// Shared by the databases of a follower and of the writers beside it.
+/// How long writers wait for a follower. A running follower tries again sooner; one that has ended does not.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// Shared by the databases of a follower and of the writers of one node.
 #[derive(Default)]
-pub struct FollowerPriority(Mutex<Inner>);
+pub struct FollowerPriority(Mutex<State>);
 
 #[derive(Default)]
-struct Inner {
-    /// When the follower found no room the last time, unless it has a connection.
-    wanted: Option<Instant>,
-    give_way: Option<Box<dyn Fn() + Send>>,
+struct State {
+    /// When the follower last reached the limit, unless it has connected since.
+    waiting_since: Option<Instant>,
+    close_idle: Option<Box<dyn Fn() + Send>>,
 }
 
 impl FollowerPriority {
     /// Whether the follower waits for a connection.
     pub fn is_follower_waiting(&self) -> bool {
-        self.with(|inner| inner.wanted.is_some_and(|since| since.elapsed() < PATIENCE))
+        self.0.lock().waiting_since.is_some_and(|since| since.elapsed() < MAX_WAIT)
     }
 
-    /// What closes the connections that nobody uses; called by the follower's thread. It replaces the one before.
-    pub fn on_follower_waiting(&self, give_way: impl Fn() + Send + 'static) {
-        self.with(|inner| inner.give_way = Some(Box::new(give_way)));
+    /// Sets the function that closes idle connections, which the follower's thread calls. Replaces the previous one.
+    pub fn on_follower_waiting(&self, close_idle: impl Fn() + Send + 'static) {
+        self.0.lock().close_idle = Some(Box::new(close_idle));
     }
 
-    /// The follower found no room.
+    /// The follower has reached the limit on connections.
     pub(crate) fn follower_waits(&self) {
-        self.with(|inner| inner.wanted = Some(Instant::now()));
-        // Taken out: who gives way may ask whether it has to.
-        if let Some(give_way) = self.with(|inner| inner.give_way.take()) {
-            give_way();
-            self.with(|inner| {
-                inner.give_way.get_or_insert(give_way);
-            });
+        self.0.lock().waiting_since = Some(Instant::now());
+        // Called without the lock, because it calls `is_follower_waiting`.
+        let close_idle = self.0.lock().close_idle.take();
+        if let Some(close_idle) = close_idle {
+            close_idle();
+            self.0.lock().close_idle.get_or_insert(close_idle);
         }
     }
 
-    /// The follower has a connection, or fails for another reason.
+    /// The follower has connected, or failed for another reason.
     pub(crate) fn follower_served(&self) {
-        self.with(|inner| inner.wanted = None);
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0.lock().waiting_since = None;
     }
 }
 

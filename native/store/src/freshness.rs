@@ -1,31 +1,31 @@
-//! Freshness: for how long the rows of a host type may be taken for all that there are.
+//! Freshness: until when the rows of a host type are known to be complete.
 //!
-//! Whoever fills the database declares that what it holds for a host type is complete. While the
-//! declaration is fresh, a domain that has no row is one that is to go; afterwards it may as well be one
-//! whose row is missing. A declaration is a row of `domain_freshness`: a freshness domain, named after
-//! the host type, and the time at which it expires. One that follows replaces it, for longer or shorter.
+//! The program that fills the database declares that its rows of a host type are complete. While the declaration is fresh,
+//! a domain without a row is removed from the table. Afterwards, its row may just be missing. A declaration is a row of
+//! `domain_freshness`: a freshness domain, named after the host type, and its expiry. A new declaration replaces the
+//! old one, and may expire earlier.
 //!
-//! The rule is Diego's: fresh is what expires after the present time, which is rounded to the whole
-//! second. Both times are the database's, so that nodes whose clocks differ agree.
+//! The rule is that of Diego, Cloud Foundry's scheduler: a declaration is fresh if it expires after the present time, which
+//! is rounded to a whole second. Both times are the database's, so nodes with different clocks agree.
 
 use std::num::NonZeroU32;
 
-/// The expiry of what does not expire, in the database.
+/// The stored expiry of a declaration that does not expire.
 pub(crate) const NEVER: i64 = i64::MAX;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// How long a declaration is fresh.
+/// For how long a declaration is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ttl {
-    /// For so many seconds.
+    /// For this number of seconds.
     Seconds(NonZeroU32),
-    /// Until another one replaces it.
+    /// Until another declaration replaces it.
     Forever,
 }
 
 impl Ttl {
-    /// In nanoseconds, if it ends.
+    /// In nanoseconds; none if it does not end.
     pub(crate) fn nanoseconds(self) -> Option<i64> {
         match self {
             Ttl::Seconds(seconds) => Some(i64::from(seconds.get()) * SECOND),
@@ -39,33 +39,33 @@ impl Ttl {
 pub struct FreshnessDeclaration {
     /// The freshness domain.
     pub domain: String,
-    /// When it expires, in nanoseconds since 1970, as it is stored.
+    /// The stored expiry, in nanoseconds since 1970.
     pub expire_time: i64,
-    /// What that meant when it was read.
+    /// The expiry relative to the time of the read.
     pub expiry: Expiry,
 }
 
-/// How far away the end of a declaration is.
+/// The expiry of a declaration, relative to the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// It is fresh for ever.
+    /// It does not expire.
     Never,
-    /// It is fresh for so many seconds more, a part of one counted as one.
+    /// It expires in this number of seconds, rounded up.
     In(u64),
-    /// It is not fresh.
+    /// It has expired.
     Past,
 }
 
 impl FreshnessDeclaration {
-    /// What a row means at `now`, in nanoseconds since 1970.
-    pub(crate) fn judge(domain: String, expire_time: i64, now: i64) -> FreshnessDeclaration {
-        FreshnessDeclaration { domain, expire_time, expiry: Expiry::judge(expire_time, now) }
+    /// A row as of `now`, in nanoseconds since 1970.
+    pub(crate) fn at(domain: String, expire_time: i64, now: i64) -> FreshnessDeclaration {
+        FreshnessDeclaration { domain, expire_time, expiry: Expiry::at(expire_time, now) }
     }
 }
 
 impl Expiry {
-    /// What a stored time means at `now`, both in nanoseconds since 1970.
-    pub(crate) fn judge(expire_time: i64, now: i64) -> Expiry {
+    /// A stored expiry relative to `now`, both in nanoseconds since 1970.
+    pub(crate) fn at(expire_time: i64, now: i64) -> Expiry {
         let rounded = now.saturating_add(SECOND / 2).div_euclid(SECOND) * SECOND;
         match expire_time.saturating_sub(rounded) {
             _ if expire_time == NEVER => Expiry::Never,
@@ -79,9 +79,9 @@ impl Expiry {
 mod tests {
     use super::*;
 
-    /// What an expiry means so many nanoseconds later than 10 s.
+    /// An expiry relative to 10 s and this number of nanoseconds.
     fn at(expire_time: i64, later: i64) -> Expiry {
-        Expiry::judge(expire_time, 10 * SECOND + later)
+        Expiry::at(expire_time, 10 * SECOND + later)
     }
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(at(NEVER - 1, 0), Expiry::In(NEVER.unsigned_abs() / SECOND.unsigned_abs() - 9));
         assert_eq!(at(0, 0), Expiry::Past);
         assert_eq!(at(i64::MIN, 0), Expiry::Past);
-        assert_eq!(Expiry::judge(1, i64::MAX), Expiry::Past);
+        assert_eq!(Expiry::at(1, i64::MAX), Expiry::Past);
     }
 
     #[test]

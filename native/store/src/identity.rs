@@ -1,22 +1,19 @@
-//! Where a connection leads: which file, or which database of which server.
+//! Which file, or which database of which server, a connection is connected to.
 //!
-//! Several connections of one node may lead to several databases, although the URL is the same: a file is
-//! replaced while it is open, an address moves to another server while the old one still runs, one host of
-//! several is promoted. [`DatabaseIdentity::is_same_as`] tells whether a change that is made by one connection can be seen
-//! by the other.
+//! Several connections of one node may be connected to several databases, although their URL is the same: a file is
+//! replaced while it is open, an address moves to another server while the old one still runs, one host of several is
+//! promoted. [`DatabaseIdentity::is_same_as`] tells whether one connection sees the changes of another.
 
 use std::fmt;
 
-use crate::PersistentId;
-
-/// What a connection leads to. It is read when the connection is made.
+/// The identity of a database, read when the connection is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseIdentity {
-    /// A file. Another one that takes its name has another inode.
+    /// A file. Another file of the same name has another inode.
     File {
-        /// The device that it is on.
+        /// The device of the file.
         device: u64,
-        /// Its number there.
+        /// The inode of the file.
         inode: u64,
     },
     /// A database of a PostgreSQL server.
@@ -25,25 +22,30 @@ pub enum DatabaseIdentity {
         database: String,
         /// The timeline. A promotion begins a new one.
         timeline: String,
-        /// What the server is for the cluster.
+        /// The role of the server in its cluster.
         role: ServerRole,
     },
 }
 
-/// What a PostgreSQL server is for its cluster.
+/// The role of a PostgreSQL server in its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerRole {
     /// It takes changes.
     Primary {
-        /// When it was started, in microseconds since 1970: two servers that run copies of one cluster differ in it.
+        /// When it was started, in microseconds since 1970. Tells apart two servers that run copies of one cluster.
         started: i64,
     },
-    /// It is in recovery: it repeats what some primary does.
+    /// It is in recovery, and repeats the changes of a primary.
     Standby,
 }
 
+/// The part of an identity that outlives the connection and a restart of the server: the cluster, the database and the
+/// timeline, or the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersistentId(pub String);
+
 impl DatabaseIdentity {
-    /// The name that is remembered when the connection has ended. It stays the same when the server is restarted.
+    /// The part that outlives the connection.
     pub fn persistent_id(&self) -> PersistentId {
         PersistentId(match self {
             DatabaseIdentity::File { device, inode } => format!("file {device}/{inode}"),
@@ -51,19 +53,19 @@ impl DatabaseIdentity {
         })
     }
 
-    /// Whether a change that is made here can be seen there. A standby shows what its primary does, but does not
-    /// say which server that is: it is the same as any server of its cluster.
-    pub fn is_same_as(&self, there: &DatabaseIdentity) -> bool {
-        match (self, there) {
+    /// Whether a connection to `other` sees the changes of a connection to `self`. A standby shows the changes of its
+    /// primary, but does not say which server that is. So it is the same as every server of its cluster.
+    pub fn is_same_as(&self, other: &DatabaseIdentity) -> bool {
+        match (self, other) {
             (
-                DatabaseIdentity::Server { database: here, role: ServerRole::Standby, .. },
-                DatabaseIdentity::Server { database: there, .. },
+                DatabaseIdentity::Server { database: this, role: ServerRole::Standby, .. },
+                DatabaseIdentity::Server { database: other, .. },
             )
             | (
-                DatabaseIdentity::Server { database: here, .. },
-                DatabaseIdentity::Server { database: there, role: ServerRole::Standby, .. },
-            ) => here == there,
-            _ => self == there,
+                DatabaseIdentity::Server { database: this, .. },
+                DatabaseIdentity::Server { database: other, role: ServerRole::Standby, .. },
+            ) => this == other,
+            _ => self == other,
         }
     }
 }
@@ -90,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_runs_beside_the_original_is_another_place() {
+    fn a_copy_that_runs_beside_the_original_has_another_identity() {
         let [one, other] = [1, 2].map(|started| server("7/5", "00000001", ServerRole::Primary { started }));
         assert!(one.is_same_as(&one) && !one.is_same_as(&other));
         assert_eq!(one.persistent_id(), other.persistent_id());
     }
 
     #[test]
-    fn a_standby_is_the_same_place_as_its_primary_and_none_of_another_cluster() {
+    fn a_standby_is_the_same_as_its_primary_and_not_as_one_of_another_cluster() {
         let primary = server("7/5", "00000002", ServerRole::Primary { started: 1 });
         assert!(primary.is_same_as(&server("7/5", "00000001", ServerRole::Standby)));
         assert!(server("7/5", "00000001", ServerRole::Standby).is_same_as(&primary));

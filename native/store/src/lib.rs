@@ -1,26 +1,37 @@
-//! The database of domains: [`Store`] to follow it and [`Writer`] to change it, with PostgreSQL and
-//! SQLite behind them.
+//! The database of domains, on PostgreSQL or SQLite.
 //!
-//! Rows become types here. A domain that comes out of a store is a
-//! [`DomainName`](domain_core::DomainName) and its host type a
-//! [`HostTypeId`](domain_core::HostTypeId); a row that cannot be either is an [`InvalidRow`], told apart
-//! from the others so that it stops none of them.
+//! [`Store`] is the follower's connection, [`Writer`] a connection for changes. [`Database`] opens both.
 //!
-//! | module | idea |
+//! A row becomes a type when it is read, and its name is checked only then: a follower gets
+//! [`DomainName`](domain_core::DomainName)s and [`HostTypeId`](domain_core::HostTypeId)s. A row for which that fails
+//! becomes an [`InvalidRow`], and the other rows are not affected.
+//!
+//! # The files in layers
+//!
+//! Each file uses only those above it.
+//!
+//! | file | what it holds |
 //! |---|---|
-//! | [`store`](Store) | what a follower asks of a database |
-//! | [`writer`](Writer) | what operations ask of it |
-//! | [`freshness`](FreshnessDeclaration) | for how long the rows of a host type are complete |
-//! | [`row`](Row) | what a row says |
-//! | [`identity`](DatabaseIdentity) | which database a connection leads to |
-//! | [`followed`](FollowedDatabase) | which of them the follower is connected to, for those who change it |
-//! | [`source`](UrlSource) | where the URL is kept |
-//! | [`follower_priority`](FollowerPriority) | who follows has a connection before those who change |
-//! | [`reading`](Readable) | rows that may be unreadable |
-//! | [`database`](Database) | which database, from a URL; a connection to it |
-//! | [`signal`](Signal) | how other threads reach one that is inside a store |
-//! | `schema` | the tables: created when absent, refused when they are something else |
+//! | `error` | [`StoreError`] |
+//! | `row` | [`Row`]: a row of `domain_settings` as the follower reads it |
+//! | `readable` | [`Readable`]: rows that may be unreadable |
+//! | `identity` | [`DatabaseIdentity`]: which database a connection is connected to |
+//! | `freshness` | [`FreshnessDeclaration`]: until when the rows of a host type are complete |
+//! | `signal` | [`Signal`]: wakes or stops a thread that is in a call |
+//! | `source` | [`UrlSource`]: where the URL is kept |
+//! | `schema` | the tables: created when absent, checked otherwise |
+//! | `store`, `writer` | the two traits |
+//! | `followed` | [`FollowedDatabase`]: which database the follower is connected to |
+//! | `follower_priority` | [`FollowerPriority`]: the follower gets a connection before writers do |
 //! | `postgres`, `sqlite` | the two databases |
+//! | `database` | [`Database`]: which database a URL means, and how to connect to it |
+//!
+//! # Ways through the files
+//!
+//! * A load: `database` → `postgres/store` → `postgres/load` (or `sqlite/store`) → `row`, and back in batches.
+//! * A read of the log: `postgres/store` → `postgres/log` (or `sqlite/store` → `sqlite/log`) → `row`.
+//! * A change: `postgres/writer/domains` → `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and,
+//!   where PostgreSQL refuses it, `postgres/sqlstate`.
 
 mod database;
 mod error;
@@ -29,7 +40,7 @@ mod follower_priority;
 mod freshness;
 mod identity;
 mod postgres;
-mod reading;
+mod readable;
 mod row;
 mod schema;
 mod signal;
@@ -43,19 +54,20 @@ pub use error::StoreError;
 pub use followed::FollowedDatabase;
 pub use follower_priority::FollowerPriority;
 pub use freshness::{Expiry, FreshnessDeclaration, Ttl};
-pub use identity::{DatabaseIdentity, ServerRole};
+pub use identity::{DatabaseIdentity, PersistentId, ServerRole};
 pub use postgres::UrlError;
-pub use reading::{Fault, Readable, UnreadableRow, UnreadableRows};
+pub use readable::{Readable, UnreadableRow, UnreadableRows, ValueFault};
 pub use row::{InvalidRow, InvalidRowReason, Row};
 pub use schema::SchemaError;
 pub use signal::Signal;
-pub use source::{Unreadable, UrlSource};
+pub use source::{UrlSource, UrlSourceError};
 pub use store::{
-    Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, PersistentId, Pruned, Store,
-    TableContents, TransactionId,
+    Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, Pruned, Store, TableContents,
+    TransactionId,
 };
 pub use writer::{
-    Activation, Basis, BeginRemovalOutcome, ChangedDomain, DomainSettings, Filter, Finding, Found, HandlerProgress,
-    InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NewDomain, RemovalJob, RemovalJobs, RemovalStatus,
-    Rules, Sequence, SetStatusOutcome, Severity, Status, Survey, VoidJob, Which, Writer,
+    Activation, BeginRemovalOutcome, ChangedDomain, Diagnostics, DomainOperations, DomainSettings, Filter, Finding,
+    Found, FreshnessOperations, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain,
+    NameOrigin, NewDomain, PasswordOperations, RemovalJob, RemovalJobs, RemovalOperations, RemovalStatus, Sequence,
+    SetStatusOutcome, Severity, Status, Survey, VoidJob, Writer,
 };

@@ -1,54 +1,54 @@
-//! What a row says: the border where texts from the database become names.
+//! A row of `domain_settings` as the follower reads it. Names from the database are checked here, and nowhere else.
 
 use domain_core::{DomainName, HostTypeId, HostTypes, InvalidDomain};
 
-/// What `domain_settings` says about one domain.
+/// A domain's row, or that it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// It is enabled and served by this host type.
+    /// The domain is enabled, with this host type.
     Enabled(DomainName, HostTypeId),
-    /// It is disabled, in removal, or has no row.
+    /// The domain is disabled, in removal, or has no row.
     NotEnabled(DomainName),
-    /// It makes no sense here.
+    /// The row cannot become a route.
     Invalid(InvalidRow),
 }
 
 /// A row that cannot become a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRow {
-    /// The domain as it stands in the row, with a replacement character for what is not UTF-8.
+    /// The domain in the row, with replacement characters where it is not UTF-8.
     pub domain: String,
-    /// The domain, if it is a valid name.
+    /// The domain, if its name is valid.
     pub name: Option<DomainName>,
-    /// What is wrong.
+    /// Why it cannot.
     pub reason: InvalidRowReason,
 }
 
-/// What is wrong with a row.
+/// Why a row cannot become a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRowReason {
-    /// Its domain is no valid name.
+    /// The domain's name is invalid.
     InvalidDomain(InvalidDomain),
-    /// Its host type was never named on this node.
+    /// The host type is not configured on this node.
     UnknownHostType(String),
-    /// Its status is none of 0 (disabled), 1 (enabled) and 2 (deleting).
+    /// The status is neither 0 (disabled) nor 1 (enabled) nor 2 (deleting).
     UnknownStatus(i64),
 }
 
 impl Row {
-    /// The domain as it stands in the row, with a replacement character for what is not UTF-8.
+    /// The domain in the row, with replacement characters where it is not UTF-8.
     pub fn domain(&self) -> &str {
         match self {
             Row::Enabled(domain, _) | Row::NotEnabled(domain) => domain.as_str(),
-            Row::Invalid(invalid) => &invalid.domain,
+            Row::Invalid(row) => &row.domain,
         }
     }
 
-    /// Reads a row. A domain without a row has no `settings`.
+    /// Checks a row. `settings` is its host type and status, or nothing for a domain without a row.
     pub(crate) fn read(host_types: &HostTypes, domain: &[u8], settings: Option<(&[u8], i64)>) -> Row {
         let name = match DomainName::from_bytes(domain) {
             Ok(name) => name,
-            Err(invalid) => return Row::invalid(domain, None, InvalidRowReason::InvalidDomain(invalid)),
+            Err(error) => return Row::invalid(domain, None, InvalidRowReason::InvalidDomain(error)),
         };
         match settings {
             None | Some((_, 0 | 2)) => Row::NotEnabled(name),
@@ -65,9 +65,9 @@ impl Row {
     }
 }
 
-/// What is kept of a text that may be as long as any: as much as a name has, and what shows that there was more.
+/// The first 1000 bytes of a text, which may be of any length.
 fn shown(text: &[u8]) -> String {
-    const MOST: usize = 1000;
-    let more = if text.len() > MOST { "…" } else { "" };
-    String::from_utf8_lossy(&text[..text.len().min(MOST)]).into_owned() + more
+    const MAX_BYTES: usize = 1000;
+    let more = if text.len() > MAX_BYTES { "…" } else { "" };
+    String::from_utf8_lossy(&text[..text.len().min(MAX_BYTES)]).into_owned() + more
 }

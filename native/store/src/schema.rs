@@ -1,24 +1,22 @@
 //! The tables: MongooseIM's, column for column.
 //!
-//! A table that is absent is created; one that is there is used as it is, whatever else it has,
-//! once every column that is read or written here has the type that it needs.
+//! An absent table is created. An existing one is used as it is, if every column that is read or written here has the
+//! right type. It may have other columns.
 
 use thiserror::Error;
 
-use crate::StoreError;
-
-/// The script that creates what is absent in PostgreSQL.
+/// The script that creates absent tables in PostgreSQL.
 pub(crate) const POSTGRES: &str = include_str!("../../../priv/sql/postgres.sql");
 /// The same for SQLite.
 pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 
-/// The script that creates the table of removals, which only operations need, in either.
+/// The script that creates the table of removals, which only operations need, in both databases.
 pub(crate) const REMOVALS: &str = include_str!("../../../priv/sql/removals.sql");
 
-/// The script that creates the table of freshness, which the first declaration needs, in either.
+/// The script that creates the table of freshness, which the first declaration needs, in both databases.
 pub(crate) const FRESHNESS: &str = include_str!("../../../priv/sql/freshness.sql");
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// 64-bit integers.
@@ -29,7 +27,7 @@ pub(crate) enum Kind {
     Text,
 }
 
-/// A table and the columns that are needed of it.
+/// A table and its required columns.
 struct Table {
     name: &'static str,
     columns: &'static [(&'static str, Kind)],
@@ -45,7 +43,7 @@ const TABLES: [Table; 3] = [
     Table { name: "domain_admins", columns: &[("domain", Kind::Text), ("pass_details", Kind::Text)] },
 ];
 
-/// Something else stands where a table of ours should.
+/// A table of another layout has the name of a required one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SchemaError {
     /// A column is missing.
@@ -53,11 +51,11 @@ pub enum SchemaError {
     Missing {
         /// The table.
         table: &'static str,
-        /// The column that is not there.
+        /// The missing column.
         column: &'static str,
-        /// The type that it should have.
+        /// The required type.
         wanted: &'static str,
-        /// The columns that are there.
+        /// The columns of the table.
         found: Vec<String>,
     },
     /// A column has another type.
@@ -70,9 +68,9 @@ pub enum SchemaError {
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// The type that it should have.
+        /// The required type.
         wanted: &'static str,
-        /// The type that it has.
+        /// The type of the column.
         found: String,
     },
 }
@@ -83,37 +81,37 @@ pub(crate) struct Column {
     pub(crate) type_name: String,
 }
 
-/// Makes sure that every table is there and right. Nothing is created beside a table that is wrong.
+/// Creates absent tables and checks the others. Creates nothing if one of the others is wrong.
 ///
-/// `columns` describes the table of a name, which has none when it is absent; `create` creates what
-/// is absent; `is` knows the database's names of types.
-pub(crate) fn prepare(
-    columns: impl Fn(&str) -> Result<Vec<Column>, StoreError>,
-    create: impl FnOnce() -> Result<(), StoreError>,
-    is: fn(&str, Kind) -> bool,
-) -> Result<(), StoreError> {
+/// `columns` returns the columns of a table, none if it is absent. `create` creates absent tables. `has_type` compares
+/// the database's name of a type.
+pub(crate) fn prepare<E: From<SchemaError>>(
+    columns: impl Fn(&str) -> Result<Vec<Column>, E>,
+    create: impl FnOnce() -> Result<(), E>,
+    has_type: fn(&str, Kind) -> bool,
+) -> Result<(), E> {
     let mut absent = Vec::new();
     for table in &TABLES {
         match columns(table.name)? {
             found if found.is_empty() => absent.push(table),
-            found => table.check(&found, is)?,
+            found => table.check(&found, has_type)?,
         }
     }
     if !absent.is_empty() {
         create()?;
     }
-    absent.into_iter().try_for_each(|table| Ok(table.check(&columns(table.name)?, is)?))
+    absent.into_iter().try_for_each(|table| Ok(table.check(&columns(table.name)?, has_type)?))
 }
 
 impl Table {
-    /// Checks the columns that were found under this table's name.
-    fn check(&self, found: &[Column], is: fn(&str, Kind) -> bool) -> Result<(), SchemaError> {
+    /// Checks the columns of the table with this name.
+    fn check(&self, found: &[Column], has_type: fn(&str, Kind) -> bool) -> Result<(), SchemaError> {
         for &(column, kind) in self.columns {
             let Some(there) = found.iter().find(|there| there.name == column) else {
                 let found = found.iter().map(|there| there.name.clone()).collect();
                 return Err(SchemaError::Missing { table: self.name, column, wanted: kind.name(), found });
             };
-            if !is(&there.type_name, kind) {
+            if !has_type(&there.type_name, kind) {
                 let found = there.type_name.clone();
                 return Err(SchemaError::Type { table: self.name, column, wanted: kind.name(), found });
             }

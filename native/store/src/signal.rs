@@ -1,4 +1,4 @@
-//! How other threads reach one that is inside a store: they wake its wait, or end whatever it does.
+//! Wakes a thread that waits in a store, or stops whatever it does there.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Shared between a thread that uses a store and those who want something of it.
+/// Shared by the thread that uses a store and the threads that wake or stop it.
 #[derive(Default)]
 pub struct Signal {
     wake: Notify,
@@ -14,13 +14,12 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Ends the present wait, or the next one if there is none. Many calls before that wait count
-    /// as one.
+    /// Ends the present wait, or else the next one. Several calls before that wait count as one.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Ends the present call and every later one, for ever.
+    /// Ends the present call, and every later one.
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -38,7 +37,7 @@ impl Signal {
                 () = self.stop.cancelled() => (),
             }
         };
-        // Woken or not in time: the caller looks for itself.
+        // After either, the caller looks for events.
         let _ = timeout(limit, either).await;
     }
 
@@ -47,7 +46,7 @@ impl Signal {
         self.stop.cancelled().await;
     }
 
-    /// Blocks this thread until [`Signal::wake`] or [`Signal::stop`], at the most for `limit`.
+    /// Blocks this thread until [`Signal::wake`] or [`Signal::stop`], at most for `limit`.
     pub fn wait(&self, limit: Duration) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(self.woken(limit));

@@ -1,16 +1,16 @@
 //! Where the URL of a database is kept.
 //!
-//! The URL, and so the password in it, is read again for each connection: a secret that is exchanged while a
-//! node runs is used by the next connection, and needs no restart.
+//! The URL, and so the password in it, is read again for each connection. A secret that is replaced while a node runs is
+//! used by the next connection, without a restart.
 
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
-/// Where to read the URL.
+/// Where to read a URL.
 #[derive(Clone)]
 pub enum UrlSource {
-    /// It is this text.
+    /// This text.
     Url(String),
     /// The contents of this file.
     File(PathBuf),
@@ -18,22 +18,22 @@ pub enum UrlSource {
     Variable {
         /// The variable's name.
         name: String,
-        /// Reads a variable. The environment that is meant is not that of this process's C library.
+        /// Reads a variable. The environment is Erlang's, which differs from that of the C library.
         read: fn(&str) -> Option<Vec<u8>>,
     },
 }
 
-/// Why a URL could not be read. It never shows what was read.
+/// Why a URL could not be read. Never shows the text that was read.
 #[derive(Debug, thiserror::Error)]
 #[error("the database's URL cannot be read from {location}: {reason}")]
-pub struct Unreadable {
+pub struct UrlSourceError {
     location: String,
     reason: String,
 }
 
 impl UrlSource {
-    /// The URL as it is now. Space around what a file or a variable holds is no part of it.
-    pub(crate) fn read(&self) -> Result<String, Unreadable> {
+    /// The present URL. White space around the contents of a file or a variable is removed.
+    pub(crate) fn read(&self) -> Result<String, UrlSourceError> {
         let bytes = match self {
             UrlSource::Url(url) => return Ok(url.clone()),
             UrlSource::File(path) => fs::read(path).map_err(|error| self.unreadable(error))?,
@@ -46,8 +46,8 @@ impl UrlSource {
         }
     }
 
-    fn unreadable(&self, reason: impl fmt::Display) -> Unreadable {
-        Unreadable { location: self.to_string(), reason: reason.to_string() }
+    fn unreadable(&self, reason: impl fmt::Display) -> UrlSourceError {
+        UrlSourceError { location: self.to_string(), reason: reason.to_string() }
     }
 }
 

@@ -61,11 +61,6 @@ pub trait Store: Send {
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError>;
 }
 
-/// What tells a database from another one: on PostgreSQL the cluster, the database in it and the
-/// timeline; for SQLite, the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersistentId(pub String);
-
 /// What there is to know of the moment of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadSummary {

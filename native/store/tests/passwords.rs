@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_store::{
-    Activation, Basis, BeginRemovalOutcome, Found, InsertOutcome, JobOutcome, Lease, NewDomain, Writer,
+    Activation, BeginRemovalOutcome, Found, InsertOutcome, JobOutcome, Lease, NameOrigin, NewDomain, Writer,
 };
 use support::{Fixture, eventually, name};
 
@@ -25,19 +25,19 @@ promises! {
 }
 
 const LEASE: Lease<'_> = Lease { owner: "one@host", milliseconds: 3_600_000 };
-const PARENT: Basis<'_> = Basis::Parent("a.example");
+const PARENT: NameOrigin<'_> = NameOrigin::SubdomainOf("a.example");
 
 /// Time enough.
 fn until() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn put(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> Found {
-    writer.put_password(&name(domain), basis, "stored", until()).unwrap()
+fn put(writer: &mut dyn Writer, domain: &str, origin: NameOrigin<'_>) -> Found {
+    writer.put_password(&name(domain), origin, "stored", until()).unwrap()
 }
 
-fn holds(writer: &mut dyn Writer, domain: &str, basis: Basis<'_>) -> bool {
-    writer.password(&name(domain), basis, until()).unwrap().is_some()
+fn holds(writer: &mut dyn Writer, domain: &str, origin: NameOrigin<'_>) -> bool {
+    writer.password(&name(domain), origin, until()).unwrap().is_some()
 }
 
 fn insert(writer: &mut dyn Writer, domain: &str, subdomains: &[&str]) -> InsertOutcome {
@@ -66,12 +66,12 @@ fn leave_admins(fixture: &mut Fixture, domains: &[&str]) {
 
 fn a_password_is_stored_only_where_its_row_is_enabled(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
-    assert_eq!(put(&mut *writer, "a.example", Basis::Row), Found::No);
+    assert_eq!(put(&mut *writer, "a.example", NameOrigin::Row), Found::No);
     for (status, stored) in [(0, Found::No), (2, Found::No), (7, Found::No), (1, Found::Yes)] {
         put_row(fixture, "a.example", status);
-        assert_eq!(put(&mut *writer, "a.example", Basis::Row), stored, "status {status}");
+        assert_eq!(put(&mut *writer, "a.example", NameOrigin::Row), stored, "status {status}");
     }
-    assert_eq!(put(&mut *writer, "static.example", Basis::Static), Found::Yes);
+    assert_eq!(put(&mut *writer, "static.example", NameOrigin::StaticDomain), Found::Yes);
     assert_eq!(admins(fixture), ["a.example", "static.example"]);
 }
 
@@ -82,34 +82,34 @@ fn a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled(fix
         put_row(fixture, "a.example", status);
         assert_eq!(put(&mut *writer, "muc.a.example", PARENT), stored, "status {status}");
     }
-    assert_eq!(put(&mut *writer, "muc.type1.example", Basis::Subdomain), Found::Yes);
+    assert_eq!(put(&mut *writer, "muc.type1.example", NameOrigin::ConfiguredSubdomain), Found::Yes);
     // A subdomain that has a row is another tenant's domain: who asks takes it for a subdomain still.
     for domain in ["muc.a.example", "muc.type1.example"] {
         put_row(fixture, domain, 1);
     }
     assert_eq!(put(&mut *writer, "muc.a.example", PARENT), Found::No);
-    assert_eq!(put(&mut *writer, "muc.type1.example", Basis::Subdomain), Found::No);
+    assert_eq!(put(&mut *writer, "muc.type1.example", NameOrigin::ConfiguredSubdomain), Found::No);
 }
 
 fn a_password_holds_no_longer_than_its_row(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", 1);
-    put(&mut *writer, "a.example", Basis::Row);
+    put(&mut *writer, "a.example", NameOrigin::Row);
     put(&mut *writer, "muc.a.example", PARENT);
     for (status, held) in [(0, true), (1, true), (2, false)] {
         put_row(fixture, "a.example", status);
-        assert_eq!(holds(&mut *writer, "a.example", Basis::Row), held, "status {status}");
+        assert_eq!(holds(&mut *writer, "a.example", NameOrigin::Row), held, "status {status}");
         assert_eq!(holds(&mut *writer, "muc.a.example", PARENT), held, "status {status}");
     }
     fixture.write("DELETE FROM domain_settings");
-    assert!(!holds(&mut *writer, "a.example", Basis::Row));
+    assert!(!holds(&mut *writer, "a.example", NameOrigin::Row));
     assert!(!holds(&mut *writer, "muc.a.example", PARENT));
     // What is neither a domain nor a subdomain any more.
-    assert!(!holds(&mut *writer, "muc.a.example", Basis::Row));
+    assert!(!holds(&mut *writer, "muc.a.example", NameOrigin::Row));
     // What no row decides.
     leave_admins(fixture, &["static.example", "muc.type1.example"]);
-    assert!(holds(&mut *writer, "static.example", Basis::Static));
-    assert!(holds(&mut *writer, "muc.type1.example", Basis::Subdomain));
+    assert!(holds(&mut *writer, "static.example", NameOrigin::StaticDomain));
+    assert!(holds(&mut *writer, "muc.type1.example", NameOrigin::ConfiguredSubdomain));
 }
 
 fn an_addition_deletes_the_passwords_that_an_earlier_life_left(fixture: &mut Fixture) {
@@ -155,12 +155,12 @@ fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixtur
     let subdomains = ["muc.a.example".to_owned()];
     for round in 0..10 {
         insert(&mut *writer, "a.example", &[]);
-        assert_eq!(put(&mut *tenant, "a.example", Basis::Row), Found::Yes, "round {round}");
+        assert_eq!(put(&mut *tenant, "a.example", NameOrigin::Row), Found::Yes, "round {round}");
         thread::scope(|scope| {
             let last = scope.spawn(|| {
                 let (mut rounds, mut last) = (0_u32, Found::Yes);
                 while last == Found::Yes && rounds < 10_000 {
-                    last = put(&mut *tenant, "a.example", Basis::Row);
+                    last = put(&mut *tenant, "a.example", NameOrigin::Row);
                     put(&mut *tenant, "muc.a.example", PARENT);
                     rounds += 1;
                 }
@@ -191,11 +191,11 @@ fn session(fixture: &Fixture, sql: &str) -> postgres::Client {
 fn a_password_that_waits_for_a_removal_is_not_stored() {
     let mut fixture = Fixture::postgres();
     let mut writer = fixture.writer();
-    for (domain, basis) in [("a.example", Basis::Row), ("muc.a.example", PARENT)] {
+    for (domain, origin) in [("a.example", NameOrigin::Row), ("muc.a.example", PARENT)] {
         put_row(&mut fixture, "a.example", 1);
         let mut removal = session(&fixture, "BEGIN; UPDATE domain_settings SET status = 2 WHERE domain = 'a.example'");
         thread::scope(|scope| {
-            let putting = scope.spawn(|| put(&mut *writer, domain, basis));
+            let putting = scope.spawn(|| put(&mut *writer, domain, origin));
             eventually(|| fixture.read(WAITING) == ["1"]);
             removal.batch_execute("COMMIT").unwrap();
             assert_eq!(putting.join().unwrap(), Found::No, "{domain}");
@@ -212,7 +212,7 @@ fn a_removal_that_waits_for_a_password_deletes_it() {
     // The password waits for this session, after it has looked at the row; the removal waits for the password.
     let mut other = session(&fixture, "BEGIN; INSERT INTO domain_admins VALUES ('a.example', 'other')");
     thread::scope(|scope| {
-        let putting = scope.spawn(|| put(&mut *tenant, "a.example", Basis::Row));
+        let putting = scope.spawn(|| put(&mut *tenant, "a.example", NameOrigin::Row));
         eventually(|| fixture.read(WAITING) == ["1"]);
         let removing = scope.spawn(|| {
             writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &[], until()).unwrap();
@@ -241,7 +241,7 @@ fn a_password_of_a_subdomain_that_waits_for_an_addition_of_its_name_is_not_store
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
     // And the writer is good for more.
-    assert_eq!(put(&mut *writer, "muc.a.example", Basis::Row), Found::Yes);
+    assert_eq!(put(&mut *writer, "muc.a.example", NameOrigin::Row), Found::Yes);
 }
 
 #[test]

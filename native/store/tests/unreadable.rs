@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use domain_core::EventId;
 use domain_store::{
-    Activation, DomainSettings, Filter, InsertOutcome, Lease, NewDomain, Rules, Status, UnreadableRows, Which, Writer,
+    Activation, DomainSettings, Filter, InsertOutcome, Lease, NewDomain, Status, UnreadableRows, Writer,
 };
 use support::{Fixture, name};
 
@@ -106,10 +106,10 @@ fn jobs_removals_and_declarations_leave_out_what_cannot_be_read() {
     for mut fixture in databases() {
         fixture.write("UPDATE domain_settings SET status = 2");
         let mut writer = fixture.writer();
-        let removals = writer.removals(Which::All, until()).unwrap();
+        let removals = writer.removals(None, until()).unwrap();
         assert_eq!((removals.rows.len(), left_out(&removals.left_out)), (1, expected.to_vec()));
         let allowed = ["type1".to_owned()];
-        let taken = writer.take_over_removals(LEASE, Rules { allowed: &allowed }, 10, until()).unwrap();
+        let taken = writer.take_over_removals(LEASE, &allowed, 10, until()).unwrap();
         let mut named = left_out(&taken.left_out);
         named.sort();
         assert_eq!((taken.held.len(), taken.void.len(), named), (1, 0, expected.to_vec()));

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Activation, Basis, BeginRemovalOutcome, ChangedDomain, Database, DomainSettings, Expiry, Filter, Found,
-    FreshnessDeclaration, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NewDomain,
-    RemovalJob, RemovalJobs, RemovalStatus, Rules, SetStatusOutcome, Status, StoreError, Survey, Timeouts, Ttl,
-    VoidJob, Which, Writer,
+    Activation, BeginRemovalOutcome, ChangedDomain, Database, DomainSettings, Expiry, Filter, Found,
+    FreshnessDeclaration, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NameOrigin,
+    NewDomain, RemovalJob, RemovalJobs, RemovalStatus, SetStatusOutcome, Status, StoreError, Survey, Timeouts, Ttl,
+    VoidJob, Writer,
 };
 use postgres::fallible_iterator::FallibleIterator;
 use support::{Fixture, LONG, eventually, name};
@@ -113,7 +113,7 @@ fn insert_as(
 
 fn set_status(writer: &mut dyn Writer, domain: &str, wanted: Activation, allowed: &[&str]) -> SetStatusOutcome {
     let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
-    writer.set_status(&name(domain), wanted, Rules { allowed: &allowed }, until()).unwrap()
+    writer.set_status(&name(domain), wanted, &allowed, until()).unwrap()
 }
 
 fn begin(writer: &mut dyn Writer, domain: &str, lease: Lease<'_>) -> BeginRemovalOutcome {
@@ -133,7 +133,7 @@ fn take_over(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit:
 
 fn take_over_all(writer: &mut dyn Writer, lease: Lease<'_>, allowed: &[&str], limit: u32) -> RemovalJobs {
     let allowed: Vec<_> = allowed.iter().map(|&host_type| host_type.to_owned()).collect();
-    writer.take_over_removals(lease, Rules { allowed: &allowed }, limit, until()).unwrap()
+    writer.take_over_removals(lease, &allowed, limit, until()).unwrap()
 }
 
 /// Those that the owner of `lease` has, none of which is void.
@@ -145,12 +145,12 @@ fn renew(writer: &mut dyn Writer, lease: Lease<'_>) -> Vec<RemovalJob> {
 }
 
 fn removals(writer: &mut dyn Writer) -> Vec<RemovalStatus> {
-    writer.removals(Which::All, until()).unwrap().rows
+    writer.removals(None, until()).unwrap().rows
 }
 
 /// The one job of `domain`.
 fn removal(writer: &mut dyn Writer, domain: &str) -> RemovalStatus {
-    let mut found = writer.removals(Which::One(&name(domain)), until()).unwrap().rows;
+    let mut found = writer.removals(Some(&name(domain)), until()).unwrap().rows;
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -511,17 +511,20 @@ fn a_prefix_is_taken_literally(fixture: &mut Fixture) {
 fn a_password_is_stored_replaced_and_deleted_without_an_event(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     let domain = &name("a.example");
-    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap(), None);
+    assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap(), None);
     assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::No);
     for stored in ["first", "it's the second: ключ"] {
-        writer.put_password(domain, Basis::Static, stored, until()).unwrap();
-        assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some(stored));
+        writer.put_password(domain, NameOrigin::StaticDomain, stored, until()).unwrap();
+        assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap().as_deref(), Some(stored));
     }
-    writer.put_password(&name("b.example"), Basis::Static, "other", until()).unwrap();
+    writer.put_password(&name("b.example"), NameOrigin::StaticDomain, "other", until()).unwrap();
     assert_eq!(fixture.read("SELECT domain FROM domain_admins ORDER BY domain"), ["a.example", "b.example"]);
     assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::Yes);
-    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap(), None);
-    assert_eq!(writer.password(&name("b.example"), Basis::Static, until()).unwrap().as_deref(), Some("other"));
+    assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap(), None);
+    assert_eq!(
+        writer.password(&name("b.example"), NameOrigin::StaticDomain, until()).unwrap().as_deref(),
+        Some("other")
+    );
     assert_eq!(events(fixture).len(), 0);
 }
 
@@ -544,10 +547,10 @@ fn a_removal_marks_the_domain_and_claims_the_job(fixture: &mut Fixture) {
     for (place, status) in [0, 1, 2].into_iter().enumerate() {
         let domain = format!("d{status}.example");
         put_row(fixture, &domain, "type1", status);
-        writer.put_password(&name(&domain), Basis::Static, "stored", until()).unwrap();
+        writer.put_password(&name(&domain), NameOrigin::StaticDomain, "stored", until()).unwrap();
         let id = claimed(&begin(&mut *writer, &domain, ONE));
         // Its admin has no more business there.
-        assert_eq!(writer.password(&name(&domain), Basis::Static, until()).unwrap(), None);
+        assert_eq!(writer.password(&name(&domain), NameOrigin::StaticDomain, until()).unwrap(), None);
         assert_eq!(rows(fixture)[place], format!("{} {domain} type1 2", place + 1));
         assert_eq!(events(fixture).len(), place + 1);
         assert_eq!(events(fixture)[place], event(id, &domain));
@@ -693,11 +696,11 @@ fn a_removal_is_finished_by_its_owner_alone(fixture: &mut Fixture) {
     assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     put_row(fixture, "a.example", "type1", 1);
     claimed(&begin(&mut *writer, "a.example", ONE));
-    writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
+    writer.put_password(domain, NameOrigin::StaticDomain, "stored", until()).unwrap();
     let before = (rows(fixture), events(fixture), removals(&mut *writer));
     assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), JobOutcome::NotOwned);
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
-    assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"));
+    assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap().as_deref(), Some("stored"));
 }
 
 fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
@@ -706,7 +709,7 @@ fn a_finished_removal_leaves_nothing_but_one_event(fixture: &mut Fixture) {
         put_row(fixture, domain, "type1", 1);
         claimed(&begin(&mut *writer, domain, ONE));
         // Somebody may store one all the same.
-        writer.put_password(&name(domain), Basis::Static, "stored", until()).unwrap();
+        writer.put_password(&name(domain), NameOrigin::StaticDomain, "stored", until()).unwrap();
     }
     assert_eq!(events(fixture).len(), 2);
     assert_eq!(writer.finish_removal(&name("a.example"), ONE.owner, &[], until()).unwrap(), JobOutcome::Updated);
@@ -778,13 +781,17 @@ fn a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal(fixture: &
     let domain = &name("a.example");
     for (change, row) in interferences() {
         interfere(fixture, &mut *writer, ONE, change);
-        writer.put_password(domain, Basis::Static, "stored", until()).unwrap();
+        writer.put_password(domain, NameOrigin::StaticDomain, "stored", until()).unwrap();
         let before = (rows(fixture), events(fixture));
         assert_eq!(writer.finish_removal(domain, TWO.owner, &[], until()).unwrap(), JobOutcome::NotOwned, "{change}");
         assert_eq!(writer.finish_removal(domain, ONE.owner, &[], until()).unwrap(), JobOutcome::Void(row), "{change}");
         assert_eq!((rows(fixture), events(fixture)), before, "{change}");
         assert_eq!(removals(&mut *writer), []);
-        assert_eq!(writer.password(domain, Basis::Static, until()).unwrap().as_deref(), Some("stored"), "{change}");
+        assert_eq!(
+            writer.password(domain, NameOrigin::StaticDomain, until()).unwrap().as_deref(),
+            Some("stored"),
+            "{change}"
+        );
     }
 }
 
@@ -853,7 +860,7 @@ fn a_failed_job_of_a_domain_that_is_served_again_is_not_listed(fixture: &mut Fix
         assert_eq!(removals(&mut *writer).len(), 1, "{change}");
         fixture.write(change);
         assert_eq!(removals(&mut *writer), [], "{change}");
-        assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap().rows, [], "{change}");
+        assert_eq!(writer.removals(Some(&name("a.example")), until()).unwrap().rows, [], "{change}");
     }
 }
 
@@ -1032,7 +1039,7 @@ fn two_owners_at_once_never_take_over_the_same_job(fixture: &mut Fixture) {
 fn jobs_are_listed_all_or_one_in_order(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     assert_eq!(removals(&mut *writer), []);
-    assert_eq!(writer.removals(Which::One(&name("a.example")), until()).unwrap().rows, []);
+    assert_eq!(writer.removals(Some(&name("a.example")), until()).unwrap().rows, []);
     for domain in ["c.example", "a.example", "b.example"] {
         put_row(fixture, domain, "type1", 1);
         claimed(&begin(&mut *writer, domain, ONE));
@@ -1043,7 +1050,7 @@ fn jobs_are_listed_all_or_one_in_order(fixture: &mut Fixture) {
     for (job, domain) in all.iter().zip(["a.example", "b.example", "c.example"]) {
         assert_eq!(*job, removal(&mut *writer, domain));
     }
-    assert_eq!(writer.removals(Which::One(&name("d.example")), until()).unwrap().rows, []);
+    assert_eq!(writer.removals(Some(&name("d.example")), until()).unwrap().rows, []);
 }
 
 fn owners_that_need_the_table_of_removals_together_all_succeed(fixture: &mut Fixture) {
@@ -1063,9 +1070,9 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     put_row(fixture, "a.example", "type1", 1);
     put_row(fixture, "going.example", "type1", 1);
-    writer.put_password(&name("a.example"), Basis::Static, "stored", until()).unwrap();
+    writer.put_password(&name("a.example"), NameOrigin::StaticDomain, "stored", until()).unwrap();
     claimed(&begin(&mut *writer, "going.example", ONE));
-    writer.put_password(&name("going.example"), Basis::Static, "stored", until()).unwrap();
+    writer.put_password(&name("going.example"), NameOrigin::StaticDomain, "stored", until()).unwrap();
     let before = (rows(fixture), events(fixture), removals(&mut *writer));
     fixture.refuse_events();
     let refused = |error: StoreError| {
@@ -1075,13 +1082,16 @@ fn a_change_whose_event_is_refused_changes_nothing(fixture: &mut Fixture) {
     let allowed = ["type1".to_owned()];
     let a = &name("a.example");
     refused(insert(&mut *writer, &[("new.example", "type1")]).unwrap_err());
-    refused(writer.set_status(a, Activation::Disabled, Rules { allowed: &allowed }, until()).unwrap_err());
+    refused(writer.set_status(a, Activation::Disabled, &allowed, until()).unwrap_err());
     refused(writer.begin_removal(a, "type1", 2, ONE, &[], until()).unwrap_err());
     refused(writer.finish_removal(&name("going.example"), ONE.owner, &[], until()).unwrap_err());
     // And the writer is good for more.
     assert_eq!((rows(fixture), events(fixture), removals(&mut *writer)), before);
     for domain in ["a.example", "going.example"] {
-        assert_eq!(writer.password(&name(domain), Basis::Static, until()).unwrap().as_deref(), Some("stored"));
+        assert_eq!(
+            writer.password(&name(domain), NameOrigin::StaticDomain, until()).unwrap().as_deref(),
+            Some("stored")
+        );
     }
 }
 
@@ -1268,7 +1278,7 @@ fn every_change_notifies_and_nothing_else_does() {
     assert_eq!(set_status(&mut *writer, "a.example", Activation::Enabled, ALLOWED), SetStatusOutcome::Unchanged);
     assert_eq!(set_status(&mut *writer, "none.example", Activation::Enabled, ALLOWED), SetStatusOutcome::NotFound);
     assert_eq!(begin(&mut *writer, "none.example", ONE), BeginRemovalOutcome::NotFound);
-    writer.put_password(&name("a.example"), Basis::Static, "stored", until()).unwrap();
+    writer.put_password(&name("a.example"), NameOrigin::StaticDomain, "stored", until()).unwrap();
     assert_eq!(heard(), 0);
     assert!(matches!(
         set_status(&mut *writer, "a.example", Activation::Disabled, ALLOWED),

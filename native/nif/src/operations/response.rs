@@ -52,30 +52,30 @@ fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
         Response::StatusSet(SetStatusOutcome::Changed(EventId(event))) => (atoms::changed(), *event).encode(env),
         Response::StatusSet(SetStatusOutcome::Unchanged) => word(atoms::kept()),
         Response::StatusSet(SetStatusOutcome::NotFound)
-        | Response::Begun(BeginRemovalOutcome::NotFound)
-        | Response::Checked(PasswordCheck::NotFound)
-        | Response::Deleted(Found::No)
+        | Response::RemovalBegun(BeginRemovalOutcome::NotFound)
+        | Response::PasswordChecked(PasswordCheck::NotFound)
+        | Response::PasswordDeleted(Found::No)
         | Response::NotServed => word(atoms::not_found()),
         Response::StatusSet(SetStatusOutcome::UnknownHostType) => word(atoms::unknown_host_type()),
         Response::StatusSet(SetStatusOutcome::Deleting) => word(atoms::deleted()),
         Response::Details(row) => row_term(env, row.as_ref()),
         Response::Listed(rows) => readable_term(env, rows, listed_term),
-        Response::Stored | Response::Deleted(Found::Yes) | Response::Declared => word(atoms::ok()),
-        Response::Refused => word(atoms::invalid_password()),
-        Response::Checked(PasswordCheck::Right) => word(atoms::right()),
-        Response::Checked(PasswordCheck::Wrong) => word(atoms::wrong()),
-        Response::Checked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
-        Response::Begun(BeginRemovalOutcome::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
-        Response::Begun(BeginRemovalOutcome::OwnedElsewhere(EventId(event))) => {
+        Response::PasswordStored | Response::PasswordDeleted(Found::Yes) | Response::FreshnessDeclared => word(atoms::ok()),
+        Response::PasswordRefused => word(atoms::invalid_password()),
+        Response::PasswordChecked(PasswordCheck::Right) => word(atoms::right()),
+        Response::PasswordChecked(PasswordCheck::Wrong) => word(atoms::wrong()),
+        Response::PasswordChecked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
+        Response::RemovalBegun(BeginRemovalOutcome::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
+        Response::RemovalBegun(BeginRemovalOutcome::OwnedElsewhere(EventId(event))) => {
             (atoms::elsewhere(), *event).encode(env)
         }
-        Response::Begun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
-        Response::Renewed(jobs) | Response::TakenOver(jobs) => {
+        Response::RemovalBegun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
+        Response::RemovalsRenewed(jobs) | Response::RemovalsTakenOver(jobs) => {
             (atoms::readable(), jobs_term(env, jobs), unreadable_term(env, &jobs.left_out)).encode(env)
         }
-        Response::Noted(JobOutcome::Updated) => word(atoms::held()),
-        Response::Noted(JobOutcome::NotOwned) => word(atoms::lost()),
-        Response::Noted(JobOutcome::Void(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
+        Response::RemovalUpdated(JobOutcome::Updated) => word(atoms::held()),
+        Response::RemovalUpdated(JobOutcome::NotOwned) => word(atoms::lost()),
+        Response::RemovalUpdated(JobOutcome::Void(row)) => (atoms::ended(), row_term(env, row.as_ref())).encode(env),
         Response::Removals(removals) => readable_term(env, removals, removal_term),
         Response::Freshness(declared) => readable_term(env, declared, freshness_term),
         Response::Changes(changes) => readable_term(env, changes, changed_term),

@@ -1,12 +1,11 @@
 //! Connects to the PostgreSQL server that a URL leads to.
 //!
-//! The servers of the URL are tried one after the other, each at all its addresses, until one lets
-//! us in and is what `target_session_attrs` asks for. The limit on an attempt (`connect_timeout`)
-//! spans all of it, from the socket to the login, so that a server that takes the connection and
-//! then hangs does not keep us from the next one. Looking up a name has the same limit of its own.
+//! The servers of the URL are tried in turn, each at all its addresses, until a log-in succeeds at one that is what
+//! `target_session_attrs` requires. The limit on an attempt (`connect_timeout`) covers all of it, from the socket to the
+//! log-in, so a server that accepts the connection and then hangs does not prevent the next attempt. Looking up a
+//! name has the same limit of its own.
 //!
-//! Nothing is retried here, and a name is looked up anew at each call. It needs a tokio runtime
-//! with I/O and time enabled.
+//! Nothing is retried here, and every call looks up names anew. A tokio runtime with I/O and time has to run.
 
 mod defaults;
 mod error;
@@ -55,18 +54,18 @@ impl Target {
         &self.description
     }
 
-    /// What `target_session_attrs` asks for.
+    /// The requirement of `target_session_attrs`.
     pub(crate) fn attrs(&self) -> TargetSessionAttrs {
         self.config.get_target_session_attrs()
     }
 
-    /// Whether the URL's options switch row security on, which [`super::settings`] switches off.
+    /// Whether the URL's options enable row security, which [`super::settings`] disables.
     pub(crate) fn has_row_security(&self) -> bool {
         let last = self.config.get_options().and_then(|options| options.rsplit("row_security=").next());
         last.is_some_and(|value| !value.starts_with("off"))
     }
 
-    /// Connects to the first server that will have us.
+    /// Connects to the first suitable server.
     pub(crate) async fn connect(&self) -> Result<(Client, Connection), ConnectError> {
         let mut servers: Vec<&Server> = self.servers.iter().collect();
         if self.shuffled {
@@ -93,7 +92,7 @@ impl Target {
         Err(ConnectError { failures })
     }
 
-    /// The addresses to try: none, with the failure noted, if the name leads nowhere.
+    /// The addresses to try. If the name has none, the failure is added to `failures`.
     async fn addresses(&self, server: &Server, failures: &mut Vec<(String, Failure)>) -> Vec<Option<SocketAddr>> {
         let (host, port) = match server {
             Server::Socket { .. } => return vec![None],
@@ -138,7 +137,7 @@ impl Target {
                 if let Some(address) = address {
                     config.hostaddr(address.ip());
                 }
-                // The connector agrees on TLS with the server, and not the driver.
+                // The connector negotiates TLS, and not the driver.
                 config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
                 let connecting = config.connect(connector.clone());
                 let (client, mut driver) = self.limited(connecting, Failure::Refused).await?;
@@ -162,7 +161,7 @@ impl Target {
     }
 }
 
-/// The same over a Unix socket. The driver does it by itself only without our connector.
+/// The same over a Unix socket, to which the driver would not connect with this connector.
 async fn over_socket(path: &Path, config: &Config, connector: &Connector) -> Result<(Client, Connection), Failure> {
     let stream = UnixStream::connect(path).await.map_err(Failure::Unreachable)?;
     let mut config = config.clone();
@@ -186,8 +185,8 @@ async fn over_socket(path: &Path, config: &Config, connector: &Connector) -> Res
         _ => None,
     });
     if read_only != Some(wanted) {
-        let attributes = if wanted == "off" { "database does not allow writes" } else { "database is not read only" };
-        return Err(Failure::Unreachable(io::Error::new(io::ErrorKind::PermissionDenied, attributes)));
+        let problem = if wanted == "off" { "database does not allow writes" } else { "database is not read only" };
+        return Err(Failure::Unreachable(io::Error::new(io::ErrorKind::PermissionDenied, problem)));
     }
     Ok((client, Connection::new(move |cx| driver.poll_message(cx))))
 }
@@ -198,8 +197,8 @@ impl fmt::Debug for Target {
     }
 }
 
-/// The half of a connection that does the work for its [`Client`]: it must be polled for anything
-/// to happen, and is where notices and notifications arrive.
+/// The half of a connection that does the I/O of its [`Client`]: it has to be polled, and yields notices and
+/// notifications.
 pub(crate) struct Connection(Box<dyn FnMut(&mut Context<'_>) -> Polled + Send>);
 
 type Polled = Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>;
@@ -209,8 +208,7 @@ impl Connection {
         Connection(Box::new(poll))
     }
 
-    /// [`tokio_postgres::Connection::poll_message`], whatever it runs over. `None` and an error are
-    /// the end: it must not be polled again.
+    /// [`tokio_postgres::Connection::poll_message`] for any stream. After `None` or an error it must not be polled again.
     pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Polled {
         (self.0)(cx)
     }
@@ -222,7 +220,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// An address in words, for errors.
+/// A server and its address, for error messages.
 fn endpoint(server: &Server, address: Option<SocketAddr>) -> String {
     match (server, address) {
         (Server::Socket { folder, port }, _) => format!("{}/.s.PGSQL.{port}", folder.display()),

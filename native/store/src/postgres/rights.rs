@@ -1,17 +1,18 @@
-//! What the database's user may see and do, from the catalogue: nobody is asked for a row.
+//! What the database's user may see and do, according to the catalogue. No row is read.
 //!
-//! What may not be seen must not be taken for what is not there. PostgreSQL refuses a statement on a table whose SELECT
-//! right is missing, and with `row_security=off` one whose rows a policy would filter. What it does not say of itself is
-//! looked up here: a policy behind a pool that dropped the session's settings ([`hidden`]), and for people
-//! ([`findings`]) rights that are missing, another table of the same name, a view, a standby.
+//! A row that cannot be seen must not be taken for one that is not there. PostgreSQL refuses a statement on a table
+//! without the SELECT right and, with `row_security=off`, one whose rows a policy would filter. It does not report the
+//! rest, which is looked up here: a policy behind a pool that dropped the session's settings
+//! ([`table_with_hidden_rows`]) and, for people ([`findings`]), missing rights, another table of the same name, a view,
+//! a standby.
 
 use tokio_postgres::{Client, Error};
 
-use super::offered;
+use super::sqlstate::if_supported;
 use crate::writer::{Finding, Severity};
 
-/// Whether row-level security would filter what this user reads of a table, by its row of `pg_class`.
-macro_rules! filtered {
+/// Whether row-level security filters the rows of a table for this user, by the table's row of `pg_class`.
+macro_rules! has_filtered_rows {
     ($table:literal) => {
         concat!(
             "(",
@@ -27,16 +28,16 @@ macro_rules! filtered {
     };
 }
 
-pub(super) use filtered;
+pub(super) use has_filtered_rows;
 
-/// The tables by their names, as `t`, with what the search path makes of them, as `c`. `hidden`: row-level security would
-/// filter what this user reads.
+/// Selects tables by name, as `t`, and the relations that the search path finds for them, as `c`. `hidden`: row-level
+/// security filters rows for this user.
 macro_rules! tables {
     ($names:literal) => {
         concat!(
             "SELECT t.name, n.nspname::text AS schema, c.relkind::text AS kind,
                     coalesce(",
-            filtered!("c"),
+            has_filtered_rows!("c"),
             ", false) AS hidden, c.oid
                FROM unnest(ARRAY[",
             $names,
@@ -47,29 +48,29 @@ macro_rules! tables {
     };
 }
 
-/// The table of those that are followed whose rows a policy would filter without a word.
-pub(super) async fn hidden(client: &Client) -> Result<Option<String>, Error> {
+/// A table that the follower reads and of which a policy hides rows without an error.
+pub(super) async fn table_with_hidden_rows(client: &Client) -> Result<Option<String>, Error> {
     let sql = concat!(
         "SELECT name FROM (",
         tables!("'domain_settings', 'domain_events'"),
         ") AS found WHERE hidden AND current_setting('row_security', true) <> 'off' LIMIT 1"
     );
-    let Some(rows) = offered(client.query_typed(sql, &[]).await)? else { return Ok(None) };
+    let Some(rows) = if_supported(client.query_typed(sql, &[]).await)? else { return Ok(None) };
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
-/// A table of ours that is in a schema of the search path which this user may not use: it looks absent, and is not.
-pub(super) async fn unseen(client: &Client) -> Result<Option<String>, Error> {
+/// A table that exists in a schema of the search path which this user may not use, so that it looks absent.
+pub(super) async fn inaccessible_table(client: &Client) -> Result<Option<String>, Error> {
     let sql = "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE c.relname IN ('domain_settings', 'domain_events') AND NOT has_schema_privilege(n.oid, 'USAGE')
                   AND n.nspname IN (SELECT replace(btrim(name, ' \"'), '$user', current_user)
                                       FROM unnest(string_to_array(current_setting('search_path'), ',')) AS name)
                 LIMIT 1";
-    let Some(rows) = offered(client.query_typed(sql, &[]).await)? else { return Ok(None) };
+    let Some(rows) = if_supported(client.query_typed(sql, &[]).await)? else { return Ok(None) };
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
-/// What somebody should know of the tables, the graver things first.
+/// Problems of the tables and of this user's rights, the most severe first.
 pub(super) async fn findings(client: &Client) -> Result<Vec<Finding>, Error> {
     let sql = concat!(
         "SELECT name, schema, kind, hidden, current_user::text,
@@ -84,7 +85,7 @@ pub(super) async fn findings(client: &Client) -> Result<Vec<Finding>, Error> {
         tables!("'domain_settings', 'domain_events', 'domain_admins', 'domain_removals', 'domain_freshness'"),
         ") AS found"
     );
-    let Some(rows) = offered(client.query_typed(sql, &[]).await)? else { return Ok(Vec::new()) };
+    let Some(rows) = if_supported(client.query_typed(sql, &[]).await)? else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     for row in &rows {
         let table: String = row.try_get(0)?;

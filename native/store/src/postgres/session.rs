@@ -1,32 +1,32 @@
-//! A connection to PostgreSQL, used by one thread, whose every call has a deadline.
+//! A connection to PostgreSQL for one thread, on which every call has a deadline.
 //!
-//! The driver is tokio-postgres, the one inside the `postgres` crate, on a runtime that lives on
-//! the calling thread and runs only while that thread is in a call. The synchronous wrapper cannot
-//! give up a statement, so a server that is stopped rather than gone would hold the thread for
-//! ever; here every statement races against its deadline and the stop signal, and the wait for a
-//! notification against a wake-up from another thread.
+//! The driver is tokio-postgres, on which the `postgres` crate is built. Its runtime runs on the calling thread, and only
+//! during a call. The synchronous `postgres` crate cannot give up a statement: a server that is stopped, but still
+//! connected, would block the thread for ever. Here every statement races against its deadline and the stop signal, and
+//! a wait for a notification against a wake-up from another thread.
 //!
-//! Statements go out unnamed and unprepared (`query_typed`), which costs one round trip and leaves
-//! nothing behind in the session. The one exception is COPY, once per load.
+//! Statements are sent unnamed and unprepared (`query_typed`), which takes one round trip and leaves nothing behind in
+//! the session. The exception is COPY, once per load.
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::connect::Target;
-use super::{refusal, rights, settings};
+use super::connect::{ConnectError, Target};
+use super::sqlstate::statement_error;
+use super::{rights, settings};
 use crate::error::chain;
 use crate::schema::{self, Column, Kind};
 use crate::{Signal, StoreError, Timeouts};
 
 pub(super) struct Session {
     pub(super) client: Client,
-    /// Ends when the connection does, with the reason.
+    /// Ends with the connection; its result is the reason.
     pub(super) driver: tokio::task::JoinHandle<String>,
     pub(super) notified: Arc<Notify>,
     pub(super) timeouts: Timeouts,
@@ -34,8 +34,8 @@ pub(super) struct Session {
     pub(super) runtime: LocalRuntime,
 }
 
-/// A runtime whose end waits for nobody: a name that takes minutes to look up is looked up on a
-/// thread of its own, and must not hold up a thread that was told to stop.
+/// A runtime that does not wait for its blocking tasks when it is dropped: looking up a host's name may take minutes, and
+/// must not delay a thread that is to stop.
 pub(super) struct LocalRuntime(Option<Runtime>);
 
 impl LocalRuntime {
@@ -44,8 +44,7 @@ impl LocalRuntime {
     }
 
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        // Taken out by `drop` only.
-        self.0.as_ref().expect("the runtime lives as long as its owner").block_on(future)
+        self.0.as_ref().expect("only `drop` takes the runtime").block_on(future)
     }
 }
 
@@ -65,7 +64,7 @@ impl Session {
             let (client, mut connection) = tokio::select! {
                 () = signal.stopped() => return Err(StoreError::Stopped),
                 connected = target.connect() => {
-                    connected.map_err(|error| StoreError::connect(target.description(), &error))?
+                    connected.map_err(|error| connect_error(target, &error))?
                 }
             };
             let notified = notified.clone();
@@ -82,20 +81,24 @@ impl Session {
             Ok((client, driver))
         })?;
         let session = Session { client, driver, notified, timeouts, signal, runtime };
-        session.call("making the session's settings", timeouts.statement, settings::settle(&session.client))?;
+        session.call("making the session's settings", timeouts.statement, settings::apply(&session.client))?;
         Ok(session)
     }
 
     pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {
         const DOING: &str = "reading or creating the tables";
         let limit = self.timeouts.statement;
-        schema::prepare(|table| self.call(DOING, limit, columns(&self.client, table)), || self.create(DOING), is)
+        schema::prepare(
+            |table| self.call(DOING, limit, columns(&self.client, table)),
+            || self.create_tables(DOING),
+            has_type,
+        )
     }
 
-    /// Creates the tables, unless they are only out of sight.
-    fn create(&self, doing: &'static str) -> Result<(), StoreError> {
+    /// Creates the tables, unless they exist in a schema that this user may not use.
+    fn create_tables(&self, doing: &'static str) -> Result<(), StoreError> {
         let limit = self.timeouts.statement;
-        if let Some(table) = self.call(doing, limit, rights::unseen(&self.client))? {
+        if let Some(table) = self.call(doing, limit, rights::inaccessible_table(&self.client))? {
             let reason = format!(
                 "{table} is there, and this user may not use its schema: GRANT USAGE ON SCHEMA, or name another schema \
                  by options=-csearch_path=SCHEMA in the URL"
@@ -112,7 +115,7 @@ impl Session {
         limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        self.runtime.block_on(guarded(&self.signal, doing, limit, statement))
+        self.runtime.block_on(with_deadline(&self.signal, doing, limit, statement))
     }
 
     /// The same, with the driver's error as it is.
@@ -122,12 +125,17 @@ impl Session {
         limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<Result<T, tokio_postgres::Error>, StoreError> {
-        self.runtime.block_on(attempted(&self.signal, doing, limit, statement))
+        self.runtime.block_on(race(&self.signal, doing, limit, statement))
     }
 
-    /// Whether the connection is not known to be broken. Asks the socket, not the server.
+    /// How long a statement may take that has to end by this time.
+    pub(super) fn time_left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(Instant::now()).min(self.timeouts.statement)
+    }
+
+    /// Whether the connection is not known to be broken. Polls the socket, and sends nothing.
     pub(super) fn is_alive(&self) -> bool {
-        // The first time the runtime looks at the socket, the second time the driver runs.
+        // The runtime polls the socket in the first turn, and the driver in the second.
         self.runtime.block_on(async {
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
@@ -136,17 +144,28 @@ impl Session {
     }
 }
 
-pub(super) async fn guarded<T>(
+/// Why there is no connection to this target.
+fn connect_error(target: &Target, error: &ConnectError) -> StoreError {
+    let (database, reason) = (target.description().to_owned(), chain(error));
+    if error.is_too_many_connections() {
+        StoreError::TooManyConnections { database, reason }
+    } else {
+        StoreError::Connect { database, reason }
+    }
+}
+
+/// Runs a statement against its deadline and the stop signal.
+pub(super) async fn with_deadline<T>(
     signal: &Signal,
     doing: &'static str,
     limit: Duration,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, StoreError> {
-    attempted(signal, doing, limit, statement).await?.map_err(|error| refusal::of_statement(doing, &error))
+    race(signal, doing, limit, statement).await?.map_err(|error| statement_error(doing, &error))
 }
 
 /// The same, with the driver's error as it is.
-async fn attempted<T>(
+async fn race<T>(
     signal: &Signal,
     doing: &'static str,
     limit: Duration,
@@ -169,16 +188,16 @@ async fn columns(client: &Client, table: &str) -> Result<Vec<Column>, tokio_post
     rows.iter().map(|row| Ok(Column { name: row.try_get(0)?, type_name: row.try_get(1)? })).collect()
 }
 
-/// Creates tables. Nodes that start together on an empty database do this one after the other: two of
-/// them inside CREATE TABLE IF NOT EXISTS can collide in the catalogue.
+/// Creates tables. The lock serialises nodes that start together on an empty database, since two concurrent
+/// CREATE TABLE IF NOT EXISTS can collide in the catalogue.
 ///
-/// Statements that are sent together without BEGIN are one transaction, which ends with them: a script
-/// that is refused, to a user who may only read, leaves the session good for the next call.
+/// Statements that are sent in one message without BEGIN are one transaction, which ends with them. So a script that
+/// fails, for a user who may only read, leaves the session usable.
 pub(super) async fn run_script(client: &Client, script: &str) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(&format!("SELECT pg_advisory_xact_lock(5222, 5269); {script}")).await
 }
 
-fn is(type_name: &str, kind: Kind) -> bool {
+fn has_type(type_name: &str, kind: Kind) -> bool {
     match kind {
         Kind::BigInt => type_name == "bigint",
         Kind::SmallInt => type_name == "smallint",

@@ -1,39 +1,39 @@
-//! What a session has to be like, whatever the server, the database or the role have as their defaults.
+//! The settings of a session, whatever the defaults of the server, the database or the role are.
 //!
-//! Two ways lead there. Settings that every version and CockroachDB know travel as startup `options`, which come
-//! before `ALTER ROLE … SET`, cost nothing and leave nothing behind in a pool's connection ([`AT_START`]). Settings
-//! that depend on the server's version or on the present value are made by the first statements of a session
-//! ([`settle`]), together in one round trip. What a URL's `options` say comes last and holds.
+//! Settings that every version and CockroachDB know are sent as startup `options` ([`AT_START`]). They override
+//! `ALTER ROLE … SET`, cost no round trip, and do not stay behind in a pool's connection. Settings that depend on the
+//! server's version or on the present value are made by the first statements of a session ([`apply`]), in one round
+//! trip. The `options` of a URL override all of them.
 //!
-//! Each setting of PostgreSQL that a client can make was looked at:
+//! Every setting of PostgreSQL that a client can make was considered:
 //!
-//! | setting | what is done, and why |
+//! | setting | value, and why |
 //! |---|---|
-//! | `default_transaction_isolation` | read committed. FOR UPDATE has to see the newest row; under `serializable` additions fail beside an import. The load asks for its own level |
-//! | `row_security` | off. Then PostgreSQL refuses a statement whose rows a policy would filter (42501). With `on` it answers fewer rows, and what may not be seen is taken for what is not there |
+//! | `default_transaction_isolation` | read committed. FOR UPDATE has to see the newest row; under `serializable`, additions fail while an import runs. The load sets its own level |
+//! | `row_security` | off. PostgreSQL then refuses a statement whose rows a policy would filter (42501). With `on` it returns fewer rows, and hidden rows look like deleted ones |
 //! | `statement_timeout`, `lock_timeout`, `idle_in_transaction_session_timeout` | from this node's options, see `connect::defaults` |
-//! | `synchronous_commit` | on where it is `off`: a change that is answered `ok` survives a crash of the server. `local`, `remote_write` and `remote_apply` survive it, too, and say something of standbys, which is the administrator's to say |
-//! | `idle_session_timeout` (14), `transaction_timeout` (17) | none: the follower's connection is idle by design, and a load may take long; every statement has a deadline of ours |
-//! | `client_encoding` | UTF-8, as the driver sets it; `SQL_ASCII` where the database has none, since the server would refuse every statement that answers a text that is not UTF-8 |
-//! | `default_transaction_read_only` | as it is: `target_session_attrs` looks at it, and an administrator who sets it means it |
-//! | `default_transaction_deferrable` | as it is: it concerns serializable transactions only |
-//! | `search_path`, `role`, `session_authorization`, `default_tablespace` | the administrator's: they say which tables are meant and as whom |
-//! | `session_replication_role` | a superuser's, who switches triggers off on purpose |
-//! | `standard_conforming_strings`, `backslash_quote`, `transform_null_equals` | as they are: no statement has a backslash or a comparison with NULL in it |
-//! | `DateStyle`, `IntervalStyle`, `TimeZone`, `extra_float_digits`, `bytea_output`, `xmloption` | as they are: values come in binary, and times as numbers since 1970 |
-//! | `lc_messages` | as it is: errors are told apart by their codes |
-//! | `jit`, `enable_*`, `plan_cache_mode`, `work_mem` and other costs | as they are: they change how long a statement takes, not what it answers |
+//! | `synchronous_commit` | on, where it is `off`: an acknowledged change survives a crash of the server. With `local`, `remote_write` and `remote_apply` it does, too; what they say about standbys is the administrator's decision |
+//! | `idle_session_timeout` (14), `transaction_timeout` (17) | none: the follower's connection is often idle, a load may take long, and every statement has a deadline here |
+//! | `client_encoding` | UTF-8, which the driver sets; `SQL_ASCII` where the database has that, since the server would otherwise refuse every statement that returns a text which is not UTF-8 |
+//! | `default_transaction_read_only` | unchanged: `target_session_attrs` reads it, and an administrator sets it on purpose |
+//! | `default_transaction_deferrable` | unchanged: it affects serializable transactions only |
+//! | `search_path`, `role`, `session_authorization`, `default_tablespace` | unchanged: the administrator selects tables and users with them |
+//! | `session_replication_role` | unchanged: only superusers set it, to disable triggers on purpose |
+//! | `standard_conforming_strings`, `backslash_quote`, `transform_null_equals` | unchanged: no statement here has a backslash or a comparison with NULL |
+//! | `DateStyle`, `IntervalStyle`, `TimeZone`, `extra_float_digits`, `bytea_output`, `xmloption` | unchanged: values are binary, and times are numbers since 1970 |
+//! | `lc_messages` | unchanged: errors are recognised by their codes |
+//! | `jit`, `enable_*`, `plan_cache_mode`, `work_mem` and other costs | unchanged: they affect how long a statement takes, not its result |
 
 use tokio_postgres::{Client, Error};
 
-use super::offered;
+use super::sqlstate::if_supported;
 
 /// Settings for the startup `options`.
 pub(super) const AT_START: [&str; 2] = [r"default_transaction_isolation=read\ committed", "row_security=off"];
 
-/// Makes the settings that need a look at the server. A database that lacks one of the functions is left as it is.
-pub(super) async fn settle(client: &Client) -> Result<(), Error> {
-    // They go out at once.
+/// Makes the settings that depend on the server. A database that lacks one of the functions keeps its own.
+pub(super) async fn apply(client: &Client) -> Result<(), Error> {
+    // Pipelined: one round trip.
     tokio::try_join!(
         set(
             client,
@@ -54,5 +54,5 @@ pub(super) async fn settle(client: &Client) -> Result<(), Error> {
 }
 
 async fn set(client: &Client, sql: &str) -> Result<(), Error> {
-    offered(client.query_typed(sql, &[]).await).map(|_| ())
+    if_supported(client.query_typed(sql, &[]).await).map(|_| ())
 }

@@ -15,7 +15,7 @@
 //!
 //! What psql connects to by the same URL is connected to, and what it refuses is refused: where nothing is verified
 //! a certificate of any kind will do, since nothing follows from it, and `allow` and `prefer` try again without TLS
-//! when a connection with it fails. `connect/tests/matrix.rs` compares both and names the differences that are left.
+//! when a connection with it fails. `connect/tests/psql_parity.rs` compares both and names the differences that are left.
 //!
 //! No revocation list is consulted, and a Unix socket never has TLS.
 //!

@@ -4,15 +4,15 @@ use domain_core::{EventId, HostTypes};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{NOW, bytes, status};
+use super::value::{NOW_MS, name_bytes, status_number};
 use crate::{Event, Events, IdRange, LogBounds, LogPosition, Pruned, Row};
 
 pub(super) const DOING: &str = "reading domain_events";
 pub(super) const PRUNING: &str = "deleting old events";
 
-/// The log's ends; the oldest event is looked for from an id on.
+/// The log's bounds. The oldest event is searched for from an id on.
 pub(super) fn bounds(connection: &Connection, from: EventId) -> rusqlite::Result<LogBounds> {
-    // Each on its own, since SQLite finds a single minimum or maximum in the index, but not both at once.
+    // Separate subqueries: SQLite reads a single minimum or maximum from the index, but not both at once.
     let mut ends = connection.prepare_cached(
         "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= ?1), (SELECT min(id) FROM domain_events)),
                 (SELECT max(id) FROM domain_events)",
@@ -60,7 +60,7 @@ pub(super) fn events_in(
     )?;
     let mut events = Vec::new();
     for range in ranges {
-        // Few enough to fit, however many ranges there are.
+        // Never more than `limit`, so it fits.
         let left = i64::from(limit) - events.len() as i64;
         let mut found = select.query((range.first.0, range.last.0, left))?;
         while let Some(row) = found.next()? {
@@ -72,13 +72,13 @@ pub(super) fn events_in(
 
 fn event(host_types: &HostTypes, row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
     let id = EventId(row.get(0)?);
-    let domain = bytes(row.get_ref(1)?);
+    let domain = name_bytes(row.get_ref(1)?);
     if domain.is_empty() {
         return Ok(Event { id, row: None });
     }
     let settings = match row.get_ref(2)? {
         ValueRef::Null => None,
-        host_type => Some((bytes(host_type), status(row.get_ref(3)?))),
+        host_type => Some((name_bytes(host_type), status_number(row.get_ref(3)?))),
     };
     Ok(Event { id, row: Some(Row::read(host_types, domain, settings)) })
 }
@@ -89,7 +89,7 @@ pub(super) fn newest_domain(connection: &Connection) -> rusqlite::Result<Option<
 }
 
 fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
-    Ok(String::from_utf8_lossy(bytes(row.get_ref(0)?)).into_owned())
+    Ok(String::from_utf8_lossy(name_bytes(row.get_ref(0)?)).into_owned())
 }
 
 /// Up to `limit` ranges of ids without an event, the largest first.
@@ -108,20 +108,20 @@ pub(super) fn gaps(connection: &Connection, limit: usize) -> rusqlite::Result<Ve
 }
 
 pub(super) fn position(connection: &Connection) -> rusqlite::Result<LogPosition> {
-    connection.query_row(&format!("SELECT max(id), {NOW} FROM domain_events"), [], |row| {
+    connection.query_row(&format!("SELECT max(id), {NOW_MS} FROM domain_events"), [], |row| {
         let newest: Option<i64> = row.get(0)?;
         Ok(LogPosition { newest: newest.map(EventId), time: row.get(1)?, horizon: None })
     })
 }
 
-/// Here an id that somebody inserts by hand below the newest is taken for one that was there.
+/// There is no horizon here. An event that is inserted later with an id below the newest is deleted like an older one.
 pub(super) fn prune(
     connection: &Connection,
-    moment: &LogPosition,
+    position: &LogPosition,
     from: EventId,
     limit: u32,
 ) -> rusqlite::Result<Pruned> {
-    let Some(newest) = moment.newest else { return Ok(Pruned { count: 0, last: None }) };
+    let Some(newest) = position.newest else { return Ok(Pruned { count: 0, last: None }) };
     let mut delete = connection.prepare_cached(
         "DELETE FROM domain_events
           WHERE id IN (SELECT id FROM domain_events

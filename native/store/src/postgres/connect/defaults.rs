@@ -1,11 +1,11 @@
-//! What a connection has where its URL does not say otherwise.
+//! The parameters of a connection that its URL does not set.
 //!
-//! A dead peer is noticed within about a minute: by keep-alives while the connection is idle, by
-//! `tcp_user_timeout` while something was sent. And the server itself ends a statement, a wait for a
-//! lock or an idle transaction that lasts too long, even if we are no longer there to ask for it.
+//! A dead peer is detected within about a minute: by keep-alives while the connection is idle, and by
+//! `tcp_user_timeout` while data is unacknowledged. The server itself ends a statement, a wait for a lock or an idle
+//! transaction that takes too long, even after this node is gone.
 //!
-//! These limits and the settings of [`super::super::settings`] travel as startup `options`. A PgBouncer in between
-//! refuses them unless its `ignore_startup_parameters` has `options`.
+//! These limits and the [`settings`] of a session are sent as startup `options`. PgBouncer refuses them unless its
+//! `ignore_startup_parameters` contains `options`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::Timeouts;
 use crate::postgres::settings;
 use crate::postgres::url::Url;
 
-/// The URL's configuration with what it leaves open filled in.
+/// The URL's configuration, with defaults for what it does not set.
 pub(super) fn fill_in(url: &Url, timeouts: &Timeouts) -> Config {
     let mut config = url.config.clone();
     if !url.sets("application_name") {
@@ -44,13 +44,13 @@ pub(super) fn fill_in(url: &Url, timeouts: &Timeouts) -> Config {
     let mut options: Vec<String> = settings::AT_START.iter().map(|setting| format!("-c {setting}")).collect();
     let limits = limits.into_iter().filter(|(_, limit)| !limit.is_zero());
     options.extend(limits.map(|(name, limit)| format!("-c {name}={}", server_milliseconds(limit))));
-    // Last, since the last setting of a name is the one that holds.
+    // Last, because the last of several settings of one name applies.
     options.extend(config.get_options().map(str::to_owned));
     config.options(options.join(" "));
     config
 }
 
-/// Rounded up, since 0 would be no limit; capped at the most that the server takes.
+/// Rounded up, since 0 means no limit; at most what the server accepts.
 fn server_milliseconds(limit: Duration) -> u128 {
     limit.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128)
 }

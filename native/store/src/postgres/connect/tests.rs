@@ -1,7 +1,7 @@
 //! Connections to real servers: what they share.
 
 mod bounds;
-mod matrix;
+mod psql_parity;
 mod servers;
 mod session;
 mod tls;

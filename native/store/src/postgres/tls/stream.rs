@@ -1,7 +1,7 @@
 //! A connection for the driver, with TLS or without.
 //!
 //! Whether there is TLS is agreed here, and not by the driver, to which TLS begins with the first byte: else it would read
-//! a connection without TLS by itself, past the bounds of `guard`.
+//! a connection without TLS by itself, past the limits of `message_limits`.
 //!
 //! It tells the driver what binds a password to this connection (`channel_binding`): the digest of the server's
 //! certificate, by the hash that the certificate is signed with, or SHA-256 instead of MD5 and SHA-1. There is none
@@ -27,7 +27,7 @@ use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 use super::{Verifier, Verify, chain, key};
-use crate::postgres::guard::Guarded;
+use crate::postgres::message_limits::LimitedStream;
 
 /// Begins connections.
 #[derive(Clone)]
@@ -121,13 +121,13 @@ pub(crate) struct HostConnector {
 
 impl HostConnector {
     async fn begin<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S) -> io::Result<Stream<S>> {
-        let Some((offer, connector, name)) = self.tls else { return Ok(Stream::Clear(Guarded::new(stream))) };
+        let Some((offer, connector, name)) = self.tls else { return Ok(Stream::Clear(LimitedStream::new(stream))) };
         if offer != Offer::Direct {
             stream.write_all(&REQUEST).await?;
             // Not a byte more: what else is there came before TLS, and is no part of it.
             match (stream.read_u8().await?, offer) {
                 (b'S', _) => (),
-                (b'N', Offer::Prefer) => return Ok(Stream::Clear(Guarded::new(stream))),
+                (b'N', Offer::Prefer) => return Ok(Stream::Clear(LimitedStream::new(stream))),
                 (b'N', _) => return Err(io::Error::other("server does not support TLS")),
                 _ => {
                     return Err(io::Error::other(
@@ -137,7 +137,7 @@ impl HostConnector {
             }
         }
         self.began.store(true, Ordering::Relaxed);
-        Ok(Stream::Tls(Box::new(Guarded::new(connector.connect(name, stream).await?))))
+        Ok(Stream::Tls(Box::new(LimitedStream::new(connector.connect(name, stream).await?))))
     }
 }
 
@@ -153,8 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HostC
 
 /// What the driver reads and writes.
 pub(crate) enum Stream<S> {
-    Clear(Guarded<S>),
-    Tls(Box<Guarded<TlsClient<S>>>),
+    Clear(LimitedStream<S>),
+    Tls(Box<LimitedStream<TlsClient<S>>>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {

@@ -1,40 +1,48 @@
-//! A request becomes calls of a writer.
+//! Carries out requests: calls a writer of the pool.
 //!
-//! Domains are added together. Where the database refuses a row, it refuses the whole statement; so the rows are tried in
-//! halves, until each row that it refuses is alone: the others are made, and that one has its own reason.
+//! Domains are added by one statement, which the database refuses as a whole if it refuses one row. Then each half of the
+//! rows is tried, and so on, until a refused row is alone: the other rows are added, and this one has its reason.
 //!
-//! A change that lost a race against another transaction is run again, a bounded number of times and
-//! within the caller's time: whoever wins, one of them does.
+//! A change that conflicts with another transaction is run again, a limited number of times and within the caller's
+//! time.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{ClaimKind, DomainName, HostTypeId, HostTypes, Table};
-use domain_store::{Activation, Basis, Found, InsertOutcome, Lease, NewDomain, Rules, StoreError, Which, Writer};
+use domain_store::{Activation, Found, InsertOutcome, Lease, NameOrigin, NewDomain, StoreError, Writer};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
 use crate::request::Secret;
 use crate::{OperationError, Options, PasswordCheck, Request, Response};
 
-/// How often a change is tried.
-const TRIES: u32 = 10;
-/// How often a connection to a database that takes no changes is made anew. The URL may name more than one server,
-/// in random order.
-const SEARCHES: u32 = 2;
-/// The rest after a lost race, times the number of races and a random part.
-const REST: Duration = Duration::from_millis(5);
+/// The number of attempts of a change.
+const MAX_ATTEMPTS: u32 = 10;
+/// How often a stale connection is replaced. The URL may name several servers in random order.
+const MAX_RECONNECTS: u32 = 2;
+/// The pause after a conflict, which is multiplied by the number of conflicts and a random factor.
+const PAUSE: Duration = Duration::from_millis(5);
 
-/// What all workers share.
-pub(crate) struct Work {
-    pub(crate) pool: Pool,
-    pub(crate) table: Arc<Table>,
-    pub(crate) options: Options,
+/// Shared by all workers.
+pub(crate) struct Executor {
+    pool: Pool,
+    table: Arc<Table>,
+    options: Options,
 }
 
-impl Work {
-    /// Does what is asked.
+impl Executor {
+    pub(crate) fn new(pool: Pool, table: Arc<Table>, options: Options) -> Executor {
+        Executor { pool, table, options }
+    }
+
+    /// Has the workers and the follower reconnect.
+    pub(crate) fn reconnect(&self) {
+        self.pool.reconnect();
+    }
+
+    /// Carries out a request.
     pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Response, OperationError> {
         if Instant::now() >= until {
             return Err(OperationError::Expired);
@@ -43,8 +51,7 @@ impl Work {
             Request::Insert(pairs) => self.insert(pairs, until),
             Request::SetStatus(domain, wanted) => {
                 let allowed = self.allowed();
-                let rules = Rules { allowed: &allowed };
-                self.write(until, |writer| writer.set_status(domain, *wanted, rules, until).map(Response::StatusSet))
+                self.write(until, |writer| writer.set_status(domain, *wanted, &allowed, until).map(Response::StatusSet))
             }
             Request::Details(domain) => {
                 self.write(until, |writer| writer.settings(domain, until).map(Response::Details))
@@ -55,48 +62,51 @@ impl Work {
             Request::PutPassword(domain, secret) => self.put_password(domain, secret, until),
             Request::CheckPassword(domain, secret) => self.check_password(domain, secret, until),
             Request::DeletePassword(domain) => {
-                self.write(until, |writer| writer.delete_password(domain, until).map(Response::Deleted))
+                self.write(until, |writer| writer.delete_password(domain, until).map(Response::PasswordDeleted))
             }
             Request::BeginRemoval(domain, id, handlers) => {
                 let host_type = self.name(*id);
                 let (lease, subdomains) = (self.lease(), self.subdomains(domain, &[*id]));
                 self.write(until, |writer| {
                     let begun = writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until);
-                    begun.map(Response::Begun)
+                    begun.map(Response::RemovalBegun)
                 })
             }
             Request::RenewRemovals => {
-                self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Response::Renewed))
+                self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Response::RemovalsRenewed))
             }
             Request::NoteRemoval(domain, handlers) => {
                 let lease = self.lease();
-                self.write(until, |writer| writer.note_removal(domain, *handlers, lease, until).map(Response::Noted))
+                self.write(until, |writer| {
+                    writer.note_removal(domain, *handlers, lease, until).map(Response::RemovalUpdated)
+                })
             }
             Request::FailRemoval(domain, failure) => {
                 let owner = &self.options.owner;
-                self.write(until, |writer| writer.fail_removal(domain, owner, failure, until).map(Response::Noted))
+                self.write(until, |writer| {
+                    writer.fail_removal(domain, owner, failure, until).map(Response::RemovalUpdated)
+                })
             }
             Request::FinishRemoval(domain) => {
                 let owner = &self.options.owner;
                 let subdomains = self.subdomains(domain, &self.table.allowed_host_types());
                 self.write(until, |writer| {
-                    writer.finish_removal(domain, owner, &subdomains, until).map(Response::Noted)
+                    writer.finish_removal(domain, owner, &subdomains, until).map(Response::RemovalUpdated)
                 })
             }
             Request::TakeOverRemovals(limit) => {
                 let allowed = self.allowed();
-                let (lease, rules) = (self.lease(), Rules { allowed: &allowed });
+                let lease = self.lease();
                 self.write(until, |writer| {
-                    writer.take_over_removals(lease, rules, *limit, until).map(Response::TakenOver)
+                    writer.take_over_removals(lease, &allowed, *limit, until).map(Response::RemovalsTakenOver)
                 })
             }
             Request::Removals(domain) => {
-                let which = domain.as_ref().map_or(Which::All, Which::One);
-                self.write(until, |writer| writer.removals(which, until).map(Response::Removals))
+                self.write(until, |writer| writer.removals(domain.as_ref(), until).map(Response::Removals))
             }
-            Request::UpsertFreshness(domain, ttl) => {
-                self.write(until, |writer| writer.upsert_freshness(domain, *ttl, until).map(|()| Response::Declared))
-            }
+            Request::UpsertFreshness(domain, ttl) => self.write(until, |writer| {
+                writer.upsert_freshness(domain, *ttl, until).map(|()| Response::FreshnessDeclared)
+            }),
             Request::Freshness => self.write(until, |writer| writer.freshness(until).map(Response::Freshness)),
             Request::Changes(after, limit) => {
                 self.write(until, |writer| writer.changes(*after, *limit, until).map(Response::Changes))
@@ -125,8 +135,10 @@ impl Work {
         while let Some(part) = parts.pop() {
             let middle = part.start + part.len() / 2;
             match self.write(until, |writer| writer.insert(&pairs[part.clone()], until)) {
-                Ok(inserted) => part.zip(inserted).for_each(|(index, inserted)| outcomes[index] = Some(made(inserted))),
-                // One row may be why, and the database takes the others.
+                Ok(inserted) => {
+                    part.zip(inserted).for_each(|(index, inserted)| outcomes[index] = Some(check_skipped(inserted)))
+                }
+                // The database may refuse only one of these rows.
                 Err(refused) if refused.refusal().is_some() && part.len() > 1 => {
                     parts.extend([middle..part.end, part.start..middle]);
                 }
@@ -145,13 +157,13 @@ impl Work {
     ) -> Result<Response, OperationError> {
         let stored = match password::hash(secret, self.options.iterations) {
             Ok(stored) => stored,
-            Err(PasswordError::Refused) => return Ok(Response::Refused),
+            Err(PasswordError::Refused) => return Ok(Response::PasswordRefused),
             Err(PasswordError::NoRandom(error)) => return Err(OperationError::NoRandom(error.to_string())),
         };
-        let basis = self.basis(domain);
+        let origin = self.origin(domain);
         self.write(until, |writer| {
-            Ok(match writer.put_password(domain, basis, &stored, until)? {
-                Found::Yes => Response::Stored,
+            Ok(match writer.put_password(domain, origin, &stored, until)? {
+                Found::Yes => Response::PasswordStored,
                 Found::No => Response::NotServed,
             })
         })
@@ -163,56 +175,59 @@ impl Work {
         Secret(secret): &Secret,
         until: Instant,
     ) -> Result<Response, OperationError> {
-        let basis = self.basis(domain);
+        let origin = self.origin(domain);
         let mut stored = None;
         self.write(until, |writer| {
-            stored = writer.password(domain, basis, until)?;
-            Ok(Response::Stored)
+            stored = writer.password(domain, origin, until)?;
+            Ok(Response::PasswordStored)
         })?;
         let Some(stored) = stored else {
             password::verify_nothing(secret, self.options.iterations);
-            return Ok(Response::Checked(PasswordCheck::NotFound));
+            return Ok(Response::PasswordChecked(PasswordCheck::NotFound));
         };
-        Ok(Response::Checked(match password::verify(secret, &stored) {
+        Ok(Response::PasswordChecked(match password::verify(secret, &stored) {
             Verdict::Right => PasswordCheck::Right,
             Verdict::Wrong => PasswordCheck::Wrong,
             Verdict::Corrupt(_) => PasswordCheck::Corrupt,
         }))
     }
 
-    /// Uses a connection, again after each lost race, and with another connection when this one is of no use.
+    /// Calls a writer that is connected to the followed database. Calls it again after a conflict, and another one if it is
+    /// stale.
     fn write<T>(
         &self,
         until: Instant,
         mut call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
     ) -> Result<T, OperationError> {
-        let (mut searches, mut tries) = (0, 0);
-        let mut lost = None;
+        let (mut reconnects, mut attempts) = (0, 0);
+        let mut last_conflict = None;
         loop {
-            // What ends the tries does not hide why there was more than one.
-            let crowded = |failure| lost.clone().map_or(failure, |last| OperationError::Contended { tries, last });
-            if tries == TRIES || Instant::now() >= until {
-                return Err(crowded(OperationError::Expired));
+            // A later failure does not hide the conflict that caused the repetition.
+            let contended = |failure| {
+                last_conflict.clone().map_or(failure, |last| OperationError::Contended { tries: attempts, last })
+            };
+            if attempts == MAX_ATTEMPTS || Instant::now() >= until {
+                return Err(contended(OperationError::Expired));
             }
-            let (mut connection, identity) = self.pool.get(until).map_err(crowded)?;
+            let (mut connection, identity) = self.pool.get(until).map_err(contended)?;
             match call(&mut *connection.writer) {
-                // The follower may have gone elsewhere since.
+                // The follower may have connected to another database since.
                 Ok(answer) if self.pool.is_followed(identity.as_ref()) => return Ok(answer),
                 Ok(_) => {
                     self.pool.expire();
                     return Err(OperationError::FollowerMoved { database: pool::name(identity.as_ref()) });
                 }
-                // Another server of the URL may take changes by now, or another file has the name.
-                Err(StoreError::StaleConnection { .. }) if searches < SEARCHES => {
-                    searches += 1;
+                // Another server of the URL may take changes, or another file has the name.
+                Err(StoreError::StaleConnection { .. }) if reconnects < MAX_RECONNECTS => {
+                    reconnects += 1;
                     connection.condition = Condition::Broken;
                     self.pool.expire();
                 }
-                Err(race @ StoreError::Conflict { .. }) => {
+                Err(conflict @ StoreError::Conflict { .. }) => {
                     drop(connection);
-                    tries += 1;
-                    lost = Some(race);
-                    thread::sleep(REST.mul_f64(f64::from(tries) * fastrand::f64()));
+                    attempts += 1;
+                    last_conflict = Some(conflict);
+                    thread::sleep(PAUSE.mul_f64(f64::from(attempts) * fastrand::f64()));
                 }
                 Err(error @ (StoreError::Refused { .. } | StoreError::RowRefused { .. })) => return Err(error.into()),
                 Err(error) => {
@@ -223,24 +238,28 @@ impl Work {
         }
     }
 
-    /// The names that this node gives the subdomains of a domain.
+    /// The names of a domain's subdomains on this node.
     fn subdomains(&self, domain: &DomainName, host_types: &[HostTypeId]) -> Vec<String> {
         let names = self.table.subdomain_names(domain, host_types);
         names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()
     }
 
-    /// What an admin's password of this name rests on, as this node's table has it.
-    fn basis<'a>(&self, name: &'a DomainName) -> Basis<'a> {
+    /// Where a name comes from, according to this node's table.
+    fn origin<'a>(&self, name: &'a DomainName) -> NameOrigin<'a> {
         if self.table.is_static(name.as_bytes()) {
-            return Basis::Static;
+            return NameOrigin::StaticDomain;
         }
         let claim = self.table.subdomain(name.as_bytes()).filter(|_| !self.table.has_domain(name.as_bytes()));
         match claim.map(|claim| claim.kind) {
-            None => Basis::Row,
-            Some(ClaimKind::Fqdn) => Basis::Subdomain,
+            None => NameOrigin::Row,
+            Some(ClaimKind::Fqdn) => NameOrigin::ConfiguredSubdomain,
             Some(ClaimKind::Prefix(bytes)) => {
                 let parent = &name.as_str()[bytes..];
-                if self.table.is_static(parent.as_bytes()) { Basis::Subdomain } else { Basis::Parent(parent) }
+                if self.table.is_static(parent.as_bytes()) {
+                    NameOrigin::ConfiguredSubdomain
+                } else {
+                    NameOrigin::SubdomainOf(parent)
+                }
             }
         }
     }
@@ -263,13 +282,13 @@ impl Work {
     }
 }
 
-/// A row that the database skips without a word is refused all the same.
-fn made(inserted: InsertOutcome) -> Result<InsertOutcome, OperationError> {
+/// A row that the database skips without a reason counts as refused.
+fn check_skipped(inserted: InsertOutcome) -> Result<InsertOutcome, OperationError> {
     match inserted {
         InsertOutcome::Skipped => {
             let (doing, reason) = ("adding domains", StoreError::SKIPPED.to_owned());
             Err(StoreError::RowRefused { doing, reason }.into())
         }
-        made => Ok(made),
+        outcome => Ok(outcome),
     }
 }

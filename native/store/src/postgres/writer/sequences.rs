@@ -1,13 +1,13 @@
-//! The sequences behind the ids: rows that are brought with their ids leave them behind.
+//! The sequences of the ids. A sequence falls behind when rows are imported with their ids.
 
 use std::time::Instant;
 
-use super::session::Session;
 use crate::StoreError;
+use crate::postgres::session::Session;
 use crate::writer::Sequence;
 
-/// The sequence of each table, which belongs to its column or is named by the column's default; what it hands out next;
-/// and whether that id is taken.
+/// Selects the sequence of each table, which the column owns or the column's default names, its next id, and whether that
+/// id exists.
 const SEQUENCES: &str = "WITH found AS (
        SELECT t.name, coalesce(
                 (SELECT d.objid FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
@@ -31,11 +31,10 @@ const SEQUENCES: &str = "WITH found AS (
                       ELSE EXISTS (SELECT FROM domain_events WHERE id = next) END
        FROM state JOIN newest USING (name)";
 
-/// Those of both tables, and whether the next id of each is taken.
+/// The sequences of both tables, and whether the next id of each exists.
 fn read(session: &Session, until: Instant) -> Result<Vec<(Sequence, bool)>, StoreError> {
     const DOING: &str = "reading sequences";
-    let left = until.saturating_duration_since(Instant::now()).min(session.timeouts.statement);
-    let rows = session.call(DOING, left, session.client.query_typed(SEQUENCES, &[]))?;
+    let rows = session.call(DOING, session.time_left(until), session.client.query_typed(SEQUENCES, &[]))?;
     let sequence = |row: &tokio_postgres::Row| {
         let sequence =
             Sequence { table: row.try_get(0)?, name: row.try_get(1)?, next: row.try_get(2)?, newest: row.try_get(3)? };
@@ -46,13 +45,13 @@ fn read(session: &Session, until: Instant) -> Result<Vec<(Sequence, bool)>, Stor
         .collect()
 }
 
-/// Those of both tables.
+/// The sequences of both tables.
 pub(super) fn all(session: &Session, until: Instant) -> Result<Vec<Sequence>, StoreError> {
     Ok(read(session, until)?.into_iter().map(|(sequence, _)| sequence).collect())
 }
 
-/// The sequence of a table, when the next try would be refused as well. An id that somebody took by hand is not in the
-/// way any more.
+/// The sequence of a table, if its next id exists, so that the next insertion would fail, too. A single id that was
+/// inserted by hand has been skipped already.
 pub(super) fn blocked(session: &Session, table: &str, until: Instant) -> Result<Option<Sequence>, StoreError> {
     let found = read(session, until)?.into_iter().find(|(sequence, _)| sequence.table == table);
     Ok(found.filter(|(_, taken)| *taken).map(|(sequence, _)| sequence))

@@ -1,0 +1,195 @@
+//! Domains on PostgreSQL.
+
+use std::time::Instant;
+
+use domain_core::{DomainName, EventId};
+use tokio_postgres::types::Type;
+
+use super::parts::{insert_events, notify};
+use super::{PostgresWriter, get, settings};
+use crate::postgres::sql::bounded_name;
+use crate::postgres::value::{RawText, cell};
+use crate::readable::Cell;
+use crate::writer::{
+    Activation, ChangedDomain, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain, NewDomain,
+    SetStatusOutcome, Status, rows,
+};
+use crate::{Readable, StoreError};
+
+impl DomainOperations for PostgresWriter {
+    fn insert(&mut self, domains: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError> {
+        const DOING: &str = "adding domains";
+        let names: Vec<&str> = domains.iter().map(|new| new.domain.as_str()).collect();
+        let host_types: Vec<&str> = domains.iter().map(|new| new.host_type).collect();
+        let statuses: Vec<i16> = domains.iter().map(|new| new.status.number()).collect();
+        let (subdomains, parents): (Vec<&str>, Vec<&str>) = domains
+            .iter()
+            .flat_map(|new| new.subdomains.iter().map(|name| (name.as_str(), new.domain.as_str())))
+            .unzip();
+        let rows = self.query(
+            DOING,
+            concat!(
+                "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $5::int2[])
+                                    WITH ORDINALITY AS w (domain, host_type, status, position)),
+                   added AS (INSERT INTO domain_settings (domain, host_type, status)
+                             SELECT domain, host_type, status FROM wanted
+                              WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
+                              ORDER BY domain RETURNING domain), ",
+                insert_events!("added"),
+                // A row that was deleted by hand has left its passwords.
+                ", cleared AS (DELETE FROM domain_admins a
+                    USING (SELECT domain AS name FROM added
+                           UNION ALL
+                           SELECT b.name FROM unnest($3::text[], $4::text[]) AS b (name, parent)
+                             JOIN added ON added.domain = b.parent
+                            WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name)) c
+                    WHERE a.domain = c.name)
+                   SELECT l.id, ",
+                bounded_name!("s.host_type"),
+                ", s.status, ",
+                notify!(),
+                " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.position"
+            ),
+            &[
+                (&names, Type::TEXT_ARRAY),
+                (&host_types, Type::TEXT_ARRAY),
+                (&subdomains, Type::TEXT_ARRAY),
+                (&parents, Type::TEXT_ARRAY),
+                (&statuses, Type::INT2_ARRAY),
+            ],
+            until,
+        )?;
+        rows.iter()
+            .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
+                (Some(id), _) => Ok(InsertOutcome::Added(EventId(id))),
+                (None, Some(settings)) => Ok(InsertOutcome::Exists(settings)),
+                (None, None) => Ok(InsertOutcome::Skipped),
+            })
+            .collect()
+    }
+
+    fn set_status(
+        &mut self,
+        domain: &DomainName,
+        wanted: Activation,
+        allowed: &[String],
+        until: Instant,
+    ) -> Result<SetStatusOutcome, StoreError> {
+        const DOING: &str = "changing a domain's status";
+        let status = wanted.number();
+        let rows = self.query(
+            DOING,
+            concat!(
+                "WITH found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
+                                  FROM domain_settings WHERE domain = $1 FOR UPDATE),
+                   changed AS (UPDATE domain_settings s SET status = $2 FROM found
+                                WHERE domain = $1 AND found.allowed AND found.status <> 2 AND found.status <> $2
+                               RETURNING s.domain), ",
+                insert_events!("changed"),
+                " SELECT status, allowed, (SELECT id FROM logged), ",
+                notify!(),
+                " FROM found"
+            ),
+            &[(&domain.as_str(), Type::VARCHAR), (&status, Type::INT2), (&allowed, Type::TEXT_ARRAY)],
+            until,
+        )?;
+        let Some(row) = rows.first() else { return Ok(SetStatusOutcome::NotFound) };
+        let before = Status::new(i64::from(get::<i16>(row, 0, DOING)?));
+        match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
+            (false, ..) => Ok(SetStatusOutcome::UnknownHostType),
+            (true, Status::Deleting, _) => Ok(SetStatusOutcome::Deleting),
+            (true, _, Some(id)) => Ok(SetStatusOutcome::Changed(EventId(id))),
+            (true, before, None) if before == Status::new(i64::from(status)) => Ok(SetStatusOutcome::Unchanged),
+            (true, _, None) => Err(StoreError::row_refused(DOING, StoreError::SKIPPED.to_owned())),
+        }
+    }
+
+    fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {
+        const DOING: &str = "reading a domain";
+        let sql = concat!("SELECT ", bounded_name!("host_type"), ", status FROM domain_settings WHERE domain = $1");
+        let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        Ok(rows.first().and_then(|row| settings(row, 0)))
+    }
+
+    fn list(&mut self, filter: &Filter, limit: u32, until: Instant) -> Result<Readable<ListedDomain>, StoreError> {
+        const DOING: &str = "listing domains";
+        let Filter { after, host_type, status, prefix } = filter;
+        let mut after = after.as_ref().map(|after| after.as_bytes().to_vec());
+        let mut listed = Readable::default();
+        loop {
+            let after_text = after.as_deref().map(RawText);
+            let left = i64::from(limit) - listed.rows.len() as i64;
+            let rows = self.query(
+                DOING,
+                // The list could not continue after a name that was cut. The survey counts those rows.
+                concat!(
+                    "SELECT domain, ",
+                    bounded_name!("host_type"),
+                    ", status FROM domain_settings
+                  WHERE octet_length(domain) <= 1000 AND ($1::text IS NULL OR domain > $1)
+                    AND ($2::text IS NULL OR host_type = $2)
+                    AND ($3::int2 IS NULL OR status = $3)
+                    AND ($4::text IS NULL OR starts_with(domain, $4))
+                  ORDER BY domain LIMIT $5"
+                ),
+                &[
+                    (&after_text, Type::TEXT),
+                    (host_type, Type::TEXT),
+                    (status, Type::INT2),
+                    (prefix, Type::TEXT),
+                    (&left, Type::INT8),
+                ],
+                until,
+            )?;
+            for row in &rows {
+                listed.push(rows::listed(cell(row, 0), cell(row, 1), cell(row, 2)));
+            }
+            // The next page begins after the last row, whether that was readable or not.
+            match rows.last().map(|row| cell(row, 0)) {
+                Some(Cell::Text(last)) if listed.rows.len() < limit as usize && rows.len() as i64 == left => {
+                    after = Some(last.to_vec());
+                }
+                _ => return Ok(listed),
+            }
+        }
+    }
+
+    fn changes(
+        &mut self,
+        after: Option<EventId>,
+        limit: u32,
+        until: Instant,
+    ) -> Result<Readable<ChangedDomain>, StoreError> {
+        const DOING: &str = "reading changes";
+        let sql = concat!(
+            "SELECT e.id, ",
+            bounded_name!("e.domain"),
+            ", ",
+            bounded_name!("s.host_type"),
+            ", s.status, s.found
+                     FROM (SELECT id, domain FROM domain_events
+                            WHERE domain <> '' AND CASE WHEN $1 IS NULL
+                                  THEN id = (SELECT max(id) FROM domain_events WHERE domain <> '') ELSE id > $1 END
+                            ORDER BY id LIMIT $2) e
+                     LEFT JOIN (SELECT domain, host_type, status, 1 AS found FROM domain_settings) s USING (domain)
+                    ORDER BY e.id"
+        );
+        let mut after = after.map(|EventId(id)| id);
+        let mut changes = Readable::default();
+        loop {
+            let left = i64::from(limit) - changes.rows.len() as i64;
+            let rows = self.query(DOING, sql, &[(&after, Type::INT8), (&left, Type::INT8)], until)?;
+            for row in &rows {
+                let settings = (cell(row, 4) != Cell::Null).then(|| (cell(row, 2), cell(row, 3)));
+                changes.push(rows::changed(EventId(get(row, 0, DOING)?), cell(row, 1), settings));
+            }
+            // Without `after` there is at most one.
+            match rows.last() {
+                Some(last) if after.is_some() && changes.rows.len() < limit as usize && rows.len() as i64 == left => {
+                    after = Some(get(last, 0, DOING)?);
+                }
+                _ => return Ok(changes),
+            }
+        }
+    }
+}

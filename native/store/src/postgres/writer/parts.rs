@@ -1,0 +1,31 @@
+//! WITH parts that several changes have in common.
+
+/// Inserts an event for each row of a WITH part; returns its id.
+macro_rules! insert_events {
+    ($from:literal) => {
+        concat!("logged AS (INSERT INTO domain_events (domain) SELECT domain FROM ", $from, " RETURNING id, domain)")
+    };
+}
+
+/// Deletes the passwords of the domains of a WITH part, and those of these subdomains that have no row of their own.
+macro_rules! delete_admins {
+    ($of:literal, $subdomains:literal) => {
+        concat!(
+            "admin AS (DELETE FROM domain_admins a USING ",
+            $of,
+            " d WHERE a.domain = d.domain
+                   OR a.domain = ANY(",
+            $subdomains,
+            ") AND NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = a.domain))"
+        )
+    };
+}
+
+/// Notifies listeners if an event was inserted.
+macro_rules! notify {
+    () => {
+        "(SELECT pg_notify('mongoose_domain_events', '')::text FROM logged LIMIT 1)"
+    };
+}
+
+pub(super) use {delete_admins, insert_events, notify};
