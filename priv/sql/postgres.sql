@@ -1,7 +1,6 @@
--- The tables that all nodes share, column for column those of MongooseIM 6.0 and later.
--- Each is created only where it is absent.
+-- The tables that all nodes share, with the columns of MongooseIM 6.0 and later. Existing tables are not changed.
 
--- One row a domain. status: 0 disabled, 1 enabled, 2 deleting.
+-- One row for each domain. status: 0 disabled, 1 enabled, 2 deleting.
 CREATE TABLE IF NOT EXISTS domain_settings (
     id        BIGSERIAL    NOT NULL UNIQUE,
     domain    VARCHAR(250) NOT NULL PRIMARY KEY,
@@ -9,14 +8,14 @@ CREATE TABLE IF NOT EXISTS domain_settings (
     status    SMALLINT     NOT NULL DEFAULT 1
 );
 
--- One row a change: something about this domain is different now. An empty domain means nothing.
+-- One row for each change of a domain. A row with an empty domain has no meaning.
 CREATE TABLE IF NOT EXISTS domain_events (
     id     BIGSERIAL    NOT NULL PRIMARY KEY,
     domain VARCHAR(250) NOT NULL
 );
 CREATE INDEX IF NOT EXISTS i_domain_events_domain ON domain_events (domain);
 
--- The domain admins' passwords.
+-- The passwords of domain admins.
 CREATE TABLE IF NOT EXISTS domain_admins (
     domain       VARCHAR(250) NOT NULL PRIMARY KEY,
     pass_details TEXT         NOT NULL

@@ -1,7 +1,7 @@
--- The jobs of removing domains: this project's own table, made by the first operation that needs it.
+-- Jobs that remove domains. Only this project has this table. The first operation that needs it creates it.
 
--- One row a domain in removal that a node of ours works on or gave up. Times are milliseconds since 1970, by the
--- database's clock. owner: who works on it until lease_until; nobody once it failed.
+-- One row for each domain that a node removes, or has failed to remove. Times are milliseconds since 1970, by the
+-- database's clock. owner: the node that owns the job until lease_until; NULL after the job has failed.
 CREATE TABLE IF NOT EXISTS domain_removals (
     domain        VARCHAR(250) NOT NULL PRIMARY KEY,
     host_type     VARCHAR(250) NOT NULL,

@@ -1,7 +1,7 @@
--- The tables of a node with an embedded database: those of postgres.sql in SQLite's words.
--- AUTOINCREMENT, because an id of an event must never be used twice.
+-- The tables of postgres.sql, for a node with an embedded SQLite database.
+-- AUTOINCREMENT, because the id of an event must never be used twice.
 
--- One row a domain. status: 0 disabled, 1 enabled, 2 deleting.
+-- One row for each domain. status: 0 disabled, 1 enabled, 2 deleting.
 CREATE TABLE IF NOT EXISTS domain_settings (
     id        INTEGER      NOT NULL PRIMARY KEY AUTOINCREMENT,
     domain    VARCHAR(250) NOT NULL UNIQUE,
@@ -9,14 +9,14 @@ CREATE TABLE IF NOT EXISTS domain_settings (
     status    SMALLINT     NOT NULL DEFAULT 1
 );
 
--- One row a change: something about this domain is different now. An empty domain means nothing.
+-- One row for each change of a domain. A row with an empty domain has no meaning.
 CREATE TABLE IF NOT EXISTS domain_events (
     id     INTEGER      NOT NULL PRIMARY KEY AUTOINCREMENT,
     domain VARCHAR(250) NOT NULL
 );
 CREATE INDEX IF NOT EXISTS i_domain_events_domain ON domain_events (domain);
 
--- The domain admins' passwords.
+-- The passwords of domain admins.
 CREATE TABLE IF NOT EXISTS domain_admins (
     domain       VARCHAR(250) NOT NULL PRIMARY KEY,
     pass_details TEXT         NOT NULL

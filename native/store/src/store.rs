@@ -1,10 +1,9 @@
-//! What a follower asks of a database.
+//! What the follower needs of a database.
 //!
-//! A store is one connection, used by one thread. A wait ends early when the
-//! [`Signal`](crate::Signal) says stop. On PostgreSQL every other call does so, too, and has a
-//! deadline; SQLite's calls work on a local file, and wait for nothing but its lock, for a limited
-//! time. After an error the store is of no further use: drop it and connect again. The one exception
-//! is [`Store::prune`], which a database may refuse to a user who may only read.
+//! A store is one connection, used by one thread. [`Signal::stop`](crate::Signal::stop) ends a wait early. On PostgreSQL
+//! it ends every other call, too, and every call has a deadline. SQLite's calls read a local file, and wait only for
+//! its lock, for a limited time. After an error the store has to be dropped, and the follower connects again. The
+//! exception is [`Store::prune`], which a database refuses to a user who may only read.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -14,16 +13,16 @@ use domain_core::{EventId, HostTypeId};
 
 use crate::{DatabaseIdentity, Row, StoreError};
 
-/// One connection to a database whose schema was found right.
+/// The follower's connection to a database whose tables were checked.
 pub trait Store: Send {
-    /// Which database this connection leads to, where it can be told.
+    /// The database's identity, if the database tells it.
     fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError>;
 
-    /// Reads the log's state, the host types that are fresh, and every row that is enabled or makes no
-    /// sense, as of one moment; `take` gets the rows in batches of up to `batch`.
+    /// Reads the state of the log, the fresh host types, and every row that is enabled or invalid, in one snapshot. Passes
+    /// the rows to `take` in batches of up to `batch`. Returns nothing if `take` stops the load.
     ///
-    /// Nothing is answered when `take` broke off. Rows that are disabled or in removal are not read. Of
-    /// gaps in the log's ids, up to `gaps` are told, those with the largest ids.
+    /// Rows that are disabled or in removal are not read. Of the gaps in the log's ids, up to `gaps` are returned, those
+    /// with the largest ids.
     fn load(
         &mut self,
         batch: usize,
@@ -31,82 +30,80 @@ pub trait Store: Send {
         take: &mut dyn FnMut(Vec<Row>) -> ControlFlow<()>,
     ) -> Result<Option<LoadSummary>, StoreError>;
 
-    /// Reads up to `limit` events after `cursor`, each with what its domain's row says now, and the
-    /// event of `cursor` itself. The log's oldest event is looked for from `oldest` on.
+    /// Reads up to `limit` events after `cursor`, each with the present row of its domain, and the event of `cursor` itself.
+    /// The log's oldest event is searched for from `oldest` on.
     ///
-    /// An error when the connection leads no longer to what the URL asks for: another file has the name, or
-    /// the server does not take changes any more and `target_session_attrs` wants one that does.
+    /// Fails if the connection no longer leads to what the URL means: another file has the name, or the server has ceased
+    /// to meet `target_session_attrs`.
     fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError>;
 
-    /// Reads up to `limit` events whose ids are in these ranges, each with what its domain's row says
-    /// now. In a single range, those with the smallest ids.
+    /// Reads up to `limit` events whose ids are in these ranges, each with the present row of its domain. Of a single range,
+    /// those with the smallest ids.
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// Who may be writing events that do not show yet.
+    /// The transactions that may have written events which are not visible yet.
     fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError>;
 
-    /// The host types whose content is complete, by the database's clock: see `docs/design.md`.
+    /// The fresh host types, by the database's clock: see [`FreshnessDeclaration`](crate::FreshnessDeclaration).
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError>;
 
-    /// The log as it is now, by the database's clock.
+    /// The present position of the log.
     fn position(&mut self) -> Result<LogPosition, StoreError>;
 
-    /// Deletes up to `limit` events, with ids from `from` on, that were there at that moment, and not the
-    /// newest of them.
-    fn prune(&mut self, moment: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
+    /// Deletes up to `limit` events that existed at an earlier position, with ids from `from` on. The newest event is kept.
+    fn prune(&mut self, position: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
 
-    /// Waits until the database tells of a change, until [`Signal::wake`](crate::Signal::wake), or
-    /// for as long as `limit`, whichever is first, and uses no processor meanwhile. An error when
-    /// the connection is found to be broken.
+    /// Blocks until the database notifies of a change, until [`Signal::wake`](crate::Signal::wake), or until `limit` has
+    /// passed. Fails if the connection breaks.
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError>;
 }
 
-/// What there is to know of the moment of a load.
+/// The snapshot of a load, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadSummary {
-    /// The log's ends.
+    /// The log's bounds.
     pub bounds: LogBounds,
     /// The domain of the newest event, if there is one.
     pub newest_domain: Option<String>,
-    /// Ranges of ids between the log's ends that have no event, the largest ids first.
+    /// Ranges of ids within the bounds that have no event, the largest ids first.
     pub gaps: Vec<IdRange>,
-    /// Whether there was any row at all.
+    /// Whether there is any row, of any status.
     pub rows: TableContents,
-    /// The host types that were fresh.
+    /// The fresh host types.
     pub fresh: Vec<HostTypeId>,
 }
 
-/// Whether `domain_settings` holds anything.
+/// Whether `domain_settings` is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableContents {
-    /// No row, of whatever status.
+    /// It has no row.
     Empty,
-    /// At least one.
+    /// It has at least one row, of any status.
     NotEmpty,
 }
 
-/// Some events, in the order of their ids.
+/// Events, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
-    /// The log's ends when these events were read, or a moment later, as far as they were looked for.
+    /// The log's bounds at the time of the read, or a moment later.
     pub bounds: LogBounds,
-    /// The domain of the event at the cursor, if that event is there.
+    /// The domain of the event at the cursor, if that event exists.
     pub anchor: Option<String>,
     /// The events after the cursor.
     pub events: Vec<Event>,
 }
 
-/// An event, and what its domain's row says.
+/// An event, with its domain's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its id.
     pub id: EventId,
-    /// The row; a dummy event (its domain is empty) has none.
+    /// The row. None for a dummy event, whose domain is empty.
     pub row: Option<Row>,
 }
 
 impl Event {
-    /// The domain as the event names it; empty for a dummy.
+    /// The domain; empty for a dummy event.
     pub fn domain(&self) -> &str {
         self.row.as_ref().map_or("", Row::domain)
     }
@@ -121,12 +118,12 @@ pub struct IdRange {
     pub last: EventId,
 }
 
-/// The ends of the event log.
+/// The smallest and the largest id in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogBounds {
-    /// There is no event.
+    /// The log is empty.
     Empty,
-    /// There is at least one.
+    /// It has at least one event.
     From {
         /// The smallest id.
         oldest: EventId,
@@ -135,41 +132,41 @@ pub enum LogBounds {
     },
 }
 
-/// The transactions that may hold an id whose event does not show yet.
+/// Transactions that may have written events which are not visible yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenTransactions {
-    /// These, and no other, of all that began to write before they were asked for.
+    /// All such transactions that had begun to write before this was read.
     Known(HashSet<TransactionId>),
-    /// Nobody can tell: the database does not, or it hands out ids in advance.
+    /// Unknown: the database does not tell, or its sequence caches ids.
     Unknown,
 }
 
-/// A transaction. No two that a server ever ran are the same, until it is restarted.
+/// A transaction. Ids are unique until the server is restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TransactionId {
-    /// One of a session, by the server's name for it.
+    /// A session's transaction, by its virtual transaction id.
     Open(String),
-    /// One that waits for the second phase of its commit, which gives it another name.
+    /// Any prepared transaction. PREPARE TRANSACTION changes the virtual transaction id.
     Prepared,
 }
 
-/// Events that were deleted.
+/// The events that were deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// The largest id among them.
+    /// The largest of their ids.
     pub last: Option<EventId>,
 }
 
-/// The log at one moment of the database's clock.
+/// The end of the log at a time of the database's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPosition {
     /// The newest event.
     pub newest: Option<EventId>,
-    /// Milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub time: i64,
-    /// The oldest transaction that had not ended, where a database tells: what it or a later one wrote
-    /// may not have been there.
+    /// The oldest transaction that had not ended, if the database tells it. Events of this transaction and of later ones
+    /// may not have been visible.
     pub horizon: Option<String>,
 }

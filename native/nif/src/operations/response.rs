@@ -60,7 +60,9 @@ fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
         Response::StatusSet(SetStatusOutcome::Deleting) => word(atoms::deleted()),
         Response::Details(row) => row_term(env, row.as_ref()),
         Response::Listed(rows) => readable_term(env, rows, listed_term),
-        Response::PasswordStored | Response::PasswordDeleted(Found::Yes) | Response::FreshnessDeclared => word(atoms::ok()),
+        Response::PasswordStored | Response::PasswordDeleted(Found::Yes) | Response::FreshnessDeclared => {
+            word(atoms::ok())
+        }
         Response::PasswordRefused => word(atoms::invalid_password()),
         Response::PasswordChecked(PasswordCheck::Right) => word(atoms::right()),
         Response::PasswordChecked(PasswordCheck::Wrong) => word(atoms::wrong()),

@@ -78,7 +78,7 @@ impl Target {
                 let endpoint = endpoint(server, address);
                 match self.attempt(server, address, &connector).await {
                     Ok(connected) => return Ok(connected),
-                    Err(Failure::Refused(reason)) if connector.may_do_without_after(&reason) => {
+                    Err(Failure::Refused(reason)) if connector.may_retry_without_tls(&reason) => {
                         failures.push((format!("{endpoint} with TLS"), Failure::Refused(reason)));
                         match self.attempt(server, address, &Connector::clear()).await {
                             Ok(connected) => return Ok(connected),

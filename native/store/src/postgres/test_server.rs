@@ -1,11 +1,11 @@
 //! A throw-away PostgreSQL server for tests.
 //!
-//! Each one has a fresh cluster in a temporary folder, listens on 127.0.0.1 at a free port and on a
-//! Unix socket in that folder, and trusts everybody unless a test brings its own `pg_hba.conf`. Its
-//! superuser is `postgres`. Dropping it ends the server, by its process id, and removes the folder.
+//! A server has a new cluster in a temporary folder. It listens on 127.0.0.1 at a free port and on a Unix socket in that
+//! folder, and requires no password unless a test provides a `pg_hba.conf`. Its superuser is `postgres`. When it is
+//! dropped, the server ends and the folder is deleted.
 //!
-//! `initdb` and `postgres` must be in `PATH` or in `/usr/lib/postgresql/*/bin`. PostgreSQL refuses
-//! to run as root, so a test that does runs them as the user `postgres`.
+//! `initdb` and `postgres` have to be in `PATH` or in `/usr/lib/postgresql/*/bin`. PostgreSQL refuses to run as root, so
+//! a test that runs as root starts them as the user `postgres`.
 
 pub(crate) mod authority;
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a server may take to start: only a broken one takes as long.
+/// The time-out of a server's start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct TestServer {
@@ -71,7 +71,7 @@ impl TestServer {
             .map(|(name, value)| ((*name).to_owned(), value.replace("{data}", &data.display().to_string())))
             .collect();
         loop {
-            // Another process can take the port between here and there.
+            // Another process may take the port before the server does.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(process) = launch(&owner, folder.path(), port, settings, &environment) {
                 return TestServer { process, port, folder };
@@ -83,7 +83,7 @@ impl TestServer {
         self.port
     }
 
-    /// Replaces files in the data folder and has the server read its configuration. Waits until it has.
+    /// Replaces files in the data folder, and waits until the server has read its configuration again.
     pub(crate) fn replace_files(&self, files: &[(&str, &str)]) {
         let owner = Owner::of_servers();
         for (name, contents) in files {
@@ -97,14 +97,14 @@ impl TestServer {
         let asked = Command::new("kill").args(["-HUP", &self.process.id().to_string()]).status();
         assert!(asked.is_ok_and(|status| status.success()));
         let deadline = Instant::now() + START_LIMIT;
-        // The postmaster reads its files at once after it has logged that, and before it takes a connection.
+        // The postmaster reads its files after this message, and before it accepts another connection.
         while read(&self.log()) == read(&before) {
             assert!(Instant::now() < deadline, "the server does not read its configuration");
             sleep(Duration::from_millis(2));
         }
     }
 
-    /// What the server has logged.
+    /// The server's log.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap()).into_owned()
     }
@@ -127,7 +127,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Starts the server and waits until it takes connections; `None` if its port was taken.
+/// Starts the server and waits until it accepts connections; `None` if its port is in use.
 fn launch(
     owner: &Owner,
     folder: &Path,
@@ -152,7 +152,7 @@ fn launch(
         .unwrap();
     let deadline = Instant::now() + START_LIMIT;
     loop {
-        // What pg_ctl looks at: the eighth line tells the server's state.
+        // Like pg_ctl: the eighth line is the server's state.
         let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
         if state.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
             return Some(process);
@@ -169,9 +169,9 @@ fn launch(
     }
 }
 
-/// Whom the server's processes and files belong to.
+/// The owner of the server's processes and files.
 struct Owner {
-    /// The user and group `postgres`, if we are root.
+    /// The user and group `postgres`, if the test runs as root.
     other: Option<(u32, u32)>,
 }
 

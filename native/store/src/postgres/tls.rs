@@ -1,30 +1,30 @@
-//! What the `ssl*` parameters of a database URL mean.
+//! TLS as the `ssl*` parameters of a database URL require it.
 //!
 //! | `sslmode` | the connection | the server's certificate |
 //! |---|---|---|
 //! | `disable` | never TLS | |
 //! | `allow`, `prefer` (default) | TLS where the server has it | not verified: stops no attacker |
-//! | `require` | always TLS | not verified: stops who listens, not who poses as the server |
-//! | `verify-ca` | always TLS | leads to a trusted root; any host's will do |
-//! | `verify-full` | always TLS | leads to a trusted root, and is made out to the host |
+//! | `require` | always TLS | not verified: stops eavesdroppers, but not an impostor |
+//! | `verify-ca` | always TLS | leads to a trusted root; the host does not matter |
+//! | `verify-full` | always TLS | leads to a trusted root, and names the host |
 //!
-//! Trusted are the certificates in the file `sslrootcert`; without one, or with `system`, the
-//! system's roots. Beside a file, `allow`, `prefer` and `require` verify as `verify-ca` does, as in
-//! libpq. With `system` only `verify-ca` and `verify-full` (then the default) are taken; the former means
-//! little, since the system trusts authorities that make out certificates to everybody.
+//! The certificates in the file `sslrootcert` are trusted; without a file, or with `system`, the system's roots. With a
+//! file, `allow`, `prefer` and `require` verify like `verify-ca`, as in libpq. With `system`, only `verify-ca` and
+//! `verify-full` (the default then) are accepted. `verify-ca` with `system` proves little, since the system trusts
+//! authorities that issue certificates to everybody.
 //!
-//! What psql connects to by the same URL is connected to, and what it refuses is refused: where nothing is verified
-//! a certificate of any kind will do, since nothing follows from it, and `allow` and `prefer` try again without TLS
-//! when a connection with it fails. `connect/tests/psql_parity.rs` compares both and names the differences that are left.
+//! A connection succeeds if and only if psql's connection with the same URL does. So where nothing is verified, any kind of
+//! certificate is accepted, and `allow` and `prefer` try again without TLS when a connection with TLS fails.
+//! `connect/tests/psql_parity.rs` compares both and lists the remaining differences.
 //!
-//! No revocation list is consulted, and a Unix socket never has TLS.
+//! Revocation lists are not consulted, and a Unix socket never has TLS.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `chain` | whether a certificate leads to a trusted root |
-//! | `names` | whether it is made out to a host |
+//! | `names` | whether it names a host |
 //! | `key` | whether its key has signed the handshake |
-//! | `stream` | a connection for the driver |
+//! | `stream` | the stream for the driver, with TLS or without |
 
 mod chain;
 mod key;
@@ -52,12 +52,12 @@ use stream::Offer;
 
 use super::url::{Server, Ssl, SslMode, UrlError};
 
-/// How connections are made private.
+/// How connections are encrypted and verified.
 #[derive(Clone)]
 pub(crate) struct Tls(Connector);
 
 impl Tls {
-    /// Reads the files that are named.
+    /// Reads the files that the URL names.
     pub(crate) fn new(ssl: &Ssl) -> Result<Tls, UrlError> {
         let system = ssl.rootcert.as_deref() == Some("system");
         let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
@@ -92,7 +92,7 @@ impl Tls {
         Ok(Tls(Connector::new(offer, client_config(ssl)?, verify)))
     }
 
-    /// What begins the connection of one attempt with this server.
+    /// The connector of one attempt at this server.
     pub(crate) fn for_attempt(&self, server: &Server) -> Connector {
         match server {
             Server::Socket { .. } => Connector::clear(),
@@ -102,11 +102,11 @@ impl Tls {
 }
 
 impl Connector {
-    /// Whether an attempt that failed so is repeated without TLS: TLS itself failed, or the server lets nobody in over
-    /// TLS.
-    pub(crate) fn may_do_without_after(&self, reason: &tokio_postgres::Error) -> bool {
+    /// Whether an attempt that failed like this is repeated without TLS: because TLS itself failed, or because the server
+    /// refuses connections with TLS.
+    pub(crate) fn may_retry_without_tls(&self, reason: &tokio_postgres::Error) -> bool {
         self.offer() == Some(Offer::Prefer)
-            && self.began()
+            && self.has_begun_tls()
             && reason.code().is_none_or(|code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
     }
 }
@@ -121,14 +121,14 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// All but what is verified, which depends on the host.
+/// The configuration, without the verifier, which depends on the host.
 fn client_config(ssl: &Ssl) -> Result<ClientConfig, UrlError> {
-    // Explicit: the process-wide default belongs to whoever else lives in the process.
+    // Explicit, because other libraries in the process may change the process-wide default.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Verifier { verify: Arc::new(Verify::Nothing), host: String::new(), provider: Arc::clone(&provider) };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        // It fails only for a provider without cipher suites for these versions; this one has them.
+        // Fails only for a provider without cipher suites for these versions.
         .expect("the provider supports TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
@@ -136,9 +136,8 @@ fn client_config(ssl: &Ssl) -> Result<ClientConfig, UrlError> {
         (None, None) => builder.with_no_client_auth(),
         (Some(_), None) => return Err(UrlError::HalfClientCertificate("sslkey")),
         (None, Some(_)) => return Err(UrlError::HalfClientCertificate("sslcert")),
-        (Some(cert), Some(key)) => {
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own_certificate(cert, key, &provider)?)))
-        }
+        (Some(cert), Some(key)) => builder
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client_certificate(cert, key, &provider)?))),
     };
     if ssl.direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -146,8 +145,8 @@ fn client_config(ssl: &Ssl) -> Result<ClientConfig, UrlError> {
     Ok(config)
 }
 
-/// The certificate that we show, of any kind: whether it will do is for the server to say.
-fn own_certificate(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, UrlError> {
+/// The client's certificate, of any kind. The server decides whether it is acceptable.
+fn client_certificate(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, UrlError> {
     let unusable = |problem: String| UrlError::Contents {
         parameter: "sslkey",
         path: key.to_owned(),
@@ -181,7 +180,7 @@ enum Verify {
     ChainAndName(Trusted),
 }
 
-/// Judges the certificate that one host shows.
+/// Verifies the certificate of one host.
 #[derive(Debug)]
 struct Verifier {
     verify: Arc<Verify>,
@@ -190,7 +189,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// The signatures that certificates may have.
+    /// The algorithms of signatures of certificates.
     fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {
         static ALL: LazyLock<Vec<&'static dyn SignatureVerificationAlgorithm>> = LazyLock::new(|| {
             let known = aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -206,9 +205,9 @@ impl Verifier {
         &ALL
     }
 
-    /// The server must own the certificate that it shows, verified or not. Only where nothing is verified, one whose
-    /// key is of an unknown kind passes, too: who poses as the server would own another one. Such a
-    /// connection has no channel binding, which relies on this.
+    /// Verifies that the server owns its certificate, whatever else is verified. Only where nothing else is, a key of an
+    /// unknown kind is accepted, because an impostor could show another certificate anyway. Such a connection has no
+    /// channel binding, which depends on this proof.
     fn verify_handshake(
         &self,
         message: &[u8],
@@ -242,7 +241,7 @@ impl ServerCertVerifier for Verifier {
             trusted.verify(end_entity, intermediates, now, self.algorithms())?;
         }
         if let Verify::ChainAndName(_) = *self.verify
-            && !names::is_made_out_to(&chain::parse(end_entity)?, &self.host)
+            && !names::names_host(&chain::parse(end_entity)?, &self.host)
         {
             return Err(CertificateError::NotValidForName.into());
         }

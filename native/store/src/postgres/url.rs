@@ -1,17 +1,16 @@
-//! What a `postgres://` URL says.
+//! Parses a `postgres://` URL.
 //!
 //! ```text
 //! postgres://user:password@h1:5432,h2:5433/domains?sslmode=verify-full&sslrootcert=/etc/ca.pem
 //! ```
 //!
-//! The text means what it means to libpq. The driver's own parser reads nearly all of it; ours is
-//! what the driver does not know: `sslmode` in full, `sslrootcert`, `sslcert`, `sslkey`,
-//! `keepalives_count` (the driver's `keepalives_retries`) and `tcp_user_timeout` in milliseconds.
+//! A URL means the same as in libpq. The driver's parser reads most of it. The rest is parsed here: all values of
+//! `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `keepalives_count` (the driver's `keepalives_retries`), and
+//! `tcp_user_timeout` in milliseconds.
 //!
-//! It is stricter than libpq where a slip could show a password or go unseen: reserved characters
-//! are percent-encoded, a parameter is known and said once, a host is named. No error and no
-//! `Debug` shows the password. `PG*` variables, `.pgpass` and service files are not read, and no
-//! file is opened here.
+//! The rules are stricter than libpq's where a mistake could reveal a password or remain unnoticed: reserved characters have
+//! to be percent-encoded, a parameter has to be known and may occur once, and a host has to be named. No error and no
+//! `Debug` shows the password. `PG*` variables, `.pgpass` and service files are not read, and no file is opened here.
 
 mod error;
 mod parameters;
@@ -30,14 +29,14 @@ use tokio_postgres::config::{Host, LoadBalanceHosts, SslNegotiation};
 
 pub use error::UrlError;
 
-/// What is not percent-encoded in [`Url::description`].
+/// The characters that [`Url::description`] percent-encodes.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How much TLS is asked for: libpq's `sslmode`, the weakest first.
+/// libpq's `sslmode`, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SslMode {
     Disable,
-    /// Treated as `Prefer`: it would begin without TLS and use it only where the server insists.
+    /// Treated as `Prefer`. In libpq, it uses TLS only where the server requires it.
     Allow,
     Prefer,
     Require,
@@ -45,14 +44,14 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
-/// What the URL says about TLS, word for word: [`super::tls`] gives it a meaning.
+/// The URL's parameters about TLS, which [`super::tls`] interprets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ssl {
     pub(crate) mode: Option<SslMode>,
     pub(crate) rootcert: Option<String>,
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
-    /// TLS from the first byte on, which PostgreSQL understands since 17.
+    /// TLS begins with the first byte, which PostgreSQL supports since version 17.
     pub(crate) direct: bool,
 }
 
@@ -60,21 +59,21 @@ pub(crate) struct Ssl {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     Tcp {
-        /// What the server's certificate must be made out to.
+        /// The name that the server's certificate has to be issued for.
         host: String,
-        /// Spares looking `host` up.
+        /// Used instead of looking up `host`.
         hostaddr: Option<IpAddr>,
         port: u16,
     },
-    /// A Unix socket, by the folder that it is in.
+    /// A Unix socket in this folder.
     Socket { folder: PathBuf, port: u16 },
 }
 
 /// A well-formed URL.
 pub(crate) struct Url {
-    /// Who connects, to which database and how; no host.
+    /// The user, the database and the parameters, without a host.
     pub(crate) config: Config,
-    /// One at least.
+    /// At least one.
     pub(crate) servers: Vec<Server>,
     /// Whether the servers are tried in random order.
     pub(crate) shuffled: bool,
@@ -86,8 +85,8 @@ impl Url {
     pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
         let rest =
             text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")).ok_or(UrlError::Scheme)?;
-        // At most one bare '@', and nothing reserved before it: else a piece of the password would
-        // pass for a host, a database or a parameter, and those are shown.
+        // At most one bare '@', and no reserved character before it. Otherwise a part of the password would be taken for a
+        // host, a database or a parameter, which are shown.
         let (credentials, rest) = rest.split_once('@').unwrap_or(("", rest));
         if credentials.contains(['/', '?']) || rest.contains('@') {
             return Err(UrlError::Reserved);
@@ -97,27 +96,27 @@ impl Url {
 
         let mut ssl = Ssl::default();
         let mut tcp_user_timeout = 0;
-        // What the driver reads: where the servers are, and the rest.
-        let (mut whereabouts, mut rest) = (Vec::new(), Vec::new());
-        let said = parameters::read(query)?;
-        for said in &said {
-            let value = said.value()?;
-            match said.name {
-                "sslmode" => ssl.mode = Some(ssl_mode(&value).ok_or_else(|| said.invalid())?),
+        // For the driver: the parameters that name servers, and the others.
+        let (mut server_parameters, mut rest) = (Vec::new(), Vec::new());
+        let parameters = parameters::read(query)?;
+        for parameter in &parameters {
+            let value = parameter.value()?;
+            match parameter.name {
+                "sslmode" => ssl.mode = Some(ssl_mode(&value).ok_or_else(|| parameter.invalid())?),
                 "sslrootcert" => ssl.rootcert = Some(value.into_owned()),
                 "sslcert" => ssl.cert = Some(value.as_ref().into()),
                 "sslkey" => ssl.key = Some(value.as_ref().into()),
                 "tcp_user_timeout" => {
-                    tcp_user_timeout = value.parse::<u32>().map_err(|_| said.invalid())?;
+                    tcp_user_timeout = value.parse::<u32>().map_err(|_| parameter.invalid())?;
                 }
                 "host" | "port" if !authority.is_empty() => {
-                    return Err(UrlError::Twice(said.name));
+                    return Err(UrlError::Twice(parameter.name));
                 }
-                // Several hosts are several parameters to the driver.
-                "host" => whereabouts.push(format!("host={}", said.raw.replace(',', "&host="))),
-                "hostaddr" | "port" => whereabouts.push(driver_parameter(said, said.name)?),
-                "keepalives_count" => rest.push(driver_parameter(said, "keepalives_retries")?),
-                name => rest.push(driver_parameter(said, name)?),
+                // For the driver, several hosts are several parameters.
+                "host" => server_parameters.push(format!("host={}", parameter.raw.replace(',', "&host="))),
+                "hostaddr" | "port" => server_parameters.push(driver_parameter(parameter, parameter.name)?),
+                "keepalives_count" => rest.push(driver_parameter(parameter, "keepalives_retries")?),
+                name => rest.push(driver_parameter(parameter, name)?),
             }
         }
 
@@ -128,11 +127,11 @@ impl Url {
         }
         ssl.direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         Ok(Url {
-            servers: servers(&driver_parse(&format!("{authority}?{}", whereabouts.join("&")))?)?,
+            servers: servers(&driver_parse(&format!("{authority}?{}", server_parameters.join("&")))?)?,
             shuffled: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
             config,
             ssl,
-            parameters: said.iter().map(|said| said.name).collect(),
+            parameters: parameters.iter().map(|parameter| parameter.name).collect(),
         })
     }
 
@@ -178,21 +177,21 @@ fn ssl_mode(value: &str) -> Option<SslMode> {
     })
 }
 
-/// The parameter under the driver's name for it, once the driver has accepted its value.
-fn driver_parameter(said: &parameters::Said, name: &str) -> Result<String, UrlError> {
-    let parameter = format!("{name}={}", said.raw);
-    driver_parse(&format!("?{parameter}")).map_err(|_| said.invalid())?;
-    Ok(parameter)
+/// The parameter with the driver's name, if the driver accepts its value.
+fn driver_parameter(parameter: &parameters::Parameter, name: &str) -> Result<String, UrlError> {
+    let renamed = format!("{name}={}", parameter.raw);
+    driver_parse(&format!("?{renamed}")).map_err(|_| parameter.invalid())?;
+    Ok(renamed)
 }
 
 fn driver_parse(text: &str) -> Result<Config, UrlError> {
-    // The driver's errors name the part that is wrong, never its contents.
+    // The driver's errors name the wrong part, and never show its contents.
     format!("postgres://{text}")
         .parse()
         .map_err(|error: tokio_postgres::Error| UrlError::Malformed(error.source().unwrap_or(&error).to_string()))
 }
 
-/// Pairs hosts, numeric addresses and ports by their position, as the driver would.
+/// Pairs hosts, numeric addresses and ports by their position, as the driver does.
 fn servers(config: &Config) -> Result<Vec<Server>, UrlError> {
     let (hosts, hostaddrs, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(hostaddrs.len());

@@ -1,4 +1,4 @@
-//! Connections to real servers: what they share.
+//! Connections to real servers.
 
 mod bounds;
 mod psql_parity;
@@ -26,10 +26,10 @@ const TIMEOUTS: Timeouts = Timeouts {
     lock: Duration::from_millis(2500),
 };
 
-/// A port at which nobody listens: long out of use, and reserved to root.
+/// A port on which no server listens: it is obsolete, and reserved for root.
 const DEAD_PORT: u16 = 1;
 
-/// The password of the user `secretive`, with everything in it that a URL reserves.
+/// The password of the user `secretive`, with every reserved character of a URL.
 const PASSWORD: &str = "p@ss/w?rd&=#%:'";
 const PASSWORD_ENCODED: &str = "p%40ss%2Fw%3Frd%26=#%25:'";
 
@@ -41,17 +41,17 @@ host all all 127.0.0.1/32 trust
 local all all trust
 ";
 
-/// A server with TLS, whose certificate is made out to `localhost` and `db.example.com`.
+/// A server with TLS, whose certificate names `localhost` and `db.example.com`.
 struct TlsServer {
     server: TestServer,
     files: TempDir,
-    /// PEM files of the authority that made the certificate out, and of another one.
+    /// PEM files of the authority that issued the certificate, and of another one.
     ca: PathBuf,
     other_ca: PathBuf,
 }
 
 impl TlsServer {
-    /// The one that runs, or else a new one: it ends with the last test that holds it.
+    /// The running server, or else a new one. It ends with the last test that uses it.
     fn shared() -> Arc<TlsServer> {
         static SHARED: Mutex<Weak<TlsServer>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl TlsServer {
 
 const HAS_TLS: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
-/// Runs a future to its end, as the callers of this module do.
+/// Runs a future to completion.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
@@ -114,7 +114,7 @@ fn target(url: &str, timeouts: &Timeouts) -> Target {
     Target::new(url, timeouts).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// Connects and runs statements: the first column of the first row of the answer, if any.
+/// Connects and runs statements. Returns the first column of the first row of the result, if any.
 fn execute(url: &str, timeouts: &Timeouts, sql: &str) -> Result<Option<String>, ConnectError> {
     block_on(async {
         let (client, mut connection) = target(url, timeouts).connect().await?;

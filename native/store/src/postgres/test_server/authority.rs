@@ -1,4 +1,4 @@
-//! A certificate authority for tests, and what it makes out.
+//! A certificate authority for tests, and its certificates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// Makes a certificate out to a common name and to the hosts in its subjectAltName.
+    /// Issues a certificate for a common name, and for hosts in its subjectAltName.
     pub(crate) fn issue(&self, common_name: &str, hosts: &[&str]) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = named(common_name, hosts).signed_by(&key, &self.0).unwrap();
@@ -33,8 +33,8 @@ impl Authority {
     }
 }
 
-/// A server's certificate that it signed itself and that says, as those of `openssl req -x509` do,
-/// that it is an authority's. `until` is the year that it ends with.
+/// A self-signed server's certificate that is marked as an authority, like those of `openssl req -x509`. It expires at the
+/// end of the year `until`.
 pub(crate) fn self_signed(hosts: &[&str], until: i32) -> Issued {
     let key = KeyPair::generate().unwrap();
     let mut params = named("self-signed", hosts);

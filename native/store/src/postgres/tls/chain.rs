@@ -1,12 +1,12 @@
-//! Whether the certificate that a server shows leads to a trusted root, as OpenSSL sees it for psql.
+//! Whether a server's certificate leads to a trusted root, by the rules of OpenSSL, which psql uses.
 //!
-//! Every certificate on the way, the root included, is in its time, may be used for servers, and, but for the
-//! server's own, is an authority's. The way ends at a root: a certificate in the file `sslrootcert` (or among the
-//! system's) that names itself as its issuer. Other certificates of that file only make the way complete.
+//! Every certificate of the chain, including the root, has to be valid now and usable for servers, and all but the server's
+//! have to be authorities. The chain ends at a root: a certificate in the file `sslrootcert` (or of the system) that
+//! names itself as its issuer. Other certificates in that file may be intermediate ones of the chain.
 //!
-//! webpki, which rustls verifies with, checks this anew, and name constraints besides. It is not asked about what
-//! it never takes for a server's certificate, X.509 v1 and authorities' own: such a certificate is refused if an
-//! authority on its way constrains names.
+//! webpki, which rustls uses, verifies the chain again, with name constraints. It does not accept X.509 v1 or an authority
+//! as a server's certificate. So for such a certificate it is not used, and the certificate is refused if an authority
+//! of its chain constrains names.
 
 use std::path::Path;
 
@@ -24,30 +24,30 @@ use super::certificates;
 use super::key::signed_by;
 use crate::postgres::url::UrlError;
 
-/// How many certificates may lie between a server's and a root, as many as OpenSSL takes by far.
-const LONGEST: usize = 10;
+/// The largest number of certificates between the server's and the root. Real chains are shorter.
+const MAX_DEPTH: usize = 10;
 
-/// How many signatures are looked at for one server, however its certificates name each other.
-const MOST_SIGNATURES: usize = 100;
+/// The largest number of signatures that are verified for one server, whatever its certificates refer to.
+const MAX_SIGNATURES: usize = 100;
 
-/// The certificates that a server's certificate may lead to.
+/// The trusted certificates.
 #[derive(Debug)]
 pub(super) struct Trusted {
     roots: Vec<CertificateDer<'static>>,
-    /// Those that only lead on.
-    between: Vec<CertificateDer<'static>>,
+    /// The other certificates of the file.
+    intermediates: Vec<CertificateDer<'static>>,
 }
 
 impl Trusted {
     pub(super) fn from_file(path: &Path) -> Result<Trusted, UrlError> {
-        let mut trusted = Trusted { roots: Vec::new(), between: Vec::new() };
+        let mut trusted = Trusted { roots: Vec::new(), intermediates: Vec::new() };
         for certificate in certificates("sslrootcert", path)? {
             let is_root = parse(&certificate).map(|parsed| is_root(&parsed)).map_err(|_| UrlError::Contents {
                 parameter: "sslrootcert",
                 path: path.to_owned(),
                 problem: "holds a certificate that can't be read: replace it".to_owned(),
             })?;
-            if is_root { &mut trusted.roots } else { &mut trusted.between }.push(certificate);
+            if is_root { &mut trusted.roots } else { &mut trusted.intermediates }.push(certificate);
         }
         Ok(trusted)
     }
@@ -60,10 +60,10 @@ impl Trusted {
             let reasons = found.errors.iter().map(|error| format!("; {error}")).collect();
             return Err(UrlError::NoSystemRoots(reasons));
         }
-        Ok(Trusted { roots, between: Vec::new() })
+        Ok(Trusted { roots, intermediates: Vec::new() })
     }
 
-    /// Whether the certificate that a server shows, with those that it sends along, leads here.
+    /// Verifies that a server's certificate, with the ones that the server sends along, leads to a trusted root.
     pub(super) fn verify(
         &self,
         shown: &CertificateDer<'_>,
@@ -72,65 +72,65 @@ impl Trusted {
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), rustls::Error> {
         let certificate = parse(shown)?;
-        // One that cannot be read leads nowhere.
+        // An unreadable certificate cannot be part of a chain.
         let roots: Vec<_> = self.roots.iter().filter_map(|one| parse(one).ok()).collect();
-        let between: Vec<_> = sent.iter().chain(&self.between).filter_map(|one| parse(one).ok()).collect();
-        let webpki = webpki_reads(shown, &certificate);
-        let mut way = Way {
+        let intermediates: Vec<_> = sent.iter().chain(&self.intermediates).filter_map(|one| parse(one).ok()).collect();
+        let webpki = for_webpki(shown, &certificate);
+        let mut search = Search {
             roots: &roots,
-            between: &between,
+            intermediates: &intermediates,
             now: seconds(now)?,
             algorithms,
             constraints: if webpki.is_some() { Constraints::LeftToWebpki } else { Constraints::Refused },
-            signatures: MOST_SIGNATURES,
+            signatures: MAX_SIGNATURES,
             problem: CertificateError::UnknownIssuer,
         };
-        if !way.begins_well(&certificate) || !way.leads_to_root(&certificate, 0) {
-            return Err(way.problem.into());
+        if !search.is_for_server(&certificate) || !search.leads_to_root(&certificate, 0) {
+            return Err(search.problem.into());
         }
         let Some(parsed) = webpki else { return Ok(()) };
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.roots.iter().cloned());
-        let between: Vec<_> = sent.iter().chain(&self.between).cloned().collect();
-        match verify_server_cert_signed_by_trust_anchor(&parsed, &store, &between, now, algorithms) {
-            // The very certificate is a root: there is no authority to ask about it.
+        let intermediates: Vec<_> = sent.iter().chain(&self.intermediates).cloned().collect();
+        match verify_server_cert_signed_by_trust_anchor(&parsed, &store, &intermediates, now, algorithms) {
+            // The certificate itself is a trusted root, so it has no authority.
             Err(_) if self.roots.iter().any(|root| root == shown) => Ok(()),
             verdict => verdict,
         }
     }
 }
 
-/// The certificate for webpki, if it is of a kind that webpki takes.
-fn webpki_reads<'a>(der: &'a CertificateDer<'a>, certificate: &X509Certificate<'_>) -> Option<ParsedCertificate<'a>> {
+/// The certificate for webpki, if webpki accepts its kind.
+fn for_webpki<'a>(der: &'a CertificateDer<'a>, certificate: &X509Certificate<'_>) -> Option<ParsedCertificate<'a>> {
     if certificate.version() != X509Version::V3 || certificate.is_ca() {
         return None;
     }
     ParsedCertificate::try_from(der).ok()
 }
 
-/// Who judges what an authority says about the names that it makes certificates out to.
+/// How name constraints of an authority are handled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Constraints {
     LeftToWebpki,
     Refused,
 }
 
-/// The search for a root.
-struct Way<'a> {
+/// The search for a chain to a root.
+struct Search<'a> {
     roots: &'a [X509Certificate<'a>],
-    between: &'a [X509Certificate<'a>],
+    intermediates: &'a [X509Certificate<'a>],
     now: ASN1Time,
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     constraints: Constraints,
-    /// How many more may be looked at.
+    /// How many more signatures may be verified.
     signatures: usize,
-    /// What was met on the way, for the error.
+    /// The last problem, for the error.
     problem: CertificateError,
 }
 
-impl Way<'_> {
-    /// Whether a server may show this certificate.
-    fn begins_well(&mut self, shown: &X509Certificate<'_>) -> bool {
+impl Search<'_> {
+    /// Whether a server may use this certificate.
+    fn is_for_server(&mut self, shown: &X509Certificate<'_>) -> bool {
         let usage = shown.key_usage().ok().flatten();
         let serves = usage.is_none_or(|usage| {
             usage.value.digital_signature() || usage.value.key_encipherment() || usage.value.key_agreement()
@@ -141,20 +141,20 @@ impl Way<'_> {
         serves
     }
 
-    /// Whether the certificate, above which there are `above` authorities on this way, is good and leads on.
+    /// Whether the certificate, above which the chain has `above` authorities, is valid and leads to a root.
     fn leads_to_root(&mut self, certificate: &X509Certificate<'_>, above: usize) -> bool {
-        if let Err(problem) = self.judge(certificate) {
+        if let Err(problem) = self.check(certificate) {
             self.problem = problem;
             return false;
         }
         if self.roots.iter().any(|root| root.as_raw() == certificate.as_raw()) {
             return true;
         }
-        if above == LONGEST {
+        if above == MAX_DEPTH {
             return false;
         }
-        let (roots, between) = (self.roots, self.between);
-        roots.iter().chain(between).any(|issuer| {
+        let (roots, intermediates) = (self.roots, self.intermediates);
+        roots.iter().chain(intermediates).any(|issuer| {
             issuer.subject().as_raw() == certificate.issuer().as_raw()
                 && issuer.as_raw() != certificate.as_raw()
                 && self.is_authority(issuer, above)
@@ -175,8 +175,8 @@ impl Way<'_> {
         signed
     }
 
-    /// What holds for every certificate.
-    fn judge(&self, certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
+    /// Checks what every certificate of the chain has to meet.
+    fn check(&self, certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
         let validity = certificate.validity();
         if validity.not_after < self.now {
             return Err(CertificateError::Expired);
@@ -202,7 +202,7 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Whether the certificate may sign others, `below` of which are authorities' own on this way.
+    /// Whether the certificate may sign others. The chain has `below` authorities below it.
     fn is_authority(&self, certificate: &X509Certificate<'_>, below: usize) -> bool {
         if certificate.key_usage().ok().flatten().is_some_and(|usage| !usage.value.key_cert_sign()) {
             return false;
@@ -212,7 +212,7 @@ impl Way<'_> {
                 let longest = constraints.value.path_len_constraint.map_or(usize::MAX, |longest| longest as usize);
                 constraints.value.ca && below <= longest
             }
-            // A root from before there was a word for it, or one whose key is for signing certificates.
+            // A root of X.509 v1 or v2, which have no such extension, or one with a key for signing certificates.
             Ok(None) => {
                 (certificate.version() != X509Version::V3 && is_root(certificate))
                     || certificate.key_usage().is_ok_and(|usage| usage.is_some())

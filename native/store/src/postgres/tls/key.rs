@@ -1,7 +1,7 @@
-//! The key in a certificate, and what it has signed.
+//! The key of a certificate, and its signatures.
 //!
-//! rustls reads a certificate as a web browser would, and refuses one that is X.509 v1 or has an extension that
-//! it does not know before it looks at the key. Here only the key is read.
+//! rustls reads certificates like a web browser: it refuses X.509 v1, and unknown extensions, before it reads the key. Here
+//! only the key is read.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
@@ -10,20 +10,20 @@ use x509_parser::asn1_rs::{Any, FromDer, Oid, Sequence, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::public_key::PublicKey;
 
-/// The signatures of keys that are RSA-PSS keys by themselves. rustls has no names for them.
+/// The signature schemes of RSA-PSS keys, which rustls does not name, and the same schemes of other RSA keys.
 const PSS_KEYS: [(SignatureScheme, SignatureScheme); 3] = [
     (SignatureScheme::Unknown(0x0809), SignatureScheme::RSA_PSS_SHA256),
     (SignatureScheme::Unknown(0x080a), SignatureScheme::RSA_PSS_SHA384),
     (SignatureScheme::Unknown(0x080b), SignatureScheme::RSA_PSS_SHA512),
 ];
 
-/// RSA keys, and signatures of them, that are for PSS only.
+/// The identifier of RSA-PSS keys, and of their signatures.
 pub(super) const RSA_PSS: Oid<'static> = oid!(1.2.840.113549.1.1.10);
 
 /// The sizes of RSA keys in bits whose signatures can be verified.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// All that a server may sign its handshake with. Ed448 is among it for servers that are not verified.
+/// The signature schemes that a server may use. Ed448 is only for servers that are not verified.
 pub(super) fn offered(known: &WebPkiSupportedAlgorithms) -> Vec<SignatureScheme> {
     let pss = PSS_KEYS.iter().map(|(scheme, _)| *scheme);
     known.supported_schemes().into_iter().chain(pss).chain([SignatureScheme::ED448]).collect()
@@ -33,7 +33,7 @@ pub(super) fn offered(known: &WebPkiSupportedAlgorithms) -> Vec<SignatureScheme>
 pub(super) fn is_verifiable(certificate: &X509Certificate<'_>, known: &WebPkiSupportedAlgorithms) -> bool {
     let key = certificate.public_key();
     if let Ok(PublicKey::RSA(rsa)) = key.parsed() {
-        // The first octet of the modulus may be a sign.
+        // The first octet of the modulus may be a zero for the sign.
         let bits = 8 * rsa.modulus.iter().skip_while(|octet| **octet == 0).count();
         return RSA_BITS.contains(&bits);
     }
@@ -71,7 +71,7 @@ pub(super) fn verify_handshake(
         .map_err(|_| rustls::CertificateError::BadSignature.into())
 }
 
-/// Whether a signature scheme goes with a key on any curve.
+/// Whether a signature scheme may be used with a key on any curve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnyCurve {
     Yes,
@@ -124,7 +124,7 @@ fn borrowed(sequence: Sequence<'_>) -> Option<&[u8]> {
     }
 }
 
-/// An algorithm for signatures of RSA-PSS keys, by the one for the same signatures of other RSA keys.
+/// Verifies signatures of RSA-PSS keys, by the algorithm for the same signatures of other RSA keys.
 #[derive(Debug)]
 pub(super) struct PssKey(pub(super) &'static dyn SignatureVerificationAlgorithm);
 
@@ -134,7 +134,7 @@ impl SignatureVerificationAlgorithm for PssKey {
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        // The OID above without parameters: a key for any hash.
+        // `RSA_PSS` without parameters: a key for any hash.
         AlgorithmIdentifier::from_slice(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a")
     }
 

@@ -1,20 +1,19 @@
-//! Whether a certificate is made out to a host, by libpq's rule.
+//! Whether a certificate names a host, by libpq's rule.
 //!
-//! A host's name is compared with every DNS name of the certificate's subjectAltName, and an address with
-//! every address there as well. The subject's common name counts only where the subjectAltName has no entry
-//! of the host's own kind, as in certificates that `openssl x509 -req` makes without a file of extensions.
+//! A host's name is compared with every DNS name of the certificate's subjectAltName, and an address also with every
+//! address there. The subject's common name is compared only if the subjectAltName has no entry of the host's kind, as
+//! in certificates of `openssl x509 -req` without a file of extensions.
 //!
-//! A `*` stands for the whole first label, and only for that: `*.example.com` is made out to
-//! `db.example.com` and neither to `example.com` nor to `a.db.example.com`. Letters are equal whatever their
-//! case is.
+//! A `*` matches the whole first label, and nothing else: `*.example.com` matches `db.example.com`, but neither
+//! `example.com` nor `a.db.example.com`. Case is ignored.
 
 use std::net::IpAddr;
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-/// Whether the certificate is made out to `host`.
-pub(super) fn is_made_out_to(certificate: &X509Certificate<'_>, host: &str) -> bool {
+/// Whether the certificate names `host`.
+pub(super) fn names_host(certificate: &X509Certificate<'_>, host: &str) -> bool {
     let address: Option<IpAddr> = host.parse().ok();
     let mut common_name_counts = true;
     let names = certificate.subject_alternative_name().ok().flatten();
@@ -35,7 +34,7 @@ pub(super) fn is_made_out_to(certificate: &X509Certificate<'_>, host: &str) -> b
             _ => (),
         }
     }
-    // The first one, as libpq takes it.
+    // The first one, as in libpq.
     let common_name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
     common_name_counts && common_name.is_some_and(|name| matches(name, host))
 }
@@ -47,7 +46,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Whether a name of a certificate, which may have a wildcard, stands for the host.
+/// Whether a name in a certificate, which may have a wildcard, matches the host.
 fn matches(name: &str, host: &str) -> bool {
     if name.contains('\0') {
         return false;
@@ -64,7 +63,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_wildcard_stands_for_one_whole_label() {
+    fn a_wildcard_matches_one_whole_label() {
         assert!(matches("*.example.com", "db.Example.com"));
         assert!(matches("*.com", "example.com"));
         for host in ["example.com", "a.db.example.com", ".example.com", "xexample.com", "*"] {

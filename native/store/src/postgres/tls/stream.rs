@@ -1,12 +1,11 @@
-//! A connection for the driver, with TLS or without.
+//! The stream for the driver, with TLS or without.
 //!
-//! Whether there is TLS is agreed here, and not by the driver, to which TLS begins with the first byte: else it would read
-//! a connection without TLS by itself, past the limits of `message_limits`.
+//! TLS is negotiated here. The driver is told that TLS begins with the first byte. If the driver negotiated TLS, it would
+//! read a connection without TLS directly, without the limits of `message_limits`.
 //!
-//! It tells the driver what binds a password to this connection (`channel_binding`): the digest of the server's
-//! certificate, by the hash that the certificate is signed with, or SHA-256 instead of MD5 and SHA-1. There is none
-//! where that signature has no hash of its own (Ed25519), or where the server could not prove that the certificate is
-//! its own.
+//! The stream provides the driver's `channel_binding`, which binds a password to this connection: the digest of the
+//! server's certificate, by the hash of its signature, or by SHA-256 instead of MD5 and SHA-1. There is none if the
+//! signature has no separate hash (Ed25519), or if the server has not proven that it owns the certificate.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,64 +28,64 @@ use x509_parser::signature_algorithm::SignatureAlgorithm;
 use super::{Verifier, Verify, chain, key};
 use crate::postgres::message_limits::LimitedStream;
 
-/// Begins connections.
+/// Begins connections to any host.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    /// Nothing: never with TLS.
-    tls: Option<Begin>,
-    began: Arc<AtomicBool>,
+    /// None: never with TLS.
+    tls: Option<TlsStart>,
+    has_begun_tls: Arc<AtomicBool>,
 }
 
 /// How TLS begins.
 #[derive(Clone)]
-struct Begin {
+struct TlsStart {
     offer: Offer,
     config: Arc<ClientConfig>,
     verify: Arc<Verify>,
 }
 
-/// What is asked of the server first.
+/// How TLS is negotiated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// TLS, or go on without.
+    /// Ask for TLS, and continue without it if the server refuses.
     Prefer,
-    /// TLS, or end.
+    /// Ask for TLS, and fail if the server refuses.
     Require,
-    /// Nothing: TLS begins at once.
+    /// Begin TLS at once.
     Direct,
 }
 
-/// The message that asks for TLS.
-const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// The SSLRequest message.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Connector {
     pub(super) fn new(offer: Offer, config: ClientConfig, verify: Verify) -> Connector {
-        let tls = Begin { offer, config: Arc::new(config), verify: Arc::new(verify) };
-        Connector { tls: Some(tls), began: Arc::default() }
+        let tls = TlsStart { offer, config: Arc::new(config), verify: Arc::new(verify) };
+        Connector { tls: Some(tls), has_begun_tls: Arc::default() }
     }
 
-    /// One without TLS.
+    /// A connector without TLS.
     pub(crate) fn clear() -> Connector {
-        Connector { tls: None, began: Arc::default() }
+        Connector { tls: None, has_begun_tls: Arc::default() }
     }
 
-    /// One for an attempt of its own.
+    /// A connector for another attempt.
     pub(crate) fn anew(&self) -> Connector {
-        Connector { began: Arc::default(), ..self.clone() }
+        Connector { has_begun_tls: Arc::default(), ..self.clone() }
     }
 
-    /// Whether this one began TLS.
-    pub(crate) fn began(&self) -> bool {
-        self.began.load(Ordering::Relaxed)
+    /// Whether TLS was begun.
+    pub(crate) fn has_begun_tls(&self) -> bool {
+        self.has_begun_tls.load(Ordering::Relaxed)
     }
 
     pub(super) fn offer(&self) -> Option<Offer> {
         self.tls.as_ref().map(|tls| tls.offer)
     }
 
-    /// For one host.
+    /// The connector for one host.
     pub(crate) fn to_host(&self, host: &str) -> HostConnector {
-        let tls = self.tls.as_ref().map(|Begin { offer, config, verify }| {
+        let tls = self.tls.as_ref().map(|TlsStart { offer, config, verify }| {
             let mut config = ClientConfig::clone(config);
             let verifier = Verifier {
                 verify: Arc::clone(verify),
@@ -94,12 +93,12 @@ impl Connector {
                 provider: Arc::clone(config.crypto_provider()),
             };
             config.dangerous().set_certificate_verifier(Arc::new(verifier));
-            // A name that is none in DNS is not sent, as an address is not; the verifier knows the host.
+            // A name that is invalid in DNS is not sent, like an address. The verifier knows the host.
             let nameless = || ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
             let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| nameless());
             (*offer, TlsConnector::from(Arc::new(config)), name)
         });
-        HostConnector { tls, began: Arc::clone(&self.began) }
+        HostConnector { tls, has_begun_tls: Arc::clone(&self.has_begun_tls) }
     }
 }
 
@@ -116,15 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
 /// Begins a connection to one host.
 pub(crate) struct HostConnector {
     tls: Option<(Offer, TlsConnector, ServerName<'static>)>,
-    began: Arc<AtomicBool>,
+    has_begun_tls: Arc<AtomicBool>,
 }
 
 impl HostConnector {
     async fn begin<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S) -> io::Result<Stream<S>> {
         let Some((offer, connector, name)) = self.tls else { return Ok(Stream::Clear(LimitedStream::new(stream))) };
         if offer != Offer::Direct {
-            stream.write_all(&REQUEST).await?;
-            // Not a byte more: what else is there came before TLS, and is no part of it.
+            stream.write_all(&SSL_REQUEST).await?;
+            // Exactly one byte: an attacker may have sent more before TLS begins.
             match (stream.read_u8().await?, offer) {
                 (b'S', _) => (),
                 (b'N', Offer::Prefer) => return Ok(Stream::Clear(LimitedStream::new(stream))),
@@ -136,7 +135,7 @@ impl HostConnector {
                 }
             }
         }
-        self.began.store(true, Ordering::Relaxed);
+        self.has_begun_tls.store(true, Ordering::Relaxed);
         Ok(Stream::Tls(Box::new(LimitedStream::new(connector.connect(name, stream).await?))))
     }
 }
@@ -151,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HostC
     }
 }
 
-/// What the driver reads and writes.
+/// The stream that the driver reads and writes.
 pub(crate) enum Stream<S> {
     Clear(LimitedStream<S>),
     Tls(Box<LimitedStream<TlsClient<S>>>),
@@ -166,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     }
 }
 
-/// The digest of a certificate that channel binding takes (RFC 5929).
+/// The digest of a certificate for channel binding (RFC 5929).
 fn digest(shown: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let certificate = chain::parse(shown).ok()?;
     let known = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
@@ -197,7 +196,7 @@ enum Hash {
     Sha512,
 }
 
-/// The hash that channel binding takes with a signature, or with the hash of an RSA-PSS signature.
+/// The hash for channel binding, by the algorithm of a signature or by the hash of an RSA-PSS signature.
 fn hash(oid: &Oid<'_>) -> Option<Hash> {
     const HASHES: [(Oid<'static>, Hash); 15] = [
         (oid!(1.2.840.113549.1.1.4), Hash::Sha256), // MD5 with RSA

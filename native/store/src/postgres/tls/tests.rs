@@ -15,7 +15,7 @@ fn error(parameters: &str) -> String {
     tls(parameters).expect_err(parameters).to_string()
 }
 
-/// What a verifier that trusts `trusted` says about a server that shows `shown`.
+/// Verifies a server's certificate `shown` with the trusted certificates `trusted`.
 fn verdict(full: bool, trusted: &str, shown: &Issued, host: &'static str) -> Result<(), rustls::Error> {
     let folder = TempDir::new().unwrap();
     let trusted = Trusted::from_file(&write(folder.path(), "ca.pem", trusted)).unwrap();

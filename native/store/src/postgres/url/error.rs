@@ -1,20 +1,20 @@
-//! Everything that can be wrong with a database URL and with the files that it names.
+//! The errors of a database URL and of the files that it names.
 //!
-//! A message says what happened, to which parameter or file, and what to do. It shows names of
-//! parameters and of files, never what else the URL says: any of that may be a mistyped password.
+//! A message says what happened, to which parameter or file, and what to do. It shows the names of parameters and files,
+//! and no other part of the URL, because that may be a mistyped password.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::parameters;
 
-/// What is wrong with a database URL, or with a file that it names. Never shows the password.
+/// An error of a database URL, or of a file that it names. Never shows the password.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
     #[error("the database URL must begin with postgres:// or postgresql://")]
     Scheme,
-    /// A reserved character where it could be a piece of the password.
+    /// A bare reserved character, which may be a part of the password.
     #[error(
         "the database URL has a bare reserved character: in the user's name and the password write \
          %40 for @, %2F for / and %3F for ?; everywhere else write %40 for @"
@@ -26,28 +26,28 @@ pub enum UrlError {
          of a value"
     )]
     NoValue,
-    /// A parameter that is not known, by its name.
+    /// An unknown parameter.
     #[error("the database URL has an unknown parameter {0}; known are {known}", known = parameters::names())]
     Unknown(String),
-    /// A parameter that is not known, and whose name could be a piece of the password.
+    /// An unknown parameter whose name may be a part of the password.
     #[error(
         "the database URL has an unknown parameter, not shown since it could be a piece of the \
          password: write %26 for an & inside of a value; known are {known}",
         known = parameters::names()
     )]
     UnknownHidden,
-    /// A parameter said more than once, or a host both before the `?` and after.
+    /// A parameter that occurs twice, or a host both before and after the `?`.
     #[error("the database URL says {0} more than once: keep one")]
     Twice(&'static str),
-    /// A value that the parameter can't have.
+    /// An invalid value of a parameter.
     #[error("the database URL's {parameter} must be {expected}")]
     Value {
         /// The parameter.
         parameter: &'static str,
-        /// What it can be.
+        /// The valid values.
         expected: &'static str,
     },
-    /// The part before the `?` can't be read.
+    /// The part before the `?` is invalid.
     #[error(
         "the database URL can't be read before its parameters ({0}): it must look like \
          postgres://user:password@host:port/database, with an IPv6 address in [brackets]"
@@ -59,31 +59,31 @@ pub enum UrlError {
          Unix socket is a host too, with %2F for /"
     )]
     NoHost,
-    /// Lists that don't fit each other.
+    /// Lists of different lengths.
     #[error(
         "the database URL has {hosts} host(s), {hostaddrs} hostaddr(s) and {ports} port(s): give \
          each host one of each, or one port for all"
     )]
     Counts {
-        /// How many hosts.
+        /// The number of hosts.
         hosts: usize,
-        /// How many numeric addresses.
+        /// The number of numeric addresses.
         hostaddrs: usize,
-        /// How many ports.
+        /// The number of ports.
         ports: usize,
     },
-    /// An `sslmode` too weak for what another parameter asks for.
+    /// An `sslmode` that is too weak for another parameter.
     #[error("the database URL's {parameter} is only allowed with sslmode {modes}")]
     WeakSslMode {
         /// The parameter, with its value.
         parameter: &'static str,
-        /// The modes that it goes with.
+        /// The modes that it requires.
         modes: &'static str,
     },
-    /// A client certificate without its key, or the other way round.
+    /// A client certificate without its key, or a key without its certificate.
     #[error("the database URL's sslcert and sslkey belong together: add {0}")]
     HalfClientCertificate(&'static str),
-    /// A file that can't be read.
+    /// A file that cannot be read.
     #[error(
         "can't read {path}, which the database URL names as {parameter}: {error}",
         path = .path.display()
@@ -93,10 +93,10 @@ pub enum UrlError {
         parameter: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         error: io::Error,
     },
-    /// A file that does not hold what it should.
+    /// A file with the wrong contents.
     #[error(
         "{path}, which the database URL names as {parameter}, {problem}",
         path = .path.display()
@@ -106,10 +106,10 @@ pub enum UrlError {
         parameter: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what it should be.
+        /// What is wrong, and what the file should contain.
         problem: String,
     },
-    /// No root certificates where the system keeps them.
+    /// The system has no root certificates.
     #[error(
         "the system has no root certificates to verify the database by{0}: install them (package \
          ca-certificates), or name a PEM file in the database URL's sslrootcert"

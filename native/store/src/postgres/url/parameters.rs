@@ -1,7 +1,7 @@
-//! The parameters that a database URL can have after its `?`, and what each may be.
+//! The parameters of a database URL, and their values.
 //!
-//! A parameter is one of the table below and said once. Its value stays percent-encoded until it
-//! is asked for: the driver decodes those that it reads itself.
+//! A parameter has to be in the table below and may occur once. Its value stays percent-encoded, because the driver decodes
+//! the values that it reads.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::UrlError;
 
-/// Name, and what the value must be.
+/// The names of the parameters, and the values that each may have.
 const PARAMETERS: &[(&str, &str)] = &[
     ("application_name", "UTF-8 text"),
     ("channel_binding", "disable, prefer or require"),
@@ -39,45 +39,45 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("user", "UTF-8 text"),
 ];
 
-/// One parameter as it was said.
-pub(super) struct Said<'a> {
+/// A parameter of a URL.
+pub(super) struct Parameter<'a> {
     pub(super) name: &'static str,
     /// Percent-encoded.
     pub(super) raw: &'a str,
     expected: &'static str,
 }
 
-impl<'a> Said<'a> {
+impl<'a> Parameter<'a> {
     pub(super) fn value(&self) -> Result<Cow<'a, str>, UrlError> {
         percent_decode_str(self.raw).decode_utf8().map_err(|_| self.invalid())
     }
 
-    /// The error for a value that the parameter can't have.
+    /// The error for an invalid value.
     pub(super) fn invalid(&self) -> UrlError {
         UrlError::Value { parameter: self.name, expected: self.expected }
     }
 }
 
-/// Takes apart what stands after the `?`.
-pub(super) fn read(query: &str) -> Result<Vec<Said<'_>>, UrlError> {
-    let mut all: Vec<Said> = Vec::new();
+/// Splits the part of a URL after the `?`.
+pub(super) fn read(query: &str) -> Result<Vec<Parameter<'_>>, UrlError> {
+    let mut all: Vec<Parameter> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, raw) = pair.split_once('=').ok_or(UrlError::NoValue)?;
         let Some(&(name, expected)) = PARAMETERS.iter().find(|known| known.0 == name) else {
             return Err(unknown(name, &all));
         };
-        if all.iter().any(|said| said.name == name) {
+        if all.iter().any(|parameter| parameter.name == name) {
             return Err(UrlError::Twice(name));
         }
-        all.push(Said { name, raw, expected });
+        all.push(Parameter { name, raw, expected });
     }
     Ok(all)
 }
 
-/// After a password, an unknown name may be the rest of one with a bare `&` in it.
-fn unknown(name: &str, before: &[Said]) -> UrlError {
+/// After a password, an unknown name may be a part of a password with a bare `&` in it.
+fn unknown(name: &str, before: &[Parameter]) -> UrlError {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if plain && before.iter().all(|said| said.name != "password") {
+    if plain && before.iter().all(|parameter| parameter.name != "password") {
         UrlError::Unknown(name.to_owned())
     } else {
         UrlError::UnknownHidden

@@ -157,7 +157,7 @@ fn a_description_has_neither_password_nor_parameters() {
     assert!(!format!("{url:?}").contains("hunter2"));
 }
 
-/// Each has `hunter2` as its password or as a piece of one.
+/// In each of them, `hunter2` is the password or a part of it.
 #[test]
 fn no_error_shows_the_password() {
     for text in [

@@ -16,8 +16,8 @@ use crate::writer::{
 };
 use crate::{Readable, StoreError};
 
-/// The row of the domain $1, which nobody else changes meanwhile, and the end of the job that the owner $2 has of it, if
-/// that is void. RemovalJobs are locked after rows, everywhere.
+/// Locks the row of the domain $1, and deletes the job that the owner $2 has of it if the job is void. Every statement
+/// locks rows before jobs, so that two of them cannot deadlock.
 macro_rules! lock_row_end_void_job {
     ($lock:literal) => {
         concat!(
@@ -31,7 +31,7 @@ macro_rules! lock_row_end_void_job {
     };
 }
 
-/// Selects whether the job was changed, whether it was deleted, and the domain's row: what [`job_outcome`] reads.
+/// Selects whether the job was changed, whether it was deleted, and the domain's row: what the function of that name reads.
 macro_rules! job_outcome {
     () => {
         concat!(

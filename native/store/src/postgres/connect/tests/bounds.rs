@@ -1,4 +1,4 @@
-//! A server that sends more than is taken.
+//! A server that exceeds the limits on what it may send.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::error::chain;
 
-/// What a server that is no server got rid of until it was left.
+/// How many bytes a fake server could send until the connection was closed, and the error of the connection.
 fn sent_by(server: impl FnOnce(&mut TcpStream) -> std::io::Result<()> + Send + 'static) -> (u64, ConnectError) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -32,14 +32,14 @@ fn sent_by(server: impl FnOnce(&mut TcpStream) -> std::io::Result<()> + Send + '
     (attacker.join().unwrap(), error)
 }
 
-/// A message's beginning, which says that so many bytes come.
+/// The header of a message of this length.
 fn announced(kind: u8, length: u32) -> Vec<u8> {
     [vec![kind], length.to_be_bytes().to_vec()].concat()
 }
 
 #[test]
 fn a_message_that_is_announced_too_long_is_not_waited_for() {
-    // What the kernels hold for both is all that it can send.
+    // More than the buffers of the two sockets.
     let most = 32 << 20;
     for kind in [b'R', b'E', b'N', b'S'] {
         let (sent, error) = sent_by(move |stream| stream.write_all(&announced(kind, 0x7fff_ffff)));

@@ -18,7 +18,7 @@ fn the_next_host_is_tried_when_one_is_dead() {
 #[test]
 fn the_next_host_is_tried_when_one_hangs() {
     let server = TlsServer::shared();
-    // It takes connections, since the system does that for it, and never says a word.
+    // The system accepts connections for it. It never sends anything.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
     let hosts = format!("127.0.0.1:{},localhost:{}", hanging.local_addr().unwrap().port(), server.server.port());
     let url = format!("postgres://postgres@{hosts}/postgres?connect_timeout=1");

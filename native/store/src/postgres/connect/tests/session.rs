@@ -1,4 +1,4 @@
-//! Who logs in, and what the session is like.
+//! The log-in, and the settings of the session.
 
 use super::*;
 use crate::Timeouts;
@@ -34,7 +34,7 @@ fn the_server_itself_limits_statements_locks_and_idle_transactions() {
     assert_eq!(show(&TIMEOUTS, "", "lock_timeout"), "2500ms");
     assert_eq!(show(&TIMEOUTS, "", "application_name"), "mongoose_domain");
 
-    // The URL's own settings win.
+    // The URL's settings override them.
     let own = "application_name=mine&options=-c%20statement_timeout=7s%20--work_mem=8MB";
     assert_eq!(show(&TIMEOUTS, own, "statement_timeout"), "7s");
     assert_eq!(show(&TIMEOUTS, own, "work_mem"), "8MB");
@@ -71,7 +71,7 @@ fn a_session_has_the_settings_that_it_relies_on_whatever_a_role_has() {
     };
     assert_eq!(show("", "transaction_isolation"), "read committed");
     assert_eq!(show("", "row_security"), "off");
-    // The URL's own settings win.
+    // The URL's settings override them.
     assert_eq!(show("options=-c%20row_security=on", "row_security"), "on");
 }
 

@@ -7,7 +7,7 @@ fn verify_full_connects_to_the_right_name_by_the_right_authority() {
     let server = TlsServer::shared();
     let right = format!("sslmode=verify-full&sslrootcert={}", server.ca.display());
     assert!(server.has_tls("db.example.com", &right).unwrap());
-    // Found by its name, at whichever of its addresses there is a server.
+    // By its name, at one of its addresses.
     let url = format!("postgres://postgres@localhost:{}/postgres?{right}", server.server.port());
     assert_eq!(query(&url, HAS_TLS).unwrap(), "t");
 }
@@ -18,7 +18,7 @@ fn verify_full_refuses_another_name() {
     let parameters = format!("sslmode=verify-full&sslrootcert={}", server.ca.display());
     let error = server.has_tls("wrong.example.com", &parameters).unwrap_err().to_string();
     assert!(error.contains("wrong.example.com") && error.contains("NotValidForName"), "{error}");
-    // So does one that is an address.
+    // The same with an address.
     server.has_tls("127.0.0.1", &parameters).unwrap_err();
 }
 
@@ -28,7 +28,7 @@ fn verify_full_refuses_an_unknown_authority() {
     let parameters = format!("sslmode=verify-full&sslrootcert={}", server.other_ca.display());
     let error = server.has_tls("db.example.com", &parameters).unwrap_err().to_string();
     assert!(error.contains("UnknownIssuer"), "{error}");
-    // The system's roots, if it has any, don't know this one either.
+    // The system's roots, if there are any, do not include this authority either.
     let url = server.url("postgres", "db.example.com", "sslrootcert=system");
     if Target::new(&url, &TIMEOUTS).is_ok() {
         query(&url, HAS_TLS).unwrap_err();

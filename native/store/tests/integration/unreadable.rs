@@ -1,7 +1,4 @@
-//! What a writer answers where a table holds what its schema does not promise: the rows that can be read, and how
-//! many cannot.
-
-mod support;
+//! Tables with values that their schema should not allow: the readable rows are returned, and the others are counted.
 
 use std::time::{Duration, Instant};
 
@@ -9,23 +6,29 @@ use domain_core::EventId;
 use domain_store::{
     Activation, DomainSettings, Filter, InsertOutcome, Lease, NewDomain, Status, UnreadableRows, Writer,
 };
-use support::{Fixture, name};
+
+use crate::support::{Fixture, name};
+use crate::writer::{ONE, begin, insert, removals};
+
+on_both_databases! {
+    a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept
+}
 
 fn until() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-/// A database of either kind whose tables hold three good rows, `a`, `c` and `e`, and between them bad ones:
-/// `b\xff` is no UTF-8, the host type of `d` is none.
+/// A database of each kind whose tables hold three readable rows, `a`, `c` and `e`, and two unreadable ones: `b\xff` is not
+/// UTF-8, and neither is the host type of `d`.
 fn databases() -> [Fixture; 2] {
     let mut postgres = Fixture::postgres_without_encoding();
     let mut sqlite = Fixture::sqlite();
     for fixture in [&postgres, &sqlite] {
         drop((fixture.store(), fixture.writer()));
     }
-    postgres.write(include_str!("../../../priv/sql/removals.sql"));
-    postgres.write(include_str!("../../../priv/sql/freshness.sql"));
-    sqlite.write(include_str!("../../../priv/sql/freshness.sql"));
+    postgres.write(include_str!("../../../../priv/sql/removals.sql"));
+    postgres.write(include_str!("../../../../priv/sql/freshness.sql"));
+    sqlite.write(include_str!("../../../../priv/sql/freshness.sql"));
     postgres.write(&statements(r"E'b\xff'", r"E't\xff'"));
     sqlite.write(&statements("CAST(x'62ff' AS TEXT)", "CAST(x'74ff' AS TEXT)"));
     [postgres, sqlite]
@@ -130,7 +133,7 @@ fn a_survey_counts_what_listings_leave_out() {
     }
 }
 
-/// The rest of a batch is added, and details are told.
+/// The other domains of a batch are added, and details are returned.
 #[test]
 fn a_row_that_cannot_be_read_fails_no_other() {
     for fixture in databases() {
@@ -172,7 +175,7 @@ fn null_where_a_table_allows_it_fails_nothing() {
     nothing_fails(&mut *fixture.writer(), 4);
 }
 
-/// SQLite takes any value for any column.
+/// SQLite accepts values of any type in every column.
 #[test]
 fn values_of_other_types_fail_nothing() {
     let mut fixture = Fixture::sqlite();
@@ -196,4 +199,55 @@ fn nothing_fails(writer: &mut dyn Writer, bad: u64) {
     for domain in ["c", "d"] {
         writer.settings(&name(domain), until()).unwrap();
     }
+}
+
+fn a_value_that_is_longer_than_any_name_spoils_its_row_alone_and_is_not_kept(fixture: &mut Fixture) {
+    let (mut store, mut writer) = (fixture.store(), fixture.writer());
+    insert(&mut *writer, &[("gone.example", "type1")]).unwrap();
+    begin(&mut *writer, "gone.example", ONE);
+    if fixture.url.starts_with("postgres") {
+        fixture.write(
+            "ALTER TABLE domain_settings DROP CONSTRAINT domain_settings_pkey;
+             ALTER TABLE domain_settings ALTER domain TYPE text, ALTER host_type TYPE text;
+             DROP INDEX i_domain_events_domain; ALTER TABLE domain_events ALTER domain TYPE text",
+        );
+    }
+    // Longer than the longest accepted message.
+    let huge = "x".repeat(3_000_000);
+    fixture.write(&format!(
+        "INSERT INTO domain_settings (domain, host_type)
+             VALUES ('{huge}', 'type1'), ('a.example', '{huge}'), ('b.example', 'type1');
+         INSERT INTO domain_events (domain) VALUES ('{huge}'), ('a.example'), ('b.example');
+         UPDATE domain_removals SET failure = '{huge}'"
+    ));
+    let small = |what: String| assert!(what.len() < 6000, "{} bytes: {}", what.len(), &what[..2000]);
+
+    let mut rows = Vec::new();
+    let loaded = store.load(1000, 10, &mut |some| {
+        rows.extend(some);
+        std::ops::ControlFlow::Continue(())
+    });
+    loaded.unwrap().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.iter().filter(|row| matches!(row, domain_store::Row::Invalid(_))).count(), 2, "{rows:?}");
+    small(format!("{rows:?}"));
+    small(format!("{:?}", store.events(EventId(0), EventId(i64::MIN), 10).unwrap()));
+    let ranges = [domain_store::IdRange { first: EventId(0), last: EventId(100) }];
+    small(format!("{:?}", store.events_in(&ranges, 10).unwrap()));
+
+    let listed = writer.list(&Filter::default(), 10, until()).unwrap();
+    let domains: Vec<_> = listed.rows.iter().map(|listed| listed.domain.as_str()).collect();
+    assert_eq!(domains, ["b.example", "gone.example"]);
+    assert!(listed.left_out.examples[0].to_string().ends_with("host_type is longer than 1000 bytes"), "{listed:?}");
+    small(format!("{listed:?}"));
+    assert_eq!(writer.survey(until()).unwrap().left_out.count, 2);
+    small(format!("{:?}", writer.survey(until()).unwrap()));
+    small(format!("{:?}", writer.settings(&name("a.example"), until()).unwrap()));
+    let changes = writer.changes(Some(EventId(0)), 10, until()).unwrap();
+    assert_eq!((changes.rows.last().unwrap().domain.as_str(), changes.left_out.count), ("b.example", 2));
+    small(format!("{changes:?}"));
+    assert_eq!(removals(&mut *writer)[0].failure.as_ref().unwrap().len(), 1000);
+    // Both connections are still usable.
+    assert!(writer.is_alive());
+    assert_eq!(writer.settings(&name("b.example"), until()).unwrap().unwrap().host_type, "type1");
 }

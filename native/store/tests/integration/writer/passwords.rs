@@ -1,10 +1,5 @@
-//! What every writer promises of admins' passwords, asked of PostgreSQL and of SQLite in the same words: a password ends
-//! with what it was for, whatever happens at the same time.
-//!
-//! PostgreSQL's side needs a server, as in `conformance.rs`.
-
-#[macro_use]
-mod support;
+//! Passwords of domain admins: a password does not outlive the row that its name depends on, whatever happens at the same
+//! time.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,9 +7,12 @@ use std::time::{Duration, Instant};
 use domain_store::{
     Activation, BeginRemovalOutcome, Found, InsertOutcome, JobOutcome, Lease, NameOrigin, NewDomain, Writer,
 };
-use support::{Fixture, eventually, name};
 
-promises! {
+use crate::support::{Fixture, eventually, name};
+use crate::writer::events;
+
+on_both_databases! {
+    a_password_is_stored_replaced_and_deleted_without_an_event
     a_password_is_stored_only_where_its_row_is_enabled
     a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled
     a_password_holds_no_longer_than_its_row
@@ -27,7 +25,7 @@ promises! {
 const LEASE: Lease<'_> = Lease { owner: "one@host", milliseconds: 3_600_000 };
 const PARENT: NameOrigin<'_> = NameOrigin::SubdomainOf("a.example");
 
-/// Time enough.
+/// A deadline that only a failing test reaches.
 fn until() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -83,7 +81,7 @@ fn a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled(fix
         assert_eq!(put(&mut *writer, "muc.a.example", PARENT), stored, "status {status}");
     }
     assert_eq!(put(&mut *writer, "muc.type1.example", NameOrigin::ConfiguredSubdomain), Found::Yes);
-    // A subdomain that has a row is another tenant's domain: who asks takes it for a subdomain still.
+    // A subdomain with a row is another tenant's domain, although the caller takes it for a subdomain.
     for domain in ["muc.a.example", "muc.type1.example"] {
         put_row(fixture, domain, 1);
     }
@@ -104,9 +102,9 @@ fn a_password_holds_no_longer_than_its_row(fixture: &mut Fixture) {
     fixture.write("DELETE FROM domain_settings");
     assert!(!holds(&mut *writer, "a.example", NameOrigin::Row));
     assert!(!holds(&mut *writer, "muc.a.example", PARENT));
-    // What is neither a domain nor a subdomain any more.
+    // Neither a domain nor a subdomain any more.
     assert!(!holds(&mut *writer, "muc.a.example", NameOrigin::Row));
-    // What no row decides.
+    // Rows do not matter.
     leave_admins(fixture, &["static.example", "muc.type1.example"]);
     assert!(holds(&mut *writer, "static.example", NameOrigin::StaticDomain));
     assert!(holds(&mut *writer, "muc.type1.example", NameOrigin::ConfiguredSubdomain));
@@ -118,7 +116,7 @@ fn an_addition_deletes_the_passwords_that_an_earlier_life_left(fixture: &mut Fix
     leave_admins(fixture, &["a.example", "muc.a.example", "tenant.a.example", "other.example", "muc.other.example"]);
     let added = insert(&mut *writer, "a.example", &["muc.a.example", "tenant.a.example", "none.a.example"]);
     assert!(matches!(added, InsertOutcome::Added(_)), "{added:?}");
-    // A domain of its own is nobody's subdomain.
+    // A name with a row of its own is no subdomain.
     assert_eq!(admins(fixture), ["muc.other.example", "other.example", "tenant.a.example"]);
 }
 
@@ -175,9 +173,9 @@ fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixtur
     }
 }
 
-// PostgreSQL alone: here several write at the same time, and another session holds them up where it matters.
+// Only on PostgreSQL, where several sessions write at the same time, and another one blocks them at a chosen point.
 
-/// How many connections of writers wait for a lock.
+/// The number of writers' connections that wait for a lock.
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'mongoose_domain' AND wait_event_type = 'Lock'";
 
@@ -209,7 +207,7 @@ fn a_removal_that_waits_for_a_password_deletes_it() {
     let mut fixture = Fixture::postgres();
     let (mut tenant, mut writer) = (fixture.writer(), fixture.writer());
     put_row(&mut fixture, "a.example", 1);
-    // The password waits for this session, after it has looked at the row; the removal waits for the password.
+    // Storing the password waits for this session, after it has read the row. The removal waits for the password.
     let mut other = session(&fixture, "BEGIN; INSERT INTO domain_admins VALUES ('a.example', 'other')");
     thread::scope(|scope| {
         let putting = scope.spawn(|| put(&mut *tenant, "a.example", NameOrigin::Row));
@@ -240,7 +238,7 @@ fn a_password_of_a_subdomain_that_waits_for_an_addition_of_its_name_is_not_store
         assert_eq!(putting.join().unwrap(), Found::No);
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
-    // And the writer is good for more.
+    // The writer is still usable.
     assert_eq!(put(&mut *writer, "muc.a.example", NameOrigin::Row), Found::Yes);
 }
 
@@ -260,4 +258,24 @@ fn an_addition_that_waits_for_the_password_of_a_subdomain_of_its_name_deletes_it
         assert!(matches!(adding.join().unwrap(), InsertOutcome::Added(_)));
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
+}
+
+fn a_password_is_stored_replaced_and_deleted_without_an_event(fixture: &mut Fixture) {
+    let mut writer = fixture.writer();
+    let domain = &name("a.example");
+    assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap(), None);
+    assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::No);
+    for stored in ["first", "it's the second: ключ"] {
+        writer.put_password(domain, NameOrigin::StaticDomain, stored, until()).unwrap();
+        assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap().as_deref(), Some(stored));
+    }
+    writer.put_password(&name("b.example"), NameOrigin::StaticDomain, "other", until()).unwrap();
+    assert_eq!(fixture.read("SELECT domain FROM domain_admins ORDER BY domain"), ["a.example", "b.example"]);
+    assert_eq!(writer.delete_password(domain, until()).unwrap(), Found::Yes);
+    assert_eq!(writer.password(domain, NameOrigin::StaticDomain, until()).unwrap(), None);
+    assert_eq!(
+        writer.password(&name("b.example"), NameOrigin::StaticDomain, until()).unwrap().as_deref(),
+        Some("other")
+    );
+    assert_eq!(events(fixture).len(), 0);
 }

@@ -1,8 +1,5 @@
 //! A database of its own for each test, and a second connection that writes plain SQL to it.
 
-// Each test program uses its own part of this.
-#![allow(dead_code, unused_macros)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -11,22 +8,22 @@ use domain_core::{DomainName, HostTypeId, HostTypes};
 use domain_store::{Database, LogPosition, Signal, Store, StoreError, Timeouts, Writer};
 use tempfile::TempDir;
 
-/// Names each promise once and has both databases keep it.
-macro_rules! promises {
-    ($($promise:ident)*) => {
-        mod postgres_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::postgres()) })* }
-        mod sqlite_keeps { $(#[test] fn $promise() { super::$promise(&mut super::Fixture::sqlite()) })* }
+/// Runs each test function with both databases.
+macro_rules! on_both_databases {
+    ($($test:ident)*) => {
+        mod on_postgres { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::postgres()) })* }
+        mod on_sqlite { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::sqlite()) })* }
     };
 }
 
-/// A name too long to lie inside an entry.
+/// A name that is too long to be stored in an entry of the table.
 pub const LONG: &str = "a-name-of-more-than-fifty-four-bytes-needs-memory-of-its-own.example";
 
 pub fn name(text: &str) -> DomainName {
     DomainName::new(text).unwrap()
 }
 
-/// Waits until `condition` holds, and fails when it still does not after a long time.
+/// Waits until `condition` holds, and fails after a time-out.
 pub fn eventually(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
@@ -42,7 +39,7 @@ pub struct Fixture {
     pub url: String,
 }
 
-/// Opens connections of the kind that is tested.
+/// Opens connections to the tested database.
 pub struct Opener {
     database: Database,
     host_types: Arc<HostTypes>,
@@ -84,7 +81,7 @@ impl Fixture {
         Fixture::postgres_with("")
     }
 
-    /// A database of PostgreSQL whose texts are any bytes.
+    /// A PostgreSQL database whose texts may be any bytes.
     pub fn postgres_without_encoding() -> Fixture {
         Fixture::postgres_with("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
     }
@@ -113,7 +110,7 @@ impl Fixture {
         Fixture::new(format!("sqlite:{}", file.display()), Plain::Sqlite { connection, _folder: folder })
     }
 
-    /// An SQLite database in this file, which this does not open: what writes plain SQL is elsewhere.
+    /// An SQLite database in this file. Plain SQL is run in another, empty database.
     pub fn sqlite_at(file: std::path::PathBuf) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let connection = rusqlite::Connection::open_in_memory().unwrap();
@@ -163,8 +160,7 @@ impl Fixture {
     /// Plain SQL from another connection, committed.
     pub fn write(&mut self, sql: &str) {
         match &mut self.plain {
-            // On a thread of its own: the client will not run inside a load's callback, where another
-            // runtime is at work.
+            // On a thread of its own: within a load's callback, another runtime is running.
             Plain::Postgres(client) => std::thread::scope(|scope| {
                 scope.spawn(|| client.batch_execute(sql)).join().expect("a writer that does not panic").unwrap();
             }),
@@ -214,8 +210,8 @@ impl Fixture {
         self.write(&format!("INSERT INTO domain_events (id, domain) VALUES {}", rows.join(",")));
     }
 
-    /// The log as it is now, once no transaction of another test is older than its events: PostgreSQL has one
-    /// horizon for all databases of a server.
+    /// The log's position, as soon as no transaction of another test is older than its events: PostgreSQL has one horizon
+    /// for all databases of a server.
     pub fn position(&mut self, store: &mut dyn Store) -> LogPosition {
         let mut settled = None;
         eventually(|| {
@@ -230,7 +226,7 @@ impl Fixture {
         settled.expect("the wait was not in vain")
     }
 
-    /// The ids of the events that are there.
+    /// The ids of all events.
     pub fn event_ids(&mut self) -> Vec<i64> {
         let ids = self.read("SELECT id FROM domain_events ORDER BY id");
         ids.iter().map(|id| id.parse().unwrap()).collect()
@@ -251,7 +247,7 @@ impl Drop for Fixture {
             for row in client.query(prepared, &[]).unwrap_or_default() {
                 let _ = client.batch_execute(&format!("ROLLBACK PREPARED '{}'", row.get::<_, String>(0)));
             }
-            // Left behind it would only take room on a server that is thrown away.
+            // Errors are ignored: the whole server is deleted after the tests.
             let (place, name) = self.url.rsplit_once('/').unwrap_or_default();
             let dropped =
                 postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls).and_then(|mut other| {

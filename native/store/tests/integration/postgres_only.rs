@@ -1,14 +1,13 @@
-//! What only PostgreSQL does: it notifies, it can be locked, it can cut a connection, and its transactions
-//! end in another order than they began. Like `conformance.rs`, it needs a server.
-
-mod support;
+//! What only PostgreSQL does: it notifies, its tables can be locked, it can close a connection, and its transactions may
+//! end in another order than they began.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use domain_core::EventId;
 use domain_store::{Activation, Database, NewDomain, OpenTransactions, Store, StoreError, Timeouts, TransactionId};
-use support::{Fixture, name};
+
+use crate::support::{Fixture, name};
 
 const LONG_TIME: Duration = Duration::from_secs(3600);
 
@@ -83,7 +82,7 @@ fn a_database_that_is_not_there_is_named_without_the_password() {
     assert!(!error.contains("secret") && !database.description().contains("secret"), "{error}");
 }
 
-// Who writes events that do not show yet.
+// Transactions whose events are not visible yet.
 
 /// Another session.
 fn session(fixture: &Fixture) -> postgres::Client {
@@ -120,7 +119,7 @@ fn a_transaction_that_inserted_an_event_shows_until_the_event_does() {
     one.batch_execute("COMMIT").unwrap();
     assert_eq!(known(&mut *store), [].into());
     assert_eq!(ids(&mut *store), [1, 2]);
-    // The same session's next transaction is another one.
+    // The next transaction of the same session has another id.
     one.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('a.example')").unwrap();
     let next = known(&mut *store);
     assert!(next.len() == 1 && next.is_disjoint(&first), "{next:?}, and earlier {first:?}");
@@ -212,7 +211,7 @@ fn a_prepared_transaction_is_a_writer_until_its_second_phase() {
     };
     other.batch_execute(&prepare("one")).unwrap();
     assert_eq!(known(&mut *store), [TransactionId::Prepared].into());
-    // Its session goes on with others.
+    // Its session begins other transactions.
     other.batch_execute("BEGIN; INSERT INTO domain_events (domain) VALUES ('b.example')").unwrap();
     let both = known(&mut *store);
     assert!(both.len() == 2 && both.contains(&TransactionId::Prepared), "{both:?}");
@@ -249,7 +248,7 @@ fn nobody_can_tell_who_writes_when_the_table_has_no_sequence_of_its_own() {
     assert_eq!(known(&mut *store), [].into());
 }
 
-// What a user may who is no superuser and may only read.
+// A user who is no superuser and may only read.
 
 #[test]
 fn a_reader_is_told_which_database_this_is() {
@@ -298,7 +297,7 @@ fn a_reader_that_is_refused_to_prune_reads_on() {
     assert_eq!(ids(&mut *reader), [1, 2, 3]);
 }
 
-// What is pruned.
+// Pruning.
 
 #[test]
 fn an_event_that_was_not_committed_at_the_moment_is_not_pruned() {
@@ -311,7 +310,7 @@ fn an_event_that_was_not_committed_at_the_moment_is_not_pruned() {
     fixture.write_events(&[4]);
     let moment = store.position().unwrap();
     other.batch_execute("COMMIT").unwrap();
-    // Below the newest, and later.
+    // Inserted later, with an id below the newest.
     fixture.write_events(&[3]);
     assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 1);
     assert_eq!(fixture.event_ids(), [2, 3, 4]);
@@ -339,7 +338,7 @@ fn an_event_that_another_has_locked_is_left_to_it() {
     let moment = fixture.position(&mut *store);
     let mut other = session(&fixture);
     other.batch_execute("BEGIN; DELETE FROM domain_events WHERE id = 2").unwrap();
-    // It does not wait: the lock is released after it was answered.
+    // It does not wait: the lock is released after it has returned.
     assert_eq!(store.prune(&moment, EventId(i64::MIN), 10).unwrap().count, 2);
     assert_eq!(fixture.event_ids(), [2, 4]);
     other.batch_execute("ROLLBACK").unwrap();
@@ -359,7 +358,7 @@ fn a_session_has_the_settings_that_it_relies_on_whatever_its_role_has() {
              EXECUTE 'ALTER DATABASE ' || current_database() || ' SET idle_session_timeout = 500'; END $$",
         )
         .unwrap();
-    // Each addition writes down what it was made with.
+    // Each addition records its settings.
     fixture.write(
         "CREATE TABLE seen (setting text);
          CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

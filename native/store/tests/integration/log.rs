@@ -1,19 +1,14 @@
-//! What every store promises of the log of events, asked of PostgreSQL and of SQLite in the same words: how
-//! it is read, which database it is in, and how it is pruned.
-//!
-//! PostgreSQL's side needs a server, as in `conformance.rs`.
-
-#[macro_use]
-mod support;
+//! What every store guarantees about the log of events: how it is read and pruned, and the database's identity.
 
 use std::sync::Barrier;
 use std::thread;
 
 use domain_core::EventId;
 use domain_store::{Event, Events, IdRange, InvalidRow, InvalidRowReason, LogBounds, LogPosition, Row, Store};
-use support::{Fixture, eventually, name};
 
-promises! {
+use crate::support::{Fixture, eventually, name};
+
+on_both_databases! {
     an_empty_log_has_no_bounds
     events_say_what_their_rows_say_now
     events_whose_rows_make_no_sense_are_told_apart
@@ -226,7 +221,7 @@ fn an_empty_log_has_nothing_to_prune(fixture: &mut Fixture) {
     assert_eq!(fixture.event_ids(), [1, 2]);
 }
 
-/// Prunes until nothing is left of that moment.
+/// Prunes until no event of that position is left.
 fn prune_all(store: &mut dyn Store, moment: &LogPosition) -> u64 {
     let mut count = 0;
     loop {
@@ -275,7 +270,7 @@ fn a_log_that_others_pruned_is_pruned_further(fixture: &mut Fixture) {
     fixture.write_events(&[1, 2, 3, 4]);
     let moment = fixture.position(&mut *store);
     fixture.write("DELETE FROM domain_events WHERE id IN (2, 4)");
-    // What is the newest now stays, whatever the newest was then.
+    // The event that is the newest now stays.
     assert_eq!(prune_all(&mut *store, &moment), 1);
     assert_eq!(fixture.event_ids(), [3]);
 }
@@ -292,7 +287,7 @@ fn two_who_prune_at_once_delete_everything_once(fixture: &mut Fixture) {
             scope.spawn(|| {
                 start.wait();
                 let mut count = 0;
-                // What the other is about to delete may be passed over.
+                // Events that the other one is about to delete may be skipped.
                 eventually(|| {
                     count += store.prune(&moment, EventId(i64::MIN), 100).unwrap().count;
                     store.events(id(0), EventId(i64::MIN), 2).unwrap().events.len() == 1
@@ -306,9 +301,9 @@ fn two_who_prune_at_once_delete_everything_once(fixture: &mut Fixture) {
     assert_eq!(fixture.event_ids(), [EVENTS]);
 }
 
-// What each database has in a way of its own.
+// The same in different SQL for each database.
 
-/// The domain is written as this literal, which is the byte 255 and `.example`.
+/// `literal` is the domain in SQL: the byte 255 and `.example`.
 fn a_domain_that_is_no_utf8(fixture: &mut Fixture, literal: &str) {
     let mut store = fixture.store();
     fixture.write(&format!("INSERT INTO domain_events (domain) VALUES ({literal}), ({literal})"));

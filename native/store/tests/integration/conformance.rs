@@ -1,11 +1,4 @@
-//! What every store promises of its tables, its load and its wait, asked of PostgreSQL and of SQLite in
-//! the same words. What it promises of the log is in `log.rs`.
-//!
-//! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may
-//! be created, as `make test` provides.
-
-#[macro_use]
-mod support;
+//! What every store guarantees about its tables, its load and its wait. `log` tests the rest.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,9 +6,10 @@ use std::time::Duration;
 
 use domain_core::EventId;
 use domain_store::{IdRange, InvalidRowReason, LoadSummary, LogBounds, Row, Store, StoreError, TableContents};
-use support::{Fixture, LONG, eventually, name};
 
-promises! {
+use crate::support::{Fixture, LONG, eventually, name};
+
+on_both_databases! {
     absent_tables_are_created_and_present_ones_are_used
     stores_that_open_an_empty_database_together_all_succeed
     a_foreign_table_is_refused_by_table_and_column
@@ -37,7 +31,7 @@ promises! {
     a_stop_ends_the_wait
 }
 
-/// Of gaps, as many as a test ever makes.
+/// More gaps than any test makes.
 const GAPS: usize = 10;
 
 fn load(store: &mut dyn Store) -> (Vec<Row>, LoadSummary) {
@@ -184,7 +178,7 @@ fn a_load_that_is_broken_off_leaves_the_store_usable(fixture: &mut Fixture) {
     let mut store = fixture.store();
     fixture.fill(20_000);
     assert_eq!(store.load(100, GAPS, &mut |_| ControlFlow::Break(())).unwrap(), None);
-    // The last batch of all, too.
+    // The same with the last batch.
     assert_eq!(store.load(20_001, GAPS, &mut |_| ControlFlow::Break(())).unwrap(), None);
     assert_eq!(load(&mut *store).0.len(), 20_000);
 }
@@ -237,13 +231,13 @@ fn nothing_is_fresh_where_there_is_no_such_table(fixture: &mut Fixture) {
     assert_eq!(store.fresh().unwrap(), []);
     assert_eq!(load(&mut *store).1.fresh, []);
     let tables = "SELECT count(*) FROM domain_freshness";
-    // And it was not made, since this succeeds.
+    // The table was not created, since this succeeds.
     fixture.write("CREATE TABLE domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT NOT NULL)");
     assert_eq!(fixture.read(tables), ["0"]);
     assert_eq!(store.fresh().unwrap(), []);
 }
 
-/// What the store says of `type1` when its content expires then, in nanoseconds since 1970.
+/// Whether `type1` is fresh if its declaration expires at this time, in nanoseconds since 1970.
 fn is_fresh(fixture: &mut Fixture, store: &mut dyn Store, expire_time: i64) -> bool {
     fixture.write("CREATE TABLE IF NOT EXISTS domain_freshness (domain VARCHAR(250) PRIMARY KEY, expire_time BIGINT)");
     fixture.write("DELETE FROM domain_freshness");
@@ -260,15 +254,15 @@ fn fresh_is_what_expires_later_than_now(fixture: &mut Fixture) {
     let now = store.position().unwrap().time * 1_000_000;
     for (expire_time, fresh) in [(i64::MAX, true), (now + hour, true), (now - hour, false), (0, false)] {
         assert_eq!(is_fresh(fixture, &mut *store, expire_time), fresh);
-        // A load says the same.
+        // The same by a load.
         assert_eq!(load(&mut *store).1.fresh.is_empty(), !fresh);
     }
 }
 
 fn fresh_is_rounded_to_the_second(fixture: &mut Fixture) {
     let mut store = fixture.store();
-    // Down in the first half of a second, and up in the other. Where one becomes the other may come between two
-    // looks at the clock.
+    // Rounded down in the first half of a second, and up in the second half, which may begin between two reads of the
+    // clock.
     let (mut down, mut up) = (false, false);
     eventually(|| {
         let now = store.position().unwrap().time;
@@ -309,5 +303,5 @@ fn a_stop_ends_the_wait(fixture: &mut Fixture) {
     assert!(fixture.signal.is_stopped());
 }
 
-/// So long that a test which waits for it has failed.
+/// A time-out that only a failing test reaches.
 const LONG_TIME: Duration = Duration::from_secs(3600);

@@ -1,0 +1,29 @@
+//! What the workers guarantee, with PostgreSQL and with SQLite; and what happens to requests when the database refuses a
+//! change, hangs, is gone, or never existed.
+//!
+//! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may be created, as
+//! `make test` provides.
+
+#[macro_use]
+mod support;
+
+mod outages;
+mod refusals;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use domain_core::{DomainName, EventId, Pattern};
+use domain_ops::{FailureKind, OperationError, Overloaded, PasswordCheck, Request, Response, Workers};
+use domain_store::{
+    Activation, BeginRemovalOutcome, DomainSettings, Expiry, Filter, Found, HandlerProgress, InsertOutcome, JobOutcome,
+    LeaseState, ListedDomain, NameOrigin, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome, Signal, Status,
+    StoreError, Ttl,
+};
+
+use crate::support::*;
