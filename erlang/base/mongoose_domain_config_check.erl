@@ -75,9 +75,9 @@ value(_Path, port, Value) when is_integer(Value), Value >= 0, Value =< 65535 ->
 value(Path, port, Value) ->
     wrong(Path, shown(Value), "a number from 0 (any port that is free) to 65535");
 value(Path, pem_file, Value) ->
-    case mongoose_domain_text:filename(Value) of
-        {ok, Name} -> pem_file(Path, Value, mongoose_domain_secret:encoded(Name));
-        error -> pem_file(Path, Value, error)
+    case encoded_filename(Value) of
+        {ok, Bytes} -> Bytes;
+        error -> wrong(Path, shown(Value), "the name of a PEM file")
     end;
 value(Path, secret, Value) ->
     mongoose_domain_secret:read(Path, Value, "a password");
@@ -151,8 +151,11 @@ address(Value) ->
         error -> error
     end.
 
-pem_file(_Path, _Value, {ok, Bytes}) -> Bytes;
-pem_file(Path, Value, error) -> wrong(Path, shown(Value), "the name of a PEM file").
+encoded_filename(Value) ->
+    case mongoose_domain_text:filename(Value) of
+        {ok, Name} -> mongoose_domain_secret:encoded(Name);
+        error -> error
+    end.
 
 directory(Path, Value) ->
     Name = case mongoose_domain_text:filename(Value) of
