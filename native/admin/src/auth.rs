@@ -1,21 +1,12 @@
-//! Who asks: HTTP's Basic authentication.
+//! Authentication: HTTP's Basic scheme, and client certificates.
 //!
-//! There is one global admin, whose name and password are configured, or none: then whoever can reach the port
-//! is taken for it. Where there is none, somebody who sends credentials all the same is refused: they expect
-//! to be checked.
+//! There is one global admin with a configured user name and password, or none: then every client that can reach the port
+//! is the admin. Without a configured password, credentials in a request are refused all the same, because the client
+//! expects that they are checked.
 //!
-//! Whoever compares a password does it by `attempt`, so that guessing is slowed (see `throttle`):
-//!
-//! ```text
-//! let role = guard.attempt(&peer, &username, async {
-//!     match domain_of(&username) {
-//!         None => Ok(guard.is_admin(&username, &password).then_some(Role::Admin)),
-//!         Some(domain) => match node.check_password(&domain, &password).await { ... }
-//!     }
-//! }).await?;
-//! ```
-//!
-//! A client certificate stands for credentials only at the doors that say so.
+//! Every comparison of a password goes through [`Authenticator::throttled`], which slows guessing down
+//! ([`throttle`](crate::throttle)). A client certificate replaces credentials only where a handler calls
+//! [`Authenticator::authenticate_or_certificate`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,198 +22,197 @@ use crate::config::{Config, Credentials};
 use crate::peer::Peer;
 use crate::throttle::{Throttle, TooMany};
 
-/// Knows the global admin, and whose certificates stand for it.
-pub struct Guard {
+/// Checks credentials and client certificates.
+pub struct Authenticator {
     credentials: Arc<CurrentCredentials>,
-    certificates: Certificates,
+    certificates: AcceptedCertificates,
     throttle: Throttle,
 }
 
-/// The global admin's credentials, if there are any. The node reads the password again every few seconds, and says
-/// what it is then.
+/// The global admin's credentials, if there are any. The node reads the password again every few seconds and sends it.
 pub struct CurrentCredentials(RwLock<Option<Credentials>>);
 
 impl CurrentCredentials {
-    /// Those that the door opens with.
+    /// The credentials of the configuration.
     pub fn new(config: &Config) -> Arc<CurrentCredentials> {
         Arc::new(CurrentCredentials(RwLock::new(config.credentials.clone())))
     }
 
-    /// Others take their place from the next request on. A door that opened without any stays without.
+    /// Replaces the credentials. Without configured credentials, it does nothing.
     pub fn renew(&self, credentials: Credentials) {
         if let Some(current) = self.0.write().as_mut() {
             *current = credentials;
         }
     }
 
-    fn are(&self, username: &str, password: &str) -> bool {
-        self.0.read().as_ref().is_some_and(|credentials| credentials.are(username, password))
+    fn matches(&self, username: &str, password: &str) -> bool {
+        self.0.read().as_ref().is_some_and(|credentials| credentials.matches(username, password))
     }
 
-    fn are_none(&self) -> bool {
+    fn is_none(&self) -> bool {
         self.0.read().is_none()
     }
 }
 
-/// Which verified client certificates stand for credentials.
-enum Certificates {
-    /// None is asked for.
+/// Which verified client certificates replace credentials.
+enum AcceptedCertificates {
+    /// None.
     None,
-    /// All of them.
+    /// All.
     All,
-    /// Those with one of these names.
+    /// Only certificates with one of these names.
     Named(Vec<String>),
 }
 
-/// What a request says of who asks.
+/// The `Authorization` header of a request.
 #[derive(PartialEq, Eq)]
-pub enum Claim {
-    /// Nothing, or something that is not Basic.
+pub enum Authorization {
+    /// It is missing, or has another scheme than Basic.
     None,
-    /// A name and a password.
+    /// A user name and a password.
     Basic {
-        /// The name.
+        /// The user name.
         username: String,
         /// The password.
         password: String,
     },
-    /// A header that makes no sense.
+    /// It is malformed.
     Malformed,
 }
 
-/// The request is not from whom it must be.
+/// Why a client is not authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denied {
-    /// It names nobody, or not rightly.
+pub enum AuthError {
+    /// The credentials are missing or wrong.
     Unauthorized,
-    /// Too many attempts from its address wait already, after many that failed.
+    /// Too many failed logins from its address.
     TooMany,
 }
 
-impl From<TooMany> for Denied {
-    fn from(TooMany: TooMany) -> Denied {
-        Denied::TooMany
+impl From<TooMany> for AuthError {
+    fn from(TooMany: TooMany) -> AuthError {
+        AuthError::TooMany
     }
 }
 
-impl fmt::Debug for Claim {
+impl fmt::Debug for Authorization {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Claim::None => "None",
-            Claim::Basic { .. } => "Basic(..)",
-            Claim::Malformed => "Malformed",
+            Authorization::None => "None",
+            Authorization::Basic { .. } => "Basic(..)",
+            Authorization::Malformed => "Malformed",
         })
     }
 }
 
-impl Claim {
-    /// What the headers say.
-    pub fn of(headers: &HeaderMap) -> Claim {
-        let Some(header) = headers.get(AUTHORIZATION) else { return Claim::None };
-        let Ok(header) = header.to_str() else { return Claim::Malformed };
-        let Some((scheme, value)) = header.split_once(' ') else { return Claim::Malformed };
+impl Authorization {
+    /// Reads the header.
+    pub fn of(headers: &HeaderMap) -> Authorization {
+        let Some(header) = headers.get(AUTHORIZATION) else { return Authorization::None };
+        let Ok(header) = header.to_str() else { return Authorization::Malformed };
+        let Some((scheme, value)) = header.split_once(' ') else { return Authorization::Malformed };
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Claim::None;
+            return Authorization::None;
         }
         let decoded = BASE64_STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         match decoded.as_deref().and_then(|text| text.split_once(':')) {
-            Some((username, password)) => Claim::Basic { username: username.into(), password: password.into() },
-            None => Claim::Malformed,
+            Some((username, password)) => Authorization::Basic { username: username.into(), password: password.into() },
+            None => Authorization::Malformed,
         }
     }
 }
 
-impl Guard {
-    /// One who knows whom the configuration names.
-    pub fn new(config: &Config, credentials: Arc<CurrentCredentials>) -> Guard {
+impl Authenticator {
+    /// An authenticator for this configuration.
+    pub fn new(config: &Config, credentials: Arc<CurrentCredentials>) -> Authenticator {
         let certificates = match &config.tls {
             Some(tls) if tls.client_ca.is_some() => match &tls.allowed_names {
-                Some(names) => Certificates::Named(names.clone()),
-                None => Certificates::All,
+                Some(names) => AcceptedCertificates::Named(names.clone()),
+                None => AcceptedCertificates::All,
             },
-            _ => Certificates::None,
+            _ => AcceptedCertificates::None,
         };
-        Guard { credentials, certificates, throttle: Throttle::default() }
+        Authenticator { credentials, certificates, throttle: Throttle::default() }
     }
 
-    /// Whether this is the global admin.
-    pub async fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
-        match (self.is_open(), Claim::of(headers)) {
-            (true, Claim::None) => Ok(()),
-            (_, Claim::Basic { username, password }) => {
-                self.attempt(peer, &username, async { Ok(self.is_admin(&username, &password).then_some(())) }).await
+    /// Requires the global admin's credentials.
+    pub async fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), AuthError> {
+        match (self.is_open(), Authorization::of(headers)) {
+            (true, Authorization::None) => Ok(()),
+            (_, Authorization::Basic { username, password }) => {
+                self.throttled(peer, &username, async { Ok(self.is_admin(&username, &password).then_some(())) }).await
             }
-            _ => Err(Denied::Unauthorized),
+            _ => Err(AuthError::Unauthorized),
         }
     }
 
-    /// Whether this is the global admin, or somebody whose certificate stands for its credentials.
+    /// Requires the global admin's credentials, or an accepted certificate.
     ///
-    /// Where certificates are asked for and no credentials are configured, the certificate is needed.
-    pub async fn admit_certified(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
+    /// Where certificates are configured and credentials are not, the certificate is required.
+    pub async fn authenticate_or_certificate(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), AuthError> {
         match (&self.certificates, self.is_open()) {
             _ if self.is_certified(peer) => Ok(()),
-            (Certificates::All | Certificates::Named(_), true) => Err(Denied::Unauthorized),
-            _ => self.admit(peer, headers).await,
+            (AcceptedCertificates::All | AcceptedCertificates::Named(_), true) => Err(AuthError::Unauthorized),
+            _ => self.authenticate(peer, headers).await,
         }
     }
 
-    /// Runs a check of credentials in this name, after the wait that the peer's address has earned by failures.
+    /// Runs a check of credentials, after the delay that earlier failures of the peer's address cause.
     ///
-    /// The check answers `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error when it
-    /// could not tell.
-    pub async fn attempt<T, E: From<Denied>>(
+    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could not
+    /// compare them.
+    pub async fn throttled<T, E: From<AuthError>>(
         &self,
         peer: &Peer,
         username: &str,
         check: impl Future<Output = Result<Option<T>, E>>,
     ) -> Result<T, E> {
-        let check = async { check.await.map_err(Untold::Check) };
+        let check = async { check.await.map_err(AttemptError::Check) };
         match self.throttle.attempt(peer.address.ip(), username, check).await {
-            Ok(Some(told)) => Ok(told),
-            Ok(None) => Err(Denied::Unauthorized.into()),
-            Err(Untold::TooMany) => Err(Denied::TooMany.into()),
-            Err(Untold::Check(error)) => Err(error),
+            Ok(Some(checked)) => Ok(checked),
+            Ok(None) => Err(AuthError::Unauthorized.into()),
+            Err(AttemptError::TooMany) => Err(AuthError::TooMany.into()),
+            Err(AttemptError::Check(error)) => Err(error),
         }
     }
 
-    /// Whether these are the global admin's. Not slowed: only for a check within `attempt`.
+    /// Whether these are the global admin's credentials. Call it only within [`throttled`](Self::throttled).
     pub fn is_admin(&self, username: &str, password: &str) -> bool {
-        self.credentials.are(username, password)
+        self.credentials.matches(username, password)
     }
 
-    /// Whether anybody who can reach the port is taken for the global admin.
+    /// Whether every client that can reach the port is the global admin.
     pub fn is_open(&self) -> bool {
-        self.credentials.are_none()
+        self.credentials.is_none()
     }
 
     fn is_certified(&self, peer: &Peer) -> bool {
-        let Some(shown) = &peer.certificate else { return false };
-        let counts = match &self.certificates {
-            Certificates::None => false,
-            Certificates::All => true,
-            Certificates::Named(allowed) => shown.has_one_of(allowed),
+        let Some(certificate) = &peer.certificate else { return false };
+        let is_accepted = match &self.certificates {
+            AcceptedCertificates::None => false,
+            AcceptedCertificates::All => true,
+            AcceptedCertificates::Named(allowed) => certificate.has_one_of(allowed),
         };
-        counts && shown.is_good()
+        is_accepted && certificate.is_valid_now()
     }
 }
 
-/// Why an attempt was not told.
-enum Untold<E> {
+/// Why an attempt has no result.
+enum AttemptError<E> {
     TooMany,
     Check(E),
 }
 
-impl<E> From<TooMany> for Untold<E> {
-    fn from(TooMany: TooMany) -> Untold<E> {
-        Untold::TooMany
+impl<E> From<TooMany> for AttemptError<E> {
+    fn from(TooMany: TooMany) -> AttemptError<E> {
+        AttemptError::TooMany
     }
 }
 
 impl Credentials {
-    /// Takes the same time wherever they differ.
-    fn are(&self, username: &str, password: &str) -> bool {
+    /// Compares in constant time, so that the time tells nothing about the password.
+    fn matches(&self, username: &str, password: &str) -> bool {
         let name = self.username.as_bytes().ct_eq(username.as_bytes());
         bool::from(name & self.password.as_bytes().ct_eq(password.as_bytes()))
     }

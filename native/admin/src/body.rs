@@ -1,37 +1,40 @@
-//! A request's body, as far as it is read.
+//! Reading a request's body, within limits.
+//!
+//! `tower_http::limit` answers with a text of its own; the interfaces here answer with an error in their own format, so
+//! they read bodies with this function.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-/// What a request may carry.
-const BYTES: usize = 1024 * 1024;
+/// The longest body.
+const MAX_BYTES: usize = 1024 * 1024;
 
-/// How long it may take to arrive.
-const TIME: Duration = Duration::from_secs(30);
+/// How long a body may take to arrive.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A body that is not read to its end.
+/// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
+pub enum BodyError {
     /// It has too many bytes.
     TooLarge,
-    /// It takes too long.
+    /// It did not arrive in time.
     TooSlow,
-    /// The client went away.
+    /// The client closed the connection.
     Broken,
 }
 
 /// The whole body.
-pub async fn read(body: Body) -> Result<Bytes, Unread> {
-    // A client that says how much it has need not send it.
-    if body.size_hint().lower() > BYTES as u64 {
-        return Err(Unread::TooLarge);
+pub async fn read(body: Body) -> Result<Bytes, BodyError> {
+    // Refuse a declared length before the client sends that much.
+    if body.size_hint().lower() > MAX_BYTES as u64 {
+        return Err(BodyError::TooLarge);
     }
-    let collected = tokio::time::timeout(TIME, Limited::new(body, BYTES).collect()).await;
-    match collected.map_err(|_| Unread::TooSlow)? {
+    let collected = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_BYTES).collect()).await;
+    match collected.map_err(|_| BodyError::TooSlow)? {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
-        Err(_) => Err(Unread::Broken),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(_) => Err(BodyError::Broken),
     }
 }

@@ -1,7 +1,7 @@
-//! How the door is to be made: what the node says first.
+//! The configuration, which the node sends first.
 //!
-//! The node has checked it (`mongoose_domain_config`): what is here has the right shape. It comes over the
-//! port and not in arguments or the environment, which others on this machine can read.
+//! The node has checked it (`mongoose_domain_config`), so the types here only describe it. It comes through the pipe and
+//! not in arguments or the environment, because other users of the machine can read those.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,47 +13,47 @@ use serde_json::Value;
 
 use crate::term;
 
-/// The door.
+/// The configuration of this program.
 #[derive(Debug, Deserialize)]
 pub struct Config {
     /// The address to listen on.
     pub ip: IpAddr,
     /// The port; 0 takes a free one.
     pub port: u16,
-    /// Who may come in; whoever can reach the port, where there are none.
+    /// The admin's credentials; without them, every client that can reach the port is the admin.
     pub credentials: Option<Credentials>,
-    /// TLS, if the door has it.
+    /// The files for TLS, if it is used.
     pub tls: Option<Tls>,
-    /// By which names the door is asked, beside its addresses.
+    /// The names that clients may use for this server, beside its addresses.
     pub host_names: Vec<String>,
-    /// Which pages of other origins may use the door from a browser.
+    /// The other origins whose pages may use this server from a browser.
     pub allowed_origins: Vec<String>,
-    /// How long a connection may rest between two requests, in milliseconds.
+    /// How long a connection may be idle between two requests, in milliseconds.
     keep_alive: u64,
-    /// Where programs at the edge ask which names are served, if they do.
-    pub ask: Option<Place>,
+    /// Where to serve `/ask`, if at all.
+    pub ask: Option<Endpoint>,
 }
 
-/// A place to listen at.
+/// An address to listen on.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Place {
-    /// The address.
+pub struct Endpoint {
+    /// The IP address.
     ip: IpAddr,
     /// The port; 0 takes a free one.
     port: u16,
 }
 
-impl Place {
-    /// As the system has it.
+impl Endpoint {
+    /// The socket address.
     pub fn address(self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)
     }
 }
 
-/// The name and the password of the global admin.
+/// The user name and password of the global admin.
 #[derive(Clone, Deserialize)]
 pub struct Credentials {
-    /// The name.
+    /// The user name.
     pub username: String,
     /// The password.
     pub password: String,
@@ -65,28 +65,28 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Files in PEM.
+/// The files for TLS, in PEM.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tls {
-    /// The certificate and those up to its root.
+    /// The certificate chain.
     pub certificate: String,
-    /// Its key.
+    /// The certificate's key.
     pub key: String,
-    /// The authorities whose clients are known by their certificates.
+    /// The authorities that sign the certificates of clients.
     pub client_ca: Option<String>,
-    /// Whether each client must show such a certificate to be spoken to at all.
-    pub client_certificate: ClientCertificate,
-    /// The names in such a certificate, one of which must be here; all are, where there is no such list.
+    /// Whether a client must present such a certificate.
+    pub client_certificate: ClientAuth,
+    /// The accepted names in such a certificate; without a list, all are accepted.
     pub allowed_names: Option<Vec<String>>,
 }
 
-/// Whether clients show certificates.
+/// Whether clients must present certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ClientCertificate {
-    /// Those that have one.
+pub enum ClientAuth {
+    /// A client may present one.
     Optional,
-    /// All of them.
+    /// The handshake fails without one.
     Required,
 }
 
@@ -111,12 +111,12 @@ impl Config {
         }
     }
 
-    /// How long a connection may rest between two requests.
+    /// How long a connection may be idle between two requests.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_millis(self.keep_alive)
     }
 
-    /// Where to listen.
+    /// The address to listen on.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)
     }

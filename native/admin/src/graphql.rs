@@ -1,29 +1,30 @@
-//! `/api/graphql`: all that the doors can do with domains, as MongooseIM's admins know it.
+//! The GraphQL interface, `/api/graphql`, as MongooseIM's administrators know it.
 //!
 //! ```text
-//! role ── who asks              asked ── query, variables, operation
-//!   └─ parser ── where no document can end the program; document ── what it asks for, within bounds
-//!        └─ schema ── the library's rules; the gate: variables, permissions; then each field by domains
-//!             └─ fault ── what went wrong, in the peer's codes; explain translates what the library says
+//! role ── authenticates           request ── query, variables, operation name
+//!   └─ parser ── parses on a thread with a large stack; document ── what the document asks for, within bounds
+//!        └─ schema ── the library's rules; validation: variables, permissions; then each field by domains
+//!             └─ error ── errors with MongooseIM's codes; library_errors translates those of the library
 //! ```
 //!
-//! What is wrong before anything is done refuses the whole request, with a status of its own and one error; an
-//! answer with data is always a 200, with an error for each field that failed.
+//! An error that is found before anything is done refuses the whole request, with a status of its own and one error. A response
+//! with data is always a 200, with an error for each field that failed.
 //!
-//! Unlike the peer, a GET changes nothing: a browser that knows the password would be made to send one by any
-//! page. A POST must have JSON's content type, which no page may send elsewhere unasked.
+//! Unlike MongooseIM's, a GET changes nothing: any page could make a browser send one with the user's password. A POST must
+//! have the content type of JSON, which browsers do not send to other origins without a preflight.
 
-mod asked;
 mod document;
 mod domains;
-mod explain;
-mod fault;
-mod gate;
+mod error;
+mod library_errors;
 mod parser;
 mod permissions;
+mod request;
 mod role;
 mod scalars;
 mod schema;
+mod types;
+mod validation;
 
 use std::sync::{Arc, LazyLock};
 
@@ -37,30 +38,30 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::body;
-use crate::caller::{Caller, JSON, is_of_type, takes_a_page};
-use crate::doors::Doors;
-use crate::graphql::asked::Query;
+use crate::caller::{Caller, JSON, accepts_html, is_of_type};
 use crate::graphql::document::Document;
-use crate::graphql::fault::{Code, Fault};
-use crate::graphql::gate::Asked;
-use crate::graphql::parser::Asker;
+use crate::graphql::error::{Code, GraphqlError};
+use crate::graphql::parser::Trust;
 use crate::graphql::permissions::Role;
+use crate::graphql::request::GraphqlRequest;
 use crate::graphql::schema::AdminSchema;
-use crate::reply::json;
+use crate::graphql::validation::ParsedRequest;
+use crate::response::json;
+use crate::state::AppState;
 
-/// What is answered to programs.
+/// The body of a response.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ResponseBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-    errors: &'a [Fault],
+    #[serde(skip_serializing_if = "<[GraphqlError]>::is_empty")]
+    errors: &'a [GraphqlError],
 }
 
-/// What is shown to people: a page that needs nothing from elsewhere.
+/// The page for browsers, which loads nothing from elsewhere.
 const PAGE: &str = include_str!("graphql/page.html");
 
-/// The page may talk to this server, and nothing may be put around it or loaded into it.
+/// The page may connect to this server, load nothing, and be in no frame.
 const PAGE_POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; \
                            style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -68,9 +69,9 @@ const SENDS_JSON: &str = "The content type must be application/json";
 
 static SCHEMA: LazyLock<AdminSchema> = LazyLock::new(schema::schema);
 
-/// Answers whatever is asked at the endpoint.
+/// Handles all methods of `/api/graphql`.
 pub async fn endpoint(
-    State(doors): State<Arc<Doors>>,
+    State(state): State<Arc<AppState>>,
     Caller { peer, method, headers }: Caller,
     RawQuery(query): RawQuery,
     body: Body,
@@ -78,60 +79,66 @@ pub async fn endpoint(
     if ![Method::GET, Method::POST].contains(&method) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, POST")]).into_response();
     }
-    let role = match role::of(&doors, &peer, &headers).await {
+    let role = match role::of(&state, &peer, &headers).await {
         Ok(role) => role,
-        Err(fault) => return unknown(fault),
+        Err(error) => return unauthenticated(error),
     };
-    let answered = match method {
-        Method::GET if takes_a_page(&headers) => return page(),
-        Method::GET => get(&doors, role, &query.unwrap_or_default()).await,
-        _ if !is_of_type(&headers, JSON) => return refused(&Fault::new(Code::UnsupportedMediaType, SENDS_JSON)),
-        _ => post(&doors, role, body).await,
+    let response = match method {
+        Method::GET if accepts_html(&headers) => return page(),
+        Method::GET => get(&state, role, &query.unwrap_or_default()).await,
+        _ if !is_of_type(&headers, JSON) => return refused(&GraphqlError::new(Code::UnsupportedMediaType, SENDS_JSON)),
+        _ => post(&state, role, body).await,
     };
-    answered.unwrap_or_else(|fault| refused(&fault))
+    response.unwrap_or_else(|error| refused(&error))
 }
 
-async fn get(doors: &Doors, role: Role, query: &str) -> Result<Response, Fault> {
-    let query = Query::from_query_string(query)?;
-    let document = parser::parse(Asker::of(&role), &query.text, query.operation.clone()).await?;
+async fn get(state: &AppState, role: Role, query_string: &str) -> Result<Response, GraphqlError> {
+    let request = GraphqlRequest::from_query_string(query_string)?;
+    let document = parser::parse(Trust::of(&role), &request.query, request.operation_name.clone()).await?;
     match document.kind()? {
-        OperationType::Mutation => Err(Fault::new(Code::UnsupportedOperation, "Mutations must be sent by POST")),
-        _ => execute(doors, role, query, document).await,
+        OperationType::Mutation => Err(GraphqlError::new(Code::UnsupportedOperation, "Mutations must be sent by POST")),
+        _ => execute(state, role, request, document).await,
     }
 }
 
-async fn post(doors: &Doors, role: Role, body: Body) -> Result<Response, Fault> {
-    let query = Query::from_body(&body::read(body).await?)?;
-    let document = parser::parse(Asker::of(&role), &query.text, query.operation.clone()).await?;
-    execute(doors, role, query, document).await
+async fn post(state: &AppState, role: Role, body: Body) -> Result<Response, GraphqlError> {
+    let request = GraphqlRequest::from_body(&body::read(body).await?)?;
+    let document = parser::parse(Trust::of(&role), &request.query, request.operation_name.clone()).await?;
+    execute(state, role, request, document).await
 }
 
-async fn execute(doors: &Doors, role: Role, query: Query, document: Document) -> Result<Response, Fault> {
+async fn execute(
+    state: &AppState,
+    role: Role,
+    request: GraphqlRequest,
+    document: Document,
+) -> Result<Response, GraphqlError> {
     if document.kind()? == OperationType::Subscription {
-        return Err(Fault::new(Code::UnsupportedOperation, "There are no subscriptions"));
+        return Err(GraphqlError::new(Code::UnsupportedOperation, "There are no subscriptions"));
     }
-    let asked = Asked { document: document.clone(), variables: query.variables.clone() };
-    let mut request = async_graphql::Request::new(query.text).variables(query.variables.clone());
-    request.operation_name = query.operation;
+    let GraphqlRequest { query, variables, operation_name } = request;
+    let parsed = ParsedRequest { document: document.clone(), variables: variables.clone() };
+    let mut request = async_graphql::Request::new(query).variables(variables.clone());
+    request.operation_name = operation_name;
     request.set_parsed_query(document.parsed.clone());
-    let answer = SCHEMA.execute(request.data(asked).data(role).data(doors.node.clone())).await;
-    match (&answer.data, answer.errors.first()) {
-        // Every field at the top may be null, so an answer of null is none: nothing was done.
-        (Value::Null, Some(error)) => Err(explain::refused(error, &document, &query.variables)),
+    let response = SCHEMA.execute(request.data(parsed).data(role).data(state.node.clone())).await;
+    match (&response.data, response.errors.first()) {
+        // Every field of the roots is nullable, so the whole is null only if nothing was executed.
+        (Value::Null, Some(error)) => Err(library_errors::translated(error, &document, &variables)),
         (data, _) => {
-            let errors: Vec<Fault> = answer.errors.iter().map(Fault::of_field).collect();
-            Ok(json(StatusCode::OK, &Answer { data: Some(data), errors: &errors }))
+            let errors: Vec<GraphqlError> = response.errors.iter().map(GraphqlError::of_field).collect();
+            Ok(json(StatusCode::OK, &ResponseBody { data: Some(data), errors: &errors }))
         }
     }
 }
 
-fn refused(fault: &Fault) -> Response {
-    json(fault.code().status(), &Answer { data: None, errors: std::slice::from_ref(fault) })
+fn refused(error: &GraphqlError) -> Response {
+    json(error.code().status(), &ResponseBody { data: None, errors: std::slice::from_ref(error) })
 }
 
-/// The peer gives these answers no content type.
-fn unknown(fault: Fault) -> Response {
-    let mut response = refused(&fault);
+/// MongooseIM sends these responses without a content type.
+fn unauthenticated(error: GraphqlError) -> Response {
+    let mut response = refused(&error);
     response.headers_mut().remove(CONTENT_TYPE);
     response
 }

@@ -1,39 +1,30 @@
-//! How long requests took, by door and by how they ended.
+//! How long requests take, by interface and by class of status.
 //!
-//! A request begins when its head was read, and is over when its answer's head is there: what a client takes
-//! to send a body is part of it, what it takes to read a streamed answer is not. Requests whose clients hung up
-//! before are not counted.
+//! The time runs from the end of a request's head to the end of the response's head: it includes the time that a client
+//! takes to send a body, and not the time that it takes to read a streamed response. A request whose client disconnects
+//! before is not recorded.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 
-/// The upper ends of the buckets.
-const BOUNDS: [Duration; 13] = [
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_micros(2_500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_millis(1_000),
-    Duration::from_millis(2_500),
-    Duration::from_millis(10_000),
-];
+/// The upper bounds of the buckets, in seconds.
+const BOUNDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// Where a request came in.
+/// An interface: one of the program's "doors".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// `/api`, but for the next one.
+    /// `/api`, except `/api/graphql`.
     Rest,
     /// `/api/graphql`.
     GraphQl,
@@ -45,14 +36,11 @@ pub enum Door {
     Health,
     /// `/ask`, which has a listener of its own.
     Ask,
-    /// Where there is no door.
+    /// Any other path.
     None,
 }
 
 impl Door {
-    const ALL: [Door; 7] =
-        [Door::Rest, Door::GraphQl, Door::Freshness, Door::Metrics, Door::Health, Door::Ask, Door::None];
-
     fn of(path: &str) -> Door {
         let mut parts = path.split('/').skip(1);
         match (parts.next().unwrap_or_default(), parts.next()) {
@@ -65,8 +53,8 @@ impl Door {
         }
     }
 
-    /// What the metrics call it.
-    pub fn name(self) -> &'static str {
+    /// Its name in the metrics.
+    fn name(self) -> &'static str {
         match self {
             Door::Rest => "rest",
             Door::GraphQl => "graphql",
@@ -79,80 +67,49 @@ impl Door {
     }
 }
 
-/// Codes by their first digit.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+type Labels = [(&'static str, &'static str); 2];
 
-#[derive(Default)]
-struct Histogram {
-    /// How many were up to each bound and above the one before; the last one is for those above all.
-    buckets: [AtomicU64; BOUNDS.len() + 1],
-    /// Five centuries of them fit.
-    nanoseconds: AtomicU64,
-}
+/// A histogram for each interface and class of status that occurred.
+#[derive(Debug)]
+pub struct Latency(Family<Labels, Histogram, fn() -> Histogram>);
 
-/// What a histogram has counted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Times {
-    /// Where the requests came in.
-    pub door: Door,
-    /// The class of their codes.
-    pub class: &'static str,
-    /// Bounds in seconds, and how many were up to each.
-    pub buckets: Vec<(f64, u64)>,
-    /// How many in all.
-    pub count: u64,
-    /// What they took together, in seconds.
-    pub sum: f64,
-}
-
-/// The histograms of all doors.
-#[derive(Default)]
-pub struct Latency {
-    doors: [[Histogram; CLASSES.len()]; Door::ALL.len()],
+impl Default for Latency {
+    fn default() -> Latency {
+        Latency(Family::new_with_constructor(|| Histogram::new(BOUNDS)))
+    }
 }
 
 impl Latency {
-    /// Counts the request that is answered so.
-    pub async fn time(&self, door: Door, answer: impl Future<Output = Response>) -> Response {
+    /// Waits for a response and records how long it took.
+    pub async fn time(&self, door: Door, response: impl Future<Output = Response>) -> Response {
         let begin = Instant::now();
-        let response = answer.await;
+        let response = response.await;
         self.record(door, response.status(), begin.elapsed());
         response
     }
 
-    /// Counts a request.
     fn record(&self, door: Door, status: StatusCode, took: Duration) {
-        // A code has three digits and begins with 1 to 9; those beyond 5 do not exist.
-        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
-        let histogram = &self.doors[door as usize][class];
-        let bucket = BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len());
-        let nanoseconds = took.as_nanos().try_into().unwrap_or(u64::MAX);
-        histogram.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        histogram.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-    }
-
-    /// The histograms in which something was counted.
-    pub fn times(&self) -> Vec<Times> {
-        let cells = Door::ALL.iter().flat_map(|door| CLASSES.iter().enumerate().map(move |cell| (*door, cell)));
-        let times = cells.map(|(door, (index, class))| self.doors[door as usize][index].times(door, class));
-        times.filter(|times| times.count > 0).collect()
+        let class = match status.as_u16() / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        };
+        self.0.get_or_create(&[("door", door.name()), ("code", class)]).observe(took.as_secs_f64());
     }
 }
 
-impl Histogram {
-    fn times(&self, door: Door, class: &'static str) -> Times {
-        let mut count = 0;
-        let mut buckets = Vec::with_capacity(BOUNDS.len());
-        for (place, bucket) in self.buckets.iter().enumerate() {
-            count += bucket.load(Ordering::Relaxed);
-            buckets.extend(BOUNDS.get(place).map(|bound| (bound.as_secs_f64(), count)));
-        }
-        let sum = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)).as_secs_f64();
-        Times { door, class, buckets, count, sum }
+/// Not a registered metric: the registry leaves out a family without samples, and every scrape must have all families.
+impl Collector for Latency {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "How long requests took, by door and class of code.";
+        let family = encoder.encode_descriptor("request_duration_seconds", help, None, MetricType::Histogram)?;
+        self.0.encode(family)
     }
 }
 
-/// Has a request answered, and counts it.
+/// The middleware that times all requests.
 pub async fn measure(State(latency): State<Arc<Latency>>, request: Request, next: Next) -> Response {
     let door = Door::of(request.uri().path());
     latency.time(door, next.run(request)).await
@@ -160,6 +117,9 @@ pub async fn measure(State(latency): State<Arc<Latency>>, request: Request, next
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_text;
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]
@@ -190,14 +150,23 @@ mod tests {
             latency.record(Door::Rest, StatusCode::NO_CONTENT, Duration::from_millis(milliseconds));
         }
         latency.record(Door::Health, StatusCode::SERVICE_UNAVAILABLE, Duration::from_millis(3));
-        let times = latency.times();
-        assert_eq!(
-            times.iter().map(|it| (it.door, it.class)).collect::<Vec<_>>(),
-            [(Door::Rest, "2xx"), (Door::Health, "5xx"),]
-        );
-        let Times { buckets, count, sum, .. } = &times[0];
-        assert_eq!((*count, *sum), (4, 20.003));
-        assert_eq!(buckets[..3], [(0.0005, 1), (0.001, 2), (0.0025, 3)]);
-        assert_eq!(buckets.last(), Some(&(10.0, 3)));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(latency));
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).expect("a `String` takes everything");
+        assert_eq!(text.lines().filter(|line| line.contains("_count{")).count(), 2, "{text}");
+        for line in [
+            "# TYPE request_duration_seconds histogram",
+            r#"request_duration_seconds_count{door="rest",code="2xx"} 4"#,
+            r#"request_duration_seconds_count{door="health",code="5xx"} 1"#,
+            r#"request_duration_seconds_sum{door="rest",code="2xx"} 20.003"#,
+            r#"request_duration_seconds_bucket{door="rest",code="2xx",le="0.0005"} 1"#,
+            r#"request_duration_seconds_bucket{door="rest",code="2xx",le="0.001"} 2"#,
+            r#"request_duration_seconds_bucket{door="rest",code="2xx",le="0.0025"} 3"#,
+            r#"request_duration_seconds_bucket{door="rest",code="2xx",le="10"} 3"#,
+            r#"request_duration_seconds_bucket{door="rest",code="2xx",le="+Inf"} 4"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
+        }
     }
 }

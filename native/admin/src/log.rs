@@ -1,10 +1,9 @@
-//! What this program has to say goes to the node's log.
+//! Sends this program's log events to the node, which logs them.
 //!
-//! Events are those of `tracing`. The field `what` is the event's name in the log, as everywhere in this
-//! project; the others become its fields. `tracing` has no level for what is in the course of things and seldom, which a
-//! node prints unless it is configured otherwise: its `info` is the log's `notice`, and its `debug` the log's `info`. Only
-//! what this crate says is handed over, and nothing below: libraries talk about requests, and a request may hold a
-//! secret. A log that cannot keep up loses lines: no request waits for it.
+//! Events are those of `tracing`. The field `what` is the event's name, as everywhere in this project; the others become
+//! the event's fields. `tracing` has no level `notice`, the lowest that a node prints by default; so its `info` becomes
+//! `notice`, and its `debug` becomes `info`. Events of libraries are dropped, because they may quote a request, and a
+//! request may hold a secret. When the queue of frames is full, events are dropped: no request waits for the log.
 
 use std::fmt::Debug;
 use std::panic::PanicHookInfo;
@@ -18,21 +17,21 @@ use tracing_subscriber::layer::Context;
 
 use crate::term::{atom, binary, integer, map, tuple};
 
-/// Hands events to the node.
-pub struct ToNode {
+/// The layer of `tracing` that sends events to the node.
+pub struct NodeLog {
     frames: Sender<Term>,
 }
 
-impl ToNode {
-    /// One that writes these frames.
-    pub fn new(frames: Sender<Term>) -> ToNode {
-        ToNode { frames }
+impl NodeLog {
+    /// A layer that sends frames by this channel.
+    pub fn new(frames: Sender<Term>) -> NodeLog {
+        NodeLog { frames }
     }
 }
 
-/// Says where a panic happened, and not its message: that may quote the request. It ends the task of one connection; it
-/// goes to standard error, too, in case that the program ends with it.
-pub fn panicked(panic: &PanicHookInfo<'_>) {
+/// Logs where a panic happened, and not its message, which may quote a request. A panic ends the task of one connection;
+/// in case it ends the program, it is also written to standard error.
+pub fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     eprintln!("domain_admin: a panic at {place}");
     tracing::error!(what = "domain_admin_panicked", place);
@@ -67,7 +66,7 @@ impl Visit for Fields {
     }
 }
 
-impl<S: Subscriber> Layer<S> for ToNode {
+impl<S: Subscriber> Layer<S> for NodeLog {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let level = match *event.metadata().level() {
             Level::ERROR => "error",

@@ -1,41 +1,43 @@
-//! Watching: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever starts and stops nodes.
+//! `/metrics`: what Prometheus reads, in its text format (version 0.0.4).
 //!
-//! Everything is asked of the node at the moment of the scrape (`mongoose_domain_metrics`), but for how long
-//! requests took, which this program counts. Families that the database alone could tell have no samples while
-//! it does not answer, and `mongoose_domain_database_up` is 0 then.
+//! The node measures at the moment of the scrape (`mongoose_domain_metrics`); only the durations of requests are recorded
+//! here ([`latency`](crate::latency)). Families that need the database have no samples while it does not answer, and
+//! `mongoose_domain_database_up` is 0 then.
 //!
-//! `/metrics` wants the admin's credentials, since the names of host types are nobody's business; the other two
-//! are for programs that have none, and tell a word.
+//! `/metrics` requires the admin's credentials, because it names the host types.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, GaugeValueEncoder, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::ask::typed;
 use crate::caller::Caller;
-use crate::doors::Doors;
-use crate::exposition::{self, Exposition, Kind, Number};
+use crate::health::ask_in_time;
 use crate::latency::Latency;
-use crate::reply::Failure;
-use crate::request::{Answer, Finite, Request, Tag};
+use crate::model::Finite;
+use crate::node_calls::typed;
+use crate::request::Request;
+use crate::response::ErrorResponse;
+use crate::state::AppState;
 
-/// How long the node may take: it gives the database less.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What begins the name of every family.
+const PREFIX: &str = "mongoose_domain";
 
-/// What the node measures.
+/// The node's answer.
 #[derive(Debug, Deserialize)]
-struct Measured {
+struct NodeMetrics {
     enabled: bool,
     ready: bool,
     domains: Vec<Domains>,
-    /// By part.
+    /// By part of the table.
     table_bytes: BTreeMap<String, u64>,
     lookups: Lookups,
     follower: Option<Follower>,
@@ -57,7 +59,7 @@ struct Lookups {
     misses: u64,
 }
 
-/// Before the first one was started, there is nothing but its state.
+/// Before the first follower starts, the node sends its state alone.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Follower {
@@ -75,7 +77,7 @@ struct Follower {
     failures: u64,
 }
 
-/// What only the database knows.
+/// What the database contains.
 #[derive(Debug, Deserialize)]
 struct Database {
     freshness: Vec<Freshness>,
@@ -88,206 +90,210 @@ struct Freshness {
     seconds_left: Finite,
 }
 
-impl From<Finite> for Number {
-    fn from(number: Finite) -> Number {
-        number.finite().map_or(Number::Real(f64::INFINITY), Number::from)
-    }
-}
-
-/// The states of a follower that runs or has run, and the one before there was any.
+/// The states of a follower, and the one before the first follower starts.
 const STATES: [&str; 7] = ["not_running", "connecting", "loading", "converging", "following", "away", "ended"];
 
-/// Everything, for Prometheus.
-pub async fn metrics(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
-    caller.admit(&doors).await?;
-    let answer = ask(&doors, Request::Metrics).await.ok_or(Failure::Overloaded)?;
-    let measured = typed(answer?)?;
-    Ok(([(CONTENT_TYPE, exposition::CONTENT_TYPE)], text(&measured, &doors.latency)).into_response())
+/// Handles `GET /metrics`.
+pub async fn metrics(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Response, ErrorResponse> {
+    caller.authenticate(&state).await?;
+    let answer = ask_in_time(&state, Request::Metrics).await.ok_or(ErrorResponse::Overloaded)?;
+    let text = text(typed(answer?)?, &state.latency);
+    Ok(([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text).into_response())
 }
 
-/// Whether the node answers.
-pub async fn healthz(State(doors): State<Arc<Doors>>) -> Response {
-    match ask(&doors, Request::Readiness).await {
-        // One that has too much to do does.
-        Some(Ok(_)) => told(StatusCode::OK, "ok"),
-        Some(Err(refusal)) if refusal.tag == Tag::Overloaded => told(StatusCode::OK, "ok"),
-        Some(Err(_)) | None => told(StatusCode::SERVICE_UNAVAILABLE, "the node does not answer"),
+fn text(metrics: NodeMetrics, latency: &Arc<Latency>) -> String {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(metrics));
+    registry.register_collector(Box::new(latency.clone()));
+    let mut text = String::new();
+    // Writing to a `String` does not fail.
+    let _ = prometheus_text::encode(&mut text, &registry);
+    text
+}
+
+impl Collector for NodeMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        self.encode_table(&mut families)?;
+        self.encode_follower(&mut families)?;
+        self.encode_database(&mut families)
     }
 }
 
-/// Whether the node serves its dynamic domains; what its service is doing, where it does not.
-pub async fn readyz(State(doors): State<Arc<Doors>>) -> Response {
-    match readiness(&doors).await {
-        Some(Readiness::Ready) => told(StatusCode::OK, "ready"),
-        Some(Readiness::Not(state)) => told(StatusCode::SERVICE_UNAVAILABLE, &state),
-        None => told(StatusCode::SERVICE_UNAVAILABLE, "the node does not answer"),
+impl NodeMetrics {
+    fn encode_table(&self, families: &mut Families<'_>) -> fmt::Result {
+        let NodeMetrics { enabled, ready, domains, table_bytes, lookups, .. } = self;
+        families.gauge(
+            "service_enabled",
+            "Whether the configuration names a database.",
+            [([], u64::from(*enabled))],
+        )?;
+        families.gauge(
+            "ready",
+            "Whether the dynamic domains are served, as /readyz says.",
+            [([], u64::from(*ready))],
+        )?;
+        let by_source = |it: &'_ Domains| [("static", it.r#static), ("dynamic", it.dynamic)];
+        families.gauge(
+            "domains",
+            "Domains in this node's table, by host type and source.",
+            domains.iter().flat_map(|it| {
+                by_source(it).map(|(source, count)| ([("host_type", it.host_type.as_str()), ("source", source)], count))
+            }),
+        )?;
+        families.gauge(
+            "table_bytes",
+            "Memory that this node's table uses beside the VM's own, by part.",
+            table_bytes.iter().map(|(part, bytes)| ([("part", part.as_str())], *bytes)),
+        )?;
+        families.counter(
+            "lookups",
+            "Lookups of domains, by what they found.",
+            [([("result", "hit")], lookups.hits), ([("result", "miss")], lookups.misses)],
+        )
     }
-}
 
-/// Whether the node serves its dynamic domains.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It does.
-    Ready,
-    /// It does not: what its service is doing.
-    Not(String),
-}
-
-/// What the node says of that; nothing where it does not answer in time.
-pub async fn readiness(doors: &Doors) -> Option<Readiness> {
-    match ask(doors, Request::Readiness).await {
-        Some(Ok(Value::String(ready))) if ready == "ready" => Some(Readiness::Ready),
-        Some(Ok(Value::String(state))) => Some(Readiness::Not(state)),
-        Some(_) | None => None,
-    }
-}
-
-/// What the node answers in time.
-async fn ask(doors: &Doors, request: Request<'_>) -> Option<Answer> {
-    tokio::time::timeout(PATIENCE, doors.node.ask(request)).await.ok()
-}
-
-fn told(status: StatusCode, word: &str) -> Response {
-    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{word}\n")).into_response()
-}
-
-fn text(measured: &Measured, latency: &Latency) -> String {
-    let mut out = Exposition::default();
-    table(&mut out, measured);
-    follower(&mut out, measured);
-    database(&mut out, measured);
-    let mut requests =
-        out.family("request_duration_seconds", Kind::Histogram, "How long requests took, by door and class of code.");
-    for times in latency.times() {
-        let labels = [("door", times.door.name()), ("code", times.class)];
-        requests.histogram(&labels, times.buckets, times.count, times.sum);
-    }
-    out.into_text()
-}
-
-fn table(out: &mut Exposition, measured: &Measured) {
-    out.family("service_enabled", Kind::Gauge, "Whether the configuration names a database.")
-        .sample(&[], measured.enabled);
-    out.family("ready", Kind::Gauge, "Whether the dynamic domains are served, as /readyz says.")
-        .sample(&[], measured.ready);
-    let mut domains = out.family("domains", Kind::Gauge, "Domains in this node's table, by host type and source.");
-    for Domains { host_type, r#static, dynamic } in &measured.domains {
-        for (source, count) in [("static", *r#static), ("dynamic", *dynamic)] {
-            domains.sample(&[("host_type", host_type), ("source", source)], count);
-        }
-    }
-    let help = "Memory that this node's table uses beside the VM's own, by part.";
-    let mut bytes = out.family("table_bytes", Kind::Gauge, help);
-    for (part, count) in &measured.table_bytes {
-        bytes.sample(&[("part", part)], *count);
-    }
-    out.family("lookups_total", Kind::Counter, "Lookups of domains, by what they found.")
-        .sample(&[("result", "hit")], measured.lookups.hits)
-        .sample(&[("result", "miss")], measured.lookups.misses);
-}
-
-fn follower(out: &mut Exposition, measured: &Measured) {
-    let follower = measured.follower.as_ref();
-    let number = |get: fn(&Follower) -> u64| follower.map(get).map(Number::from);
-    let mut state = out.family("follower_state", Kind::Gauge, "1 for what the follower of the database is doing.");
-    for name in follower.map(|_| STATES).into_iter().flatten() {
-        state.sample(&[("state", name)], follower.is_some_and(|follower| follower.state == name));
-    }
-    let one = [
-        (
+    fn encode_follower(&self, families: &mut Families<'_>) -> fmt::Result {
+        let follower = self.follower.as_ref();
+        let unlabelled = |value: fn(&Follower) -> u64| follower.map(|it| ([], value(it)));
+        families.gauge(
+            "follower_state",
+            "1 for what the follower of the database is doing.",
+            follower.iter().flat_map(|it| STATES.map(|state| ([("state", state)], u64::from(it.state == state)))),
+        )?;
+        families.gauge(
             "follower_lag_events",
-            Kind::Gauge,
             "How many ids of events the log was ahead of the table at the last look.",
-            follower.and_then(|follower| follower.lag).map(Number::from),
-        ),
-        (
+            follower.and_then(|it| it.lag).map(|lag| ([], lag)),
+        )?;
+        families.gauge(
             "follower_lag_seconds",
-            Kind::Gauge,
             "For how long the table may have been out of date.",
-            follower.and_then(|follower| follower.lag_seconds).map(Number::from),
-        ),
-        (
+            follower.and_then(|it| it.lag_seconds).map(|lag| ([], lag)),
+        )?;
+        families.gauge(
             "follower_open_gaps",
-            Kind::Gauge,
             "Ranges of ids that were passed by and may still hold events.",
-            number(|follower| follower.open_gaps),
-        ),
-        (
+            unlabelled(|it| it.open_gaps),
+        )?;
+        families.gauge(
             "follower_stale",
-            Kind::Gauge,
             "Whether all routes are from a file, and the database did not answer yet.",
-            follower.map(|follower| follower.stale.into()),
-        ),
-        (
-            "follower_loads_total",
-            Kind::Counter,
+            unlabelled(|it| it.stale.into()),
+        )?;
+        families.counter(
+            "follower_loads",
             "Loads and comparisons of everything since the follower was started.",
-            number(|follower| follower.loads),
-        ),
-        (
-            "follower_events_total",
-            Kind::Counter,
+            unlabelled(|it| it.loads),
+        )?;
+        families.counter(
+            "follower_events",
             "Events that were followed since the follower was started.",
-            number(|follower| follower.events),
-        ),
-    ];
-    for (name, kind, help, number) in one {
-        let mut family = out.family(name, kind, help);
-        if let Some(number) = number {
-            family.sample(&[], number);
-        }
+            unlabelled(|it| it.events),
+        )?;
+        families.gauge(
+            "kept_routes",
+            "Routes that stay although the database does not have them.",
+            self.kept_routes().into_iter().map(|(host_type, count)| ([("host_type", host_type)], count)),
+        )?;
+        families.counter(
+            "convergence_repairs",
+            "Domains that comparisons with the database repaired.",
+            follower.iter().flat_map(|it| {
+                [("added", it.repairs_added), ("changed", it.repairs_changed), ("removed", it.repairs_removed)]
+                    .map(|(repair, count)| ([("repair", repair)], count))
+            }),
+        )
     }
-    let mut kept = out.family("kept_routes", Kind::Gauge, "Routes that stay although the database does not have them.");
-    if let Some(follower) = follower {
-        let known = measured.domains.iter().map(|domains| (domains.host_type.as_str(), 0));
-        let mut all: BTreeMap<&str, u64> = known.collect();
-        all.extend(follower.kept_by_host_type.iter().map(|(host_type, count)| (host_type.as_str(), *count)));
-        for (host_type, count) in all {
-            kept.sample(&[("host_type", host_type)], count);
-        }
+
+    /// By host type, those without kept routes too; none where there is no follower.
+    fn kept_routes(&self) -> BTreeMap<&str, u64> {
+        let Some(follower) = &self.follower else { return BTreeMap::new() };
+        let zeros = self.domains.iter().map(|domains| (domains.host_type.as_str(), 0));
+        let kept = follower.kept_by_host_type.iter().map(|(host_type, count)| (host_type.as_str(), *count));
+        zeros.chain(kept).collect()
     }
-    let mut repairs =
-        out.family("convergence_repairs_total", Kind::Counter, "Domains that comparisons with the database repaired.");
-    if let Some(follower) = follower {
-        repairs
-            .sample(&[("repair", "added")], follower.repairs_added)
-            .sample(&[("repair", "changed")], follower.repairs_changed)
-            .sample(&[("repair", "removed")], follower.repairs_removed);
+
+    fn encode_database(&self, families: &mut Families<'_>) -> fmt::Result {
+        let database = self.database.as_ref();
+        families.gauge(
+            "database_up",
+            "Whether the database answered for this scrape.",
+            self.enabled.then_some(([], u64::from(database.is_some()))),
+        )?;
+        families.counter(
+            "database_errors",
+            "How often the database failed, by who asked it.",
+            self.follower.iter().flat_map(|it| {
+                [("follower", it.failures), ("operations", self.failed_operations)]
+                    .map(|(asked_by, count)| ([("asked_by", asked_by)], count))
+            }),
+        )?;
+        families.gauge(
+            "freshness_expires_in_seconds",
+            "Seconds until what was declared for a host type expires, 0 when it has, +Inf for never.",
+            database
+                .iter()
+                .flat_map(|it| &it.freshness)
+                .map(|it| ([("host_type", it.host_type.as_str())], it.seconds_left)),
+        )?;
+        families.gauge(
+            "removals",
+            "Jobs of removal in the database, by state.",
+            database.iter().flat_map(|it| &it.removals).map(|(state, count)| ([("state", state.as_str())], *count)),
+        )
     }
 }
 
-fn database(out: &mut Exposition, measured: &Measured) {
-    let mut up = out.family("database_up", Kind::Gauge, "Whether the database answered for this scrape.");
-    if measured.enabled {
-        up.sample(&[], measured.database.is_some());
+/// Writes families: each with its help and its type, then its samples.
+struct Families<'a>(DescriptorEncoder<'a>);
+
+/// The labels of a sample.
+type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
+
+impl Families<'_> {
+    fn gauge<'a, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a, N>, impl EncodeGaugeValue)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        samples.into_iter().try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
     }
-    let mut errors =
-        out.family("database_errors_total", Kind::Counter, "How often the database failed, by who asked it.");
-    if let Some(follower) = &measured.follower {
-        errors
-            .sample(&[("asked_by", "follower")], follower.failures)
-            .sample(&[("asked_by", "operations")], measured.failed_operations);
+
+    /// A counter, whose name gets the suffix `_total`.
+    fn counter<'a, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a, N>, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        samples.into_iter().try_for_each(|(labels, value)| {
+            family.encode_family(&labels)?.encode_counter::<Labels<'_, 0>, _, f64>(&value, None)
+        })
     }
-    let help = "Seconds until what was declared for a host type expires, 0 when it has, +Inf for never.";
-    let mut freshness = out.family("freshness_expires_in_seconds", Kind::Gauge, help);
-    for declared in measured.database.iter().flat_map(|database| &database.freshness) {
-        freshness.sample(&[("host_type", &declared.host_type)], declared.seconds_left);
-    }
-    let mut removals = out.family("removals", Kind::Gauge, "Jobs of removal in the database, by state.");
-    for (state, count) in measured.database.iter().flat_map(|database| &database.removals) {
-        removals.sample(&[("state", state)], *count);
+}
+
+impl EncodeGaugeValue for Finite {
+    fn encode(&self, encoder: &mut GaugeValueEncoder<'_>) -> fmt::Result {
+        match self.finite() {
+            Some(number) => number.encode(encoder),
+            None => f64::INFINITY.encode(encoder),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn lines(measured: Value) -> Vec<String> {
         let measured = serde_json::from_value(measured).unwrap();
-        text(&measured, &Latency::default()).lines().map(str::to_owned).collect()
+        text(measured, &Arc::default()).lines().map(str::to_owned).collect()
     }
 
     fn measured() -> Value {
@@ -312,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_node_measures_is_told() {
+    fn every_value_of_the_node_is_written() {
         let lines = lines(measured());
         for line in [
             r#"domains{host_type="type\"1\"",source="static"} 1"#,

@@ -1,8 +1,7 @@
-//! The node that this program is the door to: frames of terms on standard input and output.
+//! The connection to the node: frames of Erlang terms on standard input and output.
 //!
-//! A frame is four bytes of length and a term, in both directions (Erlang's `{packet, 4}`). The node says how
-//! the door is to be made, once, and answers what it is asked; this program asks, says where it listens, and
-//! hands over what is to be logged:
+//! A frame is four bytes of length and a term, in both directions (Erlang's `{packet, 4}`). The node sends the
+//! configuration once and answers requests; this program sends requests, the addresses of its listeners, and log events:
 //!
 //! ```text
 //! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
@@ -11,11 +10,11 @@
 //!                      {ask_listening, Ip, Port}
 //! ```
 //!
-//! Credentials are those of the configuration as the node has read it again. What is to be forgotten is a request whose
-//! client has gone: what of it was not sent to the database yet is not done.
+//! `credentials` are those of the configuration, which the node reads again every few seconds. `forget` cancels a request
+//! whose client has disconnected: the node skips what it has not sent to the database yet.
 //!
-//! Standard input that ends is the order to end. What is asked at once is bounded, so that a flood of requests
-//! waits here and not in the node: see [`turns`](crate::turns).
+//! The end of standard input ends the program. The number of requests under way is bounded ([`permits`](crate::permits)),
+//! so that a flood of requests waits here and not in the node.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -31,105 +30,106 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::CurrentCredentials;
 use crate::config::Config;
-use crate::request::{Answer, Refusal, Request, Tag};
+use crate::permits::Permits;
+use crate::refusal::{NodeResult, Refusal, Tag};
+use crate::request::Request;
 use crate::term::{self, atom, binary, integer, tuple};
-use crate::turns::Turns;
 
 /// Frames that wait to be written.
 const FRAMES: usize = 1_024;
 
-/// Asks the node.
+/// Sends requests to the node.
 #[derive(Clone)]
 pub struct Node {
     frames: mpsc::Sender<Term>,
-    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
+    pending: Arc<Mutex<HashMap<u64, oneshot::Sender<NodeResult>>>>,
     next: Arc<AtomicU64>,
-    turns: Arc<Turns>,
+    permits: Arc<Permits>,
 }
 
-/// Somebody who waits for an answer. Where he goes before it comes, a client that hung up, the node is told to forget
-/// what was asked.
-struct Waits<'a> {
+/// A request that is not answered yet. Dropping it, as when the client disconnects, cancels the request.
+struct PendingRequest<'a> {
     node: &'a Node,
     id: u64,
 }
 
-impl Drop for Waits<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        if self.node.waiting.lock().remove(&self.id).is_some() {
-            // Where so many frames wait that there is no room, the node does what it was asked.
+        if self.node.pending.lock().remove(&self.id).is_some() {
+            // Cancelling is an optimisation: where the queue of frames is full, the node handles the request.
             let _ = self.node.frames.try_send(tuple([atom("forget"), integer(self.id)]));
         }
     }
 }
 
 impl Node {
-    /// A node that reads and writes these frames.
+    /// A node to which frames go by this channel.
     pub fn new(frames: mpsc::Sender<Term>) -> Node {
-        Node { frames, waiting: Arc::default(), next: Arc::default(), turns: Arc::default() }
+        Node { frames, pending: Arc::default(), next: Arc::default(), permits: Arc::default() }
     }
 
-    /// Asks and waits for the answer, however long the node takes: it has deadlines of its own. Refuses with
-    /// [`overloaded`](crate::request::Tag::Overloaded) where no turn comes in time.
-    pub async fn ask(&self, request: Request<'_>) -> Answer {
-        let _turn = self.turns.take(request.room()).await.ok_or_else(Refusal::overloaded)?;
+    /// Sends a request and waits for the answer, without a timeout: the node has deadlines of its own. Refuses with
+    /// [`overloaded`](Tag::Overloaded) where no permit becomes free in time.
+    pub async fn ask(&self, request: Request<'_>) -> NodeResult {
+        let _permit = self.permits.acquire(request.class()).await.ok_or_else(Refusal::overloaded)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel();
-        self.waiting.lock().insert(id, tell);
-        let _waits = Waits { node: self, id };
+        let (sender, answer) = oneshot::channel();
+        self.pending.lock().insert(id, sender);
+        let _pending = PendingRequest { node: self, id };
         let frame = tuple([atom("ask"), integer(id), request.to_term()]);
         self.frames.send(frame).await.map_err(|_| Refusal::gone())?;
-        told.await.map_err(|_| Refusal::gone())?
+        answer.await.map_err(|_| Refusal::gone())?
     }
 
-    /// Tells where the door is.
-    pub async fn listening(&self, address: SocketAddr) {
-        self.tell_place("listening", address).await;
+    /// Reports the address of the main listener.
+    pub async fn report_listening(&self, address: SocketAddr) {
+        self.report_address("listening", address).await;
     }
 
-    /// Tells where the listener for the edge is.
-    pub async fn ask_listening(&self, address: SocketAddr) {
-        self.tell_place("ask_listening", address).await;
+    /// Reports the address of the listener for `/ask`.
+    pub async fn report_ask_listening(&self, address: SocketAddr) {
+        self.report_address("ask_listening", address).await;
     }
 
-    async fn tell_place(&self, what: &str, address: SocketAddr) {
+    async fn report_address(&self, event: &str, address: SocketAddr) {
         let port = integer(address.port().into());
-        let frame = tuple([atom(what), binary(address.ip().to_string()), port]);
-        // A node that is gone needs no word; the end of standard input ends this program.
+        let frame = tuple([atom(event), binary(address.ip().to_string()), port]);
+        // It fails where the node has closed the pipe: then this program ends.
         let _ = self.frames.send(frame).await;
     }
 
-    /// Hands over an answer.
-    pub(crate) fn answered(&self, id: u64, answer: Answer) {
-        if let Some(tell) = self.waiting.lock().remove(&id) {
-            // Who asked may have gone this moment.
-            let _ = tell.send(answer);
+    /// Delivers an answer to the request that waits for it.
+    pub(crate) fn deliver(&self, id: u64, answer: NodeResult) {
+        if let Some(sender) = self.pending.lock().remove(&id) {
+            // It fails where the request is being cancelled.
+            let _ = sender.send(answer);
         }
     }
 
-    /// Reads what the node says, until it says no more.
-    pub async fn listen(&self, mut input: impl AsyncRead + Unpin, admin: &CurrentCredentials) -> io::Result<()> {
+    /// Reads the node's frames until standard input ends.
+    pub async fn read_frames(&self, mut input: impl AsyncRead + Unpin, admin: &CurrentCredentials) -> io::Result<()> {
         while let Some(term) = read_frame(&mut input).await? {
             let value = term::to_value(&term);
             if value.as_ref().and_then(Value::as_str) == Some("ping") {
-                // A node that is gone needs no sign of life.
+                // It fails where the node has closed the pipe: then nothing waits for the pong.
                 let _ = self.frames.send(atom("pong")).await;
                 continue;
             }
             match value.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
                 Some([Value::String(answer), id, result]) if answer == "answer" => {
-                    let id = id.as_u64().ok_or_else(no_sense)?;
-                    self.answered(id, result_of(result).ok_or_else(no_sense)?);
+                    let id = id.as_u64().ok_or_else(malformed_frame)?;
+                    self.deliver(id, result_of(result).ok_or_else(malformed_frame)?);
                 }
-                Some(frame) => admin.renew(Config::credentials(frame).ok_or_else(no_sense)?),
-                None => return Err(no_sense()),
+                Some(frame) => admin.renew(Config::credentials(frame).ok_or_else(malformed_frame)?),
+                None => return Err(malformed_frame()),
             }
         }
         Ok(())
     }
 }
 
-pub(crate) fn result_of(result: &Value) -> Option<Answer> {
+/// Reads `{ok, Value}` or `{refused, Tag, Text}`.
+pub(crate) fn result_of(result: &Value) -> Option<NodeResult> {
     match result.as_array()?.as_slice() {
         [Value::String(ok), value] if ok == "ok" => Some(Ok(value.clone())),
         [Value::String(refused), tag, Value::String(text)] if refused == "refused" => {
@@ -139,12 +139,12 @@ pub(crate) fn result_of(result: &Value) -> Option<Answer> {
     }
 }
 
-/// A frame that cannot be from the node's own module.
-pub fn no_sense() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the node sent a frame that makes no sense")
+/// The error for a frame that the node's own module does not send.
+pub fn malformed_frame() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the node sent a malformed frame")
 }
 
-/// The next frame; none when the input ends.
+/// The next frame; `None` at the end of the input.
 pub async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Term>> {
     let length = match input.read_u32().await {
         Ok(length) => length,
@@ -153,10 +153,10 @@ pub async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Opti
     };
     let mut bytes = vec![0; length as usize];
     input.read_exact(&mut bytes).await?;
-    Term::decode(Cursor::new(bytes)).map(Some).map_err(|_| no_sense())
+    Term::decode(Cursor::new(bytes)).map(Some).map_err(|_| malformed_frame())
 }
 
-/// Writes frames until nobody has any more, or until it is told to end: then, those that were sent before.
+/// Writes frames until all senders are dropped, or until `end` resolves: then it writes those that are queued and returns.
 pub async fn write_frames(
     mut output: impl AsyncWrite + Unpin,
     mut frames: mpsc::Receiver<Term>,

@@ -1,10 +1,10 @@
-//! Who is at the other end of a connection, as far as the connection tells.
+//! The other end of a connection.
 
 use std::net::SocketAddr;
 
-use crate::tls::clients::Shown;
+use crate::tls::client_certificates::PresentedCertificate;
 
-/// Connections of a listener at the same time; one more waits to be accepted.
+/// Simultaneous connections of a listener. Further ones wait in the system's queue.
 pub const CONNECTIONS: usize = 4_096;
 
 /// The other end of a connection.
@@ -12,6 +12,6 @@ pub const CONNECTIONS: usize = 4_096;
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The certificate that it showed, which an authority of the configuration has signed.
-    pub certificate: Option<Shown>,
+    /// The certificate that it presented, signed by a configured authority.
+    pub certificate: Option<PresentedCertificate>,
 }

@@ -1,4 +1,4 @@
-//! Which path leads to which door.
+//! Which path leads to which interface.
 
 use std::sync::Arc;
 
@@ -6,34 +6,36 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 
-use crate::auth::{CurrentCredentials, Guard};
-use crate::browsers::{self, Origins};
+use crate::auth::{Authenticator, CurrentCredentials};
+use crate::change_poller::ChangePoller;
 use crate::config::Config;
-use crate::doors::Doors;
-use crate::feed::Feed;
 use crate::freshness;
-use crate::front;
 use crate::graphql;
+use crate::health;
+use crate::index_page;
 use crate::latency::{self, Latency};
 use crate::metrics;
 use crate::node::Node;
+use crate::origin::{self, OriginPolicy};
 use crate::rest;
+use crate::state::AppState;
 
-/// All doors.
+/// All paths but `/ask`, which [`edge`](crate::edge) serves.
 pub fn router(config: Config, admin: Arc<CurrentCredentials>, node: Node, latency: Arc<Latency>) -> Router {
-    let guard = Guard::new(&config, admin);
-    let doors = Arc::new(Doors { node, guard, latency: latency.clone(), feed: Feed::default() });
+    let authenticator = Authenticator::new(&config, admin);
+    let changes = ChangePoller::default();
+    let state = Arc::new(AppState { node, authenticator, latency: latency.clone(), changes });
     Router::new()
-        .route("/", get(front::front))
+        .route("/", get(index_page::index_page))
         .merge(rest::routes())
         .route("/api/graphql", any(graphql::endpoint))
         .route("/v1/ping", any(freshness::ping))
         .route("/v1/domains/upsert", any(freshness::upsert))
         .route("/v1/domains/list", any(freshness::list))
         .route("/metrics", get(metrics::metrics))
-        .route("/healthz", get(metrics::healthz))
-        .route("/readyz", get(metrics::readyz))
-        .layer(from_fn_with_state(Origins::new(&config), browsers::mind))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .layer(from_fn_with_state(OriginPolicy::new(&config), origin::check_origin))
         .layer(from_fn_with_state(latency, latency::measure))
-        .with_state(doors)
+        .with_state(state)
 }

@@ -1,14 +1,13 @@
-//! Erlang terms, and what becomes of them here.
+//! Conversion between Erlang terms and Rust values.
 //!
-//! What comes from the node is data: maps, lists, tuples, binaries, numbers, and atoms that stand for one of
-//! a few values. All that has a place in JSON's model, so a term is brought there and read by `serde` into the
-//! type that the answer should have. `undefined` is null, a tuple is an array, an atom is its name; a binary
-//! that is no UTF-8 shows its bytes as U+FFFD, since people read it.
+//! The node sends data: maps, lists, tuples, binaries, numbers, and atoms. All of that has a counterpart in JSON, so a term
+//! becomes a JSON value, from which `serde` reads the expected type. `undefined` is null, a tuple is an array, an atom is its
+//! name; invalid UTF-8 in a binary becomes U+FFFD, because people read it.
 
 use eetf::{Atom, BigInteger, Binary, List, Map, Term, Tuple};
 use serde_json::Value;
 
-/// What the term says, in JSON's model; nothing for terms that are no data (processes, functions).
+/// The JSON value of a term; `None` for terms without one (processes, functions).
 pub fn to_value(term: &Term) -> Option<Value> {
     Some(match term {
         Term::Atom(Atom { name }) => match name.as_str() {
@@ -24,7 +23,7 @@ pub fn to_value(term: &Term) -> Option<Value> {
         },
         Term::Float(number) => number.value.into(),
         Term::Binary(Binary { bytes }) => text(bytes).into(),
-        // A list of small numbers comes as a string of bytes.
+        // The external term format encodes a list of small numbers as bytes.
         Term::ByteList(list) => list.bytes.iter().copied().collect(),
         Term::List(List { elements }) | Term::Tuple(Tuple { elements }) => {
             elements.iter().map(to_value).collect::<Option<_>>()?
@@ -59,7 +58,7 @@ pub fn integer(number: u64) -> Term {
     Term::BigInteger(BigInteger::from(number))
 }
 
-/// An integer that may be below zero.
+/// An integer that may be negative.
 pub fn signed(number: i64) -> Term {
     Term::BigInteger(BigInteger::from(number))
 }
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_node_answers_becomes_what_it_means() {
+    fn a_term_becomes_a_json_value() {
         let details = map([
             (atom("domain"), binary("a.example")),
             (atom("status"), atom("enabled")),
@@ -98,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_small_numbers_stays_one() {
+    fn a_list_of_small_numbers_stays_a_list() {
         let term = Term::ByteList(eetf::ByteList { bytes: vec![1, 2] });
         assert_eq!(to_value(&term), Some(json!([1, 2])));
     }
 
     #[test]
-    fn bytes_that_are_no_text_still_show() {
+    fn invalid_utf_8_is_replaced() {
         assert_eq!(to_value(&binary([b'a', 0xff])), Some(json!("a\u{fffd}")));
     }
 }

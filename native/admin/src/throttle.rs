@@ -1,16 +1,15 @@
-//! Failed logins use up the turns of their address.
+//! Slows password guessing down: failed logins use up the permits of their address.
 //!
-//! Of each address five attempts are compared at a time. The first few failures cost nothing: people mistype. After
-//! them, each one keeps its turn for a while, up to half a second, whether or not its client is still there: so an
-//! address learns of ten wrong guesses a second and no more, however many connections it guesses by. Who is right gives
-//! the turn back at once. He waits for those who came before him, and so guessers at the same address (another user of
-//! the machine, somebody behind the same proxy) cannot lock him out, as long as they are not too many: so many wait at a
-//! time, for so long, and one more is refused. A success forgives failures of the same name, and a minute without any
-//! forgives them all.
+//! For each address five attempts are compared at a time. The first few failures cost nothing, because people mistype. After
+//! them, each failure holds its permit for a while, up to half a second, even if the client disconnects. So an address learns
+//! about ten wrong guesses a second at most, however many connections it uses. A correct attempt returns its permit at once; it
+//! waits for the attempts before it, so guessers at the same address (another user of the machine, another client of the same
+//! proxy) do not lock it out, as long as they are not too many: the queue of an address is bounded. A success forgives failures
+//! with the same user name, and a minute without a failure forgives all.
 //!
-//! An address is an IPv4 address or an IPv6 network of 64 bits, since whoever has one address of such a
-//! network has them all. Those who sit behind one proxy are one address. What is remembered is bounded: of too
-//! many addresses the one that failed longest ago is forgotten.
+//! An address is an IPv4 address or an IPv6 network of 64 bits, because a client with one address of such a network has them
+//! all. Clients behind one proxy share an address. The number of addresses is bounded: when it is reached, the address whose
+//! last failure is oldest is forgotten.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,43 +22,43 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// Failures that cost nothing; also, how many attempts of an address are compared at the same time.
-const FREE: u32 = 5;
+const FREE_FAILURES: u32 = 5;
 
-/// For how much longer each further one keeps its turn.
-const STEP: Duration = Duration::from_millis(100);
+/// By how much longer each further failure holds its permit.
+const HOLD_STEP: Duration = Duration::from_millis(100);
 
-/// The longest that a turn is kept.
-const KEPT: Duration = Duration::from_millis(500);
+/// The longest time that a failure holds its permit.
+const MAX_HOLD: Duration = Duration::from_millis(500);
 
-/// Attempts of one address that wait at the same time, after so many failures: those that get a turn in time.
-const WAITING: usize = 100;
+/// The most attempts of an address that wait, after its free failures: as many as get a permit in time.
+const MAX_WAITING: usize = 100;
 
-/// How long an attempt waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(11);
+/// How long an attempt waits for a permit.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(11);
 
 /// How long failures are remembered after the last one.
-const MEMORY: Duration = Duration::from_secs(60);
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered.
-const ADDRESSES: usize = 10_000;
+/// The most addresses that are remembered.
+const MAX_ADDRESSES: usize = 10_000;
 
-/// Too many attempts of this address wait already.
+/// Too many attempts of this address wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
-/// Remembers who failed.
+/// Remembers failures by address.
 #[derive(Default)]
 pub struct Throttle {
     addresses: Mutex<HashMap<IpAddr, Arc<Address>>>,
-    /// Names are not kept, only whether two are the same.
+    /// Hashes user names, so that none is stored.
     names: RandomState,
 }
 
 struct Address {
-    /// Attempts that are being compared, or failed a moment ago. Whose turn it is goes by who came first.
-    turns: Arc<Semaphore>,
-    /// Attempts that wait for a turn although there were many failures.
-    places: Semaphore,
+    /// Held by attempts that are being compared, and by recent failures. Handed out in order of arrival.
+    permits: Arc<Semaphore>,
+    /// Bounds the attempts that wait.
+    waiting: Semaphore,
     failures: Mutex<Failures>,
 }
 
@@ -69,19 +68,19 @@ struct Failures {
     names: Names,
 }
 
-/// In whose names attempts failed.
+/// The user names of the failed attempts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
     One(u64),
-    /// Somebody tries them out: that one of them succeeds says little.
+    /// Several names: a success with one of them proves little.
     Several,
 }
 
 impl Throttle {
-    /// Runs the check when it is its turn.
+    /// Runs the check when it gets a permit.
     ///
-    /// The check answers `Ok(Some(_))` for credentials that are right, `Ok(None)` for wrong ones, and an error
-    /// when it could not tell, which counts as neither.
+    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could not
+    /// compare them, which counts as neither.
     pub async fn attempt<T, E: From<TooMany>>(
         &self,
         address: IpAddr,
@@ -90,16 +89,16 @@ impl Throttle {
     ) -> Result<Option<T>, E> {
         let (address, name) = (network(address), self.names.hash_one(name));
         let known = self.known(address);
-        let turn = known.turn().await?;
+        let permit = known.acquire().await?;
         let checked = check.await;
         match &checked {
             Ok(Some(_)) => known.failures.lock().succeeded(name),
             Ok(None) => {
-                let kept = known.failures.lock().failed(name);
-                if !kept.is_zero() {
+                let hold = known.failures.lock().failed(name);
+                if !hold.is_zero() {
                     tokio::spawn(async move {
-                        tokio::time::sleep(kept).await;
-                        drop(turn);
+                        tokio::time::sleep(hold).await;
+                        drop(permit);
                     });
                 }
             }
@@ -114,7 +113,7 @@ impl Throttle {
         if let Some(known) = addresses.get(&address) {
             return known.clone();
         }
-        if addresses.len() >= ADDRESSES {
+        if addresses.len() >= MAX_ADDRESSES {
             let oldest = addresses.iter().min_by_key(|(_, known)| known.failures.lock().last);
             if let Some(oldest) = oldest.map(|(address, _)| *address) {
                 addresses.remove(&oldest);
@@ -125,10 +124,10 @@ impl Throttle {
         known
     }
 
-    /// Keeps no address that failed in nothing, once nobody uses it any more.
+    /// Removes an address without failures when no attempt uses it any more.
     fn forget(&self, address: IpAddr, known: &Arc<Address>) {
         let mut addresses = self.addresses.lock();
-        // One is the map's, one the caller's. Under this lock nobody else takes one.
+        // One reference is the map's, one the caller's; under this lock no other is made.
         if Arc::strong_count(known) == 2
             && known.failures.lock().count == 0
             && addresses.get(&address).is_some_and(|kept| Arc::ptr_eq(kept, known))
@@ -141,18 +140,18 @@ impl Throttle {
 impl Address {
     fn new() -> Address {
         let failures = Failures { count: 0, last: Instant::now(), names: Names::Several };
-        let (turns, places) = (Arc::new(Semaphore::new(FREE as usize)), Semaphore::new(WAITING));
-        Address { turns, places, failures: Mutex::new(failures) }
+        let (permits, waiting) = (Arc::new(Semaphore::new(FREE_FAILURES as usize)), Semaphore::new(MAX_WAITING));
+        Address { permits, waiting, failures: Mutex::new(failures) }
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, TooMany> {
-        let turn = self.turns.clone().acquire_owned();
+    async fn acquire(&self) -> Result<OwnedSemaphorePermit, TooMany> {
+        let permit = self.permits.clone().acquire_owned();
         if self.failures.lock().are_few() {
-            return turn.await.map_err(|_| TooMany);
+            return permit.await.map_err(|_| TooMany);
         }
-        let _place = self.places.try_acquire().map_err(|_| TooMany)?;
-        match tokio::time::timeout(PATIENCE, turn).await {
-            Ok(Ok(turn)) => Ok(turn),
+        let _waiting = self.waiting.try_acquire().map_err(|_| TooMany)?;
+        match tokio::time::timeout(WAIT_TIMEOUT, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(TooMany),
         }
     }
@@ -160,10 +159,10 @@ impl Address {
 
 impl Failures {
     fn are_few(&mut self) -> bool {
-        if self.last.elapsed() > MEMORY {
+        if self.last.elapsed() > FORGET_AFTER {
             self.count = 0;
         }
-        self.count <= FREE
+        self.count <= FREE_FAILURES
     }
 
     fn succeeded(&mut self, name: u64) {
@@ -172,7 +171,7 @@ impl Failures {
         }
     }
 
-    /// For how long the turn is kept.
+    /// Counts a failure; returns for how long it holds its permit.
     fn failed(&mut self, name: u64) -> Duration {
         self.names = match self.count {
             0 => Names::One(name),
@@ -181,11 +180,11 @@ impl Failures {
         };
         self.count = self.count.saturating_add(1);
         self.last = Instant::now();
-        (STEP * self.count.saturating_sub(FREE)).min(KEPT)
+        (HOLD_STEP * self.count.saturating_sub(FREE_FAILURES)).min(MAX_HOLD)
     }
 }
 
-/// What stands for an address.
+/// The address, or the network, that is throttled.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -206,7 +205,7 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    async fn says(throttle: &Throttle, from: IpAddr, name: &str, right: bool) -> Result<Option<()>, TooMany> {
+    async fn attempt(throttle: &Throttle, from: IpAddr, name: &str, right: bool) -> Result<Option<()>, TooMany> {
         throttle.attempt(from, name, async { Ok(right.then_some(())) }).await
     }
 
@@ -214,23 +213,22 @@ mod tests {
     async fn guess(throttle: &Throttle, from: IpAddr, times: u32) -> Duration {
         let begin = Instant::now();
         for _ in 0..times {
-            assert_eq!(says(throttle, from, "admin", false).await, Ok(None));
+            assert_eq!(attempt(throttle, from, "admin", false).await, Ok(None));
         }
         begin.elapsed()
     }
 
-    /// So many that each further one keeps its turn for as long as any does; more of them than there are turns, so that
-    /// all turns are kept.
-    const MANY: u32 = 3 * FREE;
+    /// So many failures that each further one holds its permit for the longest time, and that all permits are held.
+    const MANY: u32 = 3 * FREE_FAILURES;
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_failures_cost_nothing_and_then_a_turn_is_kept_for_longer_and_longer() {
+    async fn the_first_failures_cost_nothing_and_further_ones_hold_permits_longer_and_longer() {
         let throttle = Throttle::default();
-        // The last of these wait for nothing yet, but keep their turns.
-        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
-        assert!(guess(&throttle, HERE, FREE).await >= KEPT);
+        // The last of these do not wait yet, but hold their permits.
+        assert_eq!(guess(&throttle, HERE, 2 * FREE_FAILURES).await, Duration::ZERO);
+        assert!(guess(&throttle, HERE, FREE_FAILURES).await >= MAX_HOLD);
         let slow = guess(&throttle, HERE, 100).await;
-        assert!(slow >= KEPT * 100 / FREE - KEPT && slow < KEPT * 120 / FREE, "{slow:?}");
+        assert!(slow >= MAX_HOLD * 100 / FREE_FAILURES - MAX_HOLD && slow < MAX_HOLD * 120 / FREE_FAILURES, "{slow:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,36 +236,36 @@ mod tests {
         let throttle = Throttle::default();
         guess(&throttle, HERE, MANY).await;
         let begin = Instant::now();
-        let mut told = 0;
+        let mut answered = 0;
         while begin.elapsed() < Duration::from_secs(10) {
-            let guesses = join_all((0..50).map(|_| says(&throttle, HERE, "admin", false)));
-            // Whoever has waited for so long hangs up, and asks anew.
+            let guesses = join_all((0..50).map(|_| attempt(&throttle, HERE, "admin", false)));
+            // A client that has waited for so long disconnects and tries again.
             if let Ok(guesses) = tokio::time::timeout(Duration::from_secs(1), guesses).await {
-                told += guesses.iter().filter(|guess| guess.is_ok()).count();
+                answered += guesses.iter().filter(|guess| guess.is_ok()).count();
             }
         }
-        assert!(told <= 11 * 10, "{told} guesses were told from others in ten seconds");
+        assert!(answered <= 11 * 10, "{answered} guesses were answered in ten seconds");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_right_is_never_slowed_however_many_ask_at_once() {
+    async fn correct_attempts_are_never_slowed_down() {
         let throttle = Throttle::default();
         let begin = Instant::now();
-        let all = join_all((0..1_000).map(|_| says(&throttle, HERE, "admin", true))).await;
+        let all = join_all((0..1_000).map(|_| attempt(&throttle, HERE, "admin", true))).await;
         assert!(all.iter().all(|one| *one == Ok(Some(()))));
         assert_eq!(begin.elapsed(), Duration::ZERO);
         assert!(throttle.addresses.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_right_is_let_in_however_long_others_guess_at_his_address() {
+    async fn a_correct_attempt_succeeds_however_long_others_guess_at_its_address() {
         let throttle = Arc::new(Throttle::default());
         let guessers: Vec<_> = (0..50)
             .map(|_| {
                 let throttle = throttle.clone();
                 tokio::spawn(async move {
                     loop {
-                        let _ = says(&throttle, HERE, "admin", false).await;
+                        let _ = attempt(&throttle, HERE, "admin", false).await;
                         tokio::task::yield_now().await;
                     }
                 })
@@ -276,8 +274,8 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(30)).await;
         for _ in 0..10 {
             let begin = Instant::now();
-            assert_eq!(says(&throttle, HERE, "admin", true).await, Ok(Some(())));
-            assert!(begin.elapsed() <= KEPT * 52 / FREE, "{:?}", begin.elapsed());
+            assert_eq!(attempt(&throttle, HERE, "admin", true).await, Ok(Some(())));
+            assert!(begin.elapsed() <= MAX_HOLD * 52 / FREE_FAILURES, "{:?}", begin.elapsed());
         }
         guessers.iter().for_each(|guesser| guesser.abort());
     }
@@ -287,57 +285,57 @@ mod tests {
         let throttle = Throttle::default();
         guess(&throttle, HERE, MANY).await;
         let begin = Instant::now();
-        let guesses = join_all((0..1_000).map(|_| says(&throttle, HERE, "admin", false))).await;
-        let told = guesses.iter().filter(|guess| guess.is_ok()).count();
-        assert!(told <= WAITING + FREE as usize, "{told}");
-        assert!(begin.elapsed() <= PATIENCE);
+        let guesses = join_all((0..1_000).map(|_| attempt(&throttle, HERE, "admin", false))).await;
+        let answered = guesses.iter().filter(|guess| guess.is_ok()).count();
+        assert!(answered <= MAX_WAITING + FREE_FAILURES as usize, "{answered}");
+        assert!(begin.elapsed() <= WAIT_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_success_forgives_failures_of_its_name() {
         let throttle = Throttle::default();
         guess(&throttle, HERE, MANY).await;
-        assert_eq!(says(&throttle, HERE, "admin", true).await, Ok(Some(())));
-        tokio::time::advance(KEPT).await;
-        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
+        assert_eq!(attempt(&throttle, HERE, "admin", true).await, Ok(Some(())));
+        tokio::time::advance(MAX_HOLD).await;
+        assert_eq!(guess(&throttle, HERE, 2 * FREE_FAILURES).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_knows_one_password_cannot_guess_another_for_nothing() {
+    async fn one_known_password_does_not_speed_up_guessing_another() {
         let throttle = Throttle::default();
         guess(&throttle, HERE, MANY).await;
-        says(&throttle, HERE, "admin@own.example", false).await.ok();
-        says(&throttle, HERE, "admin@own.example", true).await.ok();
-        assert!(guess(&throttle, HERE, FREE + 1).await > Duration::ZERO);
+        attempt(&throttle, HERE, "admin@own.example", false).await.ok();
+        attempt(&throttle, HERE, "admin@own.example", true).await.ok();
+        assert!(guess(&throttle, HERE, FREE_FAILURES + 1).await > Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_minute_without_a_failure_forgives_all() {
         let throttle = Throttle::default();
         guess(&throttle, HERE, MANY).await;
-        tokio::time::sleep(MEMORY + STEP).await;
-        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
-        assert!(guess(&throttle, HERE, FREE).await > Duration::ZERO);
+        tokio::time::sleep(FORGET_AFTER + HOLD_STEP).await;
+        assert_eq!(guess(&throttle, HERE, 2 * FREE_FAILURES).await, Duration::ZERO);
+        assert!(guess(&throttle, HERE, FREE_FAILURES).await > Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_that_cannot_tell_counts_as_nothing() {
+    async fn a_check_that_could_not_compare_does_not_count() {
         let throttle = Throttle::default();
         for _ in 0..20 {
-            let told: Result<Option<()>, TooMany> = throttle.attempt(HERE, "admin", async { Err(TooMany) }).await;
-            assert_eq!(told, Err(TooMany));
+            let checked: Result<Option<()>, TooMany> = throttle.attempt(HERE, "admin", async { Err(TooMany) }).await;
+            assert_eq!(checked, Err(TooMany));
         }
-        assert_eq!(guess(&throttle, HERE, 2 * FREE).await, Duration::ZERO);
+        assert_eq!(guess(&throttle, HERE, 2 * FREE_FAILURES).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_network_of_64_bits_is_one_address_and_another_address_another() {
         let throttle = Throttle::default();
         let address = |text: &str| text.parse::<IpAddr>().expect("the addresses below are written right");
-        guess(&throttle, address("2001:db8::1"), 2 * FREE).await;
+        guess(&throttle, address("2001:db8::1"), 2 * FREE_FAILURES).await;
         assert!(guess(&throttle, address("2001:db8::ffff:2"), 1).await > Duration::ZERO);
         assert_eq!(guess(&throttle, address("2001:db8:0:1::1"), 1).await, Duration::ZERO);
-        guess(&throttle, address("192.0.2.1"), 2 * FREE).await;
+        guess(&throttle, address("192.0.2.1"), 2 * FREE_FAILURES).await;
         assert!(guess(&throttle, address("::ffff:192.0.2.1"), 1).await > Duration::ZERO);
         assert_eq!(guess(&throttle, address("192.0.2.2"), 1).await, Duration::ZERO);
     }
@@ -345,12 +343,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_too_many_addresses_the_oldest_is_forgotten() {
         let throttle = Throttle::default();
-        guess(&throttle, HERE, 2 * FREE).await;
+        guess(&throttle, HERE, 2 * FREE_FAILURES).await;
         tokio::time::advance(Duration::from_millis(1)).await;
-        for number in 0..ADDRESSES as u32 {
+        for number in 0..MAX_ADDRESSES as u32 {
             guess(&throttle, Ipv4Addr::from(0x0a00_0000 + number).into(), 1).await;
         }
-        assert_eq!(throttle.addresses.lock().len(), ADDRESSES);
+        assert_eq!(throttle.addresses.lock().len(), MAX_ADDRESSES);
         assert_eq!(guess(&throttle, HERE, 1).await, Duration::ZERO);
     }
 }

@@ -1,14 +1,14 @@
-//! TLS: the door's own certificate, and those of its [`clients`].
+//! TLS: the server's certificate, and [`client_certificates`].
 //!
-//! TLS 1.2 and 1.3. Lists of revoked certificates are not read. Where certificates of clients count there are no sessions
-//! to resume: a client that resumed one would not show its certificate again, and go on with one that has expired, or
-//! whose authority is not in the file any more.
+//! TLS 1.2 and 1.3, without lists of revoked certificates. Where certificates of clients are verified, sessions cannot be
+//! resumed: a client that resumes one does not present its certificate again, and would continue with one that has expired or
+//! whose authority has been removed.
 //!
-//! The files are read when the door opens, and one that makes no sense keeps it shut. Tools renew certificates
-//! in place, so the files are read again every few seconds. What makes no sense then (half of the files are new,
-//! say) is logged once, and the old ones are used on.
+//! The files are read at the start, and an invalid one ends the program. Tools renew certificates in place, so the files are
+//! read again every few seconds. Invalid files (when only half of them are new, for example) are logged once, and the old ones
+//! stay in use.
 
-pub mod clients;
+pub mod client_certificates;
 
 use std::fs;
 use std::io;
@@ -25,16 +25,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use self::clients::{Authorities, Shown, Verifier};
+use self::client_certificates::{Authorities, PresentedCertificate, Verifier};
 use crate::config::Tls;
 
 /// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the files are read.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the files said when they were read.
+/// The contents of the files.
 #[derive(PartialEq, Eq)]
 struct Files {
     certificate: Vec<u8>,
@@ -42,35 +42,35 @@ struct Files {
     client_ca: Option<Vec<u8>>,
 }
 
-/// Does the handshakes.
+/// Accepts TLS connections.
 pub struct Terminator {
     paths: Tls,
     current: RwLock<Arc<ServerConfig>>,
     authorities: Authorities,
 }
 
-/// Why the files are of no use.
+/// Why the files cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// One cannot be read.
+pub enum TlsFilesError {
+    /// A file cannot be read.
     #[error("{file} cannot be read: {reason}")]
     NotRead {
-        /// Which.
+        /// The file.
         file: String,
-        /// The system's words.
+        /// The system's reason.
         reason: String,
     },
-    /// One holds nothing of what it should.
+    /// A file does not contain what it should.
     #[error("{file} holds no {wanted}: {reason}")]
     Holds {
-        /// Which.
+        /// The file.
         file: String,
-        /// What it should hold.
+        /// What it should contain.
         wanted: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// They do not belong together, or cannot be used.
+    /// The certificate and the key do not match, or cannot be used.
     #[error("{certificate} and {key} cannot be used: {reason}")]
     Pair {
         /// The certificate's file.
@@ -84,33 +84,33 @@ pub enum Unusable {
 
 impl Terminator {
     /// Reads the files.
-    pub fn open(paths: &Tls) -> Result<Arc<Terminator>, Unusable> {
+    pub fn open(paths: &Tls) -> Result<Arc<Terminator>, TlsFilesError> {
         let (config, verifier) = Files::read(paths)?.usable(paths)?;
         let authorities = Authorities::default();
         authorities.renew(verifier);
         Ok(Arc::new(Terminator { paths: paths.clone(), current: RwLock::new(Arc::new(config)), authorities }))
     }
 
-    /// Looks at the files for as long as it is polled.
+    /// LookupBatcher at the files for as long as it is polled.
     pub async fn follow_files(self: Arc<Terminator>) {
         let mut last = None;
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(INTERVAL).await;
             let this = self.clone();
-            // A file may lie on a disk that hangs.
-            let looked = tokio::task::spawn_blocking(move || {
-                this.look(&mut last);
+            // A read can block: the disk may hang.
+            let refreshed = tokio::task::spawn_blocking(move || {
+                this.refresh(&mut last);
                 last
             });
-            match looked.await {
-                Ok(looked) => last = looked,
+            match refreshed.await {
+                Ok(refreshed) => last = refreshed,
                 Err(_) => return,
             }
         }
     }
 
-    /// Takes what is new in the files, or says why not, unless that was said of `last`.
-    fn look(&self, last: &mut Option<Result<Files, Unusable>>) {
+    /// Reads the files, and if they differ from `last`, uses them or logs why it cannot.
+    fn refresh(&self, last: &mut Option<Result<Files, TlsFilesError>>) {
         let found = Files::read(&self.paths);
         if last.as_ref() == Some(&found) {
             return;
@@ -129,22 +129,26 @@ impl Terminator {
         *last = Some(found);
     }
 
-    /// The handshake: the connection, and the client's certificate where it showed one.
+    /// Does the handshake; returns the connection, and the client's certificate if it presented one.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> io::Result<(TlsStream<S>, Option<Shown>)> {
+    ) -> io::Result<(TlsStream<S>, Option<PresentedCertificate>)> {
         let acceptor = TlsAcceptor::from(self.current.read().clone());
-        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
-        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| Shown::new(chain, &self.authorities));
-        Ok((stream, shown))
+        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
+        let certificate = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| PresentedCertificate::new(chain, &self.authorities));
+        Ok((stream, certificate))
     }
 }
 
 impl Files {
-    fn read(paths: &Tls) -> Result<Files, Unusable> {
+    fn read(paths: &Tls) -> Result<Files, TlsFilesError> {
         let read = |file: &String| {
-            fs::read(file).map_err(|error| Unusable::NotRead { file: file.clone(), reason: error.to_string() })
+            fs::read(file).map_err(|error| TlsFilesError::NotRead { file: file.clone(), reason: error.to_string() })
         };
         Ok(Files {
             certificate: read(&paths.certificate)?,
@@ -153,10 +157,10 @@ impl Files {
         })
     }
 
-    fn usable(&self, paths: &Tls) -> Result<(ServerConfig, Option<Arc<Verifier>>), Unusable> {
-        let holds = |file: &String, wanted, reason: String| Unusable::Holds { file: file.clone(), wanted, reason };
+    fn usable(&self, paths: &Tls) -> Result<(ServerConfig, Option<Arc<Verifier>>), TlsFilesError> {
+        let holds = |file: &String, wanted, reason: String| TlsFilesError::Holds { file: file.clone(), wanted, reason };
         let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| holds(&paths.key, "private key without a password", said(&error)))?;
+            .map_err(|error| holds(&paths.key, "private key without a password", pem_reason(&error)))?;
         let chain =
             certificates(&self.certificate).map_err(|reason| holds(&paths.certificate, "certificate", reason))?;
         let verifier = match (&paths.client_ca, &self.client_ca) {
@@ -170,7 +174,7 @@ impl Files {
             Some(verifier) => server_config().with_client_cert_verifier(verifier.clone()),
             None => server_config().with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|error| Unusable::Pair {
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| TlsFilesError::Pair {
             certificate: paths.certificate.clone(),
             key: paths.key.clone(),
             reason: error.to_string(),
@@ -186,15 +190,15 @@ impl Files {
 
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Vec<_> =
-        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| said(&error))?;
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| pem_reason(&error))?;
     match found.is_empty() {
         false => Ok(found),
-        true => Err(said(&pem::Error::NoItemsFound)),
+        true => Err(pem_reason(&pem::Error::NoItemsFound)),
     }
 }
 
 fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
-    // Explicit: a build of the whole workspace has more than one provider, and then none is the default.
+    // Without a default: a build of the whole workspace has two providers, so rustls chooses none.
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         // It fails only for a provider without cipher suites for these versions; ring has them.
@@ -209,8 +213,8 @@ fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// What is wrong with a file, without what it holds.
-fn said(error: &pem::Error) -> String {
+/// What is wrong with a file, without its contents.
+fn pem_reason(error: &pem::Error) -> String {
     match error {
         pem::Error::NoItemsFound => "there is none in it".to_owned(),
         pem::Error::Base64Decode(_) => "its base64 is wrong".to_owned(),
@@ -230,7 +234,7 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
-    use crate::config::ClientCertificate;
+    use crate::config::ClientAuth;
 
     /// A certificate with its key, in PEM.
     fn issued(name: &str) -> (String, String) {
@@ -256,7 +260,7 @@ mod tests {
 
         fn paths(&self) -> Tls {
             let path = |name: &str| self.0.path().join(name).display().to_string();
-            let client_certificate = ClientCertificate::Optional;
+            let client_certificate = ClientAuth::Optional;
             let (certificate, key) = (path("c.pem"), path("k.pem"));
             Tls { certificate, key, client_ca: None, client_certificate, allowed_names: None }
         }
@@ -267,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_of_no_use_is_named_with_what_is_wrong() {
+    fn an_unusable_file_is_named_with_what_is_wrong() {
         let (certificate, key) = issued("door.example");
         let (_, other_key) = issued("door.example");
         assert!(refused(&Folder::with("", &key)).contains("c.pem holds no certificate: there is none in it"));
@@ -282,26 +286,26 @@ mod tests {
     }
 
     #[test]
-    fn new_files_are_taken_and_bad_ones_are_not() {
+    fn new_files_are_used_and_invalid_ones_are_not() {
         let (certificate, key) = issued("door.example");
         let folder = Folder::with(&certificate, &key);
-        let door = Terminator::open(&folder.paths()).expect("the files belong together");
+        let terminator = Terminator::open(&folder.paths()).expect("the files belong together");
         let mut last = None;
-        door.look(&mut last);
-        let first = door.current.read().clone();
-        door.look(&mut last);
-        assert!(Arc::ptr_eq(&first, &door.current.read()), "nothing was new");
+        terminator.refresh(&mut last);
+        let first = terminator.current.read().clone();
+        terminator.refresh(&mut last);
+        assert!(Arc::ptr_eq(&first, &terminator.current.read()), "nothing was new");
         let (certificate, key) = issued("door.example");
         folder.put("c.pem", &certificate);
-        door.look(&mut last);
-        assert!(Arc::ptr_eq(&first, &door.current.read()), "the key is still the old one");
+        terminator.refresh(&mut last);
+        assert!(Arc::ptr_eq(&first, &terminator.current.read()), "the key is still the old one");
         folder.put("k.pem", &key);
-        door.look(&mut last);
-        assert!(!Arc::ptr_eq(&first, &door.current.read()));
+        terminator.refresh(&mut last);
+        assert!(!Arc::ptr_eq(&first, &terminator.current.read()));
     }
 
-    /// How a client that remembers sessions connects the first time and the second, with a certificate or without.
-    async fn connects_twice(tls: &'static SupportedProtocolVersion, shows: Shows) -> [Option<HandshakeKind>; 2] {
+    /// The kinds of the first and the second handshake of a client that resumes sessions, with a certificate or without.
+    async fn connects_twice(tls: &'static SupportedProtocolVersion, presents: Presents) -> [Option<HandshakeKind>; 2] {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority =
@@ -315,8 +319,8 @@ mod tests {
         let folder = Folder::with(&certificate.pem(), &key.serialize_pem());
         folder.put("ca.pem", &authority.pem());
         let path = folder.0.path().join("ca.pem").display().to_string();
-        let client_ca = (shows == Shows::Certificate).then_some(path);
-        let door = Terminator::open(&Tls { client_ca, ..folder.paths() }).expect("the files belong together");
+        let client_ca = (presents == Presents::Certificate).then_some(path);
+        let terminator = Terminator::open(&Tls { client_ca, ..folder.paths() }).expect("the files belong together");
 
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).expect("a root");
@@ -326,11 +330,11 @@ mod tests {
             .with_root_certificates(roots);
         let (certificate, key) = issue("client.example");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let mut client = match shows {
-            Shows::Certificate => {
+        let mut client = match presents {
+            Presents::Certificate => {
                 client.with_client_auth_cert(vec![certificate.der().clone()], key).expect("both belong together")
             }
-            Shows::Nothing => client.with_no_client_auth(),
+            Presents::Nothing => client.with_no_client_auth(),
         };
         client.resumption = Resumption::in_memory_sessions(8);
         let connector = TlsConnector::from(Arc::new(client));
@@ -339,15 +343,15 @@ mod tests {
             let (near, far) = tokio::io::duplex(65_536);
             let name = ServerName::try_from("door.example").expect("a name");
             let serve = async {
-                let (mut stream, shown) = door.accept(far).await.expect("the door accepts");
-                assert_eq!(shown.is_some_and(|shown| shown.is_good()), shows == Shows::Certificate);
-                // With it go the tickets that a client may resume by.
+                let (mut stream, certificate) = terminator.accept(far).await.expect("the server accepts");
+                assert_eq!(certificate.is_some_and(|it| it.is_valid_now()), presents == Presents::Certificate);
+                // The tickets for resuming are sent with it.
                 stream.write_all(b"x").await.expect("the client is there");
                 stream.flush().await.expect("the client is there");
             };
             let ask = async {
                 let mut stream = connector.connect(name, near).await.expect("the client connects");
-                stream.read_u8().await.expect("the door answers");
+                stream.read_u8().await.expect("the server answers");
                 stream.get_ref().1.handshake_kind()
             };
             (*kind, ()) = tokio::join!(ask, serve);
@@ -356,18 +360,18 @@ mod tests {
     }
 
     #[derive(Clone, Copy, PartialEq)]
-    enum Shows {
+    enum Presents {
         Certificate,
         Nothing,
     }
 
-    /// What was verified once is verified each time.
+    /// With client certificates, no session is resumed.
     #[tokio::test]
-    async fn a_client_shows_its_certificate_each_time_that_it_connects() {
+    async fn a_client_presents_its_certificate_in_each_handshake() {
         for tls in [&version::TLS12, &version::TLS13] {
-            assert_eq!(connects_twice(tls, Shows::Certificate).await, [Some(HandshakeKind::Full); 2]);
-            // The other way round, so that it is known that the client would.
-            let [_, again] = connects_twice(tls, Shows::Nothing).await;
+            assert_eq!(connects_twice(tls, Presents::Certificate).await, [Some(HandshakeKind::Full); 2]);
+            // Without client certificates it resumes, so this test's client can.
+            let [_, again] = connects_twice(tls, Presents::Nothing).await;
             assert_eq!(again, Some(HandshakeKind::Resumed));
         }
     }

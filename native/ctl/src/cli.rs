@@ -1,6 +1,6 @@
-//! The command line: MongooseIM's grammar, and short verbs for people.
+//! The command line: commands, their arguments and their help.
 //!
-//! Whatever begins with a word that is no verb is left to `grammar` as it is.
+//! A line that begins with any other word is passed to [`mongooseimctl`] unchanged.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,20 +9,20 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
-use crate::grammar;
+use crate::mongooseimctl;
 use crate::output::Format;
 use crate::settings::Flags;
 
-/// Which host type serves which domain: asks and tells a running mongoose_domain.
+/// Show and change which host type serves which domain, on a running mongoose_domain
 #[derive(Debug, Parser)]
 #[command(name = "domainctl", version, max_term_width = 100, disable_help_subcommand = true, after_help = AFTER_HELP)]
-pub struct Line {
-    /// Which server, and who asks.
+pub struct CommandLine {
+    /// The server and the credentials.
     #[command(flatten)]
     pub flags: Flags,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
-    pub verb: Option<Verb>,
+    pub command: Option<Command>,
 }
 
 const AFTER_HELP: &str = "\
@@ -33,121 +33,121 @@ MongooseIM's commands, over GraphQL:
 
 Exit codes: 0 done, 1 refused or failed (of doctor: something is wrong), 2 usage, 3 no connection.";
 
-/// What to do.
+/// A command.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Add a domain
-    Add(Pair),
+    Add(AddArgs),
     /// Remove a domain and all its data
-    Remove(Remove),
-    /// Have a domain served
-    Enable(Domain),
-    /// Have a domain not served
-    Disable(Domain),
+    Remove(RemoveArgs),
+    /// Enable a domain: have its host type serve it
+    Enable(DomainArgs),
+    /// Disable a domain: stop serving it, and keep its data
+    Disable(DomainArgs),
     /// Show a domain, and its removal if there is one
-    Show(Show),
-    /// List the domains that the database has
-    List(List),
+    Show(ShowArgs),
+    /// List the domains in the database
+    List(ListArgs),
     /// Add many domains from a file
     #[command(after_help = IMPORT_HELP)]
-    Import(Import),
+    Import(ImportArgs),
     /// Write all domains to a file
     #[command(after_help = EXPORT_HELP)]
-    Export(Export),
-    /// Declare the domains of a host type complete, or show what was declared
-    Fresh(Fresh),
-    /// Show what nodes are doing, side by side
-    Status(Nodes),
+    Export(ExportArgs),
+    /// Declare the domains of a host type complete, or show the declarations
+    Fresh(FreshnessArgs),
+    /// Show the status of nodes, side by side
+    Status(StatusArgs),
     /// Show changes as they come
-    Watch(Watch),
-    /// Look for what is wrong, and say what to do
+    Watch(WatchArgs),
+    /// Check what is wrong, and show what to do
     #[command(after_help = DOCTOR_HELP)]
-    Doctor(Doctor),
-    /// Print a script that completes commands in a shell
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
     Completion {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
-    /// Print the manual page, of a verb if one is given
+    /// Print the manual page, or that of a command
     Man {
-        /// A verb.
-        verb: Option<String>,
+        /// A command.
+        command: Option<String>,
     },
-    /// Print this help, or a verb's if one is given
+    /// Print this help, or that of a command
     Help {
-        /// A verb.
-        verb: Option<String>,
+        /// A command.
+        command: Option<String>,
     },
-    /// A word that is no verb, and what follows it.
+    /// Any other word, and what follows it.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
 
 const IMPORT_HELP: &str = "\
-CSV has the columns domain, host_type and, where it is told, status, in this order or as a first line says; they are \
-separated by commas, semicolons or tabs, or by what a line like sep=; says. JSON is an object with these keys on each line, \
-or an array of such objects. A file may be UTF-8 or, with a byte order mark, UTF-16. Empty lines, and lines that \
-begin with #, are skipped. How a file was read is told at the end.
+CSV has the columns domain, host_type and, optionally, status, in this order or in that of a header line; they are \
+separated by commas, semicolons, tabs, or the character that a line like sep=; declares. JSON is one object with these keys \
+on each line, or an array of such objects. A file is UTF-8 or, with a byte order mark, UTF-16. Empty lines, and lines that \
+begin with #, are skipped. The last line of the output says how the file was read.
 
-A domain with a status, enabled or disabled, has it afterwards; one without is added enabled, or left as it is. \
-An import that was interrupted goes on where it was when it is run again (FILE.progress). Refused lines are \
-written, each below its reason, to FILE.refused, which can be corrected and imported.";
+A domain with a status, enabled or disabled, gets it; one without a status is added enabled, or left as it is. \
+An interrupted import continues where it stopped when it is run again (FILE.progress). Refused lines are \
+written to FILE.refused, each below its reason; that file can be corrected and imported.";
 
 const EXPORT_HELP: &str = "\
-What is there is replaced when the export is whole, and keeps its owner and its mode; where FILE is a link, that \
-holds for what it leads to. A device or a pipe is written to. A name that no request can carry is marked (in CSV by a line \
-before it), so that an import takes it as it is.";
+An existing file is replaced when the export is complete, and keeps its owner and its mode; a symbolic link is \
+followed. A device or a pipe is written to. A name that no request can carry is marked (in CSV by a line \
+before it), so that an import accepts it unchanged.";
 
 const DOCTOR_HELP: &str = "Exit codes: 0 nothing is wrong, 1 a check warns or failed, 2 usage, 3 no connection.";
 
-/// How to look for what is wrong.
+/// The arguments of `doctor`.
 #[derive(Debug, Args)]
-pub struct Doctor {
-    /// How to show what was found.
+pub struct DoctorArgs {
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
 
 /// A domain.
 #[derive(Debug, Args)]
-pub struct Domain {
+pub struct DomainArgs {
     /// Its name.
     pub domain: String,
-    /// Leave IDNA's other full stops (as in ドメイン。example) as they are.
+    /// Do not treat IDNA's other full stops (as in ドメイン。example) as dots.
     #[arg(long)]
     pub as_is: bool,
 }
 
-/// A domain and its host type.
+/// The arguments of `add`: a domain and its host type.
 #[derive(Debug, Args)]
-pub struct Pair {
+pub struct AddArgs {
     /// Its name.
     pub domain: String,
     /// Its host type.
     pub host_type: String,
-    /// Take the name as it is, even if no request can carry it.
+    /// Accept the name unchanged, even if no request can carry it.
     #[arg(long)]
     pub as_is: bool,
 }
 
-/// What to remove.
+/// The arguments of `remove`.
 #[derive(Debug, Args)]
-pub struct Remove {
-    /// Which domain.
+pub struct RemoveArgs {
+    /// The domain and its host type.
     #[command(flatten)]
-    pub pair: Pair,
-    /// Be content when the removal has begun.
+    pub domain: AddArgs,
+    /// Return when the removal has begun.
     #[arg(long)]
     pub no_wait: bool,
 }
 
-/// What to show.
+/// The arguments of `show`.
 #[derive(Debug, Args)]
-pub struct Show {
-    /// Which domain.
+pub struct ShowArgs {
+    /// The domain.
     #[command(flatten)]
-    pub domain: Domain,
-    /// How to show it.
+    pub domain: DomainArgs,
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
@@ -158,36 +158,36 @@ pub struct Show {
 pub enum Status {
     /// It is served.
     Enabled,
-    /// It is not.
+    /// It is not served.
     Disabled,
     /// It is being removed.
     Deleting,
 }
 
-/// Which domains.
+/// Which domains to list or export.
 #[derive(Debug, Default, Args)]
 pub struct Filter {
-    /// Only those of this host type.
+    /// Only domains of this host type.
     #[arg(long, value_name = "NAME")]
     pub host_type: Option<String>,
-    /// Only those with this status.
+    /// Only domains with this status.
     #[arg(long, value_enum)]
     pub status: Option<Status>,
-    /// Only those whose names begin so.
+    /// Only domains with this prefix.
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
 }
 
-/// What to list.
+/// The arguments of `list`.
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListArgs {
     /// Which domains.
     #[command(flatten)]
     pub filter: Filter,
-    /// Also those from the configuration of the node, first; and a column that says which are which.
+    /// List the static domains of the node's configuration first, and add a column that tells them apart.
     #[arg(long = "static")]
     pub with_static: bool,
-    /// How to show them.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
@@ -196,41 +196,41 @@ pub struct List {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileFormat {
-    /// A line `domain,host_type,status` each.
+    /// Lines `domain,host_type,status`.
     Csv,
-    /// A line `{"domain":…,"host_type":…,"status":…}` each.
+    /// Lines `{"domain":…,"host_type":…,"status":…}`.
     Ndjson,
 }
 
-/// What to import.
+/// The arguments of `import`.
 #[derive(Debug, Args)]
-pub struct Import {
+pub struct ImportArgs {
     /// The file; - is standard input.
     pub file: PathBuf,
-    /// Its format [default: what its name ends with, else what it begins with].
+    /// Its format [default: by its name, else by its first character].
     #[arg(long, value_enum)]
     pub format: Option<FileFormat>,
-    /// Look at every line, and send nothing.
+    /// Check every line, and send nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Take names as they are, even if no request can carry them.
+    /// Accept names unchanged, even if no request can carry them.
     #[arg(long)]
     pub as_is: bool,
-    /// Where refused lines go [default: FILE.refused; standard error for standard input and pipes].
+    /// The file for refused lines [default: FILE.refused; standard error for standard input and pipes].
     #[arg(long, value_name = "FILE")]
     pub refused: Option<PathBuf>,
-    /// How long to try again when the server is away.
+    /// How long to retry when the server does not answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub patience: u64,
 }
 
-/// What to export.
+/// The arguments of `export`.
 #[derive(Debug, Args)]
-pub struct Export {
+pub struct ExportArgs {
     /// The file; - is standard output.
     #[arg(default_value = "-")]
     pub file: PathBuf,
-    /// Its format [default: what its name ends with, else csv].
+    /// Its format [default: by its name, else csv].
     #[arg(long, value_enum)]
     pub format: Option<FileFormat>,
     /// Which domains.
@@ -238,43 +238,43 @@ pub struct Export {
     pub filter: Filter,
 }
 
-/// What to declare.
+/// The arguments of `fresh`.
 #[derive(Debug, Args)]
-pub struct Fresh {
+pub struct FreshnessArgs {
     /// The host type that is complete.
     #[arg(requires = "ttl")]
     pub host_type: Option<String>,
     /// For how long: seconds, or 90s, 30m, 12h, 7d, or forever.
     pub ttl: Option<String>,
-    /// How to show what was declared.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
 
-/// Which nodes.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
-pub struct Nodes {
-    /// The URL of a node; once for each.
+pub struct StatusArgs {
+    /// The URL of a node; may be repeated.
     #[arg(long = "node", value_name = "URL")]
     pub nodes: Vec<String>,
-    /// How to show them.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
 
-/// From where on.
+/// The arguments of `watch`.
 #[derive(Debug, Args)]
-pub struct Watch {
-    /// Begin behind this event [default: with what comes next].
+pub struct WatchArgs {
+    /// Begin after this event [default: with the next change].
     #[arg(long, value_name = "EVENT")]
     pub after: Option<i64>,
-    /// How to show changes.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub output: Format,
 }
 
 impl FileFormat {
-    /// What a file's name says.
+    /// The format that a file's name implies.
     pub fn of(path: &std::path::Path) -> FileFormat {
         match path.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("ndjson" | "jsonl" | "json") => FileFormat::Ndjson,
@@ -284,7 +284,7 @@ impl FileFormat {
 }
 
 impl Status {
-    /// As it is written everywhere.
+    /// Its name in REST and in files.
     pub fn name(self) -> &'static str {
         match self {
             Status::Enabled => "enabled",
@@ -294,10 +294,9 @@ impl Status {
     }
 }
 
-/// The command line with MongooseIM's commands spelled out: for manual pages and completion, which would not
-/// know of them.
-pub fn whole() -> clap::Command {
-    Line::command().subcommands(grammar::described())
+/// The command line with MongooseIM's commands, for the manual pages, completion scripts and help.
+pub fn full_command() -> clap::Command {
+    CommandLine::command().subcommands(mongooseimctl::clap_commands())
 }
 
 #[cfg(test)]
@@ -306,20 +305,21 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Line::command().debug_assert();
-        whole().debug_assert();
+        CommandLine::command().debug_assert();
+        full_command().debug_assert();
     }
 
     #[test]
-    fn what_follows_a_word_that_is_no_verb_is_left_as_it_is() {
-        let line = Line::parse_from(["domainctl", "--url", "http://x", "domain", "addDomain", "--url", "--help"]);
+    fn what_follows_an_unknown_word_is_passed_on_unchanged() {
+        let line =
+            CommandLine::parse_from(["domainctl", "--url", "http://x", "domain", "addDomain", "--url", "--help"]);
         assert_eq!(line.flags.url.as_deref(), Some("http://x"));
-        let Some(Verb::Other(words)) = line.verb else { panic!("a verb") };
+        let Some(Command::Other(words)) = line.command else { panic!("a verb") };
         assert_eq!(words, ["domain", "addDomain", "--url", "--help"]);
     }
 
     #[test]
     fn there_is_no_flag_for_a_password() {
-        assert!(Line::try_parse_from(["domainctl", "--password", "secret", "doctor"]).is_err());
+        assert!(CommandLine::try_parse_from(["domainctl", "--password", "secret", "doctor"]).is_err());
     }
 }

@@ -1,56 +1,56 @@
-//! Why a command did not do what it was told, and the exit code that says so.
+//! Errors of commands, and their exit codes.
 //!
-//! | code | means |
+//! | code | meaning |
 //! |---|---|
 //! | 0 | done |
 //! | 1 | refused or failed; of `doctor`: something is wrong |
-//! | 2 | the command line, the environment or the configuration file makes no sense |
+//! | 2 | the command line, the environment or the configuration file is invalid |
 //! | 3 | no connection to the server |
 //!
-//! MongooseIM's grammar has codes of its own (`grammar`), which agree with these.
+//! MongooseIM's commands have codes of their own ([`mongooseimctl`](crate::mongooseimctl)), which agree with these.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a command ends with.
+/// The result of a command.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a command did not do what it was told.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line, the environment or the configuration file makes no sense.
+    /// The command line, the environment or the configuration file is invalid.
     #[error("{0}")]
     Usage(String),
-    /// The server answered, and not with what was wanted.
+    /// The server refused the request.
     #[error("{text}")]
     Refused {
-        /// HTTP's code.
+        /// The status.
         status: u16,
-        /// Its words, for people.
+        /// Its message, for people.
         text: String,
     },
-    /// There is no connection, or there is none any more.
+    /// The server cannot be reached, or the connection broke.
     #[error("no connection to {url}: {reason}")]
     Unreachable {
         /// The server's URL.
         url: String,
-        /// What went wrong.
+        /// The reason.
         reason: String,
-        /// Whether the server may have done what it was asked.
+        /// Whether the server may have got the request.
         reached: Reached,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", .path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// Something else went wrong, which has been said already or is said here.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
-    /// What was to be shown cannot be written.
+    /// Standard output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
 }
@@ -58,27 +58,27 @@ pub enum Error {
 /// Whether a request that was not answered may have reached the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
-    /// It did not.
+    /// It did not reach it.
     No,
-    /// Nobody knows.
+    /// It may have reached it.
     Perhaps,
 }
 
-/// How a command ends.
+/// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It is done.
+    /// Done.
     Done = 0,
-    /// It was refused or failed.
+    /// Refused or failed.
     Failed = 1,
-    /// What it was told makes no sense.
+    /// Invalid usage.
     Usage = 2,
-    /// There is no connection.
+    /// No connection.
     Unreachable = 3,
 }
 
 impl Error {
-    /// For the errors of one file.
+    /// Makes an error of a file from one of the system.
     pub fn of_file(path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::File { path: path.to_owned(), source }
     }
@@ -92,8 +92,8 @@ impl Error {
         }
     }
 
-    /// Whether the same request may be answered differently in a while.
-    pub fn is_passing(&self) -> bool {
+    /// Whether the same request may succeed later.
+    pub fn is_temporary(&self) -> bool {
         match self {
             Error::Unreachable { .. } => true,
             Error::Refused { status, .. } => *status >= 500,
@@ -101,8 +101,8 @@ impl Error {
         }
     }
 
-    /// Whether nobody reads the output any more, as where it is piped into `head`: then all is done.
-    pub fn nobody_reads(&self) -> bool {
+    /// Whether the reader of the output has closed it, as `head` does: then the command is done.
+    pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }

@@ -1,30 +1,34 @@
-//! `domainctl`: asks and tells a running mongoose_domain, over HTTP.
+//! `domainctl`: a command line for a running mongoose_domain, over HTTP.
 //!
-//! ```text
-//! cli ── the command line
-//!   ├─ grammar ── MongooseIM's commands, over GraphQL: its words, its output, its exit codes
-//!   ├─ verbs ── short ones for people, over REST
-//!   └─ import ── many domains from a file, which survives interruptions
-//! name ── which names are taken
-//! place ── where a file is put, and what is left alone
-//! settings ── which server, and who asks: flags, environment, file
-//! client ── one server over HTTP
-//! ```
+//! The files, from top to bottom; imports run downwards only:
 //!
-//! It keeps nothing but the progress of an interrupted import, and knows no rule about domains but what a name is:
-//! whatever it is told is told to the server, whose words it repeats.
+//! | file | contents |
+//! |---|---|
+//! | `commands` | the short commands for people, over REST, one file each |
+//! | `import` | `domainctl import`: many domains from a file, in a way that survives interruptions |
+//! | `cli` | the command line: commands, arguments, help |
+//! | `mongooseimctl` | MongooseIM's commands, over GraphQL: their syntax, output and exit codes |
+//! | `client` | HTTP requests to one server |
+//! | `settings` | which server, with which credentials: flags, environment, configuration file |
+//! | `name` | which domain names are accepted from people |
+//! | `destination`, `sidecar` | where an output file goes; files that the program itself names |
+//! | `output`, `url`, `error` | tables and JSON; a server's URL; errors and exit codes |
+//!
+//! It stores nothing but the progress of an interrupted import. It knows one rule about domains: what a name is. Everything
+//! else the server decides, and its messages are shown as they are.
 
 mod cli;
 mod client;
+mod commands;
+mod destination;
 mod error;
-mod grammar;
 mod import;
+mod mongooseimctl;
 mod name;
 mod output;
-mod place;
 mod settings;
+mod sidecar;
 mod url;
-mod verbs;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -32,19 +36,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Line, Verb};
+use crate::cli::{Command, CommandLine};
 use crate::error::{Error, Exit, Result};
 
 fn main() -> ExitCode {
-    let line = Line::parse();
+    let line = CommandLine::parse();
     let mut output = BufWriter::new(io::stdout().lock());
     let ended = run(line, &mut output);
     let flushed = output.flush().map_err(Error::Output);
     let exit = match ended.and_then(|exit| flushed.map(|()| exit)) {
         Ok(exit) => exit,
-        Err(error) if error.nobody_reads() => Exit::Done,
+        Err(error) if error.is_broken_pipe() => Exit::Done,
         Err(error) => {
-            // Where standard error is gone, too, nobody is left to be told.
+            // It fails where standard error is closed: then the exit code is all that is left.
             let _ = writeln!(io::stderr(), "domainctl: {}", output::printable(&error.to_string()));
             error.exit()
         }
@@ -52,11 +56,11 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn run(line: Line, output: &mut impl Write) -> Result<Exit> {
-    match line.verb {
-        None => grammar::run(&[], &line.flags, output),
-        Some(Verb::Other(words)) => grammar::run(&texts(words)?, &line.flags, output),
-        Some(verb) => verbs::run(verb, &line.flags, output),
+fn run(line: CommandLine, output: &mut impl Write) -> Result<Exit> {
+    match line.command {
+        None => mongooseimctl::run(&[], &line.flags, output),
+        Some(Command::Other(words)) => mongooseimctl::run(&texts(words)?, &line.flags, output),
+        Some(command) => commands::run(command, &line.flags, output),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Which names are taken: those that a request can carry.
+//! Which domain names are accepted from people: those that a request can carry.
 //!
-//! A server accepts what nameprep accepts, so that it can hold whatever other programs wrote: `https://a.example/` is a name
-//! to it, and one that nobody ever asks for. What people type or import is therefore looked at here first. A name has labels
-//! of letters, digits, `-` and `_` between single dots, each no longer than DNS has it; or it is an address in brackets. Beyond
-//! ASCII, nameprep decides.
+//! A server accepts every name that nameprep accepts, because other programs may have stored it: `https://a.example/` is a valid
+//! name to it, although no request ever asks for it. So names that people type or import are checked here first. A name consists
+//! of labels of letters, digits, `-` and `_` between single dots, each no longer than DNS allows; or it is an IPv6 address in
+//! brackets. For characters beyond ASCII, nameprep decides.
 //!
-//! IDNA knows four full stops, three of which are typed where Chinese and Japanese are; they separate labels, too.
+//! IDNA has four full stops, three of which people type in Chinese and Japanese; they separate labels, too.
 
 use std::net::Ipv6Addr;
 
@@ -15,68 +15,69 @@ use domain_core::spellings::to_punycode;
 /// IDNA's other full stops (RFC 3490, section 3.1).
 const FULL_STOPS: [char; 3] = ['\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// Bytes of the longest label that DNS knows (RFC 1035, section 2.3.4).
-const LONGEST_LABEL: usize = 63;
+/// The longest label in DNS, in bytes (RFC 1035, section 2.3.4).
+const MAX_LABEL_BYTES: usize = 63;
 
-/// How a name is taken.
+/// How a name is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// If a request can carry it.
-    Checked,
-    /// As the server would, whatever it looks like.
+pub enum NameCheck {
+    /// It must be a name that a request can carry.
+    Strict,
+    /// It must be a name that the server accepts.
     AsIs,
-    /// Only if nameprep leaves it as it stands: that of a domain that was there.
-    Exactly,
+    /// It must be a name that nameprep does not change, as that of an exported domain.
+    Verbatim,
 }
 
-impl From<bool> for Taken {
-    /// What the flag `--as-is` says.
-    fn from(as_is: bool) -> Taken {
-        if as_is { Taken::AsIs } else { Taken::Checked }
+impl From<bool> for NameCheck {
+    /// The check for the flag `--as-is`.
+    fn from(as_is: bool) -> NameCheck {
+        if as_is { NameCheck::AsIs } else { NameCheck::Strict }
     }
 }
 
-/// The name that a text stands for, as it will be stored; or why there is none.
-pub fn read(text: &str, taken: Taken) -> Result<DomainName, String> {
-    match taken {
-        Taken::Checked => checked(text),
-        Taken::AsIs => DomainName::prepare(text).map_err(|error| error.to_string()),
-        Taken::Exactly => DomainName::new(text).map_err(|error| error.to_string()),
+/// The name as it will be stored, or why it is not accepted.
+pub fn read(text: &str, check: NameCheck) -> Result<DomainName, String> {
+    match check {
+        NameCheck::Strict => read_strictly(text),
+        NameCheck::AsIs => DomainName::prepare(text).map_err(|error| error.to_string()),
+        NameCheck::Verbatim => DomainName::new(text).map_err(|error| error.to_string()),
     }
 }
 
-fn checked(text: &str) -> Result<DomainName, String> {
-    let name = separated(text);
-    // Nameprep makes ASCII of some characters: a full-width slash is a slash.
+fn read_strictly(text: &str) -> Result<DomainName, String> {
+    let name = with_dots(text);
+    // Check the prepared name, too: nameprep turns some characters into ASCII, as a full-width slash into a slash.
     let prepared = DomainName::prepare(&name);
-    let found = fault(&name).or_else(|| fault(prepared.as_ref().map_or("x", DomainName::as_str)));
-    if let Some(fault) = found {
+    let found = problem(&name).or_else(|| problem(prepared.as_ref().map_or("x", DomainName::as_str)));
+    if let Some(problem) = found {
         let meant = meant(&name).map(|it| format!("; {it} was probably meant")).unwrap_or_default();
-        return Err(format!("no request can carry the name {text:?}: {fault}{meant} (--as-is takes it as it is)"));
+        return Err(format!("no request can carry the name {text:?}: {problem}{meant} (--as-is accepts it unchanged)"));
     }
     prepared.map_err(|error| error.to_string())
 }
 
-/// The name of a domain that is there, however it came to be: what it cannot be is for the server to say.
-pub fn existing(text: &str, taken: Taken) -> String {
-    let name = match taken {
-        Taken::Checked => separated(text),
-        Taken::AsIs | Taken::Exactly => text.to_owned(),
+/// The name of an existing domain. Other programs may have added it, so the server decides whether it is valid.
+pub fn existing(text: &str, check: NameCheck) -> String {
+    let name = match check {
+        NameCheck::Strict => with_dots(text),
+        NameCheck::AsIs | NameCheck::Verbatim => text.to_owned(),
     };
     DomainName::prepare(&name).map_or(name, |it| it.to_string())
 }
 
-/// Whether a name that is stored is read as it stands.
-pub fn is_read_as_it_stands(name: &str) -> bool {
-    read(name, Taken::Checked).is_ok_and(|read| read.as_str() == name)
+/// Whether a stored name passes the strict check unchanged.
+pub fn is_strict(name: &str) -> bool {
+    read(name, NameCheck::Strict).is_ok_and(|read| read.as_str() == name)
 }
 
-fn separated(text: &str) -> String {
+/// Replaces IDNA's other full stops.
+fn with_dots(text: &str) -> String {
     text.replace(FULL_STOPS, ".")
 }
 
-/// What keeps a request from carrying it.
-fn fault(name: &str) -> Option<String> {
+/// Why no request can carry a name.
+fn problem(name: &str) -> Option<String> {
     if is_address(name) {
         return None;
     }
@@ -95,11 +96,11 @@ fn fault(name: &str) -> Option<String> {
     if name.contains('@') {
         return Some("it is the address of a user".to_owned());
     }
-    let strange = |it: &char| match it {
+    let is_forbidden = |it: &char| match it {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => false,
         other => other.is_ascii() || other.is_control() || other.is_whitespace(),
     };
-    if let Some(character) = name.chars().find(strange) {
+    if let Some(character) = name.chars().find(is_forbidden) {
         return Some(match character {
             ' ' => "it has a space in it".to_owned(),
             it if it.is_control() || it.is_whitespace() => format!("it has {} in it", it.escape_unicode()),
@@ -111,13 +112,13 @@ fn fault(name: &str) -> Option<String> {
         name if name.ends_with('.') => Some("it ends with a dot".to_owned()),
         name if name.split('.').any(str::is_empty) => Some("a label in it is empty".to_owned()),
         name => {
-            let long = name.split('.').find(|label| encoded_length(label) > LONGEST_LABEL)?;
-            Some(format!("its label {long} has more than {LONGEST_LABEL} bytes"))
+            let long = name.split('.').find(|label| encoded_length(label) > MAX_LABEL_BYTES)?;
+            Some(format!("its label {long} has more than {MAX_LABEL_BYTES} bytes"))
         }
     }
 }
 
-/// The bytes of a label as DNS and TLS have it.
+/// The length of a label in DNS and TLS.
 fn encoded_length(label: &str) -> usize {
     if label.is_ascii() {
         return label.len();
@@ -130,7 +131,7 @@ fn is_address(name: &str) -> bool {
     bare.is_some_and(|it| it.parse::<Ipv6Addr>().is_ok())
 }
 
-/// What is left when all is taken away that stands around a name elsewhere; nothing, if that is no name.
+/// The name in a URL, an address or the like; `None` if that is not valid either.
 fn meant(name: &str) -> Option<DomainName> {
     let name = name.trim();
     let name = name.split_once("://").map_or(name, |(_, rest)| rest);
@@ -143,7 +144,7 @@ fn meant(name: &str) -> Option<DomainName> {
     let name = name.trim_matches('"').trim_start_matches("*.");
     let labels: Vec<&str> = name.split('.').filter(|label| !label.is_empty()).collect();
     let name = labels.join(".");
-    DomainName::prepare(&name).ok().filter(|it| fault(&name).or_else(|| fault(it.as_str())).is_none())
+    DomainName::prepare(&name).ok().filter(|it| problem(&name).or_else(|| problem(it.as_str())).is_none())
 }
 
 #[cfg(test)]
@@ -151,11 +152,11 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        read(text, Taken::Checked).unwrap_err()
+        read(text, NameCheck::Strict).unwrap_err()
     }
 
     #[test]
-    fn what_no_request_can_carry_is_refused_with_the_name_that_was_meant() {
+    fn a_name_that_no_request_can_carry_is_refused_with_a_suggestion() {
         let rows = [
             ("https://a.example/", "it is a URL; a.example"),
             ("https://admin:x@a.example:8443/p?q#f", "it is a URL; a.example"),
@@ -174,15 +175,15 @@ mod tests {
             ("a\u{ff0f}b.example", "it has / in it (--as-is"),
             ("https://ü。example/", "it is a URL; ü.example"),
         ];
-        for (text, words) in rows {
-            assert!(refused(text).contains(words), "{text:?}: {}", refused(text));
+        for (text, message) in rows {
+            assert!(refused(text).contains(message), "{text:?}: {}", refused(text));
         }
     }
 
     #[test]
-    fn a_label_is_no_longer_than_dns_has_it() {
+    fn a_label_is_no_longer_than_dns_allows() {
         for label in ["a".repeat(63), "ü".repeat(57)] {
-            assert!(read(&format!("{label}.example"), Taken::Checked).is_ok());
+            assert!(read(&format!("{label}.example"), NameCheck::Strict).is_ok());
         }
         for label in ["a".repeat(64), "ü".repeat(58)] {
             assert!(refused(&format!("{label}.example")).contains("has more than 63 bytes (--as-is"));
@@ -192,15 +193,18 @@ mod tests {
     #[test]
     fn every_full_stop_of_idna_separates_labels() {
         for stop in ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'] {
-            assert_eq!(read(&format!("ドメイン{stop}example"), Taken::Checked).unwrap().as_str(), "ドメイン.example");
+            assert_eq!(
+                read(&format!("ドメイン{stop}example"), NameCheck::Strict).unwrap().as_str(),
+                "ドメイン.example"
+            );
         }
         assert!(refused("a.example。").contains("it ends with a dot; a.example"));
-        assert_eq!(read("ド。example", Taken::AsIs).unwrap().as_str(), "ド。example");
-        assert_eq!(existing("ド。Example", Taken::Checked), "ド.example");
+        assert_eq!(read("ド。example", NameCheck::AsIs).unwrap().as_str(), "ド。example");
+        assert_eq!(existing("ド。Example", NameCheck::Strict), "ド.example");
     }
 
     #[test]
-    fn names_of_requests_are_taken_and_prepared() {
+    fn names_that_requests_carry_are_accepted_and_prepared() {
         for (text, name) in [
             ("A.Example", "a.example"),
             ("_dmarc.a-b.example", "_dmarc.a-b.example"),
@@ -210,17 +214,17 @@ mod tests {
             ("192.0.2.1", "192.0.2.1"),
             ("[2001:db8::1]", "[2001:db8::1]"),
         ] {
-            assert_eq!(read(text, Taken::Checked).unwrap().as_str(), name);
+            assert_eq!(read(text, NameCheck::Strict).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn as_it_is_every_name_is_taken_that_a_server_takes() {
+    fn as_is_accepts_every_name_that_a_server_accepts() {
         for text in ["https://a.example/", "a..b", "x\nvictim.example,type2"] {
-            assert_eq!(read(text, Taken::AsIs).unwrap().as_str(), text);
-            assert!(!is_read_as_it_stands(text));
+            assert_eq!(read(text, NameCheck::AsIs).unwrap().as_str(), text);
+            assert!(!is_strict(text));
         }
-        assert!(read("a\u{202e}b", Taken::AsIs).is_err());
-        assert!(is_read_as_it_stands("a.example") && !is_read_as_it_stands("A.example"));
+        assert!(read("a\u{202e}b", NameCheck::AsIs).is_err());
+        assert!(is_strict("a.example") && !is_strict("A.example"));
     }
 }

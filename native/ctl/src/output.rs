@@ -1,7 +1,7 @@
-//! What people and programs read: tables with aligned columns, and JSON.
+//! Output for people and programs: tables with aligned columns, and JSON.
 //!
-//! Everything is written to a `Write` whose errors are told, so that a reader who goes away ends the command. Names, host types
-//! and a server's words are whatever somebody made them, so a terminal gets them escaped.
+//! Everything is written to a `Write` whose errors are returned, so a reader that closes the output ends the command. Names, host
+//! types and a server's messages may contain anything, so characters that control a terminal are escaped.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,10 +10,10 @@ use clap::ValueEnum;
 use console::{Alignment, measure_text_width, pad_str};
 use serde::Serialize;
 
-/// How answers are shown.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// A table for people.
     Table,
     /// One JSON value.
     Json,
@@ -21,7 +21,7 @@ pub enum Format {
     Ndjson,
 }
 
-/// Rows of text, the first of which are the columns' names. Cells are escaped for a terminal.
+/// Rows of text, the first of which has the columns' names. Cells are escaped for a terminal.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -29,7 +29,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// One with these columns.
+    /// A table with these columns.
     pub fn new(names: &[&str]) -> Table {
         let mut table = Table::default();
         table.row(names.iter().map(|name| name.to_uppercase()));
@@ -46,7 +46,7 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Writes the rows and forgets them; the columns stay as wide as they were.
+    /// Writes the rows and drops them; the columns keep their widths.
     pub fn write(&mut self, output: &mut impl Write) -> io::Result<()> {
         for row in self.rows.drain(..) {
             let cells = row.iter().zip(&self.widths).map(|(cell, width)| pad_str(cell, *width, Alignment::Left, None));
@@ -56,7 +56,7 @@ impl Table {
     }
 }
 
-/// The text for a terminal: what it would obey, or show as nothing, is escaped.
+/// Escapes characters that control a terminal or are invisible.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -68,7 +68,7 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Neither a control character, nor one that turns the direction of a line, breaks it, or cannot be seen.
+/// Whether a character is visible, and neither controls the terminal nor changes the direction of text.
 fn is_plain(it: char) -> bool {
     !it.is_control()
         && !matches!(it, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -80,7 +80,7 @@ pub fn path_text(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// How many of what: `1 domain`, `2 domains`.
+/// A number with its noun: `1 domain`, `2 domains`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
@@ -95,7 +95,7 @@ pub fn json(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     writeln!(output, "{}", json_text(&serde_json::to_string_pretty(value)?))
 }
 
-/// The same JSON, in which a terminal finds nothing to obey. Only texts have such characters, and there each can be escaped.
+/// Escapes, in JSON, the characters that control a terminal. They occur in strings only, where JSON can escape each.
 pub fn json_text(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
+    fn characters_that_control_a_terminal_are_escaped() {
         let rows = [("a\nb\t", "a\\nb\\t"), ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"), ("\u{202e}x", "\\u{202e}x")];
         for (text, shown) in rows.into_iter().chain([("ü\\n", "ü\\n")]) {
             assert_eq!(printable(text), shown);

@@ -1,15 +1,15 @@
-//! Which server, and who asks: from flags, else from the environment, else from a configuration file.
+//! Which server, with which credentials: from flags, else from the environment, else from a configuration file.
 //!
 //! ```toml
-//! # ~/.config/domainctl/config.toml, which nobody else may read (chmod 600)
+//! # ~/.config/domainctl/config.toml, which other users must not be able to read (chmod 600)
 //! url = "https://node1.example:8088"
 //! username = "admin"
 //! password = "…"
 //! ca_file = "/etc/ssl/private-ca.pem"
 //! ```
 //!
-//! Each setting is looked for on its own. There is no flag for a password: a process list would show it. A name and
-//! a password go over an encrypted connection, or stay on this machine, unless `--insecure` is said.
+//! Each setting is looked up on its own. There is no flag for a password, because other users see the arguments of a process.
+//! Credentials are sent over an encrypted connection or within this machine only, unless `--insecure` is given.
 
 use std::fmt;
 use std::fs;
@@ -25,53 +25,55 @@ use crate::url::{Channel, ServerUrl};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8088";
 
-/// Flags of every command.
+/// The flags of every command.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Which server, and who asks")]
+#[command(next_help_heading = "The server and the credentials")]
 pub struct Flags {
     /// The server [environment: DOMAINCTL_URL; default: http://127.0.0.1:8088]
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
-    /// The name to log in with [environment: DOMAINCTL_USERNAME; for its password, DOMAINCTL_PASSWORD]
+    /// The user name [environment: DOMAINCTL_USERNAME; for its password, DOMAINCTL_PASSWORD]
     #[arg(long, global = true, value_name = "NAME")]
     pub username: Option<String>,
     /// A file whose first line is the password
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Authorities to trust, in PEM, instead of this system's
+    /// Certificates of the authorities to trust, in PEM, instead of the system's
     #[arg(long, global = true, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// A configuration file [default: domainctl/config.toml in $XDG_CONFIG_HOME or ~/.config]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Send the name and the password over a connection that is not encrypted, too
+    /// Send the credentials over a connection that is not encrypted, too
     #[arg(long, global = true)]
     pub insecure: bool,
 }
 
-/// Which server, and who asks.
+/// The server and the credentials.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The server.
     pub url: ServerUrl,
-    /// Who asks.
+    /// The credentials.
     pub credentials: Option<Credentials>,
-    /// Authorities to trust instead of the system's.
+    /// The file with the authorities to trust, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    exposure: Exposure,
+    transport: Transport,
 }
 
-/// Where credentials may go.
+/// Over which connections credentials may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exposure {
+enum Transport {
+    /// Encrypted ones, and those within this machine.
     Private,
+    /// All.
     Any,
 }
 
-/// A name and its password.
+/// A user name and its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The name.
+    /// The user name.
     pub username: String,
     /// The password.
     pub password: String,
@@ -83,7 +85,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What the file says.
+/// The configuration file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -95,7 +97,7 @@ struct File {
 }
 
 impl Settings {
-    /// What this process was told.
+    /// Gathers the settings of this process.
     pub fn gather(flags: &Flags) -> Result<Settings> {
         Settings::from_sources(flags, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
@@ -120,19 +122,19 @@ impl Settings {
             (Some(_), None) => return Err(Error::Usage(PASSWORD_MISSING.to_owned())),
             (None, Some(_)) => return Err(Error::Usage("there is a password, but no user name".to_owned())),
         };
-        let exposure = if flags.insecure { Exposure::Any } else { Exposure::Private };
-        Settings { url, credentials, ca_file: flags.ca_file.clone().or(file.ca_file), exposure }.checked()
+        let transport = if flags.insecure { Transport::Any } else { Transport::Private };
+        Settings { url, credentials, ca_file: flags.ca_file.clone().or(file.ca_file), transport }.checked()
     }
 
-    /// The same for another server.
-    pub fn at(&self, url: &str) -> Result<Settings> {
+    /// The same settings for another server.
+    pub fn with_url(&self, url: &str) -> Result<Settings> {
         Settings { url: url.parse().map_err(Error::Usage)?, ..self.clone() }.checked()
     }
 
     fn checked(self) -> Result<Settings> {
-        match (&self.credentials, self.url.channel(), self.exposure) {
-            (Some(_), Channel::Open, Exposure::Private) => Err(Error::Usage(format!(
-                "the password would go to {} unencrypted: take a URL with https, or say --insecure",
+        match (&self.credentials, self.url.channel(), self.transport) {
+            (Some(_), Channel::Open, Transport::Private) => Err(Error::Usage(format!(
+                "the password would go to {} unencrypted: use a URL with https, or give --insecure",
                 self.url.host()
             ))),
             _ => Ok(self),
@@ -153,7 +155,7 @@ fn unreadable(path: &Path, why: &str) -> Error {
     Error::Usage(format!("{}: {why}", path.display()))
 }
 
-/// The first line: an editor ends a file with a line's end.
+/// The first line of a file: editors end a file with a line break.
 fn password_in(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -168,7 +170,7 @@ impl File {
             Err(error) => return Err(unreadable(path, &error.to_string())),
         };
         check_private(path)?;
-        // The message shows no line of the file, which may be that of the password.
+        // The message quotes no line of the file, because it may contain the password.
         let file = toml::from_str(&text).map_err(|error| unreadable(path, error.message()))?;
         Ok(Some(file))
     }
@@ -178,7 +180,7 @@ fn check_private(path: &Path) -> Result<()> {
     let mode = fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?.mode();
     match mode & 0o077 {
         0 => Ok(()),
-        _ => Err(unreadable(path, &format!("others may read it; say: chmod 600 {}", path.display()))),
+        _ => Err(unreadable(path, &format!("other users may read it; run: chmod 600 {}", path.display()))),
     }
 }
 
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_server_on_this_machine_and_nobody_asks() {
+    fn the_default_is_the_local_server_without_credentials() {
         let settings = gather(Flags::default(), &[]).unwrap();
         assert_eq!(settings.url.to_string(), DEFAULT_URL);
         assert_eq!(settings.credentials, None);
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_makes_no_sense_is_refused_and_its_password_not_shown() {
+    fn an_invalid_file_is_refused_and_its_password_not_shown() {
         for text in ["password = \"geheim", "password = geheim\n", "paswort = \"geheim\"\n", "password = [\"geheim\"]"]
         {
             let home = with_file(text, 0o600);
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_named_must_be_there() {
+    fn a_named_file_must_exist() {
         let flags = Flags { config: Some("/nowhere/config.toml".into()), ..Flags::default() };
         assert!(matches!(gather(flags, &[]), Err(Error::Usage(_))));
     }
@@ -281,6 +283,6 @@ mod tests {
         assert!(gather(flags("http://a.example", true), &both).is_ok());
         assert!(gather(flags("http://a.example", false), &[]).is_ok());
         let local = gather(flags("http://localhost", false), &both).unwrap();
-        assert!(local.at("https://a.example").is_ok() && local.at("http://a.example").is_err());
+        assert!(local.with_url("https://a.example").is_ok() && local.with_url("http://a.example").is_err());
     }
 }

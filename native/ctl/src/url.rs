@@ -1,7 +1,6 @@
-//! Where a server is: `http://host:port/path` or `https://…`.
+//! The URL of a server: `http://host:port/path` or `https://…`.
 //!
-//! A URL that exists here has a host and one of these schemes, no credentials (a process list would show them)
-//! and no query.
+//! It has one of these schemes, a host, no credentials (other users see the arguments of a process) and no query.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,24 +16,24 @@ pub struct ServerUrl {
     channel: Channel,
 }
 
-/// Who can read what is sent.
+/// How a connection to a server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
-    /// Nobody.
+    /// It is encrypted.
     Encrypted,
-    /// Nobody else than who rules this machine, which it does not leave.
+    /// It does not leave this machine.
     Local,
-    /// Whoever sits between.
+    /// It is not protected.
     Open,
 }
 
 impl ServerUrl {
-    /// Who can read what is sent there.
+    /// How the connection is protected.
     pub fn channel(&self) -> Channel {
         self.channel
     }
 
-    /// The host, as it is written.
+    /// The host, as written.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -55,7 +54,7 @@ impl FromStr for ServerUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ServerUrl, String> {
-        // What is wrong may be a password: the text itself is not repeated.
+        // Do not quote the text: it may contain a password.
         let uri: Uri = text.parse().map_err(|error| format!("this is no URL: {error}"))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err("a URL is http://HOST:PORT or https://HOST:PORT".to_owned());

@@ -1,38 +1,38 @@
-//! What Diego's clients say and are told, as protobuf and as JSON.
+//! The messages of Diego's protocol, as protobuf and as JSON.
 //!
-//! The numbers and names are the BBS's. A field that is absent has its default, one that is unknown is passed
-//! over; both are so in protobuf's own mapping to JSON, in which a number may also stand in quotes.
+//! Field numbers and names are the BBS's. An absent field has its default, an unknown one is ignored, as in protobuf's mapping
+//! to JSON, in which a number may also be a string.
 
 use prost::Message;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// Says whether requests are answered.
+/// The response to a ping.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub struct PingResponse {
-    /// They are.
+    /// Always true.
     #[prost(bool, tag = "1")]
     pub available: bool,
 }
 
-/// Declares a domain fresh.
+/// Declares a domain, which is a host type here, fresh.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]
 pub struct UpsertDomainRequest {
-    /// Which.
+    /// Its name.
     #[prost(string, tag = "1")]
     #[serde(deserialize_with = "or_default")]
     pub domain: String,
-    /// For so many seconds; 0 is for ever.
+    /// For so many seconds; 0 is forever.
     #[prost(uint32, tag = "2")]
     #[serde(deserialize_with = "number")]
     pub ttl: u32,
 }
 
-/// Says whether it was done.
+/// The response to a declaration.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub struct UpsertDomainResponse {
-    /// Why not.
+    /// Why it failed.
     #[prost(message, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
@@ -41,7 +41,7 @@ pub struct UpsertDomainResponse {
 /// The domains that are fresh now.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub struct DomainsResponse {
-    /// Why they are not told.
+    /// Why they are missing.
     #[prost(message, tag = "1")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
@@ -50,24 +50,24 @@ pub struct DomainsResponse {
     pub domains: Vec<String>,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub struct Error {
-    /// Of what kind it is.
+    /// Its kind.
     #[prost(enumeration = "ErrorType", tag = "1")]
     #[serde(rename = "type", serialize_with = "name")]
     pub kind: i32,
-    /// For people.
+    /// The message, for people.
     #[prost(string, tag = "2")]
     pub message: String,
 }
 
-/// The kinds that this door has; the BBS has more.
+/// The kinds that occur here; the BBS has more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 pub enum ErrorType {
     /// The reason is in the log.
     UnknownError = 0,
-    /// The request makes no sense.
+    /// The request is invalid.
     InvalidRequest = 4,
 }
 

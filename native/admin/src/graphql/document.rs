@@ -1,9 +1,8 @@
-//! What a client wrote: the operation that it chose, and the fields that it calls, fragments resolved.
+//! A parsed document: the chosen operation, and the fields that it calls, with fragments resolved.
 //!
-//! A document is bounded before the GraphQL library looks at it, because its rules recurse: deep brackets would exhaust
-//! the stack, which ends the program, and fragments that spread each other twice would take for ever. What is
-//! counted, in what was parsed: brackets around a place, parts, and fields when all fragments are spread. How it is
-//! parsed says [`parser`](super::parser).
+//! A document is bounded before the GraphQL library validates it, because its rules recurse: deep nesting would overflow the
+//! stack, which ends the program, and fragments that spread each other twice would take forever. The bounds apply to the parsed
+//! document: nesting, parts, and fields with all fragments spread. [`parser`](super::parser) makes the parsing itself safe.
 
 use std::collections::HashMap;
 
@@ -15,53 +14,54 @@ use async_graphql::parser::{Error, parse_query};
 use async_graphql::{Name, Pos, Positioned, Value as Constant, Variables};
 use async_graphql_value::Value;
 
-use super::fault::{Code, Fault};
+use super::error::{Code, GraphqlError};
 
-/// Brackets around a place in the text.
-const NESTED: usize = 64;
+/// The deepest nesting of brackets.
+const MAX_NESTING: usize = 64;
 
-/// Selections around a field, when all fragments are spread. What editors ask to know the schema needs half of it.
-const DEPTH: usize = 32;
+/// The most selections around a field, with all fragments spread. The queries by which editors read the schema need half of
+/// it.
+const MAX_DEPTH: usize = 32;
 
-/// Selections, arguments, directives and variables in a text; also, fields when all fragments are spread.
-const PARTS: usize = 10_000;
+/// The most selections, arguments, directives and variables in a document; also, fields with all fragments spread.
+const MAX_PARTS: usize = 10_000;
 
-/// Fragments in a document.
-const FRAGMENTS: usize = 100;
+/// The most fragments in a document.
+const MAX_FRAGMENTS: usize = 100;
 
-/// A document with a chosen operation.
+/// A parsed document with a chosen operation.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// As the library parsed it.
+    /// The library's form of it.
     pub parsed: ExecutableDocument,
-    /// What the client called the operation in its request.
-    asked: Option<String>,
+    /// The operation name in the request.
+    operation_name: Option<String>,
 }
 
 /// A field that an operation calls.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The names of the fields around it, and its own.
+    /// The names of the fields around it, from the outside in, and its own.
     pub names: Vec<&'a str>,
-    /// The same, as the answer calls them: aliases instead of names.
+    /// The same as keys of the response: aliases instead of names.
     pub path: Vec<&'a str>,
     /// The field itself.
     pub field: &'a Positioned<Field>,
 }
 
-/// An argument, found by its place in the text.
+/// An argument, found by its position.
 pub struct Argument<'a> {
-    /// The path of the field it is for.
+    /// The path of its field.
     pub path: Vec<&'a str>,
-    /// What it is.
+    /// Its value.
     pub value: &'a Value,
 }
 
 impl Document {
-    /// Parses a text; `asked` is the operation's name in the request. Only where the stack has room for the parser.
-    pub(super) fn parse(text: &str, asked: Option<String>) -> Result<Document, Fault> {
-        let document = Document { parsed: parse_query(text).map_err(unparsed)?, asked };
-        if document.nested() > NESTED {
+    /// Parses a text. Needs a stack that has room for the parser: see [`parser`](super::parser).
+    pub(super) fn parse(text: &str, operation_name: Option<String>) -> Result<Document, GraphqlError> {
+        let document = Document { parsed: parse_query(text).map_err(syntax_error)?, operation_name };
+        if document.nesting() > MAX_NESTING {
             return Err(too_deep());
         }
         document.check_parts()?;
@@ -72,53 +72,53 @@ impl Document {
         Ok(document)
     }
 
-    /// The operation that the client chose, or the only one; its name, if it has one.
-    pub fn operation(&self) -> Result<(Option<&Name>, &OperationDefinition), Fault> {
+    /// The operation that the client named, or the only one; with its name, if it has one.
+    pub fn operation(&self) -> Result<(Option<&Name>, &OperationDefinition), GraphqlError> {
         let mut operations = self.parsed.operations.iter();
-        let found = match &self.asked {
-            Some(asked) => operations.find(|(name, _)| name.is_some_and(|name| name == asked.as_str())),
+        let found = match &self.operation_name {
+            Some(wanted) => operations.find(|(name, _)| name.is_some_and(|name| name == wanted.as_str())),
             None if operations.len() == 1 => operations.next(),
             None => None,
         };
-        let message = || match &self.asked {
-            Some(asked) => format!("There is no operation named {asked}"),
+        let message = || match &self.operation_name {
+            Some(wanted) => format!("There is no operation named {wanted}"),
             None => "There is more than one operation: the request must name one".to_owned(),
         };
         match found {
             Some((name, operation)) => Ok((name, &operation.node)),
-            None => Err(Fault::new(Code::OperationNotFound, message())),
+            None => Err(GraphqlError::new(Code::OperationNotFound, message())),
         }
     }
 
-    /// What its operation does.
-    pub fn kind(&self) -> Result<OperationType, Fault> {
+    /// Whether its operation is a query, a mutation or a subscription.
+    pub fn kind(&self) -> Result<OperationType, GraphqlError> {
         Ok(self.operation()?.1.ty)
     }
 
-    /// The name that messages about permissions give the operation.
-    pub fn asked(&self) -> &str {
-        self.asked.as_deref().unwrap_or("ROOT")
+    /// The operation's name in messages about permissions.
+    pub fn operation_label(&self) -> &str {
+        self.operation_name.as_deref().unwrap_or("ROOT")
     }
 
-    /// The path of a variable in faults.
+    /// The path of a variable in errors.
     pub fn path_of_variable(&self, variable: &str) -> [String; 2] {
         let name = self.operation().ok().and_then(|(name, _)| name).map_or("..", Name::as_str);
         [name.to_owned(), variable.to_owned()]
     }
 
-    /// Every variable that must be given is given.
-    pub fn check_variables(&self, given: &Variables) -> Result<(), Fault> {
+    /// Checks that every variable without a default is given.
+    pub fn check_variables(&self, given: &Variables) -> Result<(), GraphqlError> {
         for definition in &self.operation()?.1.variable_definitions {
             let name = &definition.node.name.node;
             if definition.node.default_value().is_none() && !given.contains_key(name) {
                 let message = format!("The variable {name} must not be null or missing");
-                return Err(Fault::new(Code::MissingNonNullParam, message).at(self.path_of_variable(name)));
+                return Err(GraphqlError::new(Code::MissingNonNullParam, message).at(self.path_of_variable(name)));
             }
         }
         Ok(())
     }
 
-    /// What an argument's value is, where it is a constant or a variable; nothing where that is not given.
+    /// The value of an argument, with its variables replaced; `None` where one is not given.
     pub fn resolve(&self, value: &Value, given: &Variables) -> Option<Constant> {
         value.clone().into_const_with(|name| self.variable(&name, given).ok_or(())).ok()
     }
@@ -129,53 +129,54 @@ impl Document {
         given.get(name).or(default).cloned()
     }
 
-    /// All that the chosen operation calls.
-    pub fn calls(&self) -> Result<Vec<Call<'_>>, Fault> {
+    /// The fields that the chosen operation calls.
+    pub fn calls(&self) -> Result<Vec<Call<'_>>, GraphqlError> {
         self.calls_of(self.operation()?.1)
     }
 
-    /// The path of the field at this place of the text: the last one that begins before it.
-    pub fn path_at(&self, place: Pos) -> Vec<String> {
+    /// The path of the field at this position: the last one that begins before it.
+    pub fn path_at(&self, position: Pos) -> Vec<String> {
         let calls = self.calls().unwrap_or_default();
-        let call = calls.iter().filter(|call| call.field.pos <= place).max_by_key(|call| call.field.pos);
+        let call = calls.iter().filter(|call| call.field.pos <= position).max_by_key(|call| call.field.pos);
         call.map(|call| call.path.iter().map(|&key| key.to_owned()).collect()).unwrap_or_default()
     }
 
-    /// The argument whose name is at this place of the text.
-    pub fn argument_at(&self, place: Pos) -> Option<Argument<'_>> {
+    /// The argument whose name is at this position.
+    pub fn argument_at(&self, position: Pos) -> Option<Argument<'_>> {
         self.calls().ok()?.into_iter().find_map(|call| {
             let Field { arguments, directives, .. } = &call.field.node;
             let of_directives = directives.iter().flat_map(|directive| &directive.node.arguments);
-            let (_, value) = arguments.iter().chain(of_directives).find(|(name, _)| name.pos == place)?;
+            let (_, value) = arguments.iter().chain(of_directives).find(|(name, _)| name.pos == position)?;
             Some(Argument { path: call.path, value: &value.node })
         })
     }
 
-    fn calls_of<'a>(&'a self, operation: &'a OperationDefinition) -> Result<Vec<Call<'a>>, Fault> {
-        let mut spreading = Spreading { fragments: &self.parsed.fragments, calls: Vec::new(), left: PARTS };
+    fn calls_of<'a>(&'a self, operation: &'a OperationDefinition) -> Result<Vec<Call<'a>>, GraphqlError> {
+        let mut spreading = Spreading { fragments: &self.parsed.fragments, calls: Vec::new(), left: MAX_PARTS };
         spreading.spread(&operation.selection_set.node, &Around::default())?;
         Ok(spreading.calls)
     }
 
-    /// How many brackets are around a place at the most.
-    fn nested(&self) -> usize {
+    /// How many brackets there are around the most deeply nested part.
+    fn nesting(&self) -> usize {
         let operations = self.parsed.operations.iter().map(|(_, operation)| {
             let OperationDefinition { variable_definitions, directives, selection_set, .. } = &operation.node;
             let variables = variable_definitions.iter().map(|variable| {
-                let default = variable.node.default_value.as_ref().map_or(0, |it| nested_constant(&it.node));
-                let marks = nested_directives(&variable.node.directives);
-                1 + nested_type(&variable.node.var_type.node).max(default).max(marks)
+                let default = variable.node.default_value.as_ref().map_or(0, |it| nesting_of_constant(&it.node));
+                let marks = nesting_of_directives(&variable.node.directives);
+                1 + nesting_of_type(&variable.node.var_type.node).max(default).max(marks)
             });
-            let inner = nested_selections(&selection_set.node).max(nested_directives(directives));
+            let inner = nesting_of_selections(&selection_set.node).max(nesting_of_directives(directives));
             variables.max().unwrap_or(0).max(inner)
         });
         let fragments = self.parsed.fragments.values().map(|fragment| {
-            nested_selections(&fragment.node.selection_set.node).max(nested_directives(&fragment.node.directives))
+            nesting_of_selections(&fragment.node.selection_set.node)
+                .max(nesting_of_directives(&fragment.node.directives))
         });
         operations.chain(fragments).max().unwrap_or(0)
     }
 
-    fn check_parts(&self) -> Result<(), Fault> {
+    fn check_parts(&self) -> Result<(), GraphqlError> {
         let operations = self.parsed.operations.iter().map(|(_, operation)| &operation.node);
         let fragments = self.parsed.fragments.values().map(|fragment| &fragment.node);
         let of_operations = operations.map(|operation| {
@@ -186,11 +187,11 @@ impl Document {
         let of_fragments =
             fragments.map(|fragment| directives(&fragment.directives) + parts(&fragment.selection_set.node));
         let all: usize = of_operations.chain(of_fragments).sum();
-        if all > PARTS || self.parsed.fragments.len() > FRAGMENTS { Err(too_complex()) } else { Ok(()) }
+        if all > MAX_PARTS || self.parsed.fragments.len() > MAX_FRAGMENTS { Err(too_complex()) } else { Ok(()) }
     }
 }
 
-/// What is around a selection.
+/// The fields around a selection.
 #[derive(Default, Clone)]
 struct Around<'a> {
     names: Vec<&'a str>,
@@ -205,8 +206,8 @@ struct Spreading<'a> {
 }
 
 impl<'a> Spreading<'a> {
-    fn spread(&mut self, selections: &'a SelectionSet, around: &Around<'a>) -> Result<(), Fault> {
-        if around.depth > DEPTH {
+    fn spread(&mut self, selections: &'a SelectionSet, around: &Around<'a>) -> Result<(), GraphqlError> {
+        if around.depth > MAX_DEPTH {
             return Err(too_deep());
         }
         let mut inner = Around { depth: around.depth + 1, ..around.clone() };
@@ -233,7 +234,7 @@ impl<'a> Spreading<'a> {
     }
 }
 
-/// What a selection is made of; the parser bounds how deep this goes.
+/// The number of parts of a selection; the parser bounds the recursion.
 fn parts(selections: &SelectionSet) -> usize {
     let part = |selection: &Selection| match selection {
         Selection::Field(field) => field.node.arguments.len() + parts(&field.node.selection_set.node),
@@ -247,68 +248,68 @@ fn directives(directives: &[Positioned<Directive>]) -> usize {
     directives.iter().map(|directive| 1 + directive.node.arguments.len()).sum()
 }
 
-fn nested_selections(selections: &SelectionSet) -> usize {
+fn nesting_of_selections(selections: &SelectionSet) -> usize {
     let nested = selections.items.iter().map(|selection| {
         let inner = match &selection.node {
             Selection::Field(field) => {
-                let arguments = field.node.arguments.iter().map(|(_, value)| 1 + nested_value(&value.node));
-                arguments.max().unwrap_or(0).max(nested_selections(&field.node.selection_set.node))
+                let arguments = field.node.arguments.iter().map(|(_, value)| 1 + nesting_of_value(&value.node));
+                arguments.max().unwrap_or(0).max(nesting_of_selections(&field.node.selection_set.node))
             }
-            Selection::InlineFragment(fragment) => nested_selections(&fragment.node.selection_set.node),
+            Selection::InlineFragment(fragment) => nesting_of_selections(&fragment.node.selection_set.node),
             Selection::FragmentSpread(_) => 0,
         };
-        1 + inner.max(nested_directives(selection.node.directives()))
+        1 + inner.max(nesting_of_directives(selection.node.directives()))
     });
     nested.max().unwrap_or(0)
 }
 
-fn nested_directives(directives: &[Positioned<Directive>]) -> usize {
+fn nesting_of_directives(directives: &[Positioned<Directive>]) -> usize {
     let values = directives.iter().flat_map(|directive| &directive.node.arguments);
-    values.map(|(_, value)| 1 + nested_value(&value.node)).max().unwrap_or(0)
+    values.map(|(_, value)| 1 + nesting_of_value(&value.node)).max().unwrap_or(0)
 }
 
-fn nested_type(r#type: &Type) -> usize {
+fn nesting_of_type(r#type: &Type) -> usize {
     match &r#type.base {
         BaseType::Named(_) => 0,
-        BaseType::List(inner) => 1 + nested_type(inner),
+        BaseType::List(inner) => 1 + nesting_of_type(inner),
     }
 }
 
-fn nested_value(value: &Value) -> usize {
+fn nesting_of_value(value: &Value) -> usize {
     match value {
-        Value::List(items) => 1 + items.iter().map(nested_value).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(nested_value).max().unwrap_or(0),
+        Value::List(items) => 1 + items.iter().map(nesting_of_value).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(nesting_of_value).max().unwrap_or(0),
         _ => 0,
     }
 }
 
-fn nested_constant(value: &Constant) -> usize {
+fn nesting_of_constant(value: &Constant) -> usize {
     match value {
-        Constant::List(items) => 1 + items.iter().map(nested_constant).max().unwrap_or(0),
-        Constant::Object(fields) => 1 + fields.values().map(nested_constant).max().unwrap_or(0),
+        Constant::List(items) => 1 + items.iter().map(nesting_of_constant).max().unwrap_or(0),
+        Constant::Object(fields) => 1 + fields.values().map(nesting_of_constant).max().unwrap_or(0),
         _ => 0,
     }
 }
 
-/// The parser's own words would show the text, and with it what may be a password.
-fn unparsed(error: Error) -> Fault {
+/// The error of a text that does not parse. The parser's own message would quote the text, which may contain a password.
+fn syntax_error(error: Error) -> GraphqlError {
     if error == Error::RecursionLimitExceeded {
         return too_deep();
     }
-    let place = error.positions().next().map(|at| format!(" at line {}, column {}", at.line, at.column));
+    let position = error.positions().next().map(|at| format!(" at line {}, column {}", at.line, at.column));
     let what = match &error {
         Error::Syntax { .. } => "syntax error".to_owned(),
         other => other.to_string(),
     };
-    Fault::new(Code::ParserError, format!("The document makes no sense{}: {what}", place.unwrap_or_default()))
+    GraphqlError::new(Code::ParserError, format!("The document makes no sense{}: {what}", position.unwrap_or_default()))
 }
 
-pub(super) fn too_deep() -> Fault {
-    Fault::new(Code::QueryTooDeep, "The document is nested too deep")
+pub(super) fn too_deep() -> GraphqlError {
+    GraphqlError::new(Code::QueryTooDeep, "The document is nested too deep")
 }
 
-pub(super) fn too_complex() -> Fault {
-    Fault::new(Code::QueryTooComplex, "The document asks for too much at once")
+pub(super) fn too_complex() -> GraphqlError {
+    GraphqlError::new(Code::QueryTooComplex, "The document asks for too much at once")
 }
 
 #[cfg(test)]
@@ -316,7 +317,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> Option<Code> {
-        Document::parse(text, None).err().map(|fault| fault.code())
+        Document::parse(text, None).err().map(|error| error.code())
     }
 
     #[test]
@@ -324,7 +325,7 @@ mod tests {
         let (open, close) = (|text: &str, count| text.repeat(count), |text: &str, count| text.repeat(count));
         let deep = |begin: &str, left: &str, middle: &str, right: &str, end: &str| {
             let text = |count| format!("{begin}{}{middle}{}{end}", open(left, count), close(right, count));
-            (refused(&text(20)), refused(&text(NESTED + 1)))
+            (refused(&text(20)), refused(&text(MAX_NESTING + 1)))
         };
         let bounded = (None, Some(Code::QueryTooDeep));
         assert_eq!(deep("{a(b: ", "[", "1", "]", ")}"), bounded);
@@ -357,31 +358,32 @@ mod tests {
 
     #[test]
     fn many_parts_are_too_many() {
-        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(PARTS))), None);
-        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(PARTS + 1))), Some(Code::QueryTooComplex));
-        assert_eq!(refused(&format!("{{a({})}}", "b: 1 ".repeat(PARTS))), Some(Code::QueryTooComplex));
+        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(MAX_PARTS))), None);
+        assert_eq!(refused(&format!("{{{}}}", "a ".repeat(MAX_PARTS + 1))), Some(Code::QueryTooComplex));
+        assert_eq!(refused(&format!("{{a({})}}", "b: 1 ".repeat(MAX_PARTS))), Some(Code::QueryTooComplex));
     }
 
     #[test]
     fn what_does_not_parse_is_not_quoted() {
-        let fault = Document::parse("mutation { domain { setDomainPassword(password: \"secret\" }", None).err();
-        let message = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        let error = Document::parse("mutation { domain { setDomainPassword(password: \"secret\" }", None).err();
+        let message = error.map(|error| error.to_string()).unwrap_or_default();
         assert!(message.starts_with("The document makes no sense at line 1, column "), "{message}");
         assert!(!message.contains("secret"));
     }
 
     #[test]
     fn the_operation_is_the_one_that_is_named_or_the_only_one() {
-        let named = |text, asked: &str| Document::parse(text, Some(asked.to_owned())).map(|it| it.asked().to_owned());
+        let named =
+            |text, name: &str| Document::parse(text, Some(name.to_owned())).map(|it| it.operation_label().to_owned());
         assert_eq!(refused("query A {a} query B {b}"), Some(Code::OperationNotFound));
         assert_eq!(named("query A {a} query B {b}", "B"), Ok("B".to_owned()));
-        assert_eq!(named("query A {a}", "B").map_err(|fault| fault.code()), Err(Code::OperationNotFound));
-        assert_eq!(named("{a}", "B").map_err(|fault| fault.code()), Err(Code::OperationNotFound));
+        assert_eq!(named("query A {a}", "B").map_err(|error| error.code()), Err(Code::OperationNotFound));
+        assert_eq!(named("{a}", "B").map_err(|error| error.code()), Err(Code::OperationNotFound));
         assert_eq!(refused("query A {a}"), None);
     }
 
     #[test]
-    fn calls_are_found_through_aliases_and_fragments() -> Result<(), Fault> {
+    fn calls_are_found_through_aliases_and_fragments() -> Result<(), GraphqlError> {
         let document = Document::parse("{x: a {... on T {...f}}} fragment f on T {y: b(c: $v) {d}}", None)?;
         let paths: Vec<_> = document.calls()?.into_iter().map(|call| (call.names, call.path)).collect();
         let expected =

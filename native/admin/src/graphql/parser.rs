@@ -1,12 +1,12 @@
-//! Parsing documents where no document can end the program or hold up others.
+//! Parses documents so that no document can end the program or delay other clients.
 //!
-//! The GraphQL library's parser calls itself for each bracket, and a program whose stack overflows is ended. What a bracket
-//! is, only the parser itself can tell: any other reading of strings and comments would be one more grammar, which an attacker
-//! looks for the differences of. So all opening brackets of a text are counted, wherever they are, and the parser has a
-//! stack that holds as many calls: on a thread of its own, since it takes some seconds for a megabyte. What was
-//! parsed is looked at afterwards, by [`Document`].
+//! The library's parser recurses for each bracket, and a program whose stack overflows is ended. Only the parser itself can tell
+//! which characters are brackets: any other reading of strings and comments would be a second grammar with differences to
+//! exploit. So all opening brackets of a text are counted, wherever they stand, and the parser runs on a thread whose stack has
+//! room for that many calls. It has a thread of its own because a long document takes seconds.
+//! [`Document`] bounds the result.
 //!
-//! Who has not said who he is shares nothing with who has: a thread, a queue, and how long a document may be.
+//! Clients without credentials share nothing with the others: they have a thread, a queue and a limit of length of their own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -15,86 +15,86 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 use super::document::{Document, too_complex};
-use super::fault::{Code, Fault};
+use super::error::{Code, GraphqlError};
 use super::permissions::Role;
 
-/// Opening brackets of a text, those in strings and comments included.
-const BRACKETS: usize = 4_096;
+/// The most opening brackets in a text, including those in strings and comments.
+const MAX_BRACKETS: usize = 4_096;
 
-/// Stack of a thread that parses: 32 KiB for each bracket, which the tests show to be enough for as many brackets as there
-/// may be. The system provides memory for it when it is used.
-const STACK: usize = BRACKETS * 32 * 1024;
+/// The stack of a thread that parses: 32 KiB for each bracket, which the tests show to be enough. The system provides memory
+/// for it when it is used.
+const STACK: usize = MAX_BRACKETS * 32 * 1024;
 
-/// Documents that wait for a thread.
-const WAITING: usize = 64;
+/// The most documents that wait for a thread.
+const MAX_WAITING: usize = 64;
 
-/// Who a document is from, as far as parsing it goes.
+/// Whether the client of a document is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
-    /// Somebody who said nothing of himself.
-    Stranger,
-    /// Somebody whose password was right, or anybody where the door asks for none.
+pub enum Trust {
+    /// It has no credentials.
+    Anonymous,
+    /// It has credentials, or none are configured.
     Known,
 }
 
-impl Asker {
-    /// Who has this role.
-    pub fn of(role: &Role) -> Asker {
+impl Trust {
+    /// The trust of a role.
+    pub fn of(role: &Role) -> Trust {
         match role {
-            Role::Nobody => Asker::Stranger,
-            Role::Admin | Role::DomainAdmin(_) => Asker::Known,
+            Role::Anonymous => Trust::Anonymous,
+            Role::Admin | Role::DomainAdmin(_) => Trust::Known,
         }
     }
 
-    /// How long a document may be, in bytes. What editors ask to know the schema has two thousand.
-    fn length(self) -> usize {
+    /// The longest document, in bytes. The queries by which editors read the schema have two thousand.
+    fn max_length(self) -> usize {
         match self {
-            Asker::Stranger => 8 * 1024,
-            Asker::Known => 256 * 1024,
+            Trust::Anonymous => 8 * 1024,
+            Trust::Known => 256 * 1024,
         }
     }
 
     fn queue(self) -> &'static Queue {
-        static STRANGERS: LazyLock<Queue> = LazyLock::new(|| Queue::new("graphql strangers"));
+        static ANONYMOUS: LazyLock<Queue> = LazyLock::new(|| Queue::new("graphql anonymous"));
         static KNOWN: LazyLock<Queue> = LazyLock::new(|| Queue::new("graphql parser"));
         match self {
-            Asker::Stranger => &STRANGERS,
-            Asker::Known => &KNOWN,
+            Trust::Anonymous => &ANONYMOUS,
+            Trust::Known => &KNOWN,
         }
     }
 }
 
-/// Parses a text; `asked` is the operation's name in the request.
-pub async fn parse(asker: Asker, text: &str, asked: Option<String>) -> Result<Document, Fault> {
-    let too_long = text.len() > asker.length();
-    if too_long || text.bytes().filter(|byte| b"([{".contains(byte)).count() > BRACKETS {
+/// Parses a text.
+pub async fn parse(trust: Trust, text: &str, operation_name: Option<String>) -> Result<Document, GraphqlError> {
+    let too_long = text.len() > trust.max_length();
+    if too_long || text.bytes().filter(|byte| b"([{".contains(byte)).count() > MAX_BRACKETS {
         return Err(too_complex());
     }
-    let (sender, answer) = oneshot::channel();
-    asker.queue().put(Job { text: text.to_owned(), asked, answer: sender })?;
-    answer.await.unwrap_or_else(|_| Err(Fault::internal()))
+    let (sender, result) = oneshot::channel();
+    trust.queue().push(Job { text: text.to_owned(), operation_name, result: sender })?;
+    result.await.unwrap_or_else(|_| Err(GraphqlError::internal()))
 }
 
 struct Job {
     text: String,
-    asked: Option<String>,
-    answer: oneshot::Sender<Result<Document, Fault>>,
+    operation_name: Option<String>,
+    result: oneshot::Sender<Result<Document, GraphqlError>>,
 }
 
 struct Queue(SyncSender<Job>);
 
 impl Queue {
-    /// With a thread that lives as long as the program.
+    /// Starts a thread that lives as long as the program.
     fn new(name: &str) -> Queue {
-        let (sender, jobs) = sync_channel::<Job>(WAITING);
+        let (sender, jobs) = sync_channel::<Job>(MAX_WAITING);
         let work = move || {
             for job in jobs {
-                // For whom nobody waits any more, nothing is done.
-                if !job.answer.is_closed() {
-                    let parsed = catch_unwind(AssertUnwindSafe(|| Document::parse(&job.text, job.asked)));
-                    // Where it panicked, the answer is dropped, which tells who waits for it.
+                // Skip a document whose client has disconnected.
+                if !job.result.is_closed() {
+                    let parsed = catch_unwind(AssertUnwindSafe(|| Document::parse(&job.text, job.operation_name)));
+                    // After a panic the sender is dropped, so the request fails.
                     if let Ok(parsed) = parsed {
-                        _ = job.answer.send(parsed);
+                        _ = job.result.send(parsed);
                     }
                 }
             }
@@ -106,10 +106,10 @@ impl Queue {
         Queue(sender)
     }
 
-    fn put(&self, job: Job) -> Result<(), Fault> {
+    fn push(&self, job: Job) -> Result<(), GraphqlError> {
         self.0.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => Fault::new(Code::Busy, "Too many documents wait to be parsed: try again"),
-            TrySendError::Disconnected(_) => Fault::internal(),
+            TrySendError::Full(_) => GraphqlError::new(Code::Busy, "Too many documents wait to be parsed: try again"),
+            TrySendError::Disconnected(_) => GraphqlError::internal(),
         })
     }
 }
@@ -118,11 +118,11 @@ impl Queue {
 mod tests {
     use super::*;
 
-    async fn refused(asker: Asker, text: &str) -> Option<Code> {
-        parse(asker, text, None).await.err().map(|fault| fault.code())
+    async fn refused(trust: Trust, text: &str) -> Option<Code> {
+        parse(trust, text, None).await.err().map(|error| error.code())
     }
 
-    /// Brackets of each kind, as deep as a text may have them: the parser's stack has to hold them.
+    /// Brackets of each kind, as deep as is allowed: the parser's stack must have room for them.
     #[tokio::test]
     async fn a_document_of_any_depth_is_answered() {
         let begins = [
@@ -140,13 +140,13 @@ mod tests {
         ];
         for begin in begins {
             for (open, close) in [("[", "]"), ("{c: ", "}"), ("a{", "}"), ("...{", "}"), ("(", ")"), ("{", "}")] {
-                for depth in [100, 2_000, BRACKETS - 3] {
+                for depth in [100, 2_000, MAX_BRACKETS - 3] {
                     for text in [
                         format!("{begin}{}1{})}}", open.repeat(depth), close.repeat(depth)),
                         format!("{begin}{}", open.repeat(depth)),
                     ] {
-                        // A document that is refused for its depth, its syntax, or an operation that it has not.
-                        assert!(refused(Asker::Known, &text).await.is_some(), "{begin}{open}");
+                        // It is refused for its depth, its syntax, or because the operation is missing.
+                        assert!(refused(Trust::Known, &text).await.is_some(), "{begin}{open}");
                     }
                 }
             }
@@ -156,16 +156,16 @@ mod tests {
     #[tokio::test]
     async fn more_brackets_than_the_stack_holds_are_not_parsed() {
         for open in ["[", "{a", "(", "\"[", "# ("] {
-            let text = format!("{{a(b: {}", open.repeat(BRACKETS));
-            assert_eq!(refused(Asker::Known, &text).await, Some(Code::QueryTooComplex));
+            let text = format!("{{a(b: {}", open.repeat(MAX_BRACKETS));
+            assert_eq!(refused(Trust::Known, &text).await, Some(Code::QueryTooComplex));
         }
     }
 
     #[tokio::test]
-    async fn a_stranger_may_ask_for_less() {
+    async fn the_limit_without_credentials_is_lower() {
         let text = format!("{{{}}}", "a ".repeat(5_000));
-        assert_eq!(refused(Asker::Known, &text).await, None);
-        assert_eq!(refused(Asker::Stranger, &text).await, Some(Code::QueryTooComplex));
-        assert_eq!(refused(Asker::Known, &"a ".repeat(200_000)).await, Some(Code::QueryTooComplex));
+        assert_eq!(refused(Trust::Known, &text).await, None);
+        assert_eq!(refused(Trust::Anonymous, &text).await, Some(Code::QueryTooComplex));
+        assert_eq!(refused(Trust::Known, &"a ".repeat(200_000)).await, Some(Code::QueryTooComplex));
     }
 }

@@ -1,82 +1,82 @@
-//! Who may call what: looked at in the document, before anything of it is done.
+//! Which fields a client may call, checked before anything is executed.
 //!
-//! Everybody may ask for the schema and who they are. The admin of a domain may ask for the details of that domain and
-//! of its subdomains, and set their passwords; the global admin may do everything. One field too many refuses the whole document,
+//! Every client may read the schema and its own role. The admin of a domain may read the details of that domain and of its
+//! subdomains, and set their passwords; the global admin may do everything. One forbidden field refuses the whole document,
 //! whether it would be skipped or not.
 
 use async_graphql::{Value, Variables};
 use domain_core::DomainName;
 
 use super::document::{Call, Document, too_complex};
-use super::fault::{Code, Fault};
+use super::error::{Code, GraphqlError};
 
-/// How many fields a document may call of somebody who said nothing of himself. What editors ask to know the schema has
-/// half as many.
-const OF_STRANGERS: usize = 500;
+/// The most fields in a document of a client without credentials. The queries by which editors read the schema have half as
+/// many.
+const MAX_ANONYMOUS_CALLS: usize = 500;
 
-/// Who asks.
+/// The role of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// Somebody who said nothing of themselves.
-    Nobody,
+    /// A client without credentials.
+    Anonymous,
     /// The admin of one domain.
-    DomainAdmin(Own),
-    /// The admin of all.
+    DomainAdmin(OwnDomain),
+    /// The global admin.
     Admin,
 }
 
-/// What the admin of a domain may ask about.
+/// The domain of a domain's admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnDomain {
     /// The domain.
     pub domain: DomainName,
-    /// The subdomains that it has now.
+    /// Its current subdomains.
     pub subdomains: Vec<DomainName>,
 }
 
-impl Own {
-    fn is(&self, value: &Value) -> bool {
+impl OwnDomain {
+    fn contains(&self, value: &Value) -> bool {
         let Value::String(text) = value else { return false };
         DomainName::prepare(text).is_ok_and(|name| name == self.domain || self.subdomains.contains(&name))
     }
 }
 
 /// Refuses a document with a field that this role may not call.
-pub fn check(role: &Role, document: &Document, variables: &Variables) -> Result<(), Fault> {
+pub fn check(role: &Role, document: &Document, variables: &Variables) -> Result<(), GraphqlError> {
     let calls = document.calls()?;
-    let asked = document.asked();
-    let told = |detail: &str| {
-        let message = format!("Cannot execute query {asked} without {detail}");
-        Fault::new(Code::NoPermissions, message)
+    let operation = document.operation_label();
+    let forbidden = |detail: &str| {
+        let message = format!("Cannot execute query {operation} without {detail}");
+        GraphqlError::new(Code::NoPermissions, message)
     };
     match role {
         Role::Admin => Ok(()),
-        Role::Nobody if calls.len() > OF_STRANGERS => Err(too_complex()),
-        Role::Nobody => match calls.iter().all(is_for_everybody) {
+        Role::Anonymous if calls.len() > MAX_ANONYMOUS_CALLS => Err(too_complex()),
+        Role::Anonymous => match calls.iter().all(is_public) {
             true => Ok(()),
-            false => Err(told("permissions").at([asked])),
+            false => Err(forbidden("permissions").at([operation])),
         },
-        Role::DomainAdmin(own) => calls.iter().filter(|call| !is_for_everybody(call)).try_for_each(|call| {
-            let told = |detail| told(detail).at([asked].iter().chain(&call.names).copied());
+        Role::DomainAdmin(own) => calls.iter().filter(|call| !is_public(call)).try_for_each(|call| {
+            let forbidden = |detail| forbidden(detail).at([operation].iter().chain(&call.names).copied());
             match call.names.as_slice() {
                 ["domain"] => Ok(()),
                 ["domain", "domainDetails" | "setDomainPassword"] => {
                     let domain = call.field.node.get_argument("domain").map(|value| &value.node);
                     let domain = domain.and_then(|value| document.resolve(value, variables));
-                    match domain.is_some_and(|domain| own.is(&domain)) {
+                    match domain.is_some_and(|domain| own.contains(&domain)) {
                         true => Ok(()),
-                        false => Err(told("permissions to the given domain. Args with invalid value: domain")),
+                        false => Err(forbidden("permissions to the given domain. Args with invalid value: domain")),
                     }
                 }
-                [_] | [_, _] => Err(told("a global admin permissions")),
-                // What is shown of what may be called.
+                [_] | [_, _] => Err(forbidden("a global admin permissions")),
+                // The fields of a result that the client may get.
                 _ => Ok(()),
             }
         }),
     }
 }
 
-fn is_for_everybody(call: &Call<'_>) -> bool {
+fn is_public(call: &Call<'_>) -> bool {
     let outermost = call.names.first().copied().unwrap_or_default();
     outermost == "checkAuth" || outermost.starts_with("__") || call.names.last().is_some_and(|it| *it == "__typename")
 }
@@ -89,18 +89,18 @@ mod tests {
 
     const DETAILS: &str = "query Q($d: DomainName!) { domain { x: domainDetails(domain: $d) { domain } } }";
 
-    /// What this role is told, if it is refused: the message and the path.
-    fn told(role: Role, text: &str, variables: serde_json::Value) -> Option<serde_json::Value> {
+    /// The message and the path of the error, if the document is refused.
+    fn error(role: Role, text: &str, variables: serde_json::Value) -> Option<serde_json::Value> {
         let document = Document::parse(text, None).expect("the document parses");
         let refused = check(&role, &document, &Variables::from_json(variables)).err()?;
-        let fault = serde_json::to_value(refused).ok()?;
-        Some(json!([fault.get("message")?, fault.get("path")?]))
+        let error = serde_json::to_value(refused).ok()?;
+        Some(json!([error.get("message")?, error.get("path")?]))
     }
 
     fn admin_of(domain: &str) -> Role {
         let domain = DomainName::new(domain).expect("the name is valid");
         let subdomains = ["muc.", "files."].map(|prefix| DomainName::new(&format!("{prefix}{domain}")).expect("valid"));
-        Role::DomainAdmin(Own { domain, subdomains: subdomains.to_vec() })
+        Role::DomainAdmin(OwnDomain { domain, subdomains: subdomains.to_vec() })
     }
 
     fn foreign(field: &str) -> Option<serde_json::Value> {
@@ -110,33 +110,33 @@ mod tests {
     }
 
     #[test]
-    fn everybody_may_ask_for_the_schema_and_who_they_are() {
+    fn every_client_may_read_the_schema_and_its_role() {
         let text = "{ __typename checkAuth { authStatus } __schema { types { name } } ...f } \
                     fragment f on Q { __type(name: \"Q\") { name } }";
-        assert_eq!(told(Role::Nobody, text, json!({})), None);
-        assert_eq!(told(admin_of("a.example"), text, json!({})), None);
+        assert_eq!(error(Role::Anonymous, text, json!({})), None);
+        assert_eq!(error(admin_of("a.example"), text, json!({})), None);
     }
 
     #[test]
-    fn nobody_may_do_nothing_else() {
+    fn a_client_without_credentials_may_do_nothing_else() {
         let expected = json!(["Cannot execute query ROOT without permissions", ["ROOT"]]);
         for text in ["{ domain { allDomains { domain } } }", "{ checkAuth { domain } domain { __typename } }"] {
-            assert_eq!(told(Role::Nobody, text, json!({})), Some(expected.clone()));
+            assert_eq!(error(Role::Anonymous, text, json!({})), Some(expected.clone()));
         }
     }
 
     #[test]
-    fn the_admin_of_a_domain_may_ask_for_its_own_in_any_spelling() {
-        assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": "A.Example"})), None);
-        assert_eq!(told(admin_of("b.example"), DETAILS, json!({"d": "a.example"})), foreign("domainDetails"));
-        assert_eq!(told(admin_of("b.example"), DETAILS, json!({})), foreign("domainDetails"));
+    fn the_admin_of_a_domain_may_read_it_in_any_spelling() {
+        assert_eq!(error(admin_of("a.example"), DETAILS, json!({"d": "A.Example"})), None);
+        assert_eq!(error(admin_of("b.example"), DETAILS, json!({"d": "a.example"})), foreign("domainDetails"));
+        assert_eq!(error(admin_of("b.example"), DETAILS, json!({})), foreign("domainDetails"));
     }
 
     #[test]
-    fn the_admin_of_a_domain_may_ask_for_its_subdomains() {
-        assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": "MUC.a.example"})), None);
+    fn the_admin_of_a_domain_may_read_its_subdomains() {
+        assert_eq!(error(admin_of("a.example"), DETAILS, json!({"d": "MUC.a.example"})), None);
         for other in ["muc.b.example", "pubsub.a.example", "muc.muc.a.example"] {
-            assert_eq!(told(admin_of("a.example"), DETAILS, json!({"d": other})), foreign("domainDetails"), "{other}");
+            assert_eq!(error(admin_of("a.example"), DETAILS, json!({"d": other})), foreign("domainDetails"), "{other}");
         }
     }
 
@@ -144,9 +144,9 @@ mod tests {
     fn the_default_of_a_variable_counts() {
         let text = "mutation M($d: DomainName = \"a.example\") \
                     { domain { setDomainPassword(domain: $d, password: \"x\") } }";
-        assert_eq!(told(admin_of("a.example"), text, json!({})), None);
-        assert_eq!(told(admin_of("b.example"), text, json!({})), foreign("setDomainPassword"));
-        assert_eq!(told(admin_of("b.example"), text, json!({"d": "b.example"})), None);
+        assert_eq!(error(admin_of("a.example"), text, json!({})), None);
+        assert_eq!(error(admin_of("b.example"), text, json!({})), foreign("setDomainPassword"));
+        assert_eq!(error(admin_of("b.example"), text, json!({"d": "b.example"})), None);
     }
 
     #[test]
@@ -159,8 +159,8 @@ mod tests {
             "{ ...f } fragment f on X { x: domain { ...g } } fragment g on Y { allDomains { domain } }",
             "{ domain { allDomains @skip(if: true) { domain } } }",
         ] {
-            assert_eq!(told(admin_of("a.example"), text, json!({})), expected, "{text}");
-            assert_eq!(told(Role::Admin, text, json!({})), None);
+            assert_eq!(error(admin_of("a.example"), text, json!({})), expected, "{text}");
+            assert_eq!(error(Role::Admin, text, json!({})), None);
         }
     }
 }

@@ -1,66 +1,66 @@
-//! Who asks, as far as GraphQL tells them apart: on one endpoint, the global admin and the admins of domains.
+//! Determines the role of a client: the global admin, the admin of a domain, or none.
 //!
-//! The global admin is looked for first. A name of the form `admin@DOMAIN` that is not the global admin's is the
-//! admin of that domain, whose password the node compares with the stored one, each time: a password that was
-//! changed or deleted admits nobody from then on. This is the only place that asks who somebody is.
+//! The global admin is checked first. Any other user name of the form `admin@DOMAIN` is the admin of that domain, whose password
+//! the node compares each time, so a changed or deleted password is effective at once.
 
 use axum::http::HeaderMap;
 use domain_core::DomainName;
 
-use super::fault::{Code, Fault};
-use super::permissions::{Own, Role};
-use crate::auth::{Claim, Denied};
-use crate::doors::Doors;
+use super::error::{Code, GraphqlError};
+use super::permissions::{OwnDomain, Role};
+use crate::auth::{AuthError, Authorization};
 use crate::peer::Peer;
-use crate::request::{Request, Tag};
+use crate::refusal::Tag;
+use crate::request::Request;
+use crate::state::AppState;
 
-/// Who these headers are from, and who this peer has not failed to be too often.
-pub async fn of(doors: &Doors, peer: &Peer, headers: &HeaderMap) -> Result<Role, Fault> {
-    match Claim::of(headers) {
-        Claim::Malformed => Err(Fault::new(
+/// The role that the headers prove.
+pub async fn of(state: &AppState, peer: &Peer, headers: &HeaderMap) -> Result<Role, GraphqlError> {
+    match Authorization::of(headers) {
+        Authorization::Malformed => Err(GraphqlError::new(
             Code::RequestError,
             "Malformed authorization header. Please consult the relevant specification",
         )),
-        Claim::None if doors.guard.is_open() => Ok(Role::Admin),
-        Claim::None => Ok(Role::Nobody),
-        Claim::Basic { username, password } => {
+        Authorization::None if state.authenticator.is_open() => Ok(Role::Admin),
+        Authorization::None => Ok(Role::Anonymous),
+        Authorization::Basic { username, password } => {
             let check = async {
-                match doors.guard.is_admin(&username, &password) {
+                match state.authenticator.is_admin(&username, &password) {
                     true => Ok(Some(Role::Admin)),
-                    false => domain_admin(doors, &username, &password).await,
+                    false => domain_admin(state, &username, &password).await,
                 }
             };
-            doors.guard.attempt(peer, &username, check).await
+            state.authenticator.throttled(peer, &username, check).await
         }
     }
 }
 
-impl From<Denied> for Fault {
-    fn from(denied: Denied) -> Fault {
+impl From<AuthError> for GraphqlError {
+    fn from(denied: AuthError) -> GraphqlError {
         match denied {
-            Denied::Unauthorized => Fault::wrong_credentials(),
-            Denied::TooMany => Fault::new(Code::TooManyAttempts, "Too many failed logins"),
+            AuthError::Unauthorized => GraphqlError::wrong_credentials(),
+            AuthError::TooMany => GraphqlError::new(Code::TooManyAttempts, "Too many failed logins"),
         }
     }
 }
 
-async fn domain_admin(doors: &Doors, username: &str, password: &str) -> Result<Option<Role>, Fault> {
+async fn domain_admin(state: &AppState, username: &str, password: &str) -> Result<Option<Role>, GraphqlError> {
     let domain = username.strip_prefix("admin@").and_then(|domain| DomainName::prepare(domain).ok());
     let Some(domain) = domain else { return Ok(None) };
     let checked = async {
-        doors.node.ask(Request::CheckPassword(&domain, password)).await?;
-        doors.node.subdomains(&domain).await
+        state.node.ask(Request::CheckPassword(&domain, password)).await?;
+        state.node.subdomains(&domain).await
     };
     match checked.await {
-        Ok(subdomains) => Ok(Some(Role::DomainAdmin(Own { domain, subdomains }))),
+        Ok(subdomains) => Ok(Some(Role::DomainAdmin(OwnDomain { domain, subdomains }))),
         Err(refusal) => match refusal.tag {
             Tag::WrongPassword | Tag::NotFound | Tag::InvalidDomain | Tag::InvalidPassword | Tag::ServiceDisabled => {
                 Ok(None)
             }
-            Tag::Overloaded => Err(Fault::new(Code::Busy, "Too many passwords wait to be compared")),
+            Tag::Overloaded => Err(GraphqlError::new(Code::Busy, "Too many passwords wait to be compared")),
             reason => {
                 tracing::error!(what = "graphql_login_not_checked", ?reason);
-                Err(Fault::internal())
+                Err(GraphqlError::internal())
             }
         },
     }

@@ -1,6 +1,6 @@
-//! The schema's own scalars: where what a client wrote becomes a type that needs no more checks.
+//! The schema's own scalars: the border at which a client's value is checked and gets a type.
 //!
-//! What is refused here is refused before anything of the document is done.
+//! An invalid value is refused before anything of the document is executed.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use async_graphql::{
     Value,
 };
 
-/// A domain name: nameprep is applied to what is given, and the result is the name everywhere.
+/// A domain name, to which nameprep is applied.
 pub struct DomainName(pub domain_core::DomainName);
 
-/// A text of at least one character.
+/// A string of at least one character.
 pub struct NonEmptyString(pub String);
 
-/// A `DomainName` that goes out: as it is stored, even if nobody could store it any more.
+/// A `DomainName` in a response: as it is stored, even if it would not be accepted today.
 pub struct StoredName(pub String);
 
 impl DomainName {
@@ -42,8 +42,8 @@ impl NonEmptyString {
     }
 }
 
-/// Why a value is not of a scalar type of this schema, and the value as people may see it: a domain's name, if
-/// it is not too long, but nothing that may be a password. Nothing for a value or a type that is not refused here.
+/// Why a value is not of a scalar type of this schema, and the value for the message: a domain name is cut if it is long, and
+/// what may be a password is hidden. `None` for a valid value, and for other types.
 pub fn refusal(scalar: &str, value: &Value) -> Option<(&'static str, String)> {
     const CHARACTERS: usize = 100;
     match scalar {
@@ -73,7 +73,7 @@ impl ScalarType for DomainName {
     }
 }
 
-/// A text of at least one character.
+/// A string of at least one character.
 #[Scalar]
 impl ScalarType for NonEmptyString {
     fn parse(value: Value) -> InputValueResult<NonEmptyString> {

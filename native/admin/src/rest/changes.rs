@@ -1,9 +1,9 @@
-//! `GET /api/changes`: what changes, as it changes, one line of NDJSON each.
+//! `GET /api/changes`: a stream of changes, one line of NDJSON each.
 //!
-//! A line says which domain changed and what its row says now; an empty line, every few seconds, that nothing
-//! did. The stream begins with what comes next, or behind a given event, and ends with the connection: who
-//! reconnects with the last id misses nothing that the log still holds. However many watch, the node is asked by one
-//! reader ([`feed`](crate::feed)).
+//! A line names a domain that changed and its row now; an empty line, every few seconds, means that nothing changed. The stream
+//! begins with the next change, or after a given event, and ends with the connection: a client that reconnects with the last
+//! id misses nothing that the event log still has. One task polls the node for all clients
+//! ([`change_poller`](crate::change_poller)).
 
 use std::sync::Arc;
 
@@ -14,41 +14,41 @@ use axum::response::Response;
 use futures_util::stream;
 use serde::Deserialize;
 
+use super::error_responses::ErrorResponses;
 use super::ndjson::{self, NDJSON};
-use super::refused::Refused;
 use crate::caller::Caller;
-use crate::doors::Doors;
-use crate::feed::Watch;
-use crate::reply::Failure;
+use crate::change_poller::Subscription;
+use crate::response::ErrorResponse;
+use crate::state::AppState;
 
-/// Where to begin.
+/// The query of a request.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Begin {
-    /// The event behind which to begin; absent, what comes next.
+    /// The event after which to begin; if absent, begin with the next change.
     after: Option<i64>,
 }
 
-/// What changes, as it changes.
+/// A stream of changes.
 #[utoipa::path(get, path = "/api/changes", tag = "node", params(Begin), responses(
-    (status = 200, description = "A `Change` per line, for ever; an empty line where nothing changed for a while",
+    (status = 200, description = "A `Change` per line, forever; an empty line where nothing changed for a while",
      body = String, content_type = "application/x-ndjson"),
-    Refused,
+    ErrorResponses,
 ))]
 pub async fn changes(
-    State(doors): State<Arc<Doors>>,
+    State(state): State<Arc<AppState>>,
     caller: Caller,
     begin: Result<Query<Begin>, QueryRejection>,
-) -> Result<Response, Failure> {
-    caller.only(Method::GET, "GET")?;
-    caller.admit(&doors).await?;
-    caller.takes(NDJSON)?;
-    doors.node.service().await?;
-    let Query(Begin { after }) = begin.map_err(|error| Failure::BadRequest(error.body_text()))?;
-    let watch = Watch::begin(&doors.feed, &doors.node, after).await?;
-    // It ends when the node does not answer: who watches is not to believe that nothing changes.
-    Ok(ndjson::answer(stream::unfold(watch, |mut watch| async {
-        let changes = watch.changes().await.ok()?;
-        Some((ndjson::lines(&changes), watch))
+) -> Result<Response, ErrorResponse> {
+    caller.require_method(Method::GET, "GET")?;
+    caller.authenticate(&state).await?;
+    caller.require_accept(NDJSON)?;
+    state.node.service().await?;
+    let Query(Begin { after }) = begin.map_err(|error| ErrorResponse::BadRequest(error.body_text()))?;
+    let subscription = Subscription::begin(&state.changes, &state.node, after).await?;
+    // When the node does not answer, the stream ends: an open stream would mean that nothing changes.
+    Ok(ndjson::response(stream::unfold(subscription, |mut subscription| async {
+        let changes = subscription.changes().await.ok()?;
+        Some((ndjson::lines(&changes), subscription))
     })))
 }

@@ -1,7 +1,6 @@
-//! `/api/freshness`: what was declared complete, and until when; to declare it.
+//! `/api/freshness`: which host types are declared complete, and until when.
 //!
-//! The same as the doors under `/v1/domains`, for people: a freshness domain is named after a host type, and
-//! while it is fresh, routes that the database lacks may be removed.
+//! The same as `/v1/domains`, for people. While a host type is fresh, routes that the database does not contain may be removed.
 
 use std::sync::Arc;
 
@@ -13,87 +12,89 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error_responses::ErrorResponses;
 use super::fields;
-use super::refused::Refused;
 use crate::body;
 use crate::caller::{Caller, JSON};
-use crate::doors::Doors;
-use crate::reply::{Failure, json};
-use crate::request::{Freshness, FreshnessState, Request};
+use crate::model::{Freshness, FreshnessState};
+use crate::request::Request;
+use crate::response::{ErrorResponse, json};
+use crate::state::AppState;
 
 /// A declaration.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Freshness)]
-pub struct Shown {
+pub struct Declaration {
     /// The freshness domain: the name of a host type.
     domain: String,
-    /// Whether it is fresh now.
+    /// Whether it is in force.
     state: FreshnessState,
-    /// Seconds until it expires: 0 once it has, null where it never does.
+    /// Seconds until it expires: 0 when it has expired, null when it never does.
     seconds_left: Option<u64>,
-    /// When it expires, in nanoseconds since 1970; null where it never does.
+    /// When it expires, in nanoseconds since 1970; null when it never does.
     expire_time: Option<u64>,
 }
 
 /// All declarations.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AllFreshness)]
-pub struct All {
-    /// Those that were ever made, the expired ones too.
-    freshness: Vec<Shown>,
+pub struct AllDeclarations {
+    /// The declarations, with those that have expired.
+    freshness: Vec<Declaration>,
 }
 
-/// For how long.
+/// The body of [`one`].
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-pub struct Ttl {
-    /// Seconds; 0 is for ever.
+#[schema(as = Ttl)]
+pub struct TtlBody {
+    /// Seconds; 0 is forever.
     #[schema(value_type = i64, minimum = 0, maximum = 4294967295_i64)]
     #[allow(dead_code, reason = "it describes the field, which is read with the others")]
     ttl: u32,
 }
 
-/// All that was ever declared.
+/// All declarations.
 #[utoipa::path(get, path = "/api/freshness", tag = "freshness", responses(
-    (status = 200, description = "All declarations", body = All),
-    Refused,
+    (status = 200, description = "All declarations", body = AllDeclarations),
+    ErrorResponses,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
-    caller.enter_to_read(&doors).await?;
-    doors.node.service().await?;
-    let shown = |Freshness { domain, state, expire_time, seconds_left }| {
+pub async fn all(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Response, ErrorResponse> {
+    caller.authenticate_json_get(&state).await?;
+    state.node.service().await?;
+    let declaration = |Freshness { domain, state, expire_time, seconds_left }| {
         let (seconds_left, expire_time) = (seconds_left.finite(), expire_time.finite());
-        Shown { domain, state, seconds_left, expire_time }
+        Declaration { domain, state, seconds_left, expire_time }
     };
-    let freshness = doors.node.freshness().await?.into_iter().map(shown).collect();
-    Ok(json(StatusCode::OK, &All { freshness }))
+    let freshness = state.node.freshness().await?.into_iter().map(declaration).collect();
+    Ok(json(StatusCode::OK, &AllDeclarations { freshness }))
 }
 
-/// Declares the content for a host type complete.
+/// Declares the rows of a host type complete.
 #[utoipa::path(put, path = "/api/freshness/{host_type}", tag = "freshness",
     params(("host_type" = String, Path, description = "Its name", min_length = 1)),
-    request_body = Ttl,
+    request_body = TtlBody,
     responses(
     (status = 204, description = "It is declared"),
-    Refused,
+    ErrorResponses,
 ))]
 pub async fn one(
-    State(doors): State<Arc<Doors>>,
+    State(state): State<Arc<AppState>>,
     caller: Caller,
     path: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Result<Response, Failure> {
-    caller.only(Method::PUT, "PUT")?;
-    caller.enter(&doors).await?;
-    caller.sends(&[JSON])?;
-    doors.node.service().await?;
-    let Path(host_type) = path.map_err(|_| Failure::BadRequest("Invalid field: domain".to_owned()))?;
+) -> Result<Response, ErrorResponse> {
+    caller.require_method(Method::PUT, "PUT")?;
+    caller.authenticate_json(&state).await?;
+    caller.require_content_type(&[JSON])?;
+    state.node.service().await?;
+    let Path(host_type) = path.map_err(|_| ErrorResponse::BadRequest("Invalid field: domain".to_owned()))?;
     let ttl = match fields(&body::read(body).await?)?.get("ttl") {
-        None => return Err(Failure::BadRequest("'ttl' field is missing".to_owned())),
+        None => return Err(ErrorResponse::BadRequest("'ttl' field is missing".to_owned())),
         Some(ttl) => {
-            ttl_of(ttl).ok_or_else(|| Failure::BadRequest("'ttl' field is no number of seconds".to_owned()))?
+            ttl_of(ttl).ok_or_else(|| ErrorResponse::BadRequest("'ttl' field is no number of seconds".to_owned()))?
         }
     };
-    doors.node.ask(Request::UpsertFreshness(host_type.as_bytes(), ttl)).await?;
+    state.node.ask(Request::UpsertFreshness(host_type.as_bytes(), ttl)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

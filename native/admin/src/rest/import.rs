@@ -1,13 +1,12 @@
-//! `POST /api/domains`: many domains, a line each, answered line by line.
+//! `POST /api/domains`: many domains, one a line, answered line by line.
 //!
-//! Lines are `{"domain": …, "host_type": …, "status"?}` (NDJSON); a domain with a status has it from the first moment, and one
-//! that is there already gets it. They are read as they come, added in transactions of up
-//! to a thousand, and answered in their order; nothing is kept but the lines that are on their way, so an
-//! import has no size. What is refused is answered in its line and stops nothing. A client that does not read
-//! its answers is not read from, either.
+//! A line is `{"domain": …, "host_type": …, "status"?}` (NDJSON). A domain with a status has it as soon as it exists; one that
+//! exists already gets it. Lines are read as they arrive, added in transactions of up to a thousand, and answered in their
+//! order; only the lines under way are kept in memory, so an import may have any size. A refused domain is an error in its own
+//! answer and stops nothing. A client that does not read its answers is not read from either.
 //!
-//! An import that breaks off has added what was answered and perhaps a little more. Sending it again is
-//! harmless: adding the same pair again succeeds, where `repeated_operations` is `ok`.
+//! An interrupted import has added the domains that were answered and perhaps some more. Repeating it is harmless: adding the
+//! same pair again succeeds, where `repeated_operations` is `ok`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,33 +21,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::error_responses::ErrorResponses;
 use super::ndjson::{self, NDJSON};
-use super::refused::Refused;
 use crate::caller::Caller;
-use crate::doors::Doors;
+use crate::model::{NewDomain, Switch};
 use crate::node::Node;
-use crate::reply::Failure;
-use crate::request::{NewDomain, Refusal, Switch, Tag};
+use crate::refusal::{Refusal, Tag};
+use crate::response::ErrorResponse;
+use crate::state::AppState;
 
-/// Lines that are added at once.
-const LINES: usize = 1_000;
+/// The most domains in a transaction.
+const BATCH: usize = 1_000;
 
-/// Bytes of a line: far more than a domain and a host type have.
-const LINE_BYTES: usize = 8 * 1024;
+/// The longest line: far more than a domain and a host type need.
+const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// How long lines wait for others to be added with them.
+/// How long lines wait for further ones, to be added in one transaction.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// How long a client may send nothing.
-const SILENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Answers that wait to be read, in transactions.
-const UNREAD: usize = 4;
+/// Transactions whose answers wait to be read.
+const UNREAD_BATCHES: usize = 4;
 
-/// A domain to be added: the object of a line.
+/// A line of an import: a domain to add.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = NewDomain)]
-pub struct Wanted {
+pub struct ImportLine {
     /// Its name; nameprep is applied.
     domain: String,
     /// Its host type.
@@ -58,21 +58,21 @@ pub struct Wanted {
     status: Option<Switch>,
 }
 
-/// What became of a line.
+/// The answer to a line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ImportedLine)]
-pub struct Answer {
+pub struct ImportedLine {
     /// The number of the line; the first is 1.
     line: u64,
     /// The domain, as it was added or as it was sent.
     domain: Option<String>,
-    /// Whether it is there now.
+    /// Whether the domain exists now.
     result: Outcome,
-    /// What is against it: the API's error, or `invalid_line`.
+    /// The error: one of the API's, or `invalid_line`.
     #[schema(required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
-    /// The same for people.
+    /// The error, for people.
     #[schema(required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -82,70 +82,70 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It is there.
+    /// The domain exists.
     Ok,
-    /// It was refused.
+    /// The line was refused.
     Error,
 }
 
-/// A line that was read: what to add, or what to answer.
+/// A line that was read: a domain to add, or an answer already.
 enum Line {
     New(u64, NewDomain),
-    Answered(Answer),
+    Answered(ImportedLine),
 }
 
 /// Adds many domains.
 #[utoipa::path(post, path = "/api/domains", tag = "domains",
-    request_body(content = Vec<Wanted>, content_type = "application/x-ndjson",
+    request_body(content = Vec<ImportLine>, content_type = "application/x-ndjson",
                  description = "One item per line; lines are answered while others are read"),
     responses(
     (status = 200, description = "An `ImportedLine` per line, in their order", body = String, content_type = "application/x-ndjson"),
-    Refused,
+    ErrorResponses,
 ))]
-pub async fn import(State(doors): State<Arc<Doors>>, caller: Caller, body: Body) -> Result<Response, Failure> {
-    caller.admit(&doors).await?;
-    caller.takes(NDJSON)?;
-    caller.sends(&[NDJSON, "application/ndjson", "application/jsonl"])?;
-    doors.node.service().await?;
-    let (tell, told) = mpsc::channel(UNREAD);
-    tokio::spawn(add_all(doors.node.clone(), body, tell));
-    Ok(ndjson::answer(stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) })))
+pub async fn import(State(state): State<Arc<AppState>>, caller: Caller, body: Body) -> Result<Response, ErrorResponse> {
+    caller.authenticate(&state).await?;
+    caller.require_accept(NDJSON)?;
+    caller.require_content_type(&[NDJSON, "application/ndjson", "application/jsonl"])?;
+    state.node.service().await?;
+    let (answers, answered) = mpsc::channel(UNREAD_BATCHES);
+    tokio::spawn(add_all(state.node.clone(), body, answers));
+    Ok(ndjson::response(stream::unfold(answered, |mut answered| async { Some((answered.recv().await?, answered)) })))
 }
 
-/// Reads lines and adds them until there are no more, or the client is gone.
-async fn add_all(node: Node, body: Body, tell: mpsc::Sender<Bytes>) {
+/// Reads lines and adds their domains, until the end of the body or until the client disconnects.
+async fn add_all(node: Node, body: Body, answers: mpsc::Sender<Bytes>) {
     let mut reader = Reader { body, rest: Vec::new(), number: 0, skipping: Skipping::No, end: None };
     let mut lines = Vec::new();
     loop {
-        let wait = if lines.is_empty() { SILENCE } else { GATHER };
+        let wait = if lines.is_empty() { READ_TIMEOUT } else { GATHER };
         let more = tokio::time::timeout(wait, reader.read(&mut lines)).await;
         if more.is_err() && lines.is_empty() {
             reader.end = Some("no line came for half a minute");
         }
         let ended = reader.end.is_some();
-        while lines.len() >= LINES || (!lines.is_empty() && (ended || more.is_err())) {
-            let part = lines.drain(..lines.len().min(LINES)).collect();
-            // What waits for a turn is not done for a client that is gone.
-            let answers = tokio::select! {
-                answers = add(&node, part) => answers,
-                () = tell.closed() => return,
+        while lines.len() >= BATCH || (!lines.is_empty() && (ended || more.is_err())) {
+            let batch = lines.drain(..lines.len().min(BATCH)).collect();
+            // When the client disconnects, a batch that waits for a permit is dropped.
+            let answered = tokio::select! {
+                answered = add(&node, batch) => answered,
+                () = answers.closed() => return,
             };
-            if tell.send(answers).await.is_err() {
+            if answers.send(answered).await.is_err() {
                 return;
             }
         }
         if ended {
             if let Some(why) = reader.end.filter(|why| !why.is_empty()) {
                 let answer = invalid(reader.number + 1, why);
-                // Whether the client is still there does not matter any more.
-                let _ = tell.send(ndjson::lines([answer])).await;
+                // It fails where the client has disconnected: then nothing is left to do.
+                let _ = answers.send(ndjson::lines([answer])).await;
             }
             return;
         }
     }
 }
 
-/// Adds these lines in one transaction, and writes their answers.
+/// Adds the domains of these lines in one transaction; returns the answers as lines.
 async fn add(node: &Node, lines: Vec<Line>) -> Bytes {
     let new = |line: &Line| match line {
         Line::New(_, domain) => Some(domain.clone()),
@@ -162,10 +162,10 @@ async fn add(node: &Node, lines: Vec<Line>) -> Bytes {
         Line::New(line, domain) => {
             let domain = Some(domain.name.to_string());
             match results.next().unwrap_or(Err(Refusal::gone())) {
-                Ok(_) => Answer { line, domain, result: Outcome::Ok, code: None, message: None },
+                Ok(_) => ImportedLine { line, domain, result: Outcome::Ok, code: None, message: None },
                 Err(Refusal { tag, text }) => {
                     let (code, message) = (Some(code(tag)), Some(text).filter(|text| !text.is_empty()));
-                    Answer { line, domain, result: Outcome::Error, code, message }
+                    ImportedLine { line, domain, result: Outcome::Error, code, message }
                 }
             }
         }
@@ -187,24 +187,24 @@ fn code(tag: Tag) -> &'static str {
     }
 }
 
-fn invalid(line: u64, why: &str) -> Answer {
+fn invalid(line: u64, why: &str) -> ImportedLine {
     let (code, message) = (Some("invalid_line"), Some(why.to_owned()));
-    Answer { line, domain: None, result: Outcome::Error, code, message }
+    ImportedLine { line, domain: None, result: Outcome::Error, code, message }
 }
 
-/// Cuts a body into lines.
+/// Splits a body into lines.
 struct Reader {
     body: Body,
-    /// The beginning of a line whose end was not read yet.
+    /// The beginning of a line whose end has not arrived yet.
     rest: Vec<u8>,
-    /// Of the last line.
+    /// The number of the last line.
     number: u64,
     skipping: Skipping,
-    /// Why there will be no more; empty at a proper end.
+    /// Why reading ended; empty at the end of the body.
     end: Option<&'static str>,
 }
 
-/// Whether the rest of a line is passed over, since it is too long.
+/// Whether the rest of a line is skipped, because it is too long.
 #[derive(PartialEq, Eq)]
 enum Skipping {
     Yes,
@@ -212,8 +212,7 @@ enum Skipping {
 }
 
 impl Reader {
-    /// Reads the next part of the body, and adds the lines that are whole. Nothing is lost when it is dropped
-    /// while it waits.
+    /// Reads the next chunk of the body and appends the complete lines. It is cancel safe.
     async fn read(&mut self, lines: &mut Vec<Line>) {
         match self.body.frame().await {
             Some(Ok(frame)) => {
@@ -230,12 +229,12 @@ impl Reader {
         }
     }
 
-    /// Takes a piece of a line, up to its end at the most.
+    /// Takes a piece of a line, which ends with the line or before.
     fn take(&mut self, piece: &[u8], lines: &mut Vec<Line>) {
         if self.skipping == Skipping::No {
             self.rest.extend_from_slice(piece);
         }
-        if self.rest.len() > LINE_BYTES {
+        if self.rest.len() > MAX_LINE_BYTES {
             self.rest.clear();
             self.number += 1;
             self.skipping = Skipping::Yes;
@@ -254,18 +253,18 @@ impl Reader {
     }
 }
 
-/// An empty line counts, but says nothing.
+/// Parses a line. An empty one is counted and ignored.
 fn parsed(number: u64, line: &[u8]) -> Option<Line> {
     if line.is_empty() {
         return None;
     }
-    let wanted: Wanted = match serde_json::from_slice::<Value>(line).and_then(serde_json::from_value) {
+    let wanted: ImportLine = match serde_json::from_slice::<Value>(line).and_then(serde_json::from_value) {
         Ok(wanted) => wanted,
         Err(error) => return Some(Line::Answered(invalid(number, &error.to_string()))),
     };
     Some(match DomainName::prepare(&wanted.domain) {
         Ok(name) => Line::New(number, NewDomain { name, host_type: wanted.host_type, status: wanted.status }),
-        Err(error) => Line::Answered(Answer {
+        Err(error) => Line::Answered(ImportedLine {
             domain: Some(wanted.domain),
             code: Some("invalid_domain"),
             ..invalid(number, &error.to_string())

@@ -1,8 +1,8 @@
 //! `GET /api/domains`: the rows of the database, page by page.
 //!
-//! A page is what comes behind a domain in the order of names, so a reader who goes on from the last one sees
-//! every domain that is there throughout, once, whatever is added and removed meanwhile. Static domains are
-//! from configuration and not among them: `type=static` asks for those, in the same pages.
+//! A page contains the names after a given one, in order. So a client that continues after the last name of each page sees
+//! every domain that exists throughout, once, whatever is added and removed meanwhile. Static domains come from the
+//! configuration and are listed with `type=static`, in the same pages.
 
 use std::sync::Arc;
 
@@ -13,42 +13,43 @@ use axum::response::Response;
 use domain_core::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::refused::Refused;
-use crate::ask::typed;
+use super::error_responses::ErrorResponses;
 use crate::caller::Caller;
-use crate::doors::Doors;
-use crate::reply::{Failure, json};
-use crate::request::{Details, LeftOut, Listed, Listing, Request, Status};
+use crate::model::{Details, LeftOut, Listed, Listing, Status};
+use crate::node_calls::typed;
+use crate::request::Request;
+use crate::response::{ErrorResponse, json};
+use crate::state::AppState;
 
-/// The most that a page holds.
-const MOST: u16 = 1_000;
+/// The largest page.
+const MAX_LIMIT: u16 = 1_000;
 
-/// Which page.
+/// The query of a request: which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
-    /// The domain that the page comes behind; the `next` of the page before.
+pub struct PageQuery {
+    /// The domain after which the page begins; the `next` of the page before.
     #[param(max_length = 250)]
     after: Option<String>,
-    /// How many domains it holds, 1 to 1000.
+    /// The size of the page, 1 to 1000.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u16>,
-    /// Only those of this host type.
+    /// Only domains of this host type.
     #[param(max_length = 250)]
     host_type: Option<String>,
-    /// Only those with this status.
+    /// Only domains with this status.
     status: Option<Listable>,
-    /// Only those whose names begin so.
+    /// Only domains with this prefix.
     #[param(max_length = 250)]
     prefix: Option<String>,
-    /// Those of the database, or those from the configuration of this node.
+    /// Domains of the database, or of this node's configuration.
     #[param(inline)]
     #[serde(rename = "type")]
     origin: Option<Origin>,
 }
 
-/// Where domains are from.
+/// Where domains come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -65,7 +66,7 @@ pub enum Origin {
 pub enum Listable {
     /// It is served.
     Enabled,
-    /// It is not.
+    /// It is not served.
     Disabled,
     /// It is being removed.
     Deleting,
@@ -76,9 +77,9 @@ pub enum Listable {
 pub struct Page {
     /// The domains, in the database's order of their names.
     domains: Vec<Row>,
-    /// What the next page comes behind; null when there is none.
+    /// The `after` of the next page; null when there is none.
     next: Option<String>,
-    /// Rows that cannot be read, and are therefore not among the domains; absent when there are none.
+    /// Invalid rows, which are not among the domains; absent when there are none.
     #[serde(skip_serializing_if = "LeftOut::is_none")]
     #[schema(required = false)]
     left_out: LeftOut,
@@ -97,25 +98,25 @@ pub struct Row {
 }
 
 /// A page of domains.
-#[utoipa::path(get, path = "/api/domains", tag = "domains", params(Wanted), responses(
+#[utoipa::path(get, path = "/api/domains", tag = "domains", params(PageQuery), responses(
     (status = 200, description = "A page of the rows of the database", body = Page),
-    Refused,
+    ErrorResponses,
 ))]
 pub async fn list(
-    State(doors): State<Arc<Doors>>,
+    State(state): State<Arc<AppState>>,
     caller: Caller,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Response, Failure> {
-    caller.enter(&doors).await?;
+    wanted: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Response, ErrorResponse> {
+    caller.authenticate_json(&state).await?;
     let origin = wanted.as_ref().ok().and_then(|Query(wanted)| wanted.origin).unwrap_or_default();
     if origin == Origin::Dynamic {
-        doors.node.service().await?;
+        state.node.service().await?;
     }
-    let Query(wanted) = wanted.map_err(|error| Failure::BadRequest(error.body_text()))?;
+    let Query(wanted) = wanted.map_err(|error| ErrorResponse::BadRequest(error.body_text()))?;
     let listing = listing(wanted)?;
     let Listed { domains: found, left_out } = match origin {
-        Origin::Dynamic => doors.node.list(&listing).await?,
-        Origin::Static => fixed(typed(doors.node.ask(Request::Statics).await?)?, &listing),
+        Origin::Dynamic => state.node.list(&listing).await?,
+        Origin::Static => static_page(typed(state.node.ask(Request::Statics).await?)?, &listing),
     };
     let full = found.len() == usize::from(listing.limit);
     let next = found.last().filter(|_| full).map(|last| last.domain.clone());
@@ -123,13 +124,13 @@ pub async fn list(
     Ok(json(StatusCode::OK, &Page { domains: found.into_iter().map(row).collect(), next, left_out }))
 }
 
-/// Every other method.
-pub async fn other() -> Failure {
-    Failure::MethodNotAllowed("GET, POST")
+/// Handles every other method.
+pub async fn method_not_allowed() -> ErrorResponse {
+    ErrorResponse::MethodNotAllowed("GET, POST")
 }
 
-/// A page of the static domains, all of which are served.
-fn fixed(mut all: Vec<(String, String)>, listing: &Listing) -> Listed {
+/// A page of the static domains, which are always enabled.
+fn static_page(mut all: Vec<(String, String)>, listing: &Listing) -> Listed {
     all.retain(|(domain, host_type)| {
         listing.after.as_ref().is_none_or(|after| domain > after)
             && listing.host_type.as_ref().is_none_or(|wanted| host_type == wanted)
@@ -137,21 +138,23 @@ fn fixed(mut all: Vec<(String, String)>, listing: &Listing) -> Listed {
             && listing.status.is_none_or(|status| status == Status::Enabled)
     });
     all.sort();
-    let shown = |(domain, host_type)| Details { domain, host_type: Some(host_type), status: Some(Status::Enabled) };
-    let domains = all.into_iter().take(listing.limit.into()).map(shown).collect();
+    let details = |(domain, host_type)| Details { domain, host_type: Some(host_type), status: Some(Status::Enabled) };
+    let domains = all.into_iter().take(listing.limit.into()).map(details).collect();
     Listed { domains, left_out: LeftOut::default() }
 }
 
-fn listing(Wanted { after, limit, host_type, status, prefix, .. }: Wanted) -> Result<Listing, Failure> {
+fn listing(PageQuery { after, limit, host_type, status, prefix, .. }: PageQuery) -> Result<Listing, ErrorResponse> {
     let limit = limit.unwrap_or(100);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Failure::BadRequest("'limit' is not a number from 1 to 1000".to_owned()));
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ErrorResponse::BadRequest("'limit' is not a number from 1 to 1000".to_owned()));
     }
-    // Not more than that: a row that another program wrote may have a name that is none, and the page behind it
-    // can be asked for, too.
+    // No stricter check: another program may have written a name that is not valid, and the page after it must be
+    // reachable.
     for text in [&after, &host_type, &prefix].into_iter().flatten() {
         if text.contains('\0') || text.len() > DomainName::MAX_BYTES {
-            return Err(Failure::BadRequest("A parameter is longer than 250 bytes, or has a NUL character".to_owned()));
+            return Err(ErrorResponse::BadRequest(
+                "A parameter is longer than 250 bytes, or has a NUL character".to_owned(),
+            ));
         }
     }
     let status = status.map(|status| match status {

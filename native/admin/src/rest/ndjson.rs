@@ -1,4 +1,4 @@
-//! JSON values, each on a line of its own: written, and answered as they come.
+//! NDJSON: JSON values, one a line, in responses that are written while they are produced.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,31 +10,30 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 
-/// The type of such a body.
+/// The media type.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// How long there is no line until an empty one says that there is none.
-const QUIET: Duration = Duration::from_secs(5);
+/// After this time without a line, an empty one is sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// What a proxy (nginx) would keep until there is enough of it comes too late.
+/// Tells a proxy (nginx) not to buffer the response: lines would arrive late.
 const NOT_BUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-/// The values, a line each.
+/// The values, one a line.
 pub fn lines(values: impl IntoIterator<Item = impl Serialize>) -> Bytes {
     let mut bytes = Vec::new();
     for value in values {
-        // Neither a map with odd keys nor an output that fails is involved.
+        // It cannot fail: the output is memory, and no map has keys that are not strings.
         let _ = serde_json::to_writer(&mut bytes, &value);
         bytes.push(b'\n');
     }
     bytes.into()
 }
 
-/// An answer of lines that are still to come. An empty one is put between them where none comes for a while: a proxy would
-/// take the server for dead.
-pub fn answer(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+/// A response of lines that are still to come. Empty lines fill long pauses, in which a proxy would close the connection.
+pub fn response(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let lines = stream::unfold(Box::pin(lines), |mut lines| async {
-        let next = tokio::time::timeout(QUIET, lines.next()).await;
+        let next = tokio::time::timeout(KEEP_ALIVE, lines.next()).await;
         Some((next.unwrap_or(Some(Bytes::from_static(b"\n")))?, lines))
     });
     let body = Body::from_stream(lines.map(Ok::<_, Infallible>));

@@ -1,4 +1,4 @@
-//! `/api/openapi.json`: what REST can be asked, for programs. It is made from the code that answers.
+//! `/api/openapi.json`: a description of the REST interface, generated from the code that serves it.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::refused::Refused;
-use super::{changes, domain, freshness, import, list, removals, state};
+use super::error_responses::ErrorResponses;
+use super::{changes, domain, freshness, import, list, removals, status};
 use crate::caller::Caller;
-use crate::doors::Doors;
-use crate::reply::{Failure, json};
+use crate::response::{ErrorResponse, json};
+use crate::state::AppState;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,18 +22,18 @@ use crate::reply::{Failure, json};
         domain::get, domain::put, domain::patch, domain::delete,
         removals::one, removals::all,
         freshness::all, freshness::one,
-        changes::changes, state::status, state::doctor, document,
+        changes::changes, status::status, status::doctor, document,
     ),
-    components(schemas(import::Wanted, import::Answer, crate::request::Change)),
+    components(schemas(import::ImportLine, import::ImportedLine, crate::model::Change)),
     security(("admin" = [])),
-    modifiers(&Admin),
+    modifiers(&BasicAuth),
 )]
 struct Document;
 
-/// Who may ask.
-struct Admin;
+/// Adds the authentication scheme.
+struct BasicAuth;
 
-impl Modify for Admin {
+impl Modify for BasicAuth {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
         document.components.get_or_insert_with(Default::default).add_security_scheme("admin", basic);
@@ -43,9 +43,9 @@ impl Modify for Admin {
 /// This document.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "node", responses(
     (status = 200, description = "An OpenAPI document", body = Object),
-    Refused,
+    ErrorResponses,
 ))]
-pub async fn document(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
-    caller.enter_to_read(&doors).await?;
+pub async fn document(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Response, ErrorResponse> {
+    caller.authenticate_json_get(&state).await?;
     Ok(json(StatusCode::OK, &Document::openapi()))
 }

@@ -1,7 +1,6 @@
-//! `/api/domains/{domain}/removal` and `/api/removals`: how far removals are.
+//! `/api/domains/{domain}/removal` and `/api/removals`: the progress of removals.
 //!
-//! A removal is a job: it is there from the request until the domain's row is gone, or until it failed and is
-//! requested again.
+//! A removal is a job: it exists from the request until the domain's row is deleted, or until it failed and is requested again.
 
 use std::sync::Arc;
 
@@ -12,27 +11,27 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::domain_name;
-use super::refused::Refused;
+use super::error_responses::ErrorResponses;
 use crate::caller::Caller;
-use crate::doors::Doors;
-use crate::reply::{Failure, json};
-use crate::request::{Removal, RemovalState};
+use crate::model::{Removal, RemovalState};
+use crate::response::{ErrorResponse, json};
+use crate::state::AppState;
 
 /// A removal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Removal)]
-pub struct Shown {
+pub struct RemovalResponse {
     /// The domain.
     domain: String,
     /// Its host type.
     host_type: String,
-    /// Whether anybody works on it.
+    /// Whether a node works on it.
     state: RemovalState,
     /// Why a handler failed.
     failure: Option<String>,
     /// The node that works on it.
     owner: Option<String>,
-    /// How many handlers are done.
+    /// How many handlers have finished.
     handlers_done: u32,
     /// How many there are.
     handlers: u32,
@@ -41,44 +40,44 @@ pub struct Shown {
 /// All removals.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Removals)]
-pub struct All {
-    /// Those that run, were left, or failed.
-    removals: Vec<Shown>,
+pub struct AllRemovals {
+    /// The removals that run, were abandoned, or failed.
+    removals: Vec<RemovalResponse>,
 }
 
-impl From<Removal> for Shown {
-    fn from(Removal { domain, host_type, state, failure, owner, handlers: (done, of) }: Removal) -> Shown {
-        Shown { domain, host_type, state, failure, owner, handlers_done: done, handlers: of }
+impl From<Removal> for RemovalResponse {
+    fn from(Removal { domain, host_type, state, failure, owner, handlers: (done, of) }: Removal) -> RemovalResponse {
+        RemovalResponse { domain, host_type, state, failure, owner, handlers_done: done, handlers: of }
     }
 }
 
-/// How far the removal of a domain is.
+/// The progress of a removal.
 #[utoipa::path(get, path = "/api/domains/{domain}/removal", tag = "domains",
     params(("domain" = String, Path, description = "Its name", min_length = 1)),
     responses(
-    (status = 200, description = "How far it is", body = Shown),
-    (status = 404, description = "Nobody removes it", body = String, content_type = "application/json"),
-    Refused,
+    (status = 200, description = "The progress", body = RemovalResponse),
+    (status = 404, description = "The domain is not being removed", body = String, content_type = "application/json"),
+    ErrorResponses,
 ))]
 pub async fn one(
-    State(doors): State<Arc<Doors>>,
+    State(state): State<Arc<AppState>>,
     caller: Caller,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Failure> {
-    caller.enter_to_read(&doors).await?;
-    doors.node.service().await?;
+) -> Result<Response, ErrorResponse> {
+    caller.authenticate_json_get(&state).await?;
+    state.node.service().await?;
     let domain = domain_name(path.ok().as_ref().map(|Path(name)| name.as_str()))?;
-    Ok(json(StatusCode::OK, &Shown::from(doors.node.removal(&domain).await?)))
+    Ok(json(StatusCode::OK, &RemovalResponse::from(state.node.removal(&domain).await?)))
 }
 
-/// All removals that run, were left, or failed.
+/// All removals that run, were abandoned, or failed.
 #[utoipa::path(get, path = "/api/removals", tag = "domains", responses(
-    (status = 200, description = "All removals", body = All),
-    Refused,
+    (status = 200, description = "All removals", body = AllRemovals),
+    ErrorResponses,
 ))]
-pub async fn all(State(doors): State<Arc<Doors>>, caller: Caller) -> Result<Response, Failure> {
-    caller.enter_to_read(&doors).await?;
-    doors.node.service().await?;
-    let removals = doors.node.removals().await?.into_iter().map(Shown::from).collect();
-    Ok(json(StatusCode::OK, &All { removals }))
+pub async fn all(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Response, ErrorResponse> {
+    caller.authenticate_json_get(&state).await?;
+    state.node.service().await?;
+    let removals = state.node.removals().await?.into_iter().map(RemovalResponse::from).collect();
+    Ok(json(StatusCode::OK, &AllRemovals { removals }))
 }

@@ -1,46 +1,45 @@
-//! CSV: where a record ends, and what is in its cells.
+//! CSV: where a record ends, and what its cells contain.
 //!
-//! A cell in quotation marks may have line breaks, so a record may have several lines. The reader of the crate `csv` reads
-//! whatever there is and makes the best of it; so what is malformed is found here before: a quotation mark inside a cell that
-//! has none around it, something behind the closing one, or one that is closed nowhere. Such a line is refused, and the next
-//! one is read as if it had not been there.
+//! A quoted cell may contain line breaks, so a record may have several lines. The crate `csv` accepts malformed input; so quotes
+//! are checked here first: a quote inside an unquoted cell, text after a closing quote, and a quote that is never closed are
+//! errors. The line is refused, and the next one is read as if the refused one were not there.
 //!
-//! Spreadsheets separate cells by what is not in the numbers of their country. `sep=;` in the first line says which
-//! character that is; otherwise the first line is looked at.
+//! Spreadsheets separate cells by a character that their country does not use in numbers. A first line `sep=;` declares it;
+//! otherwise it is guessed from the first line.
 
 use std::fmt;
 
-/// What separates cells.
+/// The separators that are guessed.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// How a file is to be read.
+/// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     delimiter: u8,
     columns: Columns,
-    named: Named,
+    source: ColumnSource,
 }
 
-/// Where a record has what.
+/// The positions of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Columns {
     domain: usize,
     host_type: usize,
     status: Option<usize>,
-    /// How many there are.
-    all: usize,
+    /// The number of columns.
+    count: usize,
 }
 
-/// Who says where the columns are.
+/// Where the positions of the columns come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    /// The first line.
+enum ColumnSource {
+    /// The header line.
     Header,
-    /// Nobody: they are in the order of this program.
-    Nobody,
+    /// The default order.
+    Default,
 }
 
-/// What is in a record.
+/// The cells of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cells {
     /// The domain.
@@ -54,63 +53,66 @@ pub struct Cells {
 /// What the first line is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum First {
-    /// It names the columns.
+    /// A header.
     Header(Layout),
-    /// It is a record.
+    /// A record.
     Record(Layout),
 }
 
 impl Layout {
-    /// What the first line, without its end, says of the others; `delimiter` is known where a line before it said so.
+    /// Guesses the layout from the first line, without its line break; `delimiter` is the declared one.
     pub fn of(line: &str, delimiter: Option<u8>, could_be_a_name: impl Fn(&str) -> bool) -> Result<First, String> {
         let possible = delimiter.as_ref().map_or(&DELIMITERS[..], std::slice::from_ref);
         let split: Vec<(u8, Vec<String>)> =
             possible.iter().filter_map(|it| Some((*it, cells(line, *it).ok()?))).collect();
         for (delimiter, names) in &split {
-            if let Some(columns) = Columns::named(names)? {
-                return Ok(First::Header(Layout { delimiter: *delimiter, columns, named: Named::Header }));
+            if let Some(columns) = Columns::from_header(names)? {
+                return Ok(First::Header(Layout { delimiter: *delimiter, columns, source: ColumnSource::Header }));
             }
         }
         let several = || split.iter().filter(|(_, cells)| cells.len() > 1);
         let found = several().find(|(_, cells)| could_be_a_name(&cells[0])).or_else(|| several().next());
         let delimiter = found.map_or(possible[0], |(delimiter, _)| *delimiter);
-        Ok(First::Record(Layout { delimiter, columns: Columns::USUAL, named: Named::Nobody }))
+        Ok(First::Record(Layout { delimiter, columns: Columns::DEFAULT, source: ColumnSource::Default }))
     }
 
-    /// A record's quotation marks, before its first line.
-    pub fn quotes(&self) -> Quotes {
-        Quotes { delimiter: self.delimiter, state: State::Begin, quoted: vec![Quoted::No] }
+    /// A checker for the quotes of a record.
+    pub fn quotes(&self) -> QuoteChecker {
+        QuoteChecker { delimiter: self.delimiter, state: State::Begin, quoted: vec![Quoted::No] }
     }
 
-    /// What is in a record; nothing, where all its cells are empty.
+    /// The cells of a record; `None` where all are empty.
     pub fn read(&self, record: &str) -> Result<Option<Cells>, String> {
         let cells = cells(record, self.delimiter)?;
-        let Columns { domain, host_type, status, all } = self.columns;
+        let Columns { domain, host_type, status, count } = self.columns;
         if cells.iter().all(String::is_empty) {
             return Ok(None);
         }
-        if cells.iter().skip(all).any(|cell| !cell.is_empty()) {
-            return Err(format!("the line has {} cells and not {all}", cells.len()));
+        if cells.iter().skip(count).any(|cell| !cell.is_empty()) {
+            return Err(format!("the line has {} cells and not {count}", cells.len()));
         }
         let (Some(domain), Some(host_type)) = (cells.get(domain), cells.get(host_type)) else {
-            return Err(format!("the line has no domain and host type, separated by {}", separator(self.delimiter)));
+            return Err(format!(
+                "the line has no domain and host type, separated by {}",
+                separator_name(self.delimiter)
+            ));
         };
-        let status = status.and_then(|place| cells.get(place)).filter(|it| !it.is_empty());
+        let status = status.and_then(|position| cells.get(position)).filter(|it| !it.is_empty());
         Ok(Some(Cells { domain: domain.clone(), host_type: host_type.clone(), status: status.cloned() }))
     }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = match self.named {
-            Named::Header => "columns as the first line names them",
-            Named::Nobody => "columns domain, host_type, status",
+        let columns = match self.source {
+            ColumnSource::Header => "columns as the first line names them",
+            ColumnSource::Default => "columns domain, host_type, status",
         };
-        write!(f, "cells separated by {}, {columns}", separator(self.delimiter))
+        write!(f, "cells separated by {}, {columns}", separator_name(self.delimiter))
     }
 }
 
-fn separator(delimiter: u8) -> String {
+fn separator_name(delimiter: u8) -> String {
     match delimiter {
         b',' => "a comma".to_owned(),
         b';' => "a semicolon".to_owned(),
@@ -119,31 +121,32 @@ fn separator(delimiter: u8) -> String {
     }
 }
 
-/// What a line `sep=;` says.
-pub fn declared(line: &str) -> Option<u8> {
+/// The delimiter that a line `sep=;` declares.
+pub fn declared_delimiter(line: &str) -> Option<u8> {
     let (name, delimiter) = line.trim_matches('"').split_at_checked(4)?;
     let [delimiter] = delimiter.as_bytes() else { return None };
     (name.eq_ignore_ascii_case("sep=") && delimiter.is_ascii() && *delimiter != b'"').then_some(*delimiter)
 }
 
-/// The name of a column or of a member, however it is written: `Host Type`, `host_type` and `hostType` are one.
-pub fn plain(name: &str) -> String {
+/// The name of a column or a member in its normal form: `Host Type`, `host_type` and `hostType` are the same.
+pub fn normalized(name: &str) -> String {
     name.chars().filter(|it| !it.is_whitespace() && !matches!(it, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
 impl Columns {
-    const USUAL: Columns = Columns { domain: 0, host_type: 1, status: Some(2), all: 3 };
+    const DEFAULT: Columns = Columns { domain: 0, host_type: 1, status: Some(2), count: 3 };
 
-    /// What a line says that names columns; nothing, if it names none. Naming some of them only, it would have every
-    /// other line read wrongly.
-    fn named(names: &[String]) -> Result<Option<Columns>, String> {
-        let place = |wanted: &str| {
-            let mut places = names.iter().enumerate().filter(|(_, name)| plain(name) == wanted).map(|(place, _)| place);
-            (places.next(), places.next())
+    /// The columns of a header; `None` if the line is no header. A header with only some of the columns is an error: every
+    /// other line would be read wrongly.
+    fn from_header(names: &[String]) -> Result<Option<Columns>, String> {
+        let positions = |wanted: &str| {
+            let matching = names.iter().enumerate().filter(|(_, name)| normalized(name) == wanted);
+            let mut positions = matching.map(|(position, _)| position);
+            (positions.next(), positions.next())
         };
-        match (place("domain"), place("hosttype"), place("status")) {
+        match (positions("domain"), positions("hosttype"), positions("status")) {
             ((Some(domain), None), (Some(host_type), None), (status, None)) => {
-                Ok(Some(Columns { domain, host_type, status, all: names.len() }))
+                Ok(Some(Columns { domain, host_type, status, count: names.len() }))
             }
             ((None, None), (None, None), _) => Ok(None),
             _ => {
@@ -154,12 +157,12 @@ impl Columns {
     }
 }
 
-/// Reads the quotation marks of a record, line by line.
+/// Checks the quotes of a record, line by line.
 #[derive(Debug)]
-pub struct Quotes {
+pub struct QuoteChecker {
     delimiter: u8,
     state: State,
-    /// Of each cell.
+    /// Whether each cell is quoted.
     quoted: Vec<Quoted>,
 }
 
@@ -171,37 +174,37 @@ enum Quoted {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before a cell.
+    /// At the beginning of a cell.
     Begin,
-    /// In a cell without quotation marks.
+    /// In an unquoted cell.
     Plain,
-    /// Between them.
+    /// Between quotes.
     Inside,
-    /// Behind one that closes, or is the first of two.
-    Behind,
+    /// After a quote that closes the cell or is the first of two.
+    AfterQuote,
 }
 
-/// Whether a record is whole.
+/// Whether a record is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reached {
+pub enum RecordEnd {
     /// It is.
-    End,
-    /// It goes on in the next line.
-    Inside,
+    Reached,
+    /// It continues in the next line.
+    Open,
 }
 
-impl Quotes {
-    /// Reads a line with its end.
-    pub fn read(&mut self, line: &[u8]) -> Result<Reached, String> {
+impl QuoteChecker {
+    /// Checks a line, with its line break.
+    pub fn read(&mut self, line: &[u8]) -> Result<RecordEnd, String> {
         for byte in line {
             self.state = match (self.state, *byte) {
-                (State::Inside, b'"') => State::Behind,
-                (State::Inside, _) | (State::Behind, b'"') => State::Inside,
+                (State::Inside, b'"') => State::AfterQuote,
+                (State::Inside, _) | (State::AfterQuote, b'"') => State::Inside,
                 (_, byte) if byte == self.delimiter => {
                     self.quoted.push(Quoted::No);
                     State::Begin
                 }
-                (_, b'\n' | b'\r') => return Ok(Reached::End),
+                (_, b'\n' | b'\r') => return Ok(RecordEnd::Reached),
                 (State::Begin, b'"') => {
                     if let Some(last) = self.quoted.last_mut() {
                         *last = Quoted::Yes;
@@ -210,21 +213,21 @@ impl Quotes {
                 }
                 (State::Plain, b'"') => return Err("a quotation mark inside a cell".to_owned()),
                 (State::Begin | State::Plain, _) => State::Plain,
-                (State::Behind, _) => return Err("something behind a closing quotation mark".to_owned()),
+                (State::AfterQuote, _) => return Err("something behind a closing quotation mark".to_owned()),
             };
         }
-        Ok(if self.state == State::Inside { Reached::Inside } else { Reached::End })
+        Ok(if self.state == State::Inside { RecordEnd::Open } else { RecordEnd::Reached })
     }
 }
 
-/// The cells of a whole record without its end. Space around a cell is no part of it, unless it is quoted.
+/// The cells of a complete record, without its line break. Space around an unquoted cell is removed.
 fn cells(record: &str, delimiter: u8) -> Result<Vec<String>, String> {
-    // A reader of CSV is a machine that takes longer to build than most lines take to read.
+    // Most lines have no quotes, and creating a reader takes longer than splitting them.
     if !record.contains('"') {
         return Ok(record.split(char::from(delimiter)).map(|cell| cell.trim().to_owned()).collect());
     }
-    let mut quotes = Quotes { delimiter, state: State::Begin, quoted: vec![Quoted::No] };
-    if quotes.read(record.as_bytes())? == Reached::Inside {
+    let mut quotes = QuoteChecker { delimiter, state: State::Begin, quoted: vec![Quoted::No] };
+    if quotes.read(record.as_bytes())? == RecordEnd::Open {
         return Err("a quotation mark is not closed".to_owned());
     }
     let mut reader = csv::ReaderBuilder::new()
@@ -235,17 +238,17 @@ fn cells(record: &str, delimiter: u8) -> Result<Vec<String>, String> {
         .from_reader(record.as_bytes());
     let mut read = csv::StringRecord::new();
     reader.read_record(&mut read).map_err(|error| error.to_string())?;
-    let whole = read.iter().zip(&quotes.quoted).map(|(cell, quoted)| match quoted {
+    let cells = read.iter().zip(&quotes.quoted).map(|(cell, quoted)| match quoted {
         Quoted::Yes => cell.to_owned(),
         Quoted::No => cell.trim().to_owned(),
     });
-    Ok(whole.collect())
+    Ok(cells.collect())
 }
 
-/// A cell as it is written: in quotation marks, unless nothing in it could be taken for anything else.
+/// A cell for writing: quoted, unless all its characters are harmless.
 pub fn cell(text: &str) -> String {
-    let is_plain = |it: char| it.is_alphanumeric() || matches!(it, '.' | '-' | '_' | '/' | '@' | ' ');
-    match text.chars().all(is_plain) && text.trim() == text && !text.is_empty() {
+    let is_harmless = |it: char| it.is_alphanumeric() || matches!(it, '.' | '-' | '_' | '/' | '@' | ' ');
+    match text.chars().all(is_harmless) && text.trim() == text && !text.is_empty() {
         true => text.to_owned(),
         false => format!("\"{}\"", text.replace('"', "\"\"")),
     }
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_known_in_any_case_and_spacing() {
+    fn a_header_is_recognised_in_any_case_and_spacing() {
         for header in [
             "domain,host_type",
             "Domain, Host Type ",
@@ -290,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn what_separates_cells_is_seen_in_the_first_record() {
-        for (line, words) in [
+    fn the_separator_is_guessed_from_the_first_record() {
+        for (line, separator) in [
             ("a.example,t", "a comma"),
             ("a.example;t", "a semicolon"),
             ("a.example\tt", "a tab"),
@@ -300,16 +303,24 @@ mod tests {
             ("a.example", "a comma"),
         ] {
             let Ok(First::Record(layout)) = first(line) else { panic!("{line}") };
-            assert_eq!(layout.to_string(), format!("cells separated by {words}, columns domain, host_type, status"));
+            assert_eq!(
+                layout.to_string(),
+                format!("cells separated by {separator}, columns domain, host_type, status")
+            );
         }
         assert_eq!(
-            [declared("sep=;"), declared("SEP=|"), declared("sep="), declared("a.example")],
+            [
+                declared_delimiter("sep=;"),
+                declared_delimiter("SEP=|"),
+                declared_delimiter("sep="),
+                declared_delimiter("a.example")
+            ],
             [Some(b';'), Some(b'|'), None, None]
         );
     }
 
     #[test]
-    fn a_record_with_empty_cells_only_says_nothing() {
+    fn a_record_with_empty_cells_only_is_ignored() {
         let Ok(First::Record(layout)) = first("a.example,t") else { panic!() };
         for record in [",", ",,", " , ", "\"\",\"\""] {
             assert_eq!(layout.read(record), Ok(None), "{record}");
@@ -323,12 +334,12 @@ mod tests {
     fn quotation_marks_out_of_place_are_found() {
         let Ok(First::Record(layout)) = first("a.example,t") else { panic!() };
         for (lines, wanted) in [
-            (&["a,t\n"][..], Ok(Reached::End)),
-            (&["\"a\",\"t\"\r\n"], Ok(Reached::End)),
-            (&["\"a\n", "b\",t\n"], Ok(Reached::End)),
-            (&["\"a\"\"b\",t"], Ok(Reached::End)),
-            (&["\"a,t\n"], Ok(Reached::Inside)),
-            (&["\"a,t\"\"\n"], Ok(Reached::Inside)),
+            (&["a,t\n"][..], Ok(RecordEnd::Reached)),
+            (&["\"a\",\"t\"\r\n"], Ok(RecordEnd::Reached)),
+            (&["\"a\n", "b\",t\n"], Ok(RecordEnd::Reached)),
+            (&["\"a\"\"b\",t"], Ok(RecordEnd::Reached)),
+            (&["\"a,t\n"], Ok(RecordEnd::Open)),
+            (&["\"a,t\"\"\n"], Ok(RecordEnd::Open)),
             (&["a\",t\n"], Err(())),
             (&["\"a\"b,t\n"], Err(())),
             (&["\"a\" ,t\n"], Err(())),

@@ -1,11 +1,11 @@
-//! JSON: an object a line, or an array of objects.
+//! JSON: an object on each line, or an array of objects.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::csv::plain;
+use super::csv::normalized;
 
-/// What an object says.
+/// The members of an object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Members {
     /// The domain.
@@ -14,25 +14,25 @@ pub struct Members {
     pub host_type: String,
     /// The status, if there is one.
     pub status: Option<String>,
-    /// Whether the name is taken as it is: an export says so of a name that no request can carry.
+    /// Whether the name is accepted unchanged, as an export marks a name that no request can carry.
     pub as_is: bool,
 }
 
 /// An element of an array.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Its text, on one line.
+    /// Its JSON, on one line.
     pub text: String,
-    /// The lines before it in the array's text.
+    /// The line breaks before it in the array.
     pub lines: u64,
 }
 
-/// Reads an object. What else is in it means nothing here.
+/// Reads an object. Other members are ignored.
 pub fn object(text: &str) -> Result<Members, String> {
     let object: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| format!("no JSON object: {}", error.to_string().replace(" at line 1 column", " at column")))?;
     let member = |wanted: &str| -> Result<Option<&Value>, String> {
-        let mut members = object.iter().filter(|(key, value)| plain(key) == wanted && !value.is_null());
+        let mut members = object.iter().filter(|(key, value)| normalized(key) == wanted && !value.is_null());
         match (members.next(), members.next()) {
             (Some(_), Some(_)) => Err(format!("the JSON object has more than one {wanted}")),
             (member, _) => Ok(member.map(|(_, value)| value)),
@@ -41,7 +41,7 @@ pub fn object(text: &str) -> Result<Members, String> {
     let text = |name: &str, wanted: &str| match member(wanted)? {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(format!("the {name} of the JSON object is no text")),
+        Some(_) => Err(format!("the {name} of the JSON object is no string")),
     };
     let missing = |name: &str| format!("the JSON object has no {name}");
     Ok(Members {
@@ -52,22 +52,22 @@ pub fn object(text: &str) -> Result<Members, String> {
     })
 }
 
-/// The elements of an array, none of which is looked at yet. An array that breaks off has none.
+/// The elements of an array, which are not read yet. An incomplete array is an error.
 pub fn elements(text: &str) -> Result<Vec<Element>, String> {
     let raw: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| format!("the JSON array cannot be read: {error}"))?;
-    let (mut lines, mut behind) = (0, 0);
+    let (mut lines, mut counted) = (0, 0);
     let element = |raw: &RawValue| {
         let begin = raw.get().as_ptr().addr() - text.as_ptr().addr();
-        lines += breaks(&text[behind..begin]);
-        behind = begin;
-        // No text in JSON has a line break in it.
+        lines += line_breaks(&text[counted..begin]);
+        counted = begin;
+        // A string in JSON contains no line break, so these are white space.
         Element { text: raw.get().replace(['\n', '\r'], " "), lines }
     };
     Ok(raw.into_iter().map(element).collect())
 }
 
-fn breaks(text: &str) -> u64 {
+fn line_breaks(text: &str) -> u64 {
     text.bytes().filter(|byte| *byte == b'\n').count() as u64
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_known_however_they_are_written() {
+    fn members_are_recognised_in_any_spelling() {
         for text in [
             r#"{"host_type":"t","domain":"a.example","status":null,"x":[]}"#,
             r#"{"hostType":"t","Domain":"a.example","as_is":false}"#,

@@ -1,25 +1,25 @@
-//! `import FILE`: many domains from a file, and back to where it was when it was interrupted.
+//! `import FILE`: many domains from a file, in a way that survives interruptions.
 //!
 //! ```text
-//! text ──► records (csv, json) ──► a thousand of them ──► send ──► verdicts ──► refused lines, then progress
+//! lines ──► records (csv, json) ──► batches of a thousand ──► sender ──► verdicts ──► refused lines, then progress
 //! ```
 //!
-//! Every record of the file ends as accepted, as refused, or as nothing (a comment, say). What was accepted is in the
-//! database when the import says so; whether it was there before is not told.
+//! Every record of the file ends as accepted, refused, or empty (a comment, for example). An accepted domain is in the database
+//! when the import says so, whether it was there before or not.
 //!
-//! What is no regular file (a pipe, say) is read like standard input: it cannot be read again, so there is no progress, and
-//! nothing is written beside it.
+//! A pipe or standard input cannot be read again, so there is no progress, and nothing is written beside it.
 
 mod csv;
 mod json;
+mod lines;
 mod progress;
+mod record;
 mod records;
-mod refused;
-mod send;
-mod text;
+mod refused_lines;
+mod sender;
 
 pub use self::csv::cell;
-pub use self::records::AS_IS;
+pub use self::record::AS_IS;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
@@ -30,27 +30,28 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::progress::{Counts, Progress, beside};
-use self::records::{Content, Pair, Record, Records};
-use self::refused::Refused;
-use self::send::{Sender, Verdict};
-use crate::cli::{FileFormat, Import};
-use crate::client::{Client, Patience};
+use self::record::{Content, Pair, Record};
+use self::records::Records;
+use self::refused_lines::RefusedLines;
+use self::sender::{Sender, Verdict};
+use crate::cli::{FileFormat, ImportArgs};
+use crate::client::{Client, ReadTimeout};
+use crate::destination;
 use crate::error::{Error, Exit, Result};
 use crate::output::{count, path_text, printable};
-use crate::place;
 use crate::settings::Settings;
 
-/// Records and bytes that go to the server at a time. So few bytes fit the buffers of a connection: the server answers
-/// while it still reads, and nobody reads what it answers until all is sent.
-const PART: (usize, usize) = (1000, 64 * 1024);
+/// The most records and bytes of a batch. The bytes fit into the buffers of a connection: the server answers while it still
+/// reads, and its answers are read only after the batch is sent.
+const MAX_BATCH: (usize, usize) = (1000, 64 * 1024);
 
-/// Reasons that a dry run shows.
-const SHOWN: u64 = 20;
+/// The most reasons that a dry run shows.
+const MAX_REASONS: u64 = 20;
 
-/// Imports a file, or looks at what there is in it.
-pub fn run(settings: &Settings, import: &Import, output: &mut impl Write) -> Result<Exit> {
-    let path = import.file.as_path();
-    let format = import.format.unwrap_or_else(|| FileFormat::of(path));
+/// Imports a file, or only checks it.
+pub fn run(settings: &Settings, args: &ImportArgs, output: &mut impl Write) -> Result<Exit> {
+    let path = args.file.as_path();
+    let format = args.format.unwrap_or_else(|| FileFormat::of(path));
     let file = match path == Path::new("-") {
         true => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         false => File::open(path),
@@ -60,57 +61,57 @@ pub fn run(settings: &Settings, import: &Import, output: &mut impl Write) -> Res
     if metadata.is_dir() {
         return Err(Error::of_file(path)(io::ErrorKind::IsADirectory.into()));
     }
-    if let Some(to) = &import.refused {
+    if let Some(to) = &args.refused {
         check_apart(&metadata, to)?;
     }
-    let is_kept = metadata.is_file() && path != Path::new("-");
-    let bar = bar(if is_kept { metadata.len() } else { 0 });
-    let records = |input: File| Records::new(bar.wrap_read(input), format, import.as_is.into()).map_err(unread);
-    if import.dry_run {
-        return look(records(file)?, output);
+    let is_file = metadata.is_file() && path != Path::new("-");
+    let bar = bar(if is_file { metadata.len() } else { 0 });
+    let records = |input: File| Records::new(bar.wrap_read(input), format, args.as_is.into()).map_err(read_error);
+    if args.dry_run {
+        return dry_run(records(file)?, output);
     }
-    if !is_kept {
-        let refused = match &import.refused {
-            Some(path) => Refused::named(path.clone(), 0)?,
-            None => Refused::Shown,
+    if !is_file {
+        let refused = match &args.refused {
+            Some(path) => RefusedLines::named(path.clone(), 0)?,
+            None => RefusedLines::StandardError,
         };
-        return Run::new(settings, import, None, refused, Counts::default())?.whole(records(file)?, &bar, output);
+        return ImportRun::new(settings, args, None, refused, Counts::default())?.run(records(file)?, &bar, output);
     }
-    let to = import.refused.clone().unwrap_or_else(|| beside(path, ".refused"));
-    let refused = |bytes| match &import.refused {
-        Some(named) => Refused::named(named.clone(), bytes),
-        None => Refused::beside(to.clone(), bytes),
+    let to = args.refused.clone().unwrap_or_else(|| beside(path, ".refused"));
+    let refused = |bytes| match &args.refused {
+        Some(named) => RefusedLines::named(named.clone(), bytes),
+        None => RefusedLines::beside(to.clone(), bytes),
     };
-    let progress = Progress::of(path, &metadata, settings.url.to_string(), import, format, &to);
+    let progress = Progress::of(path, &metadata, settings.url.to_string(), args, format, &to);
     let counts = progress.load().map_err(Error::of_file(path))?;
-    // Without the refused lines that it counts, a progress is worth nothing.
+    // If the refused lines of the earlier run are missing, start again.
     let (refused, counts) = match refused(counts.refused_bytes) {
         Ok(refused) => (refused, counts),
         Err(_) => (refused(0)?, Counts::default()),
     };
-    Run::new(settings, import, Some(progress), refused, counts)?.whole(records(file)?, &bar, output)
+    ImportRun::new(settings, args, Some(progress), refused, counts)?.run(records(file)?, &bar, output)
 }
 
-/// What is refused would be written over what is imported.
+/// Checks that the refused lines do not overwrite the imported file.
 fn check_apart(imported: &Metadata, refused: &Path) -> Result<()> {
     match std::fs::metadata(refused) {
-        Ok(there) if place::same(imported, &there) => {
-            Err(Error::Usage(format!("{} is the file that is imported: name another one", path_text(refused))))
+        Ok(there) if destination::is_same_file(imported, &there) => {
+            Err(Error::Usage(format!("{} is the file that is imported: choose another one", path_text(refused))))
         }
         _ => Ok(()),
     }
 }
 
-/// Looks at every record.
-fn look(mut records: Records, output: &mut impl Write) -> Result<Exit> {
+/// Checks every record.
+fn dry_run(mut records: Records, output: &mut impl Write) -> Result<Exit> {
     let (mut good, mut bad) = (0u64, 0u64);
-    while let Some(record) = records.next().map_err(unread)? {
+    while let Some(record) = records.next().map_err(read_error)? {
         match record.content {
             Content::Nothing | Content::Header => {}
             Content::Pair(_) => good += 1,
             Content::Bad(reason) => {
                 bad += 1;
-                if bad <= SHOWN {
+                if bad <= MAX_REASONS {
                     let _ = writeln!(io::stderr(), "line {}: {}", record.number, printable(&reason));
                 }
             }
@@ -121,40 +122,40 @@ fn look(mut records: Records, output: &mut impl Write) -> Result<Exit> {
     Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
 }
 
-fn unread(error: io::Error) -> Error {
+fn read_error(error: io::Error) -> Error {
     Error::Failed(format!("the file cannot be read: {error}"))
 }
 
 /// An import under way.
-struct Run {
+struct ImportRun {
     sender: Sender,
     progress: Option<Progress>,
-    refused: Refused,
-    /// The lines that say how to read the others.
+    refused: RefusedLines,
+    /// The header lines, which a file of refused lines needs, too.
     head: Vec<u8>,
     counts: Counts,
 }
 
-impl Run {
+impl ImportRun {
     fn new(
         settings: &Settings,
-        import: &Import,
+        args: &ImportArgs,
         progress: Option<Progress>,
-        refused: Refused,
+        refused: RefusedLines,
         counts: Counts,
-    ) -> Result<Run> {
-        let sender = Sender::new(Client::new(settings, Patience::Answer)?, Duration::from_secs(import.patience));
-        Ok(Run { sender, progress, refused, head: Vec::new(), counts })
+    ) -> Result<ImportRun> {
+        let sender = Sender::new(Client::new(settings, ReadTimeout::Response)?, Duration::from_secs(args.patience));
+        Ok(ImportRun { sender, progress, refused, head: Vec::new(), counts })
     }
 
-    fn whole(mut self, mut records: Records, bar: &ProgressBar, output: &mut impl Write) -> Result<Exit> {
+    fn run(mut self, mut records: Records, bar: &ProgressBar, output: &mut impl Write) -> Result<Exit> {
         let (begun, before) = (Instant::now(), self.counts);
-        let ended = self.parts(&mut records, bar, before.records);
+        let ended = self.send_all(&mut records, bar, before.records);
         bar.finish_and_clear();
         let seconds = begun.elapsed().as_secs_f64();
         let lines = self.counts.lines - before.lines;
         let rate = lines as f64 / seconds.max(0.001);
-        let went_on = match before.lines {
+        let earlier = match before.lines {
             0 => String::new(),
             lines => format!(" (the first {} earlier)", count(lines, "line", "lines")),
         };
@@ -162,11 +163,11 @@ impl Run {
         let lines = count(lines, "line", "lines");
         writeln!(
             output,
-            "accepted {accepted}, refused {refused}{went_on}; {lines} in {seconds:.1} s, {rate:.0} lines/s"
+            "accepted {accepted}, refused {refused}{earlier}; {lines} in {seconds:.1} s, {rate:.0} lines/s"
         )?;
         if let Err(error) = ended {
             if self.progress.is_some() {
-                let _ = writeln!(io::stderr(), "domainctl: not all was imported; run it again to go on");
+                let _ = writeln!(io::stderr(), "domainctl: the import is incomplete; run it again to continue");
             }
             return Err(error);
         }
@@ -176,33 +177,33 @@ impl Run {
         }
         match (self.counts.refused, &self.refused) {
             (0, _) => return Ok(Exit::Done),
-            (_, Refused::File { path, .. } | Refused::Stream { path, .. }) => {
+            (_, RefusedLines::File { path, .. } | RefusedLines::Stream { path, .. }) => {
                 writeln!(output, "refused lines are in {}", path_text(path))?;
             }
-            (_, Refused::Shown) => {}
+            (_, RefusedLines::StandardError) => {}
         }
         Ok(Exit::Failed)
     }
 
-    /// Skips what was done earlier, and sends the rest.
-    fn parts(&mut self, records: &mut Records, bar: &ProgressBar, done: u64) -> Result<()> {
-        let (mut part, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+    /// Skips the records of an earlier run and sends the others.
+    fn send_all(&mut self, records: &mut Records, bar: &ProgressBar, done: u64) -> Result<()> {
+        let (mut batch, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
         loop {
-            let record = records.next().map_err(unread)?;
+            let record = records.next().map_err(read_error)?;
             let ended = record.is_none();
             if let Some(record) = record {
                 if record.content == Content::Header {
                     self.head.extend_from_slice(&record.raw);
                     self.head.push(b'\n');
                 }
-                if record.place > done {
+                if record.index > done {
                     bytes += record.raw.len();
-                    part.push(record);
+                    batch.push(record);
                 }
             }
-            if ended || part.len() >= PART.0 || bytes >= PART.1 {
-                self.part(&part)?;
-                (part, bytes) = (Vec::new(), 0);
+            if ended || batch.len() >= MAX_BATCH.0 || bytes >= MAX_BATCH.1 {
+                self.send_batch(&batch)?;
+                (batch, bytes) = (Vec::new(), 0);
                 bar.set_message(format!("accepted {}, refused {}", self.counts.accepted, self.counts.refused));
             }
             if ended {
@@ -211,9 +212,9 @@ impl Run {
         }
     }
 
-    fn part(&mut self, part: &[Record]) -> Result<()> {
-        let Some(last) = part.last() else { return Ok(()) };
-        let pairs: Vec<&Pair> = part
+    fn send_batch(&mut self, batch: &[Record]) -> Result<()> {
+        let Some(last) = batch.last() else { return Ok(()) };
+        let pairs: Vec<&Pair> = batch
             .iter()
             .filter_map(|record| match &record.content {
                 Content::Pair(pair) => Some(pair),
@@ -222,7 +223,7 @@ impl Run {
             .collect();
         let mut verdicts = self.sender.send(&pairs)?.into_iter();
         let mut refused: Vec<(&Record, String)> = Vec::new();
-        for record in part {
+        for record in batch {
             match &record.content {
                 Content::Nothing | Content::Header => {}
                 Content::Bad(reason) => refused.push((record, reason.clone())),
@@ -236,7 +237,7 @@ impl Run {
         let records: Vec<(&Record, &str)> = refused.iter().map(|(record, reason)| (*record, reason.as_str())).collect();
         self.refused.write(&self.head, &records)?;
         self.counts.refused += refused.len() as u64;
-        (self.counts.records, self.counts.lines) = (last.place, last.last);
+        (self.counts.records, self.counts.lines) = (last.index, last.last);
         self.counts.refused_bytes = self.refused.bytes();
         match &self.progress {
             Some(progress) => progress
@@ -247,7 +248,7 @@ impl Run {
     }
 }
 
-/// Only a terminal shows it.
+/// A progress bar, which only a terminal shows.
 fn bar(size: u64) -> ProgressBar {
     let (bar, template) = match size {
         0 => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),

@@ -1,9 +1,9 @@
-//! How far an import is: a small file beside the one that is imported.
+//! The progress of an import: a small file beside the imported one.
 //!
-//! It names what it belongs to: the file's size and time, the server, the format. If any of that is another now, the
-//! import begins anew, which costs time and does no harm, since adding what is there succeeds. It is written beside
-//! its place and renamed, after the server has answered for the lines it counts: who dies in between sends a part
-//! again, and forgets none.
+//! It contains what it belongs to: the file's size and time, the server, the format. If any of these differs, the import starts
+//! again, which takes time and does no harm, because adding an existing domain succeeds. The file is written to a temporary one
+//! and renamed, after the server has answered for the lines that it counts: an interruption in between repeats a batch and
+//! loses none.
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -12,12 +12,12 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{FileFormat, Import};
-use crate::place;
+use crate::cli::{FileFormat, ImportArgs};
+use crate::sidecar;
 
 /// What a progress belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Belonging {
+pub struct ImportKey {
     size: u64,
     modified_ns: u64,
     server: String,
@@ -26,74 +26,74 @@ pub struct Belonging {
     refused: PathBuf,
 }
 
-/// How far it is.
+/// The progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records that are done with.
+    /// The records that are done.
     pub records: u64,
-    /// Their lines.
+    /// The lines of these records.
     pub lines: u64,
-    /// Domains that the server has now.
+    /// The domains that the server has accepted.
     pub accepted: u64,
-    /// Domains that it does not want, and lines that make no sense.
+    /// The domains that it has refused, and invalid lines.
     pub refused: u64,
-    /// How long the file of refused lines is.
+    /// The length of the file of refused lines.
     pub refused_bytes: u64,
 }
 
-/// The small file.
+/// The file of a progress.
 #[derive(Debug)]
 pub struct Progress {
     path: PathBuf,
-    belonging: Belonging,
+    key: ImportKey,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    belonging: Belonging,
+    key: ImportKey,
     counts: Counts,
 }
 
 impl Progress {
-    /// For this file; nothing is written yet.
+    /// The progress of this import; writes nothing yet.
     pub fn of(
         file: &Path,
         metadata: &Metadata,
         server: String,
-        import: &Import,
+        args: &ImportArgs,
         format: FileFormat,
         refused: &Path,
     ) -> Progress {
         let modified = metadata.modified().ok().and_then(|it| it.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let modified_ns = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
-        let (size, as_is, refused) = (metadata.len(), import.as_is, refused.to_owned());
-        let belonging = Belonging { size, modified_ns, server, format, as_is, refused };
-        Progress { path: beside(file, ".progress"), belonging }
+        let (size, as_is, refused) = (metadata.len(), args.as_is, refused.to_owned());
+        let key = ImportKey { size, modified_ns, server, format, as_is, refused };
+        Progress { path: beside(file, ".progress"), key }
     }
 
-    /// How far an earlier import of the same came; nothing, where there was none or it was another.
+    /// The progress of an earlier run of the same import; zero if there is none.
     pub fn load(&self) -> io::Result<Counts> {
         let mut bytes = Vec::new();
-        if let Some(mut file) = place::open_own(&self.path, OpenOptions::new().read(true))? {
+        if let Some(mut file) = sidecar::open(&self.path, OpenOptions::new().read(true))? {
             file.read_to_end(&mut bytes)?;
         }
         let content: Option<Content> = serde_json::from_slice(&bytes).ok();
-        Ok(content.filter(|it| it.belonging == self.belonging).map(|it| it.counts).unwrap_or_default())
+        Ok(content.filter(|it| it.key == self.key).map(|it| it.counts).unwrap_or_default())
     }
 
-    /// Notes how far it is.
+    /// Stores the progress.
     pub fn store(&self, counts: Counts) -> io::Result<()> {
-        let content = Content { belonging: self.belonging.clone(), counts };
-        place::replace_own(&self.path, &serde_json::to_vec(&content)?)
+        let content = Content { key: self.key.clone(), counts };
+        sidecar::replace(&self.path, &serde_json::to_vec(&content)?)
     }
 
-    /// All is done.
+    /// Removes the file.
     pub fn remove(&self) -> io::Result<()> {
-        place::remove_own(&self.path)
+        sidecar::remove(&self.path)
     }
 }
 
-/// The path with this at its end.
+/// The path with an ending appended.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -108,15 +108,15 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::cli::{Line, Verb};
+    use crate::cli::{Command, CommandLine};
 
     const COUNTS: Counts = Counts { records: 7, lines: 8, accepted: 5, refused: 2, refused_bytes: 80 };
 
     fn progress(file: &Path, server: &str, flags: &[&str]) -> Progress {
-        let line = Line::parse_from(["domainctl", "import", "x"].iter().chain(flags));
-        let Some(Verb::Import(import)) = line.verb else { panic!() };
+        let line = CommandLine::parse_from(["domainctl", "import", "x"].iter().chain(flags));
+        let Some(Command::Import(args)) = line.command else { panic!() };
         let refused = beside(file, ".refused");
-        Progress::of(file, &fs::metadata(file).unwrap(), server.to_owned(), &import, FileFormat::Csv, &refused)
+        Progress::of(file, &fs::metadata(file).unwrap(), server.to_owned(), &args, FileFormat::Csv, &refused)
     }
 
     fn load(file: &Path, server: &str, flags: &[&str]) -> Counts {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_of_the_same_file_to_the_same_server_goes_on() {
+    fn an_import_of_the_same_file_to_the_same_server_continues() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("domains.csv");
         fs::write(&file, "a,t\n").unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn another_file_another_server_and_a_damaged_progress_begin_anew() {
+    fn another_file_another_server_and_a_damaged_progress_start_again() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("domains.csv");
         fs::write(&file, "a,t\n").unwrap();
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_not_believed() {
+    fn a_file_of_another_user_is_ignored() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("domains.csv");
         fs::write(&file, "a,t\n").unwrap();
         progress(&file, "s", &[]).store(COUNTS).unwrap();
-        // Only root gives a file away.
+        // Only root can change the owner of a file.
         let given = std::os::unix::fs::chown(beside(&file, ".progress"), Some(12345), None);
         assert_eq!(load(&file, "s", &[]), if given.is_ok() { Counts::default() } else { COUNTS });
     }

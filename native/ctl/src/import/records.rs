@@ -1,189 +1,143 @@
-//! The records of a file that is imported, one domain each.
+//! Reads the records of an imported file, one domain each.
 //!
-//! What a file is shows at its beginning: JSON begins with a bracket, and everything else is CSV. A record that makes no
-//! sense spoils no other, can be told by the number of its line, and can be handed back as it was.
+//! The format shows at the beginning of the file: JSON begins with a bracket or a brace, and everything else is CSV. An invalid
+//! record does not affect others; it is reported with the number of its line and can be written out unchanged.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 
-use super::csv::{self, Cells, First, Layout, Reached};
+use super::csv::{self, Cells, First, Layout, RecordEnd};
 use super::json;
-use super::text::{LONGEST, Text, without_end};
+use super::lines::{Lines, MAX_BYTES, without_break};
+use super::record::{AS_IS, Content, Pair, Record, Status};
 use crate::cli::FileFormat;
-use crate::name::{self, Taken};
-
-/// A line of CSV that says of the next record that its name is taken as it is: an export writes it before a name that no
-/// request can carry.
-pub const AS_IS: &str = "# as-is";
-
-/// A record, as it was, without the end of its last line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Its first line; the first of all is 1.
-    pub number: u64,
-    /// Its last line.
-    pub last: u64,
-    /// Its place among all records; the first is 1.
-    pub place: u64,
-    /// Its bytes, in UTF-8 if they make sense.
-    pub raw: Vec<u8>,
-    /// What they mean.
-    pub content: Content,
-}
-
-/// What a record means.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Nothing: it is empty or a comment.
-    Nothing,
-    /// It says how the others are to be read.
-    Header,
-    /// A domain to add.
-    Pair(Pair),
-    /// It makes no sense: why.
-    Bad(String),
-}
-
-/// A domain to add.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Pair {
-    /// Its name, as it will be stored.
-    pub domain: String,
-    /// Its host type.
-    pub host_type: String,
-    /// Its status, where one is told.
-    pub status: Option<Status>,
-}
-
-/// A status that a domain can be added with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It is served.
-    Enabled,
-    /// It is not.
-    Disabled,
-}
+use crate::name::{self, NameCheck};
 
 /// Reads records.
 pub struct Records {
-    text: Text,
-    taken: Taken,
-    kind: Kind,
-    place: u64,
+    lines: Lines,
+    check: NameCheck,
+    format: Format,
+    index: u64,
 }
 
-/// What is read.
-enum Kind {
-    /// Nobody knows yet; but it may be said to be JSON.
+/// The format of the file.
+enum Format {
+    /// Not known yet; with the format that the user named.
     Unknown(FileFormat),
-    /// CSV of which no record was read yet; what separates cells may be declared.
+    /// CSV whose layout is not known yet; with the declared delimiter.
     Csv(Option<u8>),
-    /// CSV.
+    /// CSV with this layout.
     Table(Layout),
-    /// An object a line.
-    Lines,
-    /// An array: its elements that are left, each with the number of its line.
+    /// An object on each line.
+    Ndjson,
+    /// An array: the remaining elements, each with the number of its line.
     Array(VecDeque<(u64, String)>),
 }
 
 impl Records {
-    /// From the beginning of a file. One that is to be NDJSON is not taken for CSV.
-    pub fn new(input: impl Read + 'static, format: FileFormat, taken: Taken) -> io::Result<Records> {
-        Ok(Records { text: Text::new(input)?, taken, kind: Kind::Unknown(format), place: 0 })
+    /// Reads a file from its beginning. A file that the user calls NDJSON is never read as CSV.
+    pub fn new(input: impl Read + 'static, format: FileFormat, check: NameCheck) -> io::Result<Records> {
+        Ok(Records { lines: Lines::new(input)?, check, format: Format::Unknown(format), index: 0 })
     }
 
-    /// The next one; `None` at the end. An error spoils all that is left.
+    /// The next record; `None` at the end. After an error the rest cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Record>> {
-        let record = match &mut self.kind {
-            Kind::Array(elements) => elements.pop_front().map(|(number, text)| self.element(number, text)),
+        let record = match &mut self.format {
+            Format::Array(elements) => elements.pop_front().map(|(number, text)| self.element(number, text)),
             _ => self.line()?,
         };
-        self.place += u64::from(record.is_some());
-        Ok(record.map(|record| Record { place: self.place, ..record }))
+        self.index += u64::from(record.is_some());
+        Ok(record.map(|record| Record { index: self.index, ..record }))
     }
 
     fn line(&mut self) -> io::Result<Option<Record>> {
-        let Some(line) = self.text.next()? else { return Ok(None) };
-        let number = self.text.number();
-        let record = |raw: &[u8], last, content| Some(Record { number, last, place: 0, raw: raw.to_vec(), content });
-        let raw = without_end(&line);
+        let Some(line) = self.lines.next()? else { return Ok(None) };
+        let number = self.lines.number();
+        let record = |raw: &[u8], last, content| Some(Record { number, last, index: 0, raw: raw.to_vec(), content });
+        let raw = without_break(&line);
         let Ok(text) = str::from_utf8(raw) else {
             return Ok(record(raw, number, Content::Bad("the line is not UTF-8".to_owned())));
         };
-        if text.trim_end() == AS_IS && !matches!(self.kind, Kind::Lines) {
-            return self.as_is(line);
+        if text.trim_end() == AS_IS && !matches!(self.format, Format::Ndjson) {
+            return self.marked(line);
         }
         if text.trim().is_empty() || text.starts_with('#') {
             return Ok(record(raw, number, Content::Nothing));
         }
-        match self.kind {
-            Kind::Unknown(format) => {
+        match self.format {
+            Format::Unknown(format) => {
                 let first = text.trim_start().chars().next();
-                self.text.put_back(vec![line]);
-                self.kind = match (format, first) {
+                self.lines.put_back(vec![line]);
+                self.format = match (format, first) {
                     (_, Some('[')) => self.array()?,
-                    (FileFormat::Ndjson, _) | (FileFormat::Csv, Some('{')) => Kind::Lines,
-                    (FileFormat::Csv, _) => Kind::Csv(None),
+                    (FileFormat::Ndjson, _) | (FileFormat::Csv, Some('{')) => Format::Ndjson,
+                    (FileFormat::Csv, _) => Format::Csv(None),
                 };
-                match &mut self.kind {
-                    Kind::Array(elements) => {
+                match &mut self.format {
+                    Format::Array(elements) => {
                         let first = elements.pop_front();
                         Ok(first.map(|(number, text)| self.element(number, text)))
                     }
                     _ => self.line(),
                 }
             }
-            Kind::Lines => Ok(record(raw, number, self.object(text))),
-            Kind::Csv(None) if let Some(delimiter) = csv::declared(text) => {
-                self.kind = Kind::Csv(Some(delimiter));
+            Format::Ndjson => Ok(record(raw, number, self.object(text))),
+            Format::Csv(None) if let Some(delimiter) = csv::declared_delimiter(text) => {
+                self.format = Format::Csv(Some(delimiter));
                 Ok(record(raw, number, Content::Header))
             }
-            Kind::Csv(delimiter) => {
-                let could_be = |name: &str| name::read(name, Taken::Checked).is_ok();
+            Format::Csv(delimiter) => {
+                let could_be = |name: &str| name::read(name, NameCheck::Strict).is_ok();
                 let (layout, header) = match Layout::of(text, delimiter, could_be).map_err(io::Error::other)? {
                     First::Header(layout) => (layout, true),
                     First::Record(layout) => (layout, false),
                 };
-                self.kind = Kind::Table(layout);
+                self.format = Format::Table(layout);
                 match header {
                     true => Ok(record(raw, number, Content::Header)),
-                    false => self.record(line, layout, self.taken).map(Some),
+                    false => self.record(line, layout, self.check).map(Some),
                 }
             }
-            Kind::Table(layout) => self.record(line, layout, self.taken).map(Some),
-            Kind::Array(_) => Ok(None),
+            Format::Table(layout) => self.record(line, layout, self.check).map(Some),
+            Format::Array(_) => Ok(None),
         }
     }
 
-    /// The record that the line before it says to take as it is.
-    fn as_is(&mut self, mark: Vec<u8>) -> io::Result<Option<Record>> {
-        let number = self.text.number();
+    /// The record after a mark.
+    fn marked(&mut self, mark: Vec<u8>) -> io::Result<Option<Record>> {
+        let number = self.lines.number();
         let nothing = |mark: &[u8]| {
-            Some(Record { number, last: number, place: 0, raw: without_end(mark).to_vec(), content: Content::Nothing })
+            Some(Record {
+                number,
+                last: number,
+                index: 0,
+                raw: without_break(mark).to_vec(),
+                content: Content::Nothing,
+            })
         };
-        let Kind::Table(layout) = self.kind else { return Ok(nothing(&mark)) };
-        let Some(line) = self.text.next()? else { return Ok(nothing(&mark)) };
-        let record = self.record(line, layout, Taken::Exactly)?;
-        let raw = [without_end(&mark), b"\n", &record.raw].concat();
+        let Format::Table(layout) = self.format else { return Ok(nothing(&mark)) };
+        let Some(line) = self.lines.next()? else { return Ok(nothing(&mark)) };
+        let record = self.record(line, layout, NameCheck::Verbatim)?;
+        let raw = [without_break(&mark), b"\n", &record.raw].concat();
         Ok(Some(Record { number, raw, ..record }))
     }
 
-    /// A record of CSV, which may go on in the next lines.
-    fn record(&mut self, first: Vec<u8>, layout: Layout, taken: Taken) -> io::Result<Record> {
-        let number = self.text.number();
+    /// A record of CSV, which may continue in the next lines.
+    fn record(&mut self, first: Vec<u8>, layout: Layout, check: NameCheck) -> io::Result<Record> {
+        let number = self.lines.number();
         let mut quotes = layout.quotes();
         let mut more: Vec<Vec<u8>> = Vec::new();
         let mut bytes = first.len();
-        let mut reached = quotes.read(&first);
-        while let Ok(Reached::Inside) = reached {
-            reached = match self.text.next()? {
-                Some(line) if bytes + line.len() <= LONGEST => {
+        let mut end = quotes.read(&first);
+        while let Ok(RecordEnd::Open) = end {
+            end = match self.lines.next()? {
+                Some(line) if bytes + line.len() <= MAX_BYTES => {
                     bytes += line.len();
-                    let reached = quotes.read(&line);
+                    let end = quotes.read(&line);
                     more.push(line);
-                    reached
+                    end
                 }
                 line => {
                     more.extend(line);
@@ -191,66 +145,66 @@ impl Records {
                 }
             };
         }
-        let whole = match reached {
+        let record = match end {
             Ok(_) => [first, more.concat()].concat(),
             Err(_) => {
-                self.text.put_back(more);
+                self.lines.put_back(more);
                 first
             }
         };
-        let raw = without_end(&whole);
-        let content = match (reached, str::from_utf8(raw)) {
+        let raw = without_break(&record);
+        let content = match (end, str::from_utf8(raw)) {
             (Err(why), _) => Content::Bad(format!("malformed CSV: {why}")),
             (Ok(_), Err(_)) => Content::Bad("the line is not UTF-8".to_owned()),
             (Ok(_), Ok(text)) => match layout.read(text) {
                 Ok(None) => Content::Nothing,
-                Ok(Some(Cells { domain, host_type, status })) => pair(&domain, host_type, status, taken),
+                Ok(Some(Cells { domain, host_type, status })) => pair(&domain, host_type, status, check),
                 Err(why) => Content::Bad(why),
             },
         };
-        Ok(Record { number, last: self.text.number(), place: 0, raw: raw.to_vec(), content })
+        Ok(Record { number, last: self.lines.number(), index: 0, raw: raw.to_vec(), content })
     }
 
-    fn array(&mut self) -> io::Result<Kind> {
-        let before = self.text.number();
-        let bytes = self.text.rest()?;
+    fn array(&mut self) -> io::Result<Format> {
+        let before = self.lines.number();
+        let bytes = self.lines.rest()?;
         let text = str::from_utf8(&bytes).map_err(io::Error::other)?;
         let elements = json::elements(text).map_err(io::Error::other)?;
-        Ok(Kind::Array(elements.into_iter().map(|it| (before + it.lines + 1, it.text)).collect()))
+        Ok(Format::Array(elements.into_iter().map(|it| (before + it.lines + 1, it.text)).collect()))
     }
 
     fn element(&self, number: u64, text: String) -> Record {
         let content = self.object(&text);
-        Record { number, last: number, place: 0, raw: text.into_bytes(), content }
+        Record { number, last: number, index: 0, raw: text.into_bytes(), content }
     }
 
     fn object(&self, text: &str) -> Content {
         match json::object(text) {
             Err(why) => Content::Bad(why),
             Ok(json::Members { domain, host_type, status, as_is }) => {
-                pair(&domain, host_type, status, if as_is { Taken::Exactly } else { self.taken })
+                pair(&domain, host_type, status, if as_is { NameCheck::Verbatim } else { self.check })
             }
         }
     }
 }
 
-/// What was recognised.
+/// The format, for people.
 impl fmt::Display for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Unknown(_) | Kind::Csv(_) => f.write_str("an empty file")?,
-            Kind::Table(layout) => write!(f, "CSV, {layout}")?,
-            Kind::Lines => f.write_str("NDJSON")?,
-            Kind::Array(_) => f.write_str("a JSON array")?,
+        match &self.format {
+            Format::Unknown(_) | Format::Csv(_) => f.write_str("an empty file")?,
+            Format::Table(layout) => write!(f, "CSV, {layout}")?,
+            Format::Ndjson => f.write_str("NDJSON")?,
+            Format::Array(_) => f.write_str("a JSON array")?,
         }
-        match self.text.encoding() {
+        match self.lines.encoding() {
             Some(encoding) => write!(f, ", in {encoding}"),
             None => Ok(()),
         }
     }
 }
 
-fn pair(domain: &str, host_type: String, status: Option<String>, taken: Taken) -> Content {
+fn pair(domain: &str, host_type: String, status: Option<String>, check: NameCheck) -> Content {
     let status = match status.as_deref().map(str::to_ascii_lowercase).as_deref() {
         None | Some("") => None,
         Some("enabled") => Some(Status::Enabled),
@@ -260,7 +214,7 @@ fn pair(domain: &str, host_type: String, status: Option<String>, taken: Taken) -
         }
         Some(other) => return Content::Bad(format!("the status is {other}, and not enabled or disabled")),
     };
-    match name::read(domain, taken) {
+    match name::read(domain, check) {
         Err(why) => Content::Bad(why),
         Ok(_) if host_type.is_empty() => Content::Bad("the host type is empty".to_owned()),
         Ok(domain) => Content::Pair(Pair { domain: domain.to_string(), host_type, status }),
@@ -272,7 +226,7 @@ mod tests {
     use super::*;
 
     fn records(format: FileFormat, text: &[u8]) -> Vec<Record> {
-        let mut records = Records::new(io::Cursor::new(text.to_vec()), format, Taken::Checked).unwrap();
+        let mut records = Records::new(io::Cursor::new(text.to_vec()), format, NameCheck::Strict).unwrap();
         std::iter::from_fn(|| records.next().unwrap()).collect()
     }
 
@@ -292,7 +246,7 @@ mod tests {
     }
 
     fn recognised(text: &[u8]) -> String {
-        let mut records = Records::new(io::Cursor::new(text.to_vec()), FileFormat::Csv, Taken::Checked).unwrap();
+        let mut records = Records::new(io::Cursor::new(text.to_vec()), FileFormat::Csv, NameCheck::Strict).unwrap();
         while records.next().unwrap().is_some() {}
         records.to_string()
     }
@@ -331,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_is_shows_at_its_beginning() {
+    fn the_format_shows_at_the_beginning() {
         let array = b"# comment\n[\n {\"domain\":\"a.example\",\"host_type\":\"t\"},\n {\"domain\":1}]";
         let read = records(FileFormat::Csv, array);
         assert_eq!(read[1].content, good("a.example", "t"));
@@ -344,7 +298,7 @@ mod tests {
         );
         assert_eq!(recognised(b""), "an empty file");
         assert!(reason(FileFormat::Ndjson, b"a.example,t").contains("JSON"));
-        assert!(Records::new(&b"[{}"[..], FileFormat::Csv, Taken::Checked).unwrap().next().is_err());
+        assert!(Records::new(&b"[{}"[..], FileFormat::Csv, NameCheck::Strict).unwrap().next().is_err());
     }
 
     #[test]
@@ -358,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_makes_no_sense_says_why_and_spoils_no_other() {
+    fn an_invalid_record_has_a_reason_and_affects_no_other() {
         let text =
             b"a.example\nb.example,\n\xf3,t\na.example,t,deleting\n,t\nline\nbreak\",t\n\"c.example,t\nz.example,t\n";
         let read = read(FileFormat::Csv, text);
@@ -378,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_takes_the_next_name_as_it_is_and_no_other() {
+    fn a_mark_accepts_the_next_name_unchanged_and_no_other() {
         let text = b"domain,host_type,status\n# as-is\n\"x\ny.example\",t,disabled\n\"x\nz.example\",t,\n# as-is\nA.example,t,\n";
         let read = records(FileFormat::Csv, text);
         let Content::Pair(pair) = &read[1].content else { panic!("{:?}", read[1]) };
@@ -390,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_one_is_refused_here_already() {
+    fn an_invalid_name_is_refused_before_it_is_sent() {
         for name in ["a\u{202e}b", "a\u{0}b", "https://a.example/", "a.example.", &"a".repeat(251)] {
             assert!(matches!(read(FileFormat::Csv, format!("{name},t").as_bytes())[..], [Content::Bad(_)]), "{name:?}");
         }
