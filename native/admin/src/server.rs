@@ -5,7 +5,7 @@
 //!
 //! | limit | where |
 //! |---|---|
-//! | connections | [`CONNECTIONS`](crate::peer::CONNECTIONS) |
+//! | connections | [`CONNECTIONS`] |
 //! | a TLS handshake | [`tls`](crate::tls) |
 //! | the head of a request; the time between two requests | [`idle_timeout`](crate::idle_timeout) |
 //! | a body | [`body`](crate::body) |
