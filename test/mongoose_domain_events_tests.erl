@@ -3,7 +3,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-% Each reads all sources, which takes longer than EUnit's five seconds where other things run beside it.
+%% Each reads all sources, which takes longer than EUnit's five seconds where other things run beside it.
 all_test_() ->
     [{timeout, 60, {Name, Test}}
      || {Name, Test} <- [{"every event that the code can log is listed", fun every_event_that_the_code_can_log_is_listed/0},
