@@ -1,8 +1,8 @@
 //! Authentication: HTTP's Basic scheme, and client certificates.
 //!
-//! There is one global admin with a configured user name and password, or none: then every client that can reach the port
-//! is the admin. Without a configured password, credentials in a request are refused all the same, because the client
-//! expects that they are checked.
+//! There is one global admin with a configured user name and password, or none: then every client that can reach the
+//! port is the admin. Without a configured password, credentials in a request are refused all the same, because the
+//! client expects that they are checked.
 //!
 //! Every comparison of a password goes through [`Authenticator::throttled`], which slows guessing down
 //! ([`throttle`](crate::throttle)). A client certificate replaces credentials only where a handler calls
@@ -160,8 +160,8 @@ impl Authenticator {
 
     /// Runs a check of credentials, after the delay that earlier failures of the peer's address cause.
     ///
-    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could not
-    /// compare them.
+    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could
+    /// not compare them.
     pub async fn throttled<T, E: From<AuthError>>(
         &self,
         peer: &Peer,

@@ -2,8 +2,8 @@
 //!
 //! While a client watches, one task asks the node twice a second; each client takes from its last answer the changes
 //! that it has not sent yet. Event ids are assigned before transactions commit, so a change can appear with an id below
-//! the highest one seen. The task therefore reads the newest thousand ids again each time, and a subscription skips those
-//! that it has sent. A subscription that is further behind than that asks the node itself until it has caught up.
+//! the highest one seen. The task therefore reads the newest thousand ids again each time, and a subscription skips
+//! those that it has sent. A subscription that is further behind than that asks the node itself until it has caught up.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};

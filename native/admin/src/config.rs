@@ -1,7 +1,7 @@
 //! The configuration, which the node sends first.
 //!
-//! The node has checked it (`mongoose_domain_config`), so the types here only describe it. It comes through the pipe and
-//! not in arguments or the environment, because other users of the machine can read those.
+//! The node has checked it (`mongoose_domain_config`), so the types here only describe it. It comes through the pipe
+//! and not in arguments or the environment, because other users of the machine can read those.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,7 @@
 //! `GET /ask?domain=NAME`: whether this node serves a name.
 //!
-//! For programs at the edge of a network that must know before they act on a name: to get a certificate (Caddy's on-demand
-//! TLS), or to forward a request (nginx's `auth_request`, Traefik's `ForwardAuth`).
+//! For programs at the edge of a network that must know before they act on a name: to get a certificate (Caddy's
+//! on-demand TLS), or to forward a request (nginx's `auth_request`, Traefik's `ForwardAuth`).
 //!
 //! | response | meaning |
 //! |---|---|
@@ -10,9 +10,9 @@
 //! | 400 | it is no domain name: it is missing, given twice, or nameprep forbids it |
 //! | 503 | unknown: the dynamic domains are not loaded yet, the node does not answer, or too many requests wait |
 //!
-//! This listener has no other path and requires no credentials: a client that reaches it can find out which names are served
-//! by asking for each. The answer comes from the node's table ([`lookup_batcher`](crate::lookup_batcher)), so it does not
-//! depend on the database, and many requests here do not slow down the other interfaces.
+//! This listener has no other path and requires no credentials: a client that reaches it can find out which names are
+//! served by asking for each. The answer comes from the node's table ([`lookup_batcher`](crate::lookup_batcher)), so it
+//! does not depend on the database, and many requests here do not slow down the other interfaces.
 
 use std::io;
 use std::sync::Arc;
@@ -53,16 +53,16 @@ struct EdgeState {
     latency: Arc<Latency>,
 }
 
-/// Serves `/ask` on a thread of its own. So it uses no thread of the other interfaces, and a request does not move between
-/// threads.
+/// Serves `/ask` on a thread of its own. So it uses no thread of the other interfaces, and a request does not move
+/// between threads.
 pub fn start(endpoint: Endpoint, node: Node, latency: Arc<Latency>, idle_timeout: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = move || runtime.block_on(serve(endpoint, node, latency, idle_timeout));
     thread::Builder::new().name("edge".to_owned()).spawn(serve).map(drop)
 }
 
-/// Listens, reports the address to the node, and serves forever. If it cannot listen, it logs why and tries again; the other
-/// interfaces work meanwhile.
+/// Listens, reports the address to the node, and serves forever. If it cannot listen, it logs why and tries again; the
+/// other interfaces work meanwhile.
 async fn serve(endpoint: Endpoint, node: Node, latency: Arc<Latency>, idle_timeout: Duration) {
     let mut pause = PAUSES.0;
     let (listener, address) = loop {

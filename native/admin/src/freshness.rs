@@ -1,8 +1,9 @@
 //! `/v1/ping`, `/v1/domains/upsert` and `/v1/domains/list`: freshness, in the protocol of Diego's BBS.
 //!
-//! A client declares that the rows of a host type are complete for so many seconds; `mongoose_domain_freshness` says what follows
-//! from that. The response is always a 200 with the error inside, where such clients expect it. Only a request that is not read
-//! at all gets another status (405, 401, 403, 429, 408, 413). Bodies are protobuf, or JSON if the request's content type says so.
+//! A client declares that the rows of a host type are complete for so many seconds; `mongoose_domain_freshness` says
+//! what follows from that. The response is always a 200 with the error inside, where such clients expect it. Only a
+//! request that is not read at all gets another status (405, 401, 403, 429, 408, 413). Bodies are protobuf, or JSON if
+//! the request's content type says so.
 //!
 //! Such a client sends no credentials but a certificate. Its `X-Vcap-Request-Id` is logged with what it declares.
 

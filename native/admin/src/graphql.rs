@@ -7,11 +7,11 @@
 //!             └─ error ── errors with MongooseIM's codes; library_errors translates those of the library
 //! ```
 //!
-//! An error that is found before anything is done refuses the whole request, with a status of its own and one error. A response
-//! with data is always a 200, with an error for each field that failed.
+//! An error that is found before anything is done refuses the whole request, with a status of its own and one error. A
+//! response with data is always a 200, with an error for each field that failed.
 //!
-//! Unlike MongooseIM's, a GET changes nothing: any page could make a browser send one with the user's password. A POST must
-//! have the content type of JSON, which browsers do not send to other origins without a preflight.
+//! Unlike MongooseIM's, a GET changes nothing: any page could make a browser send one with the user's password. A POST
+//! must have the content type of JSON, which browsers do not send to other origins without a preflight.
 
 mod document;
 mod domains;

@@ -1,9 +1,9 @@
 //! A connection that closes when its client sends nothing for too long.
 //!
-//! The head of the first request must arrive within [`HEAD_TIMEOUT`], and so must that of each later one, counted from its
-//! first byte. Between two requests a connection may be idle for as long as the configuration says, which is longer:
-//! a load balancer keeps connections in a pool and counts one that the server has just closed as a failure. While a
-//! request is being handled, nothing is expected from its client.
+//! The head of the first request must arrive within [`HEAD_TIMEOUT`], and so must that of each later one, counted from
+//! its first byte. Between two requests a connection may be idle for as long as the configuration says, which is
+//! longer: a load balancer keeps connections in a pool and counts one that the server has just closed as a failure.
+//! While a request is being handled, nothing is expected from its client.
 //!
 //! hyper's `header_read_timeout` counts the idle time before a head, too, so it cannot be used here.
 

@@ -1,8 +1,8 @@
 //! `GET /`: what this server is, for browsers and for programs.
 //!
-//! It says what this is, whether the node serves its domains, and which paths there are. That much is public, since `/readyz`
-//! and this project's documents say it, so no credentials are required. It does not show the node's name, nor domains, host
-//! types or their numbers, and it does not use the database.
+//! It says what this is, whether the node serves its domains, and which paths there are. That much is public, since
+//! `/readyz` and this project's documents say it, so no credentials are required. It does not show the node's name, nor
+//! domains, host types or their numbers, and it does not use the database.
 //!
 //! The page has no script and loads nothing; its policy allows its own style alone.
 

@@ -1,9 +1,9 @@
 //! Sends this program's log events to the node, which logs them.
 //!
-//! Events are those of `tracing`. The field `what` is the event's name, as everywhere in this project; the others become
-//! the event's fields. `tracing` has no level `notice`, the lowest that a node prints by default; so its `info` becomes
-//! `notice`, and its `debug` becomes `info`. Events of libraries are dropped, because they may quote a request, and a
-//! request may hold a secret. When the queue of frames is full, events are dropped: no request waits for the log.
+//! Events are those of `tracing`. The field `what` is the event's name, as everywhere in this project; the others
+//! become the event's fields. `tracing` has no level `notice`, the lowest that a node prints by default; so its `info`
+//! becomes `notice`, and its `debug` becomes `info`. Events of libraries are dropped, because they may quote a request,
+//! and a request may hold a secret. When the queue of frames is full, events are dropped: no request waits for the log.
 
 use std::fmt::Debug;
 use std::panic::PanicHookInfo;
@@ -29,8 +29,8 @@ impl NodeLog {
     }
 }
 
-/// Logs where a panic happened, and not its message, which may quote a request. A panic ends the task of one connection;
-/// in case it ends the program, it is also written to standard error.
+/// Logs where a panic happened, and not its message, which may quote a request. A panic ends the task of one
+/// connection; in case it ends the program, it is also written to standard error.
 pub fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     eprintln!("domain_admin: a panic at {place}");

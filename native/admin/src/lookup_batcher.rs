@@ -1,8 +1,8 @@
 //! Lookups in the node's table, many in one request.
 //!
-//! While the node answers a request, further names wait; they go together into the next request. One request is under way at a
-//! time. So a flood of lookups makes requests longer and not more, uses no permit of requests that need the database, and
-//! waits for none of those. The queue is bounded.
+//! While the node answers a request, further names wait; they go together into the next request. One request is under
+//! way at a time. So a flood of lookups makes requests longer and not more, uses no permit of requests that need the
+//! database, and waits for none of those. The queue is bounded.
 
 use std::time::Duration;
 
@@ -85,8 +85,8 @@ mod tests {
         }
     }
 
-    /// Answers with a host type of its own for each name, until no request comes any more; returns the number of names in
-    /// each request.
+    /// Answers with a host type of its own for each name, until no request comes any more; returns the number of names
+    /// in each request.
     async fn answer_all(node: &Node, frames: &mut Receiver<Term>) -> Vec<usize> {
         let mut lengths = Vec::new();
         while let Ok((id, request)) = tokio::time::timeout(TIMEOUT / 2, next_request(frames)).await {

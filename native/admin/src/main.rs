@@ -9,10 +9,10 @@
 //! | layer | files |
 //! |---|---|
 //! | start | `main`, `router` |
-//! | interfaces ("doors") | `index_page`, `rest`, `graphql`, `freshness`, `metrics`, `health`; `edge` at a listener of its own |
+//! | interfaces ("doors") | `index_page`, `rest`, `graphql`, `freshness`, `metrics`, `health`; `edge`, with its own listener |
 //! | what they share | `state`, `caller`, `origin`, `response`, `body`, `latency`, `change_poller`, `lookup_batcher` |
 //! | the node | `node_calls`, `node`, `request`, `refusal`, `model`, `permits`, `term` |
-//! | who may come in | `auth`, `throttle` |
+//! | authentication | `auth`, `throttle` |
 //! | connections | `server`, `idle_timeout`, `peer`, `tls` |
 //! | base | `config`, `log` |
 //!
@@ -23,7 +23,7 @@
 //! 2. `latency`: starts the clock.
 //! 3. `origin`: refuses a foreign host name or a page of another origin.
 //! 4. `router` and `rest`: find the handler.
-//! 5. `rest/domain`: checks method, credentials (`caller`, `auth`, `throttle`), headers, the name, and reads the `body`.
+//! 5. `rest/domain`: checks method, credentials (`caller`, `auth`, `throttle`), headers and name, and reads the `body`.
 //! 6. `node_calls`: makes a `request` and sends it by `node`, which waits for a permit (`permits`), writes a frame
 //!    (`term`) and waits for the node's answer.
 //! 7. `rest/domain`: turns the answer into a response; a refusal becomes an error by `response`.
@@ -113,7 +113,8 @@ async fn main() {
     process::exit(if served.is_ok() { 0 } else { 1 });
 }
 
-/// Standard input and output as pipes. Tokio's own types for them would use a thread each, which every frame would pass.
+/// Standard input and output as pipes. Tokio's own types for them would use a thread each, which every frame would
+/// pass.
 fn pipes() -> io::Result<(pipe::Receiver, pipe::Sender)> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     let output = io::stdout().as_fd().try_clone_to_owned()?;

@@ -1,8 +1,8 @@
 //! `/metrics`: what Prometheus reads, in its text format (version 0.0.4).
 //!
-//! The node measures at the moment of the scrape (`mongoose_domain_metrics`); only the durations of requests are recorded
-//! here ([`latency`](crate::latency)). Families that need the database have no samples while it does not answer, and
-//! `mongoose_domain_database_up` is 0 then.
+//! The node measures at the moment of the scrape (`mongoose_domain_metrics`); only the durations of requests are
+//! recorded here ([`latency`](crate::latency)). Families that need the database have no samples while it does not
+//! answer, and `mongoose_domain_database_up` is 0 then.
 //!
 //! `/metrics` requires the admin's credentials, because it names the host types.
 

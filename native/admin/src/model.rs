@@ -1,7 +1,7 @@
 //! The data that requests to the node and its answers are made of.
 //!
-//! The types mirror the terms of `mongoose_domain_admin_request`. What the node answers is read by `serde`; what is sent
-//! becomes a term here.
+//! The types mirror the terms of `mongoose_domain_admin_request`. What the node answers is read by `serde`; what is
+//! sent becomes a term here.
 
 use domain_core::DomainName;
 use eetf::Term;

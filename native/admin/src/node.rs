@@ -1,7 +1,8 @@
 //! The connection to the node: frames of Erlang terms on standard input and output.
 //!
 //! A frame is four bytes of length and a term, in both directions (Erlang's `{packet, 4}`). The node sends the
-//! configuration once and answers requests; this program sends requests, the addresses of its listeners, and log events:
+//! configuration once and answers requests; this program sends requests, the addresses of its listeners, and log
+//! events:
 //!
 //! ```text
 //! node    -> program   {configure, Map}   {answer, Id, {ok, Value} | {refused, Tag, Text}}   ping
@@ -10,11 +11,11 @@
 //!                      {ask_listening, Ip, Port}
 //! ```
 //!
-//! `credentials` are those of the configuration, which the node reads again every few seconds. `forget` cancels a request
-//! whose client has disconnected: the node skips what it has not sent to the database yet.
+//! `credentials` are those of the configuration, which the node reads again every few seconds. `forget` cancels a
+//! request whose client has disconnected: the node skips what it has not sent to the database yet.
 //!
-//! The end of standard input ends the program. The number of requests under way is bounded ([`permits`](crate::permits)),
-//! so that a flood of requests waits here and not in the node.
+//! The end of standard input ends the program. The number of requests under way is bounded
+//! ([`permits`](crate::permits)), so that a flood of requests waits here and not in the node.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -156,7 +157,8 @@ pub async fn read_frame(input: &mut (impl AsyncRead + Unpin)) -> io::Result<Opti
     Term::decode(Cursor::new(bytes)).map(Some).map_err(|_| malformed_frame())
 }
 
-/// Writes frames until all senders are dropped, or until `end` resolves: then it writes those that are queued and returns.
+/// Writes frames until all senders are dropped, or until `end` resolves: then it writes those that are queued and
+/// returns.
 pub async fn write_frames(
     mut output: impl AsyncWrite + Unpin,
     mut frames: mpsc::Receiver<Term>,

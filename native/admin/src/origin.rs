@@ -1,15 +1,15 @@
 //! Protects browsers: which host names and origins a request may have.
 //!
 //! A browser that has credentials for this server sends them with every request that any page makes. So a request that
-//! changes something and has an `Origin` header is refused, unless that origin is this server or is configured. Programs
-//! that are no browsers send no such header.
+//! changes something and has an `Origin` header is refused, unless that origin is this server or is configured.
+//! Programs that are no browsers send no such header.
 //!
-//! Without credentials, a page whose name was made to resolve to this machine (DNS rebinding) could read everything. So a
-//! server without credentials answers only requests for its addresses, `localhost` and the configured `host_names`.
-//! A request without a host name is not from a browser and passes.
+//! Without credentials, a page whose name was made to resolve to this machine (DNS rebinding) could read everything. So
+//! a server without credentials answers only requests for its addresses, `localhost` and the configured `host_names`. A
+//! request without a host name is not from a browser and passes.
 //!
-//! Scripts of configured origins may read responses (CORS). The response names the origin, because browsers do not accept
-//! `*` for requests with credentials.
+//! Scripts of configured origins may read responses (CORS). The response names the origin, because browsers do not
+//! accept `*` for requests with credentials.
 //!
 //! `tower_http::cors` does not fit: it answers every `OPTIONS` request itself, but `OPTIONS /api/domains/{domain}` is a
 //! request of the REST interface, and it lists the allowed methods to every origin.

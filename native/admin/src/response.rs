@@ -1,7 +1,7 @@
 //! Responses of the REST interface: JSON, and errors as a status with a text in a JSON string.
 //!
-//! The texts and statuses are those of MongooseIM 6.0 to 6.5. Internal errors are logged and not sent: a 500 says at most
-//! whether a change may have been made all the same.
+//! The texts and statuses are those of MongooseIM 6.0 to 6.5. Internal errors are logged and not sent: a 500 says at
+//! most whether a change may have been made all the same.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};

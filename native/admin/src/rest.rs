@@ -1,9 +1,9 @@
 //! The REST interface, under `/api`.
 //!
 //! `/api/domains/{domain}` is MongooseIM's, as of 6.0 to 6.5; the other resources are this project's own and follow its
-//! conventions: JSON, errors as a JSON string, the same statuses. A request is checked in the same order everywhere: the
-//! method, the credentials, the accepted and sent media types, whether there are dynamic domains at all, then the request
-//! itself; the node checks the rules of the API last.
+//! conventions: JSON, errors as a JSON string, the same statuses. A request is checked in the same order everywhere:
+//! the method, the credentials, the accepted and sent media types, whether there are dynamic domains at all, then the
+//! request itself; the node checks the rules of the API last.
 //!
 //! | file | resource |
 //! |---|---|

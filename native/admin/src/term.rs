@@ -1,8 +1,8 @@
 //! Conversion between Erlang terms and Rust values.
 //!
-//! The node sends data: maps, lists, tuples, binaries, numbers, and atoms. All of that has a counterpart in JSON, so a term
-//! becomes a JSON value, from which `serde` reads the expected type. `undefined` is null, a tuple is an array, an atom is its
-//! name; invalid UTF-8 in a binary becomes U+FFFD, because people read it.
+//! The node sends data: maps, lists, tuples, binaries, numbers, and atoms. All of that has a counterpart in JSON, so a
+//! term becomes a JSON value, from which `serde` reads the expected type. `undefined` is null, a tuple is an array, an
+//! atom is its name; invalid UTF-8 in a binary becomes U+FFFD, because people read it.
 
 use eetf::{Atom, BigInteger, Binary, List, Map, Term, Tuple};
 use serde_json::Value;

@@ -1,15 +1,16 @@
 //! Slows password guessing down: failed logins use up the permits of their address.
 //!
-//! For each address five attempts are compared at a time. The first few failures cost nothing, because people mistype. After
-//! them, each failure holds its permit for a while, up to half a second, even if the client disconnects. So an address learns
-//! about ten wrong guesses a second at most, however many connections it uses. A correct attempt returns its permit at once; it
-//! waits for the attempts before it, so guessers at the same address (another user of the machine, another client of the same
-//! proxy) do not lock it out, as long as they are not too many: the queue of an address is bounded. A success forgives failures
-//! with the same user name, and a minute without a failure forgives all.
+//! For each address five attempts are compared at a time. The first few failures cost nothing, because people mistype.
+//! After them, each failure holds its permit for a while, up to half a second, even if the client disconnects. So an
+//! address learns about ten wrong guesses a second at most, however many connections it uses. A correct attempt returns
+//! its permit at once; it waits for the attempts before it, so guessers at the same address (another user of the
+//! machine, another client of the same proxy) do not lock it out, as long as they are not too many: the queue of an
+//! address is bounded. A success forgives failures with the same user name, and a minute without a failure forgives
+//! all.
 //!
-//! An address is an IPv4 address or an IPv6 network of 64 bits, because a client with one address of such a network has them
-//! all. Clients behind one proxy share an address. The number of addresses is bounded: when it is reached, the address whose
-//! last failure is oldest is forgotten.
+//! An address is an IPv4 address or an IPv6 network of 64 bits, because a client with one address of such a network has
+//! them all. Clients behind one proxy share an address. The number of addresses is bounded: when it is reached, the
+//! address whose last failure is oldest is forgotten.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -79,8 +80,8 @@ enum Names {
 impl Throttle {
     /// Runs the check when it gets a permit.
     ///
-    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could not
-    /// compare them, which counts as neither.
+    /// The check returns `Ok(Some(_))` for right credentials, `Ok(None)` for wrong ones, and an error where it could
+    /// not compare them, which counts as neither.
     pub async fn attempt<T, E: From<TooMany>>(
         &self,
         address: IpAddr,

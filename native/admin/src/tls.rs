@@ -1,12 +1,12 @@
 //! TLS: the server's certificate, and [`client_certificates`].
 //!
-//! TLS 1.2 and 1.3, without lists of revoked certificates. Where certificates of clients are verified, sessions cannot be
-//! resumed: a client that resumes one does not present its certificate again, and would continue with one that has expired or
-//! whose authority has been removed.
+//! TLS 1.2 and 1.3, without lists of revoked certificates. Where certificates of clients are verified, sessions cannot
+//! be resumed: a client that resumes one does not present its certificate again, and would continue with one that has
+//! expired or whose authority has been removed.
 //!
-//! The files are read at the start, and an invalid one ends the program. Tools renew certificates in place, so the files are
-//! read again every few seconds. Invalid files (when only half of them are new, for example) are logged once, and the old ones
-//! stay in use.
+//! The files are read at the start, and an invalid one ends the program. Tools renew certificates in place, so the
+//! files are read again every few seconds. Invalid files (when only half of them are new, for example) are logged once,
+//! and the old ones stay in use.
 
 pub mod client_certificates;
 
@@ -304,7 +304,8 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &terminator.current.read()));
     }
 
-    /// The kinds of the first and the second handshake of a client that resumes sessions, with a certificate or without.
+    /// The kinds of the first and the second handshake of a client that resumes sessions, with a certificate or
+    /// without.
     async fn connects_twice(tls: &'static SupportedProtocolVersion, presents: Presents) -> [Option<HandshakeKind>; 2] {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

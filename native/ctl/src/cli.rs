@@ -85,9 +85,9 @@ pub enum Command {
 
 const IMPORT_HELP: &str = "\
 CSV has the columns domain, host_type and, optionally, status, in this order or in that of a header line; they are \
-separated by commas, semicolons, tabs, or the character that a line like sep=; declares. JSON is one object with these keys \
-on each line, or an array of such objects. A file is UTF-8 or, with a byte order mark, UTF-16. Empty lines, and lines that \
-begin with #, are skipped. The last line of the output says how the file was read.
+separated by commas, semicolons, tabs, or the character that a line like sep=; declares. JSON is one object with \
+these keys on each line, or an array of such objects. A file is UTF-8 or, with a byte order mark, UTF-16. Empty lines, \
+and lines that begin with #, are skipped. The last line of the output says how the file was read.
 
 A domain with a status, enabled or disabled, gets it; one without a status is added enabled, or left as it is. \
 An interrupted import continues where it stopped when it is run again (FILE.progress). Refused lines are \
@@ -314,7 +314,7 @@ mod tests {
         let line =
             CommandLine::parse_from(["domainctl", "--url", "http://x", "domain", "addDomain", "--url", "--help"]);
         assert_eq!(line.flags.url.as_deref(), Some("http://x"));
-        let Some(Command::Other(words)) = line.command else { panic!("a verb") };
+        let Some(Command::Other(words)) = line.command else { panic!("a command") };
         assert_eq!(words, ["domain", "addDomain", "--url", "--help"]);
     }
 

@@ -1,8 +1,8 @@
 //! HTTP requests to one server.
 //!
-//! A connection is kept for the next request. A request may take as long as data arrive; the time without data is bounded.
-//! Redirects are not followed and no proxy of the environment is used, so a password goes to the host of the URL and nowhere
-//! else.
+//! A connection is kept for the next request. A request may take as long as data arrive; the time without data is
+//! bounded. Redirects are not followed and no proxy of the environment is used, so a password goes to the host of the
+//! URL and nowhere else.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;

@@ -14,8 +14,8 @@
 //! | `destination`, `sidecar` | where an output file goes; files that the program itself names |
 //! | `output`, `url`, `error` | tables and JSON; a server's URL; errors and exit codes |
 //!
-//! It stores nothing but the progress of an interrupted import. It knows one rule about domains: what a name is. Everything
-//! else the server decides, and its messages are shown as they are.
+//! It stores nothing but the progress of an interrupted import. It knows one rule about domains: what a name is.
+//! Everything else the server decides, and its messages are shown as they are.
 
 mod cli;
 mod client;

@@ -1,9 +1,9 @@
 //! Which domain names are accepted from people: those that a request can carry.
 //!
-//! A server accepts every name that nameprep accepts, because other programs may have stored it: `https://a.example/` is a valid
-//! name to it, although no request ever asks for it. So names that people type or import are checked here first. A name consists
-//! of labels of letters, digits, `-` and `_` between single dots, each no longer than DNS allows; or it is an IPv6 address in
-//! brackets. For characters beyond ASCII, nameprep decides.
+//! A server accepts every name that nameprep accepts, because other programs may have stored it: `https://a.example/`
+//! is a valid name to it, although no request ever asks for it. So names that people type or import are checked here
+//! first. A name consists of labels of letters, digits, `-` and `_` between single dots, each no longer than DNS
+//! allows; or it is an IPv6 address in brackets. For characters beyond ASCII, nameprep decides.
 //!
 //! IDNA has four full stops, three of which people type in Chinese and Japanese; they separate labels, too.
 

@@ -1,7 +1,7 @@
 //! Output for people and programs: tables with aligned columns, and JSON.
 //!
-//! Everything is written to a `Write` whose errors are returned, so a reader that closes the output ends the command. Names, host
-//! types and a server's messages may contain anything, so characters that control a terminal are escaped.
+//! Everything is written to a `Write` whose errors are returned, so a reader that closes the output ends the command.
+//! Names, host types and a server's messages may contain anything, so characters that control a terminal are escaped.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -8,8 +8,9 @@
 //! ca_file = "/etc/ssl/private-ca.pem"
 //! ```
 //!
-//! Each setting is looked up on its own. There is no flag for a password, because other users see the arguments of a process.
-//! Credentials are sent over an encrypted connection or within this machine only, unless `--insecure` is given.
+//! Each setting is looked up on its own. There is no flag for a password, because other users see the arguments of a
+//! process. Credentials are sent over an encrypted connection or within this machine only, unless `--insecure` is
+//! given.
 
 use std::fmt;
 use std::fs;

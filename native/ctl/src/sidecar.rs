@@ -1,7 +1,7 @@
 //! Files that the program itself names: `FILE.refused` and `FILE.progress`.
 //!
-//! Other users can guess such a name and put something there first. So no symbolic link is followed, what is no regular file is
-//! left alone, and the contents of another user's file are ignored.
+//! Other users can guess such a name and put something there first. So no symbolic link is followed, what is no regular
+//! file is left alone, and the contents of another user's file are ignored.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -1,7 +1,7 @@
 //! The messages of Diego's protocol, as protobuf and as JSON.
 //!
-//! Field numbers and names are the BBS's. An absent field has its default, an unknown one is ignored, as in protobuf's mapping
-//! to JSON, in which a number may also be a string.
+//! Field numbers and names are the BBS's. An absent field has its default, an unknown one is ignored, as in protobuf's
+//! mapping to JSON, in which a number may also be a string.
 
 use prost::Message;
 use serde::{Deserialize, Deserializer, Serialize};

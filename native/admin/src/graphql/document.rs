@@ -1,8 +1,9 @@
 //! A parsed document: the chosen operation, and the fields that it calls, with fragments resolved.
 //!
-//! A document is bounded before the GraphQL library validates it, because its rules recurse: deep nesting would overflow the
-//! stack, which ends the program, and fragments that spread each other twice would take forever. The bounds apply to the parsed
-//! document: nesting, parts, and fields with all fragments spread. [`parser`](super::parser) makes the parsing itself safe.
+//! A document is bounded before the GraphQL library validates it, because its rules recurse: deep nesting would
+//! overflow the stack, which ends the program, and fragments that spread each other twice would take forever. The
+//! bounds apply to the parsed document: nesting, parts, and fields with all fragments spread. [`parser`](super::parser)
+//! makes the parsing itself safe.
 
 use std::collections::HashMap;
 
@@ -19,8 +20,8 @@ use super::error::{Code, GraphqlError};
 /// The deepest nesting of brackets.
 const MAX_NESTING: usize = 64;
 
-/// The most selections around a field, with all fragments spread. The queries by which editors read the schema need half of
-/// it.
+/// The most selections around a field, with all fragments spread. The queries by which editors read the schema need
+/// half of it.
 const MAX_DEPTH: usize = 32;
 
 /// The most selections, arguments, directives and variables in a document; also, fields with all fragments spread.
@@ -291,7 +292,8 @@ fn nesting_of_constant(value: &Constant) -> usize {
     }
 }
 
-/// The error of a text that does not parse. The parser's own message would quote the text, which may contain a password.
+/// The error of a text that does not parse. The parser's own message would quote the text, which may contain a
+/// password.
 fn syntax_error(error: Error) -> GraphqlError {
     if error == Error::RecursionLimitExceeded {
         return too_deep();

@@ -1,8 +1,8 @@
 //! Errors of the GraphQL interface: a code for programs, a message for people, and the path in the document.
 //!
-//! The codes and messages are MongooseIM's, as far as it has them. An error that is found before anything is done refuses the
-//! whole request and has an HTTP status of its own; an error of a field (HTTP 200) does not affect the other fields. Internal
-//! errors are logged and not sent.
+//! The codes and messages are MongooseIM's, as far as it has them. An error that is found before anything is done
+//! refuses the whole request and has an HTTP status of its own; an error of a field (HTTP 200) does not affect the
+//! other fields. Internal errors are logged and not sent.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Translates the errors of the GraphQL library into this project's codes.
 //!
-//! The library reports an error as a text and a position. The text determines the code. `graphql_requests_SUITE` provokes the
-//! error of each row of the table, so a version of the library with other texts fails a test.
+//! The library reports an error as a text and a position. The text determines the code. `graphql_requests_SUITE`
+//! provokes the error of each row of the table, so a version of the library with other texts fails a test.
 
 use async_graphql::{ServerError, Value, Variables};
 

@@ -1,12 +1,13 @@
 //! Parses documents so that no document can end the program or delay other clients.
 //!
-//! The library's parser recurses for each bracket, and a program whose stack overflows is ended. Only the parser itself can tell
-//! which characters are brackets: any other reading of strings and comments would be a second grammar with differences to
-//! exploit. So all opening brackets of a text are counted, wherever they stand, and the parser runs on a thread whose stack has
-//! room for that many calls. It has a thread of its own because a long document takes seconds.
+//! The library's parser recurses for each bracket, and a program whose stack overflows is ended. Only the parser itself
+//! can tell which characters are brackets: any other reading of strings and comments would be a second grammar with
+//! differences to exploit. So all opening brackets of a text are counted, wherever they stand, and the parser runs on a
+//! thread whose stack has room for that many calls. It has a thread of its own because a long document takes seconds.
 //! [`Document`] bounds the result.
 //!
-//! Clients without credentials share nothing with the others: they have a thread, a queue and a limit of length of their own.
+//! Clients without credentials share nothing with the others: they have a thread, a queue and a limit of length of
+//! their own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -21,8 +22,8 @@ use super::permissions::Role;
 /// The most opening brackets in a text, including those in strings and comments.
 const MAX_BRACKETS: usize = 4_096;
 
-/// The stack of a thread that parses: 32 KiB for each bracket, which the tests show to be enough. The system provides memory
-/// for it when it is used.
+/// The stack of a thread that parses: 32 KiB for each bracket, which the tests show to be enough. The system provides
+/// memory for it when it is used.
 const STACK: usize = MAX_BRACKETS * 32 * 1024;
 
 /// The most documents that wait for a thread.

@@ -1,8 +1,8 @@
 //! Which fields a client may call, checked before anything is executed.
 //!
-//! Every client may read the schema and its own role. The admin of a domain may read the details of that domain and of its
-//! subdomains, and set their passwords; the global admin may do everything. One forbidden field refuses the whole document,
-//! whether it would be skipped or not.
+//! Every client may read the schema and its own role. The admin of a domain may read the details of that domain and of
+//! its subdomains, and set their passwords; the global admin may do everything. One forbidden field refuses the whole
+//! document, whether it would be skipped or not.
 
 use async_graphql::{Value, Variables};
 use domain_core::DomainName;
@@ -10,8 +10,8 @@ use domain_core::DomainName;
 use super::document::{Call, Document, too_complex};
 use super::error::{Code, GraphqlError};
 
-/// The most fields in a document of a client without credentials. The queries by which editors read the schema have half as
-/// many.
+/// The most fields in a document of a client without credentials. The queries by which editors read the schema have
+/// half as many.
 const MAX_ANONYMOUS_CALLS: usize = 500;
 
 /// The role of a client.

@@ -1,10 +1,10 @@
 //! Reads a request's query, variables and operation name, from a JSON body or a query string.
 //!
-//! Variables are an object, or a string that contains one in JSON. Null variables count as absent, and so do empty strings for
-//! other parts, because many clients send them for what they do not have.
+//! Variables are an object, or a string that contains one in JSON. Null variables count as absent, and so do empty
+//! strings for other parts, because many clients send them for what they do not have.
 //!
-//! A request with nothing but the hash of its document (a *persisted query*) gets the error upon which its client sends the
-//! document.
+//! A request with nothing but the hash of its document (a *persisted query*) gets the error upon which its client sends
+//! the document.
 
 use async_graphql::Variables;
 use percent_encoding::percent_decode_str;

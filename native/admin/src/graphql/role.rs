@@ -1,7 +1,7 @@
 //! Determines the role of a client: the global admin, the admin of a domain, or none.
 //!
-//! The global admin is checked first. Any other user name of the form `admin@DOMAIN` is the admin of that domain, whose password
-//! the node compares each time, so a changed or deleted password is effective at once.
+//! The global admin is checked first. Any other user name of the form `admin@DOMAIN` is the admin of that domain, whose
+//! password the node compares each time, so a changed or deleted password is effective at once.
 
 use axum::http::HeaderMap;
 use domain_core::DomainName;

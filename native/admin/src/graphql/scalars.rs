@@ -42,8 +42,8 @@ impl NonEmptyString {
     }
 }
 
-/// Why a value is not of a scalar type of this schema, and the value for the message: a domain name is cut if it is long, and
-/// what may be a password is hidden. `None` for a valid value, and for other types.
+/// Why a value is not of a scalar type of this schema, and the value for the message: a domain name is cut if it is
+/// long, and what may be a password is hidden. `None` for a valid value, and for other types.
 pub fn refusal(scalar: &str, value: &Value) -> Option<(&'static str, String)> {
     const CHARACTERS: usize = 100;
     match scalar {

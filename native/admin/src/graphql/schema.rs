@@ -1,8 +1,8 @@
-//! The schema: its root types. `schema.graphql` beside this file is the same in GraphQL's own language, and a test keeps both
-//! equal. `types` has the other types, `domains` resolves the fields.
+//! The schema: its root types. `schema.graphql` beside this file is the same in GraphQL's own language, and a test
+//! keeps both equal. `types` has the other types, `domains` resolves the fields.
 //!
-//! The category `domain` is MongooseIM's; its field `domains` is this project's. The fields of a mutation are executed one after
-//! the other, in the order of the document.
+//! The category `domain` is MongooseIM's; its field `domains` is this project's. The fields of a mutation are executed
+//! one after the other, in the order of the document.
 
 use async_graphql::{Context, EmptySubscription, Object, Schema};
 

@@ -1,7 +1,7 @@
 //! An extension of the GraphQL library that runs after its validation and before the execution.
 //!
-//! The library's rules come first, so an invalid document is reported as such to every client. Then come this project's rules:
-//! variables that must be given, and permissions.
+//! The library's rules come first, so an invalid document is reported as such to every client. Then come this project's
+//! rules: variables that must be given, and permissions.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! `GET /api/changes`: a stream of changes, one line of NDJSON each.
 //!
-//! A line names a domain that changed and its row now; an empty line, every few seconds, means that nothing changed. The stream
-//! begins with the next change, or after a given event, and ends with the connection: a client that reconnects with the last
-//! id misses nothing that the event log still has. One task polls the node for all clients
+//! A line names a domain that changed and its row now; an empty line, every few seconds, means that nothing changed.
+//! The stream begins with the next change, or after a given event, and ends with the connection: a client that
+//! reconnects with the last id misses nothing that the event log still has. One task polls the node for all clients
 //! ([`change_poller`](crate::change_poller)).
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `/api/domains/{domain}`: one domain, as in MongooseIM 6.0 to 6.5.
 //!
-//! A response names the first error only, so the order of the checks is part of the interface. Two responses differ from
-//! MongooseIM's: an `enabled` that is no boolean is a 400 here and a crash there, and by default a repeated addition or removal
-//! succeeds (`repeated_operations`).
+//! A response names the first error only, so the order of the checks is part of the interface. Two responses differ
+//! from MongooseIM's: an `enabled` that is no boolean is a 400 here and a crash there, and by default a repeated
+//! addition or removal succeeds (`repeated_operations`).
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! `/api/freshness`: which host types are declared complete, and until when.
 //!
-//! The same as `/v1/domains`, for people. While a host type is fresh, routes that the database does not contain may be removed.
+//! The same as `/v1/domains`, for people. While a host type is fresh, routes that the database does not contain may be
+//! removed.
 
 use std::sync::Arc;
 

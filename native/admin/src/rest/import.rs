@@ -1,12 +1,13 @@
 //! `POST /api/domains`: many domains, one a line, answered line by line.
 //!
-//! A line is `{"domain": …, "host_type": …, "status"?}` (NDJSON). A domain with a status has it as soon as it exists; one that
-//! exists already gets it. Lines are read as they arrive, added in transactions of up to a thousand, and answered in their
-//! order; only the lines under way are kept in memory, so an import may have any size. A refused domain is an error in its own
-//! answer and stops nothing. A client that does not read its answers is not read from either.
+//! A line is `{"domain": …, "host_type": …, "status"?}` (NDJSON). A domain with a status has it as soon as it exists;
+//! one that exists already gets it. Lines are read as they arrive, added in transactions of up to a thousand, and
+//! answered in their order; only the lines under way are kept in memory, so an import may have any size. A refused
+//! domain is an error in its own answer and stops nothing. A client that does not read its answers is not read from
+//! either.
 //!
-//! An interrupted import has added the domains that were answered and perhaps some more. Repeating it is harmless: adding the
-//! same pair again succeeds, where `repeated_operations` is `ok`.
+//! An interrupted import has added the domains that were answered and perhaps some more. Repeating it is harmless:
+//! adding the same pair again succeeds, where `repeated_operations` is `ok`.
 
 use std::sync::Arc;
 use std::time::Duration;

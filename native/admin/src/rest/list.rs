@@ -1,8 +1,8 @@
 //! `GET /api/domains`: the rows of the database, page by page.
 //!
-//! A page contains the names after a given one, in order. So a client that continues after the last name of each page sees
-//! every domain that exists throughout, once, whatever is added and removed meanwhile. Static domains come from the
-//! configuration and are listed with `type=static`, in the same pages.
+//! A page contains the names after a given one, in order. So a client that continues after the last name of each page
+//! sees every domain that exists throughout, once, whatever is added and removed meanwhile. Static domains come from
+//! the configuration and are listed with `type=static`, in the same pages.
 
 use std::sync::Arc;
 

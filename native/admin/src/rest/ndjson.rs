@@ -30,7 +30,8 @@ pub fn lines(values: impl IntoIterator<Item = impl Serialize>) -> Bytes {
     bytes.into()
 }
 
-/// A response of lines that are still to come. Empty lines fill long pauses, in which a proxy would close the connection.
+/// A response of lines that are still to come. Empty lines fill long pauses, in which a proxy would close the
+/// connection.
 pub fn response(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let lines = stream::unfold(Box::pin(lines), |mut lines| async {
         let next = tokio::time::timeout(KEEP_ALIVE, lines.next()).await;

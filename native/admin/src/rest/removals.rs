@@ -1,6 +1,7 @@
 //! `/api/domains/{domain}/removal` and `/api/removals`: the progress of removals.
 //!
-//! A removal is a job: it exists from the request until the domain's row is deleted, or until it failed and is requested again.
+//! A removal is a job: it exists from the request until the domain's row is deleted, or until it failed and is
+//! requested again.
 
 use std::sync::Arc;
 

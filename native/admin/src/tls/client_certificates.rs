@@ -1,10 +1,10 @@
 //! Client certificates: which are verified, and the names in them.
 //!
-//! Where the configuration names authorities, a client may present a certificate, or must. The handshake names the accepted
-//! authorities (Go's clients send a certificate only then) and fails for a certificate of another one, with the alert that
-//! Diego's BBS sends. A certificate that was valid in the handshake can be invalid at a later request of the same connection:
-//! it may have expired, or its authority may have been removed from the file. So each request verifies it again
-//! ([`PresentedCertificate::is_valid_now`]).
+//! Where the configuration names authorities, a client may present a certificate, or must. The handshake names the
+//! accepted authorities (Go's clients send a certificate only then) and fails for a certificate of another one, with
+//! the alert that Diego's BBS sends. A certificate that was valid in the handshake can be invalid at a later request of
+//! the same connection: it may have expired, or its authority may have been removed from the file. So each request
+//! verifies it again ([`PresentedCertificate::is_valid_now`]).
 //!
 //! The names of a certificate are its alternative names; the common name counts only where there are none (RFC 6125,
 //! section 6.4.4). Each name counts as its own kind: a DNS name that looks like an IP address is none.

@@ -1,7 +1,7 @@
 //! `watch`: shows changes as they come.
 //!
-//! A broken connection is opened again, after the last change that was shown. Before the first change there is no such event:
-//! then changes in between are not shown, and a message says so.
+//! A broken connection is opened again, after the last change that was shown. Before the first change there is no such
+//! event: then changes in between are not shown, and a message says so.
 
 use std::io::{self, BufRead, Write};
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `export`: all domains as CSV or NDJSON, in the form that `import` reads.
 //!
-//! Every name survives, even one that no request can carry, such as one with a line break, which other programs may have added.
-//! A name that an import would refuse or change is marked, and the import then accepts it unchanged.
+//! Every name survives, even one that no request can carry, such as one with a line break, which other programs may
+//! have added. A name that an import would refuse or change is marked, and the import then accepts it unchanged.
 //!
-//! A file replaces its destination when it is complete ([`destination`](crate::destination)). It contains what the database
-//! contained while it was read, page by page, and is no snapshot of one moment.
+//! A file replaces its destination when it is complete ([`destination`](crate::destination)). It contains what the
+//! database contained while it was read, page by page, and is no snapshot of one moment.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! `list`: the domains in the database, page by page.
 //!
-//! Each page begins after the last name of the one before, so a domain that exists throughout is listed once, whatever others are
-//! added or removed meanwhile. Static domains come from the configuration of the node and are listed on request.
+//! Each page begins after the last name of the one before, so a domain that exists throughout is listed once, whatever
+//! others are added or removed meanwhile. Static domains come from the configuration of the node and are listed on
+//! request.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,7 @@
 //! `status`: the status of nodes, side by side.
 //!
-//! All members of a status are shown, so a newer node may have more. The column of a node that does not answer shows why, and the
-//! exit code is that of the worst failure. A table has times and sizes for people; JSON has the numbers.
+//! All members of a status are shown, so a newer node may have more. The column of a node that does not answer shows
+//! why, and the exit code is that of the worst failure. A table has times and sizes for people; JSON has the numbers.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,11 +1,11 @@
 //! CSV: where a record ends, and what its cells contain.
 //!
-//! A quoted cell may contain line breaks, so a record may have several lines. The crate `csv` accepts malformed input; so quotes
-//! are checked here first: a quote inside an unquoted cell, text after a closing quote, and a quote that is never closed are
-//! errors. The line is refused, and the next one is read as if the refused one were not there.
+//! A quoted cell may contain line breaks, so a record may have several lines. The crate `csv` accepts malformed input;
+//! so quotes are checked here first: a quote inside an unquoted cell, text after a closing quote, and a quote that is
+//! never closed are errors. The line is refused, and the next one is read as if the refused one were not there.
 //!
-//! Spreadsheets separate cells by a character that their country does not use in numbers. A first line `sep=;` declares it;
-//! otherwise it is guessed from the first line.
+//! Spreadsheets separate cells by a character that their country does not use in numbers. A first line `sep=;` declares
+//! it; otherwise it is guessed from the first line.
 
 use std::fmt;
 
@@ -136,8 +136,8 @@ pub fn normalized(name: &str) -> String {
 impl Columns {
     const DEFAULT: Columns = Columns { domain: 0, host_type: 1, status: Some(2), count: 3 };
 
-    /// The columns of a header; `None` if the line is no header. A header with only some of the columns is an error: every
-    /// other line would be read wrongly.
+    /// The columns of a header; `None` if the line is no header. A header with only some of the columns is an error:
+    /// every other line would be read wrongly.
     fn from_header(names: &[String]) -> Result<Option<Columns>, String> {
         let positions = |wanted: &str| {
             let matching = names.iter().enumerate().filter(|(_, name)| normalized(name) == wanted);

@@ -1,7 +1,7 @@
 //! The lines of an imported file, decoded from the encoding that its byte order mark declares.
 //!
-//! The mark says UTF-8 or UTF-16, as spreadsheets write it; without one the file is UTF-8. A line ends with `\n`, `\r\n` or
-//! `\r`.
+//! The mark says UTF-8 or UTF-16, as spreadsheets write it; without one the file is UTF-8. A line ends with `\n`,
+//! `\r\n` or `\r`.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};

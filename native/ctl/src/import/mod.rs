@@ -4,8 +4,8 @@
 //! lines ──► records (csv, json) ──► batches of a thousand ──► sender ──► verdicts ──► refused lines, then progress
 //! ```
 //!
-//! Every record of the file ends as accepted, refused, or empty (a comment, for example). An accepted domain is in the database
-//! when the import says so, whether it was there before or not.
+//! Every record of the file ends as accepted, refused, or empty (a comment, for example). An accepted domain is in the
+//! database when the import says so, whether it was there before or not.
 //!
 //! A pipe or standard input cannot be read again, so there is no progress, and nothing is written beside it.
 
@@ -41,8 +41,8 @@ use crate::error::{Error, Exit, Result};
 use crate::output::{count, path_text, printable};
 use crate::settings::Settings;
 
-/// The most records and bytes of a batch. The bytes fit into the buffers of a connection: the server answers while it still
-/// reads, and its answers are read only after the batch is sent.
+/// The most records and bytes of a batch. The bytes fit into the buffers of a connection: the server answers while it
+/// still reads, and its answers are read only after the batch is sent.
 const MAX_BATCH: (usize, usize) = (1000, 64 * 1024);
 
 /// The most reasons that a dry run shows.

@@ -1,9 +1,9 @@
 //! The progress of an import: a small file beside the imported one.
 //!
-//! It contains what it belongs to: the file's size and time, the server, the format. If any of these differs, the import starts
-//! again, which takes time and does no harm, because adding an existing domain succeeds. The file is written to a temporary one
-//! and renamed, after the server has answered for the lines that it counts: an interruption in between repeats a batch and
-//! loses none.
+//! It contains what it belongs to: the file's size and time, the server, the format. If any of these differs, the
+//! import starts again, which takes time and does no harm, because adding an existing domain succeeds. The file is
+//! written to a temporary one and renamed, after the server has answered for the lines that it counts: an interruption
+//! in between repeats a batch and loses none.
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};

@@ -1,7 +1,7 @@
 //! A record of an imported file: its bytes, and the domain in it.
 
-/// A line of CSV that marks the name of the next record as accepted unchanged. An export writes it before a name that no
-/// request can carry.
+/// A line of CSV that marks the name of the next record as accepted unchanged. An export writes it before a name that
+/// no request can carry.
 pub const AS_IS: &str = "# as-is";
 
 /// A record.

@@ -1,7 +1,7 @@
 //! Reads the records of an imported file, one domain each.
 //!
-//! The format shows at the beginning of the file: JSON begins with a bracket or a brace, and everything else is CSV. An invalid
-//! record does not affect others; it is reported with the number of its line and can be written out unchanged.
+//! The format shows at the beginning of the file: JSON begins with a bracket or a brace, and everything else is CSV. An
+//! invalid record does not affect others; it is reported with the number of its line and can be written out unchanged.
 
 use std::collections::VecDeque;
 use std::fmt;

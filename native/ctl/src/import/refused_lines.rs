@@ -1,7 +1,7 @@
 //! Where refused lines go: each unchanged, below a comment with the reason, so the file can be corrected and imported.
 //!
-//! A file beside the imported one exists only if a line was refused; one of an earlier import is removed first. A file that the
-//! user named stays and is emptied; a device or a pipe is written to.
+//! A file beside the imported one exists only if a line was refused; one of an earlier import is removed first. A file
+//! that the user named stays and is emptied; a device or a pipe is written to.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Seek, SeekFrom, Write};

@@ -1,8 +1,8 @@
 //! Sends domains to the server, a batch at a time, and collects the verdicts.
 //!
-//! Domains without an answer, or with an error that is temporary (a broken connection, a database that does not answer), are
-//! sent again, with growing pauses, until no answer came for as long as `patience`. Sending a pair twice does no harm: adding an
-//! existing domain succeeds.
+//! Domains without an answer, or with an error that is temporary (a broken connection, a database that does not
+//! answer), are sent again, with growing pauses, until no answer came for as long as `patience`. Sending a pair twice
+//! does no harm: adding an existing domain succeeds.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};

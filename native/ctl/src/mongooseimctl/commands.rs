@@ -1,7 +1,7 @@
 //! MongooseIM's commands: the fields of the category `domain` in its GraphQL schema.
 //!
-//! MongooseIM reads them from the schema when it starts. This program runs without one at hand, and the schema is fixed, so here
-//! they are a table.
+//! MongooseIM reads them from the schema when it starts. This program runs without one at hand, and the schema is
+//! fixed, so here they are a table.
 
 /// A group of commands: a field of the schema's roots.
 #[derive(Debug)]
@@ -138,8 +138,8 @@ pub const CATEGORIES: &[Category] = &[Category {
         },
         Command {
             name: "domains",
-            description: "A page of the domains, sorted by name: up to `limit` names after `after`, with this host type, \
-                          this status and this prefix. Only for the global admin",
+            description: "A page of the domains, sorted by name: up to `limit` names after `after`, with this host \
+                          type, this status and this prefix. Only for the global admin",
             operation: Operation::Query,
             arguments: &[
                 optional("after", ArgumentType::DomainName),

@@ -1,7 +1,7 @@
 //! The help of MongooseIM's commands: names in one column, descriptions in another.
 //!
-//! Lines are two columns narrower than the terminal; without a terminal they have 78. Escape sequences are written to a terminal
-//! only.
+//! Lines are two columns narrower than the terminal; without a terminal they have 78. Escape sequences are written to a
+//! terminal only.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -1,10 +1,10 @@
 //! MongooseIM's command line: `domainctl domain addDomain --domain example.com --hostType type1`.
 //!
-//! A command becomes a GraphQL document that asks for all fields of its result, and the response is shown unchanged. All output,
-//! errors included, goes to standard output, as in MongooseIM.
+//! A command becomes a GraphQL document that asks for all fields of its result, and the response is shown unchanged.
+//! All output, errors included, goes to standard output, as in MongooseIM.
 //!
-//! There a script calls into the node on the same machine; here an HTTP client sends credentials, so a command may be refused
-//! for lack of permissions.
+//! There a script calls into the node on the same machine; here an HTTP client sends credentials, so a command may be
+//! refused for lack of permissions.
 
 mod commands;
 mod help;

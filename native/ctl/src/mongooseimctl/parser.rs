@@ -1,7 +1,7 @@
 //! Parses a line of MongooseIM's syntax: `<category> <command> --<argument> <value> …`.
 //!
-//! Words are read from left to right, and the first invalid one is reported. A name is followed by its value, whatever that looks
-//! like; of two equal names the last one counts. Missing arguments are reported when all others are valid.
+//! Words are read from left to right, and the first invalid one is reported. A name is followed by its value, whatever
+//! that looks like; of two equal names the last one counts. Missing arguments are reported when all others are valid.
 
 use serde_json::{Map, Value};
 
