@@ -54,7 +54,7 @@ load(Loads) ->
     [#{title => "from PostgreSQL, until every domain answers", x => #{label => "rows", scale => log},
        y => #{label => "milliseconds (median)", scale => log},
        curves => [(ours())#{marks => true, points => Median(ours)},
-                  #{name => "psql, COPY into a pipe", colour => orange, marks => true, points => Median(copy)}]}].
+                  #{name => "psql (COPY)", colour => orange, marks => true, points => Median(copy)}]}].
 
 %% In the largest table. The ideal line is as many times the throughput of one process as there are processes.
 scaling([]) ->
