@@ -1,10 +1,11 @@
-# The steps of `make test`, and which must be over before each. scripts/test runs them, several at once; scripts/step runs one.
+# The steps of `make test`, and which steps each of them needs. scripts/test runs them, several at once; scripts/step
+# runs one.
 #
-# Three chains run beside each other: cargo's, the tests of Erlang, and Erlang's checks. What comes after
-# the library needs it. Steps of one chain follow each other where they share a directory: rebar3 runs once at a time for each profile below
+# Three chains run beside each other: cargo's, the tests of Erlang, and Erlang's checks. Some of them need the library.
+# Steps of a chain follow each other where they share a directory: only one rebar3 at a time runs for each profile below
 # _build, since two would write the same files.
 
-# DIRECTORY is where scripts/test collects what the steps counted.
+# DIRECTORY is where scripts/test collects the counts of the steps.
 step = @scripts/step $(DIRECTORY)
 
 STEPS = shell-scripts cargo-fmt layers library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
@@ -23,7 +24,7 @@ cargo-fmt:
 layers:
 	$(step) $@ check scripts/layers
 
-# rebar3 builds the library, too; here its time is seen.
+# rebar3 would build the library, too; a step of its own shows its time.
 library:
 	$(step) $@ check native/build
 
@@ -36,7 +37,7 @@ loom: cargo-clippy
 instructions: library loom
 	$(step) $@ check scripts/test-instructions
 
-# In a directory of its own: what is built already does not warn again.
+# In a directory of its own, since modules that are already built are not compiled again and so do not warn.
 strict-compile: library
 	$(step) $@ check env REBAR_BASE_DIR=$(DIRECTORY)/build rebar3 compile
 benchmarks:

@@ -1,18 +1,18 @@
 %% One part of the benchmark in one VM. bench/run starts a VM for each part, since memory can only be
-%% measured in a fresh one, and a last one to report what the others found.
+%% measured in a fresh one, and a last VM to report the results of the others.
 %%
 %%   erl -noinput -pa ... -run bench main PART SCALE ROWS RESULTS URL PSQL PROCESSES
 %%
-%% A part appends its results, as Erlang terms, to the file RESULTS. The database at URL holds ROWS
-%% domains already (bench_names:write/2 made them); PSQL is the program. PROCESSES says how many
-%% look up at the same time: 1,2,4, or nothing for as many as there are cores, by doubling.
+%% A part appends its results, as Erlang terms, to the file RESULTS. The database at URL already holds ROWS
+%% domains (written by bench_names:write/2). PSQL is the path of the program. PROCESSES lists the numbers of processes
+%% that look up at the same time, such as 1,2,4; when it is empty, they are 1, 2, 4 and so on up to the number of cores.
 -module(bench).
 
 -export([main/1]).
 
 -export_type([result/0]).
 
-%% What was measured, and what came out.
+%% What was measured, and the figures.
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
 %% The parts in which the application follows the database.
@@ -20,7 +20,7 @@
 
 -spec main([string()]) -> no_return().
 main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
-    %% A process of its own, so that it also ends, and the VM with it, when one that is linked to it fails.
+    %% The part runs in a process of its own. When a linked process fails, this one fails too, and the VM ends.
     {Pid, Monitor} = spawn_monitor(fun() ->
         Options = (scale(Scale))#{rows => list_to_integer(Rows), url => Url, psql => Psql,
                                   processes => processes(Processes)},
@@ -35,8 +35,8 @@ main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
             halt(1)
     end.
 
-%% How much is done. `sizes' are those of the tables for lookups, the largest one last; a database's are told by
-%% ROWS.
+%% How much each part does. `sizes' are the sizes of the tables for lookups, the largest last. ROWS is the size of the
+%% database.
 scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
       latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
@@ -53,7 +53,7 @@ scale("full") ->
       changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000],
       crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100},
       ask => #{connections => [1, 16, 64, 256], rounds => 9, seconds => 3}};
-%% All that, and three million.
+%% The same, and a table of three million domains.
 scale("full-3m") ->
     #{sizes := Sizes} = Full = scale("full"),
     Full#{sizes => Sizes ++ [3000000]}.
@@ -134,7 +134,7 @@ part(report, _Options, Results) ->
 keys(1) -> [hot, misses];
 keys(_Domains) -> [hot, hits, misses].
 
-%% Both sides, without a database.
+%% Opens the tables of both sides, without a database.
 open_tables() ->
     ok = start_without_database(),
     bench_ets:new().
@@ -144,7 +144,7 @@ start_without_database() ->
     {ok, _} = application:ensure_all_started(mongoose_domain),
     ok.
 
-%% Both sides, from domain number From on.
+%% Fills the tables of both sides, from domain number From on.
 fill(From, To) ->
     Bases = bench_names:bases(),
     lists:foreach(fun(Index) ->
@@ -162,7 +162,7 @@ fill_one(Insert, Domains) ->
 save_all(Results, Found) ->
     lists:foreach(fun(Result) -> save(Results, Result) end, Found).
 
-%% On standard error, what was just measured.
+%% Appends the result to the file, and prints it to standard error.
 save(Results, {What, Facts} = Result) ->
     Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999,
              beyond_commit, bytes_a_domain, what, callers, connections, p99],

@@ -1,13 +1,13 @@
-%% How many questions of the edge a node answers (/ask), beside an nginx that answers 200 without looking at anything.
+%% How many requests for /ask a node answers, beside an nginx that answers 200 to every request.
 %%
-%% wrk asks by keep-alive connections, each of which sends its next question when it has the answer to the one before.
-%% Three in four names are served, drawn at random from all of the table; the others are not. nginx is asked the same. The
-%% two take turns; each round takes a second or more, and the first one of a side is thrown away.
+%% wrk sends the requests over keep-alive connections. Each connection sends its next request after the response to the
+%% one before. Three in four names are drawn at random from the whole table; the others are not served. nginx gets the
+%% same requests. The two take turns; each round takes a second or more, and the first round of each is discarded.
 -module(bench_ask).
 
 -export([run/2]).
 
-%% Questions in wrk's script, which begins anew behind the last one.
+%% The number of requests in wrk's script, which starts again after the last one.
 -define(QUESTIONS, 20000).
 
 -define(SCRIPT,
@@ -57,7 +57,7 @@ measure(Wrk, Nginx, Rows, #{connections := Connections, rounds := Rounds, second
         ok = file:del_dir_r(Directory)
     end.
 
-%% Other parts of the benchmark add domains behind the first ones.
+%% Other parts of the benchmark add domains with higher numbers.
 names(Rows) ->
     Missing = ?QUESTIONS div 4,
     Names = bench_names:draw(?QUESTIONS - Missing, 0, Rows, 1) ++ bench_names:draw(Missing, 3 * Rows, Rows, 2),
@@ -71,7 +71,7 @@ url() ->
             url()
     end.
 
-%% It ends with this VM: its input ends then.
+%% It ends with this VM, since its standard input is closed then.
 start_nginx(Nginx, Directory) ->
     {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
     {ok, Port} = inet:port(Socket),
@@ -95,7 +95,7 @@ await(Port) ->
             await(Port)
     end.
 
-%% Answers a second, and microseconds.
+%% Responses a second, and the latency in microseconds.
 ask(Wrk, Script, Directory, Url, Connections, Seconds) ->
     Args = ["-t", "1", "-c", integer_to_list(Connections), "-d", integer_to_list(Seconds), "-s", Script, Url],
     Names = {"BENCH_ASK_NAMES", filename:join(Directory, "names")},

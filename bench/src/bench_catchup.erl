@@ -1,14 +1,13 @@
-%% Catching up: many domains were added, and nobody said so; how long until the follower has them all?
+%% Catching up: how long the follower takes for many domains that were added without a notification.
 %%
-%% psql writes the rows and their events in one transaction, without NOTIFY, and no poll is due. Then the
-%% follower is told to look, as another node tells it; the time ends when the domain of the newest event
-%% answers.
+%% psql writes the rows and their events in one transaction, without NOTIFY, and no poll is due. Then
+%% the follower is asked to check the database, as another node would ask it. The time ends when a lookup finds the
+%% domain of the newest event.
 %%
-%% The yardstick does what no follower can do without: a psql that is connected already reads the same
-%% events with their rows, all in one query and by binary COPY, into a program that counts the bytes. It is
-%% the statement with which the follower reads events, and its time is what psql itself says. The pages that it and
-%% the follower read were vacuumed, so that neither has to mark rows as visible for the other, and they
-%% take turns at being first.
+%% The yardstick is the least that any follower must do: a connected psql reads the same events with their rows, in one
+%% query and by binary COPY, into a program that counts the bytes. It uses the follower's own statement, and psql itself
+%% measures the time. The pages are vacuumed before, so that neither reader has to mark rows as visible for the other.
+%% The two take turns at being first.
 -module(bench_catchup).
 
 -export([run/4]).
@@ -19,7 +18,7 @@
 run(Domains, Rounds, Url, Psql) ->
     ok = bench_node:start(),
     Session = bench_psql:open(Psql, Url),
-    %% The first one is not counted.
+    %% The first round is not counted.
     [_ | Times] = [round(Session, Round, Domains) || Round <- lists:seq(0, Rounds)],
     ok = bench_psql:close(Session),
     {OursTimes, CopyTimes} = lists:unzip(Times),
@@ -70,13 +69,13 @@ add(Round, Domains) ->
     ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) SELECT domain, 'type1' FROM (", Names, ") names \\; "
      "INSERT INTO domain_events (domain) ", Names, " \\; COMMIT;"].
 
-%% The follower's statement, over all of them at once; see native/store/src/postgres/log.rs.
+%% The follower's statement, for all events at once; see native/store/src/postgres/log.rs.
 events(Cursor, Domains) ->
     ["SELECT e.id, e.domain, s.host_type, s.status FROM (SELECT id, domain FROM domain_events WHERE id >= ",
      integer_to_list(cursor(Cursor)), " AND id <= 9223372036854775807 ORDER BY id LIMIT ", integer_to_list(Domains + 1),
      ") e LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings WHERE domain = e.domain LIMIT 1) s ON true "
      "ORDER BY e.id"].
 
-%% Undefined while the log is empty.
+%% The cursor is undefined while the log is empty.
 cursor(undefined) -> 0;
 cursor(Cursor) -> Cursor.

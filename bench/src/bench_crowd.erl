@@ -1,15 +1,15 @@
 %% What a new host type costs a VM with very many processes.
 %%
-%% A crowd of processes does nothing. One looks up a static domain again and again and reads the clock after each answer:
-%% the longest time between two answers is for how long it stood still. Meanwhile, one thing is done (`what'):
+%% Many processes wait. One process looks up a static domain in a loop and reads the clock after each result: the
+%% longest time between two results is how long the VM stopped it. Meanwhile, one of these happens (`what'):
 %%
-%%   known       a subdomain is registered that is registered already: shows what the machine itself does to both
-%%   code        the yardstick: a small module is compiled and loaded again, for which the VM looks at every process
-%%   host_type   a subdomain is registered for a host type that nobody has named before
-%%   table       the table is opened again, with a host type that nobody has named before
+%%   known       a subdomain is registered again, which changes nothing: shows the delays that the machine itself causes
+%%   code        the yardstick: a small module is compiled and loaded again, for which the VM checks every process
+%%   host_type   a subdomain is registered for a new host type
+%%   table       the table is opened again, with a new host type
 %%
-%% They take turns. Each time, the caller waits for the call's end, and the process is watched for half a second more,
-%% since the VM does some of its work afterwards.
+%% They take turns. Each time, the measurement goes on for half a second after the call has returned, since the VM does
+%% some of its work later.
 -module(bench_crowd).
 
 -export([run/1, answers/1]).
@@ -18,13 +18,13 @@
 
 -define(LOOKED_UP, <<"static.example">>).
 -define(AFTERWARDS, 500).
-%% What code is loaded.
+%% The module that is loaded again.
 -define(MODULE_OF_MINE, bench_crowd_code).
 
-%% @doc In a VM whose application runs, without a database.
+%% @doc Measures all four, in a VM in which the application runs without a database.
 -spec run(options()) -> [bench:result()].
 run(#{crowd := Size, rounds := Rounds}) ->
-    %% All modules that this needs are loaded then.
+    %% This loads all modules that the measurement needs.
     ok = restart([]),
     ok = register(0),
     Crowd = [spawn_link(fun idle/0) || _ <- lists:seq(1, Size)],
@@ -44,7 +44,7 @@ result(What, Size, Turns) ->
     {crowd, #{what => What, crowd => Size, rounds => length(Turns), unit => ms, call => bench_stats:summary(Calls),
               still => bench_stats:summary(Longest)}}.
 
-%% Milliseconds that the call took, and the longest between two answers.
+%% The milliseconds of the call, and the longest between two results.
 turn(What, Round) ->
     Call = call(What, Round),
     Stop = atomics:new(1, []),
@@ -59,7 +59,7 @@ turn(What, Round) ->
     receive {Looker, Longest} -> {Took / 1.0e6, Longest / 1.0e6} end.
 
 look(Stop, Before, Longest) ->
-    %% While the table is being opened again, the answer is an error.
+    %% While the table is being opened again, a lookup fails.
     _ = try mongoose_domain_api:get_host_type(?LOOKED_UP) catch error:_NotRunning -> none end,
     Now = os:perf_counter(),
     case atomics:get(Stop, 1) of
@@ -100,8 +100,8 @@ restart(More) ->
     {ok, _} = mongoose_domain_sup:restart_core([Static, bench_names:host_types() ++ More]),
     ok.
 
-%% @doc How long a lookup takes whose host type was there at the start of the VM, and one whose host type came later:
-%% static domains, looked up in turns.
+%% @doc Compares a lookup whose host type existed at the start of the VM with one whose host type was added later. Both
+%% domains are static, and the two take turns.
 -spec answers(#{passes := pos_integer(), rounds := pos_integer(), calls := pos_integer(), _ => _}) -> bench:result().
 answers(#{passes := Passes, rounds := Rounds, calls := Calls}) ->
     Names = #{first => <<"first.example">>, later => <<"later.example">>},

@@ -1,25 +1,25 @@
-%% The baseline: what a lookup costs that asks an ETS table.
+%% The baseline: a lookup in an ETS table.
 %%
-%% The table is laid out as MongooseIM's is, `{Domain, HostType, {dynamic, Pid}}' in a protected named
-%% set with read concurrency. This code is our own and does only what is measured. It is called the way
-%% ours is, through bench_ets_api, so that both pay for the same calls.
+%% The table has the layout of MongooseIM's: `{Domain, HostType, {dynamic, Pid}}' in a protected named set with read
+%% concurrency. This code is our own and does only what is measured. It is called through bench_ets_api, so that both
+%% sides make the same number of calls.
 -module(bench_ets).
 
 -export([new/0, insert/2, remove/1, delete/0, get_host_type/1, get_domains_by_host_type/1, bytes/0]).
 
-%% @doc Creates the table; the calling process owns it and alone may write to it.
+%% @doc Creates the table. The calling process owns it, and only that process may write to it.
 -spec new() -> ok.
 new() ->
     ?MODULE = ets:new(?MODULE, [set, protected, named_table, {read_concurrency, true}]),
     ok.
 
-%% @doc Puts one domain in.
+%% @doc Inserts one domain.
 -spec insert(binary(), binary()) -> ok.
 insert(Domain, HostType) ->
     true = ets:insert(?MODULE, {Domain, HostType, {dynamic, self()}}),
     ok.
 
-%% @doc Takes one domain out.
+%% @doc Removes one domain.
 -spec remove(binary()) -> ok.
 remove(Domain) ->
     true = ets:delete(?MODULE, Domain),
@@ -44,7 +44,7 @@ get_host_type(Domain) ->
 get_domains_by_host_type(HostType) ->
     [Domain || [Domain] <- ets:match(?MODULE, {'$1', HostType, '_'})].
 
-%% @doc What ETS itself says that the table occupies, in bytes.
+%% @doc The size of the table in bytes, as ETS reports it.
 -spec bytes() -> pos_integer().
 bytes() ->
     ets:info(?MODULE, memory) * erlang:system_info(wordsize).

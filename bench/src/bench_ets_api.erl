@@ -1,4 +1,4 @@
-%% The way in to the baseline, as mongoose_domain_api is the way in to ours: one call more.
+%% The API of the baseline. It adds one call, as mongoose_domain_api does on our side.
 -module(bench_ets_api).
 
 -export([get_host_type/1, get_any_host_type/1]).

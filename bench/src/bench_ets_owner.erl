@@ -1,16 +1,16 @@
-%% The process that owns the baseline's table and alone writes to it, as MongooseIM's does.
+%% The process that owns the baseline's table and is its only writer, as in MongooseIM.
 %%
-%% It runs on the last scheduler, so that it shares none with the process that looks names up.
+%% It runs on the last scheduler, away from the process that looks names up.
 %%
-%% A fill is fair to it: what it inserts it gets in parts of a thousand rows, ready-made, as rows come from
-%% a database, and inserts them one after the other with nothing in between. It waits for no database.
+%% A fill favours the baseline: it makes a thousand rows at a time, as they would come from a database, and then inserts
+%% them without a pause. It never waits for a database.
 -module(bench_ets_owner).
 
 -export([start/0, empty/1, fill/2, change/3, sync/1]).
 
 -define(PART, 1000).
 
-%% @doc A process with an empty table.
+%% @doc Starts the process with an empty table.
 -spec start() -> pid().
 start() ->
     Owner = erlang:spawn_opt(
@@ -23,23 +23,23 @@ start() ->
     ok = sync(Owner),
     Owner.
 
-%% @doc Makes an empty table of it.
+%% @doc Empties the table.
 -spec empty(pid()) -> ok.
 empty(Owner) ->
     call(Owner, empty).
 
-%% @doc Inserts the first so many Domains, whether they are there or not.
+%% @doc Inserts the first Domains domains, also those that the table already holds.
 -spec fill(pid(), pos_integer()) -> ok.
 fill(Owner, Domains) ->
     call(Owner, {fill, Domains}).
 
-%% @doc Has these domains added, and those removed; waits for neither.
+%% @doc Adds and removes these domains, without waiting for it.
 -spec change(pid(), Added :: [binary()], Removed :: [binary()]) -> ok.
 change(Owner, Added, Removed) ->
     Owner ! {change, Added, Removed},
     ok.
 
-%% @doc Returns when it has done all that it was told.
+%% @doc Waits until the process has handled all earlier messages.
 -spec sync(pid()) -> ok.
 sync(Owner) ->
     call(Owner, sync).

@@ -3,10 +3,10 @@
 
 -export([run/1]).
 
-%% How the native thread that follows is called.
+%% The name of the follower's native thread.
 -define(THREAD, "domain_follower").
 
-%% @doc Watches the thread for so many milliseconds. The application is configured to follow the database.
+%% @doc Measures the thread for this many milliseconds. The application is configured to follow the database.
 -spec run(pos_integer()) -> bench:result().
 run(Milliseconds) ->
     ok = bench_node:start(),

@@ -1,9 +1,9 @@
-%% Results as lines of JSON: what was measured under "bench", beside it the facts.
+%% Results as lines of JSON. The key "bench" says what was measured; the figures are beside it.
 -module(bench_json).
 
 -export([lines/1]).
 
-%% @doc One object a line.
+%% @doc One object on each line.
 -spec lines([bench:result()]) -> iodata().
 lines(Results) ->
     [[value(Facts#{bench => What}), $\n] || {What, Facts} <- Results].

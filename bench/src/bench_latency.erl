@@ -1,13 +1,13 @@
-%% How long single lookups take while the table is written to: not the average, the tail.
+%% The latency of single lookups while the table is written to: the tail, not the average.
 %%
 %% A turn is one side in one phase: bench_writes writes, and bench_prober times lookups of random names
-%% meanwhile. The three sides (the empty loop, the baseline and ours) have their turns one after the other,
-%% another one first in each round, so that a slow second of the machine is no single side's. On both
-%% sides one process looks up and one thread writes, on another core if there is one.
+%% meanwhile. The three sides (the empty loop, the baseline and ours) take turns, and each round begins with
+%% another side, so that a slow second of the machine does not hit one side alone. On both sides one process
+%% looks up and one thread writes, on another core if there is one.
 %%
-%% Each percentile is the median of the rounds'. The longest lookup, and how many took a millisecond and
-%% more, are those of all rounds together. The loop's turns are in the same seconds as ours but not all of that
-%% time is spent between two readings of the clock: so what the machine does is compared by the second that was.
+%% Each percentile is the median of the rounds' percentiles. The longest lookup, and the number of lookups of a
+%% millisecond or more, are taken from all rounds together. That number is compared with the loop's for each second
+%% between two readings of the clock, since the sides spend different shares of their turns there.
 -module(bench_latency).
 
 -export([run/4]).
@@ -17,7 +17,7 @@
 -define(LONG, 1000000).
 -define(SHARES, [{p50, 0.5}, {p99, 0.99}, {p999, 0.999}, {p9999, 0.9999}]).
 
-%% @doc All phases with so many Domains, which the database holds. The application is configured to follow it.
+%% @doc Measures all phases. The database holds this many Domains, and the application is configured to follow it.
 -spec run(pos_integer(), options(), string(), file:filename()) -> [bench:result()].
 run(Domains, #{rounds := Rounds, milliseconds := Milliseconds}, Url, Psql) ->
     Writes = bench_writes:open(Domains, Milliseconds, Url, Psql),

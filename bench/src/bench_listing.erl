@@ -1,12 +1,12 @@
-%% All domains of one host type as a list: ours, in bounded pages, beside ets:match/2, in one piece.
+%% All domains of one host type as a list: ours, in bounded pages, beside ets:match/2, in one call.
 %%
-%% What a table of pages costs shows here: ours looks at every domain as ets:match/2 does, but gives
-%% the scheduler back after each page.
+%% This shows the price of pages: ours visits every domain, as ets:match/2 does, but returns to the scheduler after each
+%% page.
 -module(bench_listing).
 
 -export([run/3]).
 
-%% @doc Lists the domains of one host type, in a table of so many Domains that is filled already.
+%% @doc Lists the domains of one host type, in a table that already holds this many Domains.
 -spec run(pos_integer(), binary(), pos_integer()) -> bench:result().
 run(Domains, HostType, Rounds) ->
     Timings = [{time(fun() -> bench_ets:get_domains_by_host_type(HostType) end),
@@ -21,7 +21,7 @@ run(Domains, HostType, Rounds) ->
         times_as_fast => map_get(median, Ets) / map_get(median, Ours)
     }}.
 
-%% In a process of its own, so that each list grows a heap from nothing.
+%% In a new process, so that each list starts with an empty heap.
 time(List) ->
     Parent = self(),
     Pid = spawn_link(fun() ->

@@ -1,20 +1,20 @@
-%% All domains from PostgreSQL: how long until they answer, and how much memory they occupy.
+%% Loading all domains from PostgreSQL: how long it takes, and how much memory they occupy.
 %%
-%% It is the real way in: the application is started, its follower connects, checks the schema and loads.
-%% The time ends when the table holds every domain, the last one answers and the follower follows. Beside
-%% it, in turns, psql takes the same rows out through the same URL, by binary COPY into a pipe, and the
-%% loaded table is compared with the database.
+%% The whole start is measured: the application starts, its follower connects, checks the schema and loads. The time
+%% ends when the table holds every domain, a lookup finds the last one and the follower follows. In turns with that,
+%% psql reads the same rows through the same URL, by binary COPY into a pipe, and the loaded table is compared with the
+%% database.
 %%
-%% Memory is the VM's resident size after the first load less that before the application was started. So
-%% the library, the follower's thread and what the load left behind are in it, not the table alone.
+%% Memory is the VM's resident size after the first load, less the size before the start of the application. So it
+%% includes the library, the follower's thread and what the load has not returned, besides the table.
 -module(bench_load).
 
 -export([run/4, ets_memory/1]).
 
 -define(MANY, 100000).
 
-%% @doc Loads, measures, and loads again so many times. What memory a domain takes is not told of small
-%% tables, where it is the library's and the thread's. The VM is a fresh one, and its application is
+%% @doc Loads once for the memory, and then this many times for the duration. Small tables have no figure for the memory
+%% of a domain, since the library and the thread would dominate it. The VM is a fresh one, and its application is
 %% configured to follow the database.
 -spec run(pos_integer(), pos_integer(), string(), file:filename()) -> [bench:result()].
 run(Domains, Loads, Url, Psql) ->
@@ -37,7 +37,7 @@ run(Domains, Loads, Url, Psql) ->
            || Domains >= ?MANY]
     ].
 
-%% @doc The same domains in the baseline's table, in a VM of its own.
+%% @doc The memory of the same domains in the baseline's table, in a VM of its own.
 -spec ets_memory(pos_integer()) -> bench:result().
 ets_memory(Domains) ->
     Bases = bench_names:bases(),

@@ -1,14 +1,13 @@
-%% A lookup: ours beside the ETS baseline, in turns.
+%% Lookups: ours and the ETS baseline, in turns.
 %%
-%% A round times three loops over the same names (bench_loop): the empty one, and one for each side,
-%% which take turns at being first. A side's figure is its loop less the empty one's median. Rounds are
-%% many and short, some milliseconds at most, so that most of them run undisturbed on a machine that
-%% has other work to do as well. They are made in passes over all cases, because a machine shared with
-%% others has slow seconds: so every case gets its part of them.
+%% A round times three loops over the same names (bench_loop): the empty one, and one for each side, which take turns at
+%% being first. A side's figure is the time of its loop less the median of the empty loop. Rounds are many and short, a
+%% few milliseconds at most, so that most of them run undisturbed on a machine that does other work as well. They are
+%% made in passes over all cases, so that a slow second of a shared machine does not hit one case alone.
 %%
-%% Names come from the measuring process's own heap, where each is a binary of its own, in the order in
-%% which they were drawn: at random, and for every round anew. The drawing is over before the timing
-%% begins, and a garbage collection has moved the names out of the way of those that follow.
+%% Each name is a binary of its own on the heap of the measuring process. Names are drawn at random for each round, and
+%% lie in the order in which they were drawn. Drawing ends before timing begins, and a garbage collection has moved the
+%% names to the old generation by then, so that later collections do not copy them.
 %%
 %% Several processes run the same round at the same time, each bound to a scheduler of its own, with
 %% names of its own. They wait for each other before each loop.
@@ -21,24 +20,23 @@
 -type keys() :: hits | misses | hot | subdomains | missing_subdomains.
 -type options() :: #{passes := pos_integer(), rounds := pos_integer(), calls := pos_integer()}.
 
-%% The list that holds one hot key so many times: short enough to stay in the first-level cache.
+%% The length of the list that repeats one hot key: short enough to stay in the first-level cache.
 -define(HOT_LIST, 100).
 
-%% Words of heap to start with. An answer from ETS is a copy, which becomes garbage; with this heap, of
-%% all that were tried, it costs the ETS side the least.
+%% The initial heap in words. A result from ETS is a copy, which becomes garbage; of all sizes that were tried, garbage
+%% collection costs the ETS side the least with this one.
 -define(HEAP, 10000).
 
 -record(plan, {
     answer :: bench_loop:answer(),
-    %% One list of names for each round; other ones for another number.
+    %% Each round has its own list of names, which depends on its number.
     lists :: fun((Number :: pos_integer()) -> [[binary(), ...]]),
-    %% How often a round walks its list.
+    %% How many times a round walks its list.
     times :: pos_integer()
 }).
 
-%% @doc Times lookups in a table of so many Domains, which is filled already, on both sides. A case is
-%% what is looked up and by how many processes; `rounds' are those of one pass, `calls' those of one
-%% loop.
+%% @doc Times lookups on both sides, in tables that already hold this many Domains. A case says what is looked up and by
+%% how many processes. `rounds' are those of one pass, `calls' those of one loop.
 -spec run(pos_integer(), [{keys(), Processes :: pos_integer()}], options()) -> [bench:result()].
 run(Domains, Cases, #{passes := Passes} = Options) ->
     Timings = [{Case, time(Domains, Case, Pass, Options)} || Pass <- lists:seq(1, Passes), Case <- Cases],
@@ -91,8 +89,8 @@ drawn(Names, From, Among, Rounds, Calls) ->
 
 worker(#plan{answer = Answer, lists = Draw, times = Times}, Number, Processes, Arrivals) ->
     Lists = Draw(Number),
-    %% The second and third one move the names to the old generation, where the garbage that the ETS
-    %% side makes does not have them copied again.
+    %% The second and third collection move the names to the old generation. The garbage of the ETS side
+    %% does not cause them to be copied again there.
     true = erlang:garbage_collect(),
     true = erlang:garbage_collect(self(), [{type, minor}]),
     true = erlang:garbage_collect(self(), [{type, minor}]),
@@ -106,7 +104,7 @@ worker(#plan{answer = Answer, lists = Draw, times = Times}, Number, Processes, A
 sides(Turn) when Turn rem 2 =:= 0 -> [loop, ets, ours];
 sides(_Turn) -> [loop, ours, ets].
 
-%% Returns when all processes are here.
+%% Returns when all processes have called it.
 meet(Arrivals, Processes) ->
     Arrived = atomics:add_get(Arrivals, 1, 1),
     await(Arrivals, (Arrived + Processes - 1) div Processes * Processes).

@@ -1,13 +1,12 @@
 %% The loops that are timed, and nothing else.
 %%
-%% A loop walks a list of names, several times over, and looks each one up. What every loop does
-%% besides the lookup, the walk itself, is timed as a loop of its own (`loop') and subtracted by
-%% bench_lookup. The calls into the two sides are written out, since a call of a fun would cost both
-%% of them more than it costs the empty loop. An answer that is not the expected one ends the benchmark.
+%% A loop walks a list of names, several times over, and looks each one up. The walk
+%% itself, which all loops share, is timed as a loop of its own (`loop'), and bench_lookup subtracts it. The calls into
+%% the two sides are written out, since a call of a fun would cost both of them more than it costs the empty loop. An
+%% unexpected result ends the benchmark.
 %%
-%% In a server the name was parsed a moment before it is looked up. So the names are read once before a
-%% loop is timed, and come from the processor's cache; what a lookup then fetches from memory is the
-%% table's.
+%% A server has parsed a name a moment before it looks it up. So the names are read once before a loop is timed and are
+%% in the processor's cache. What a lookup fetches from memory is then part of the table.
 -module(bench_loop).
 
 -export([time/4]).
@@ -15,10 +14,10 @@
 -export_type([side/0, answer/0]).
 
 -type side() :: loop | ets | ours.
-%% What every lookup of a loop is to answer; the baseline looks among the subdomains only where they are asked for.
+%% What every lookup of a loop must return. The baseline searches its subdomains only when they are asked for.
 -type answer() :: found | not_found | subdomain | no_subdomain.
 
-%% @doc Nanoseconds a name: walks Names so many Times.
+%% @doc Walks Names this many Times, and returns the nanoseconds for each name.
 -spec time(side(), answer(), [binary(), ...], pos_integer()) -> float().
 time(Side, Answer, Names, Times) ->
     ok = read(Names),

@@ -1,9 +1,9 @@
-%% What the figures were measured on: without it they mean nothing.
+%% The machine on which the figures were measured.
 -module(bench_machine).
 
 -export([describe/1]).
 
-%% @doc Processor, memory, system and versions. Psql is the program, to tell PostgreSQL's version.
+%% @doc Processor, memory, system and versions. Psql is the program, which knows PostgreSQL's version.
 -spec describe(file:filename()) -> bench:result().
 describe(Psql) ->
     {machine, #{

@@ -20,8 +20,8 @@
 
 -opaque bases() :: tuple().
 
-%% @doc The names that departments' numbers are put in front of. Reads them, once in a VM, from the
-%% checkout, which is the working directory.
+%% @doc The names behind the departments' numbers. They are read once in a VM, from the checkout, which is the working
+%% directory.
 -spec bases() -> bases().
 bases() ->
     case persistent_term:get(?MODULE, unread) of

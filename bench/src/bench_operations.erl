@@ -1,28 +1,28 @@
 %% Domains added through the API, beside a psql that adds them by plain SQL.
 %%
-%% An addition is its row, its event and the word to the listeners in one transaction, and ends when this
-%% node's table shows it. psql reads as many transactions from a file, each a row and its event in one
-%% message to the server, on one connection; what it adds, nobody waits to see.
+%% An addition writes its row, its event and a notification in one transaction, and ends when this node's table shows
+%% the domain. psql reads as many transactions from a file and executes them on one connection: each is a row and its
+%% event, in one message to the server. Its time does not include that a node shows the domains.
 -module(bench_operations).
 
 -export([run/5]).
 
 -define(HOST_TYPE, <<"type1">>).
 -define(BATCH, 1000).
-%% Milliseconds that the follower may take for what others added.
+%% How many milliseconds the follower may take for domains that others added.
 -define(LONG, 60000).
-%% Additions whose round trips are counted.
+%% The number of additions whose round trips are counted.
 -define(COUNTED, 100).
 
-%% @doc So many Rounds of so many additions each, in turns with psql, which reads them from File; then
-%% counts round trips. The application is configured to follow the database.
+%% @doc Measures this many Rounds of Additions each, in turns with psql, which reads its own from File, and then counts
+%% round trips. The application is configured to follow the database.
 -spec run(pos_integer(), pos_integer(), string(), file:filename(), file:filename()) -> [bench:result()].
 run(Additions, Rounds, Url, Psql, File) ->
     {module, bench_psql} = code:ensure_loaded(bench_psql),
     ok = bench_node:start(),
     Yardstick = fun(Names) -> bench_psql:add(Psql, Url, File, Names, ?HOST_TYPE) end,
     Sides = [one_caller, eight_callers, batches, psql],
-    %% The first ones make connections.
+    %% The first additions open the connections.
     _ = [add(Side, {warm, Side}, ?BATCH, Yardstick) || Side <- Sides],
     Turns = [{Side, add(Side, {Round, Side}, Additions, Yardstick)} || Round <- lists:seq(1, Rounds), Side <- Sides],
     Rate = maps:from_list([{Side, bench_stats:summary([R || {S, R} <- Turns, S =:= Side])} || Side <- Sides]),
@@ -31,12 +31,12 @@ run(Additions, Rounds, Url, Psql, File) ->
                    rate => map_get(Side, Rate), times_as_fast => map_get(median, map_get(Side, Rate)) / Beside}}
      || Side <- Sides] ++ [round_trips(Url)].
 
-%% Additions a second.
+%% Returns additions a second.
 add(psql, Round, Count, Yardstick) ->
     Count / Yardstick(names(Round, Count));
 add(Side, Round, Count, _Yardstick) ->
     Names = names(Round, Count),
-    %% What psql added is not to be read on our time.
+    %% The follower reads what psql added before the time begins.
     ok = service_domain_db:sync_local(?LONG),
     {Microseconds, ok} = timer:tc(fun() -> add(Side, Names) end),
     Count * 1000000 / Microseconds.
@@ -60,12 +60,12 @@ parts(Names, Length) ->
     {Part, Rest} = lists:split(Length, Names),
     [Part | parts(Rest, Length)].
 
-%% Nobody else's names.
+%% Names that no other round uses.
 names(Round, Count) ->
     Unique = erlang:phash2(Round),
     [iolist_to_binary(io_lib:format("added~b.round~b.operations.example", [N, Unique])) || N <- lists:seq(1, Count)].
 
-%% On the connections that add, not on the follower's.
+%% Counts those of the connections that add, not those of the follower's.
 round_trips(Url) ->
     {Relay, RelayUrl} = bench_relay:start(Url, <<"INSERT INTO domain_settings">>),
     ok = bench_node:stop(),

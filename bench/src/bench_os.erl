@@ -1,17 +1,17 @@
-%% What Linux says about this VM: how much memory is resident, and what one thread has used.
+%% What Linux reports of this VM: its resident memory, and what one thread has used.
 -module(bench_os).
 
 -export([resident/0, thread/1]).
 
-%% @doc Resident bytes of the whole VM (VmRSS), after every process has collected its garbage. What a
-%% dead process leaves, the allocators may keep.
+%% @doc Resident bytes of the whole VM (VmRSS), after every process has collected its garbage. The
+%% allocators may keep memory of processes that have ended.
 -spec resident() -> pos_integer().
 resident() ->
     lists:foreach(fun erlang:garbage_collect/1, processes()),
     number("/proc/self/status", "VmRSS") * 1024.
 
 %% @doc What the one thread of this name has used so far: ticks of processor time (a hundredth of a
-%% second on most systems) and how often it was scheduled out, of its own will (to wait) or not.
+%% second on most systems), and the numbers of its voluntary and involuntary context switches.
 -spec thread(string()) -> #{ticks := non_neg_integer(), waits := non_neg_integer(), preemptions := non_neg_integer()}.
 thread(Name) ->
     [Task] = [Task || Task <- filelib:wildcard("/proc/self/task/*"), comm(Task) =:= Name],

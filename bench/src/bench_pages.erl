@@ -1,26 +1,25 @@
-%% How long the longest call of a listing keeps a scheduler.
+%% How long the longest call of a listing occupies a scheduler.
 %%
 %% A native function cannot be preempted, so the table is listed in bounded pages. Each call of
-%% mongoose_domain_core:page/3 is timed, in a process that is bound to one scheduler. Before each, a loop
-%% that only counts is timed for about as long: what is too long there is the machine's doing.
+%% mongoose_domain_core:page/3 is timed, in a process that is bound to one scheduler. Before each, a
+%% loop that only counts is timed for about as long: it shows how often the machine itself makes a call too long.
 -module(bench_pages).
 
 -export([run/3]).
 
 -define(PAGE, 1000).
 -define(LONG, 1000000).
-%% Those by which the loop is measured.
+%% The turns with which the loop is calibrated.
 -define(TURNS, 100000).
 
-%% @doc Lists the domains of one host type page by page, so many times, in a table of so many Domains that
-%% is filled already.
+%% @doc Lists the domains of one host type page by page, Rounds times, in a table that already holds this many Domains.
 -spec run(pos_integer(), binary(), pos_integer()) -> bench:result().
 run(Domains, HostType, Rounds) ->
     Parent = self(),
     Select = {host_type, HostType},
     Pid = erlang:spawn_opt(fun() ->
         [Pages, Loops, Scratch] = [bench_histogram:new() || _ <- lists:seq(1, 3)],
-        %% How many turns of the loop take as long as a page.
+        %% The number of the loop's turns that take as long as a page.
         ok = list(Select, 0, 1, Pages, Scratch),
         Turns = turns(bench_histogram:percentile(0.5, bench_histogram:counts(Pages))),
         Timed = bench_histogram:new(),

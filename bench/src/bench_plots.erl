@@ -1,10 +1,9 @@
-%% The four pictures of a run.
+%% The four pictures of a run: which figures they show. bench_plot draws them.
 -module(bench_plots).
 
 -export([write/2]).
 
-%% @doc Writes BASE-lookup.svg, BASE-latency.svg, BASE-load.svg and BASE-scaling.svg, those of them that there are
-%% results for.
+%% @doc Writes BASE-lookup.svg, BASE-latency.svg, BASE-load.svg and BASE-scaling.svg, each if there are results for it.
 -spec write(file:filename(), [bench:result()]) -> ok.
 write(Base, Results) ->
     lists:foreach(fun({Name, Title, Panels}) ->
@@ -16,7 +15,7 @@ write(Base, Results) ->
         {"scaling", "Lookups by several processes", scaling(found(lookup, Results))}
     ]).
 
-%% One process. With one domain, the hot key is a random one.
+%% Lookups by one process. A table of one domain has results for the hot key only, which are shown as random names.
 lookup(Lookups) ->
     Median = fun(Side, Wanted) ->
         [{Domains, map_get(median, map_get(Side, Facts))}
@@ -29,8 +28,8 @@ lookup(Lookups) ->
                   || {Side, Curve} <- [{ets, ets()}, {ours, ours()}]]}
      || {Keys, Title} <- [{hits, "random names that are there"}, {misses, "random names that are not"}]].
 
-%% From the histograms: at each duration, the share of lookups that took longer. A share that is one lookup's is
-%% the last one that means something.
+%% From the histograms: at each duration, the share of lookups that took longer. A curve ends where no lookup took
+%% longer, since a logarithmic axis has no zero.
 latency(Latencies) ->
     [#{title => Title, x => #{label => "microseconds", scale => log},
        y => #{label => "share of lookups that take longer", scale => log},
@@ -56,7 +55,7 @@ load(Loads) ->
        curves => [(ours())#{marks => true, points => Median(ours)},
                   #{name => "psql (COPY)", colour => orange, marks => true, points => Median(copy)}]}].
 
-%% In the largest table. The ideal line is as many times the throughput of one process as there are processes.
+%% In the largest table. The ideal line is the throughput of one process, times the number of processes.
 scaling([]) ->
     [];
 scaling(Lookups) ->

@@ -1,14 +1,14 @@
-%% Times lookups one by one, in a process of its own on the first scheduler, until it is told to stop.
+%% Times lookups one by one, in a process of its own on the first scheduler, until stop/1 is called.
 %%
 %% The clock is read before and after each call, and the time between goes into a histogram. On the side
-%% `loop' nothing is looked up between the readings: the process counts, for about as long as a lookup
-%% takes. So what the machine itself does to a process (it is preempted, its host is busy) shows there as
-%% often. What the two readings cost, clock/0 tells.
+%% `loop' nothing is looked up between the readings: the process counts for about as long as a lookup takes. So the
+%% delays that the machine itself causes (the process is preempted, the host is busy) occur there as often. clock/0
+%% measures the two readings themselves.
 %%
-%% The names are drawn before, at random, and walked again and again: a hundred thousand of them, so that
-%% the part of the table that they lead to is larger than the processor's caches. Each is read once before
-%% the clock is. The process yields between pieces of a hundred names, while it times nothing: so other
-%% processes of this scheduler run then, and not in the middle of a lookup.
+%% A hundred thousand names are drawn at random before, and walked in a loop. With that many, the part of the table that
+%% they refer to is larger than the processor's caches. Each name is read once before the clock. The process yields
+%% between pieces of a hundred names, where it times nothing, so that other processes of its scheduler run there and not
+%% in the middle of a lookup.
 -module(bench_prober).
 
 -export([start/3, go/1, stop/1, clock/0]).
@@ -19,15 +19,15 @@
 
 -define(NAMES, 100000).
 -define(PIECE, 100).
-%% What the loop counts to.
+%% The number to which the loop counts.
 -define(COUNT, 150).
-%% As bench_lookup's: garbage of the ETS side is cheapest then.
+%% The initial heap in words, as in bench_lookup: the garbage of the ETS side is cheapest with it.
 -define(HEAP, 10000).
 
-%% @doc A process that is about to look up names among so many Domains. It has drawn them, and waits.
+%% @doc Starts a process that has drawn names of this many Domains and waits for go/1.
 -spec start(bench_loop:side(), pos_integer(), integer()) -> t().
 start(Side, Domains, Seed) ->
-    %% What os:perf_counter/0 counts is nanoseconds on Linux.
+    %% os:perf_counter/0 counts nanoseconds on Linux.
     1000000000 = erlang:convert_time_unit(1, second, perf_counter),
     Parent = self(),
     Stop = atomics:new(1, []),
@@ -35,7 +35,7 @@ start(Side, Domains, Seed) ->
     Pid = erlang:spawn_opt(
         fun() ->
             Pieces = [bench_names:draw(?PIECE, 0, Domains, Seed + Piece) || Piece <- lists:seq(1, ?NAMES div ?PIECE)],
-            %% The second and third one move the names to the old generation: see bench_lookup.
+            %% The second and third collection move the names to the old generation: see bench_lookup.
             true = erlang:garbage_collect(),
             true = erlang:garbage_collect(self(), [{type, minor}]),
             true = erlang:garbage_collect(self(), [{type, minor}]),
@@ -48,19 +48,19 @@ start(Side, Domains, Seed) ->
     ),
     receive {Pid, ready} -> {Pid, Stop, Histogram} end.
 
-%% @doc Lets it begin.
+%% @doc Starts the lookups.
 -spec go(t()) -> ok.
 go({Pid, _Stop, _Histogram}) ->
     Pid ! go,
     ok.
 
-%% @doc Stops it. What it timed is in the histogram.
+%% @doc Ends the lookups, and returns the histogram of their durations.
 -spec stop(t()) -> bench_histogram:t().
 stop({Pid, Stop, Histogram}) ->
     ok = atomics:put(Stop, 1, 1),
     receive {Pid, stopped} -> Histogram end.
 
-%% @doc Nanoseconds that lie between two readings of the clock with nothing in between.
+%% @doc The nanoseconds between two successive readings of the clock.
 -spec clock() -> number().
 clock() ->
     bench_stats:median([-(os:perf_counter() - os:perf_counter()) || _ <- lists:seq(1, 10000)]).

@@ -1,24 +1,24 @@
-%% From one node to another: a domain is added here; when does the other node answer for it?
+%% From one node to another: how long after an addition here a lookup on the other node finds the domain.
 %%
-%% The other node is a VM that is connected to this one by its standard input and output only. There is
-%% no distribution between them, so all that it hears of a change it hears from PostgreSQL. There
-%% bench_watcher watches its table. Both VMs read the machine's monotonic clock.
+%% The other node is a VM that is connected to this one by its standard input and output only. There is no distribution
+%% between them, so it learns of a change only from PostgreSQL. bench_watcher watches the table there. Both VMs read the
+%% machine's monotonic clock.
 %%
-%% Beside it, in turns, psql adds a domain by the same transaction, row, event and NOTIFY, in one message
-%% on one connection. What that takes, as psql itself says, is the commit alone. Both nodes follow those
-%% changes, too, and the other one watches for them: so the machine does the same during both, and it shows
-%% how soon what another program writes is there.
+%% In turns with that, psql adds a domain by the same transaction (row, event and NOTIFY), in one message on one
+%% connection. The time that psql reports is the commit alone. Both nodes follow those changes too, and the other one
+%% watches for them, so the machine does the same work during both. That also shows how soon the change of another
+%% program arrives.
 -module(bench_propagation).
 
 -export([run/3]).
 
 -define(HOST_TYPE, <<"type1">>).
-%% So many are made before the first that counts.
+%% The number of changes before the first one that counts.
 -define(WARM, 20).
-%% Milliseconds of rest between two changes, in which both nodes are done with the one before.
+%% Milliseconds between two changes: enough for both nodes to finish the one before.
 -define(REST, 5).
 
-%% @doc So many Changes from here, and as many by psql. The application is configured to follow the database.
+%% @doc Measures this many Changes from here, and as many by psql. The application is configured to follow the database.
 -spec run(pos_integer(), string(), file:filename()) -> bench:result().
 run(Changes, Url, Psql) ->
     ok = bench_node:start(),
@@ -52,7 +52,7 @@ other_node(Url) ->
     ok = peer:call(Other, bench_node, start, [], infinity),
     Other.
 
-%% What is read there is not before what was read here first, and not behind what is read here next.
+%% Checks that a reading of the clock there lies between two readings here.
 same_clock(Other) ->
     Before = os:perf_counter(),
     There = peer:call(Other, os, perf_counter, []),
@@ -61,7 +61,7 @@ same_clock(Other) ->
     1000000000 = erlang:convert_time_unit(1, second, perf_counter),
     ok.
 
-%% When it began, and how many milliseconds it took.
+%% Returns when the addition began, and how many milliseconds it took.
 here(Number) ->
     Name = name(here, Number),
     Begin = os:perf_counter(),

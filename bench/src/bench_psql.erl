@@ -1,4 +1,4 @@
-%% psql, as the yardstick for reading and adding domains, and as the other program that changes some.
+%% psql: the yardstick for reading and adding domains, and the other program that changes some.
 -module(bench_psql).
 
 -export([copy_out/2, add/5]).
@@ -11,17 +11,16 @@
 -define(ENABLED, "SELECT domain, host_type FROM domain_settings WHERE status = 1").
 -define(COPY, "COPY (" ?ENABLED ") TO STDOUT (FORMAT binary)").
 
-%% @doc Milliseconds, and bytes, that psql takes to write every enabled domain into a pipe, at the end of
-%% which something reads and counts. The start of psql is part of it.
+%% @doc Writes every enabled domain into a pipe, to a program that counts the bytes. Returns the milliseconds, which
+%% include the start of psql, and the bytes.
 -spec copy_out(file:filename(), string()) -> {Milliseconds :: float(), Bytes :: pos_integer()}.
 copy_out(Psql, Url) ->
     Command = ["'", Psql, "' -X -q -c '", ?COPY, "' '", Url, "' | wc -c"],
     {Microseconds, Output} = timer:tc(fun() -> os:cmd(lists:flatten(Command)) end),
     {Microseconds / 1000, list_to_integer(string:trim(Output))}.
 
-%% @doc Seconds that psql takes to add domains that it reads from this file, which is made and deleted, each
-%% with its event in a transaction of its own, which is one message to the server. The start of psql is no
-%% part of it.
+%% @doc Adds domains by a psql that reads its statements from File, which is created and deleted. Each domain and its
+%% event are a transaction of their own, and one message to the server. Returns the seconds without the start of psql.
 -spec add(file:filename(), string(), file:filename(), [binary()], binary()) -> Seconds :: float().
 add(Psql, Url, File, Domains, HostType) ->
     Transactions = [
@@ -40,30 +39,30 @@ add(Psql, Url, File, Domains, HostType) ->
     ok = file:delete(File),
     (End - Begin) / 1000000.
 
-%% @doc A psql that waits for statements. It is ended by close/1, or with the calling process.
+%% @doc Starts a psql that waits for statements. It ends with close/1 or with the calling process.
 -spec open(file:filename(), string()) -> session().
 open(Psql, Url) ->
     Args = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", Url],
     Session = open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio, exit_status]),
     true = port_command(Session, "\\timing on\n"),
-    %% This one waits for psql to start.
+    %% The first statement waits until psql has started.
     _ = ask(Session, "SELECT 1;"),
     Session.
 
-%% @doc Has it execute a line, and answers the milliseconds that this took, as psql itself says: its start
-%% and the way to it and back are no part of them. What \\; separates is one message to the server.
+%% @doc Executes a line and returns the milliseconds that psql reports, which include neither its start nor the way to
+%% it and back. Statements that \\; separates are one message to the server.
 -spec ask(session(), iodata()) -> Milliseconds :: float().
 ask(Session, Line) ->
     ok = tell(Session, Line),
     told(Session).
 
-%% @doc Hands it a line, whose time told/1 answers later.
+%% @doc Sends a line. told/1 returns its time later.
 -spec tell(session(), iodata()) -> ok.
 tell(Session, Line) ->
     true = port_command(Session, [Line, $\n]),
     ok.
 
-%% @doc Waits until it has executed the oldest line that it was told, and answers the milliseconds.
+%% @doc Waits until psql has executed the oldest of the lines sent, and returns the milliseconds.
 -spec told(session()) -> Milliseconds :: float().
 told(Session) ->
     receive
@@ -71,7 +70,7 @@ told(Session) ->
         {Session, {data, _Output}} -> told(Session)
     end.
 
-%% @doc The line that takes what a query answers, by binary COPY, to a program that counts the bytes.
+%% @doc The line that sends the result of a query, by binary COPY, to a program that counts the bytes.
 -spec copy(iodata()) -> iodata().
 copy(Query) ->
     ["\\copy (", Query, ") TO PROGRAM 'wc -c' (FORMAT binary)"].
@@ -81,7 +80,7 @@ copy(Query) ->
 enabled() ->
     ?ENABLED.
 
-%% @doc Ends the psql.
+%% @doc Ends psql.
 -spec close(session()) -> ok.
 close(Session) ->
     true = port_close(Session),

@@ -1,16 +1,16 @@
-%% Stands between a client and a server, passes on what they say, and counts how often the client asked
-%% and waited: it spoke, and the server had spoken since it did so the last time.
+%% Forwards bytes between a client and a server, and counts round trips: how often the client sent something after the
+%% server had sent something.
 -module(bench_relay).
 
 -export([start/2, round_trips/1]).
 
 -export_type([t/0]).
 
-%% Holds a row for each connection that said the words.
+%% Has a row for each connection on which the client has sent the words.
 -opaque t() :: ets:table().
 
-%% @doc A relay to the server of this URL, and the URL that leads through it. Only connections on which
-%% the client has said these words are counted, and all that happened on them.
+%% @doc Starts a relay to the server of this URL, and returns the URL that leads through it. Only connections on which
+%% the client has sent these words are counted, with all their round trips.
 -spec start(string(), binary()) -> {t(), string()}.
 start(Url, Words) ->
     #{host := Host, port := Port} = Parts = uri_string:parse(Url),
@@ -22,7 +22,7 @@ start(Url, Words) ->
     Acceptor ! go,
     {Counts, uri_string:recompose(Parts#{host => "127.0.0.1", port => Own})}.
 
-%% @doc How many there were so far.
+%% @doc The number of round trips so far.
 -spec round_trips(t()) -> non_neg_integer().
 round_trips(Counts) ->
     lists:sum([Count || {_Connection, Count} <- ets:tab2list(Counts)]).

@@ -1,11 +1,11 @@
-%% The results as tables for people: bench/README.md shows the last ones that were kept.
+%% The results as tables. bench/README.md shows those of the last run that was kept.
 -module(bench_report).
 
 -export([print/1]).
 
 -import(bench_table, [table/3, number/1, summary/1]).
 
-%% @doc Prints all tables that there are results for, and last what was to be reached.
+%% @doc Prints every table that there are results for, and the targets last.
 -spec print([bench:result()]) -> ok.
 print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),

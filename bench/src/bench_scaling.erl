@@ -1,10 +1,10 @@
-%% What more processes bring: the throughput of several against that of one, from the lookups' results.
+%% Scaling: the throughput of several processes beside that of one, from the results of the lookups.
 -module(bench_scaling).
 
 -export([of_lookups/1]).
 
-%% @doc For each case of one process and more, how many times as many calls a second all processes make
-%% together as the one alone.
+%% @doc For each case with one process and with several: the calls a second of all processes together, divided by those
+%% of the one alone.
 -spec of_lookups([bench:result()]) -> [bench:result()].
 of_lookups(Results) ->
     Lookups = [Facts || {lookup, Facts} <- Results],

@@ -1,6 +1,5 @@
-%% What is said about many timings of one thing: the median, because other programs on the machine
-%% make some of them too long and none too short; between what and what eight of ten lie; what
-%% ninety-nine of a hundred don't exceed; the ends.
+%% A summary of many timings: the median, since other programs on the machine make some timings too long and none too
+%% short; the 10th, 90th and 99th percentile; the minimum and the maximum.
 -module(bench_stats).
 
 -export([median/1, summary/1]).
@@ -10,7 +9,7 @@
 -type summary() :: #{median := number(), p10 := number(), p90 := number(), p99 := number(),
                      min := number(), max := number()}.
 
-%% @doc The middle one, or what lies halfway between the middle two.
+%% @doc The median: the middle value, or the mean of the middle two.
 -spec median([number(), ...]) -> number().
 median(Values) ->
     Sorted = lists:sort(Values),
@@ -20,7 +19,7 @@ median(Values) ->
         0 -> (lists:nth(Count div 2, Sorted) + lists:nth(Count div 2 + 1, Sorted)) / 2
     end.
 
-%% @doc All that is said about them. Of fewer than ten values, the percentiles are the ends.
+%% @doc The summary of the values. Of fewer than ten values, the percentiles are the minimum and the maximum.
 -spec summary([number(), ...]) -> summary().
 summary(Values) ->
     #{median => median(Values), p10 => percentile(10, Values), p90 => percentile(90, Values),

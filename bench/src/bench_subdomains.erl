@@ -1,11 +1,11 @@
 %% Subdomains: ours, which are computed, beside an ETS table with a row for each.
 %%
 %% The baseline does what MongooseIM does: a second table has a row for each subdomain (with its host type, parent,
-%% pattern and handler), and a name is looked for among the domains first, then there. Ours is called by the same
-%% function as for domains. Names are drawn as for domains (bench_lookup), and one of the prefixes is put in front.
+%% pattern and handler), and a name is searched among the domains first, then there. Ours is called by the same
+%% function as for domains. Names are drawn as for domains (bench_lookup), and get one of the prefixes.
 %%
-%% Memory is told by two VMs, one for each side: resident with the domains alone, and with five patterns besides. So is how
-%% long it takes until a pattern is registered and every domain has its subdomain.
+%% Memory is measured in two VMs, one for each side: the resident memory with the domains alone, and with five patterns.
+%% So is the time until a pattern is registered and every domain has its subdomain.
 -module(bench_subdomains).
 
 -export([run/3, memory/2, draw/4]).
@@ -14,8 +14,7 @@
 -define(TABLE, ?MODULE).
 -define(PREFIXES, [<<"muc.">>, <<"pubsub.">>, <<"vjud.">>, <<"upload.">>, <<"conference.">>]).
 
-%% @doc Times lookups of subdomains that are there, and of some that are not, in tables of so many Domains, which are
-%% filled already.
+%% @doc Times lookups of subdomains that exist, and of some that do not, in tables that already hold this many Domains.
 -spec run(pos_integer(), [pos_integer()], map()) -> [bench:result()].
 run(Domains, Processes, Options) ->
     ok = ets_new(),
@@ -27,7 +26,7 @@ run(Domains, Processes, Options) ->
     true = ets:delete(?TABLE),
     Results.
 
-%% @doc What the subdomains of so many domains take on one side, in a fresh VM whose tables are filled already.
+%% @doc The memory and time of the subdomains of one side, in a fresh VM whose tables already hold this many Domains.
 -spec memory(ets | ours, pos_integer()) -> bench:result().
 memory(Side, Domains) ->
     Before = bench_os:resident(),
@@ -59,7 +58,7 @@ draw(Count, From, Among, Seed) ->
 
 %% The baseline
 
-%% @doc Creates the table of subdomains; the calling process owns it.
+%% @doc Creates the table of subdomains. The calling process owns it.
 -spec ets_new() -> ok.
 ets_new() ->
     ?TABLE = ets:new(?TABLE, [set, protected, named_table, {read_concurrency, true}]),

@@ -1,10 +1,10 @@
-%% Tables for people, in Markdown, and how figures look in them.
+%% Tables in Markdown, and the format of the figures in them.
 -module(bench_table).
 
 -export([table/3, number/1, summary/1]).
 
-%% @doc A table below its title; nothing where there are no rows. The first column is to the left, the
-%% others, which hold figures, to the right.
+%% @doc A table below its title, or nothing when there are no rows. The first column is aligned to the left; the others,
+%% which hold figures, to the right.
 -spec table(iodata(), [string()], [[iodata()]]) -> iodata().
 table(_Title, _Header, []) ->
     [];
@@ -23,7 +23,7 @@ pad(_Column, Cell, Width) -> string:pad(Cell, Width, leading).
 rule(1, Width) -> lists:duplicate(Width + 2, $-);
 rule(_Column, Width) -> [lists:duplicate(Width + 1, $-), $:].
 
-%% @doc A figure: three digits that mean something are enough, but an integer is shown whole.
+%% @doc A figure with three significant digits. An integer is shown whole.
 -spec number(number()) -> string().
 number(Integer) when is_integer(Integer) -> grouped(integer_to_list(Integer));
 number(Number) when abs(Number) >= 100 -> number(round(Number));
@@ -36,7 +36,7 @@ grouped(Digits) when length(Digits) > 3 ->
     grouped(Front) ++ [$, | Back];
 grouped(Digits) -> Digits.
 
-%% @doc The median, and between what and what eight of ten lie.
+%% @doc The median, and the 10th and 90th percentile.
 -spec summary(bench_stats:summary()) -> iodata().
 summary(#{median := Median, p10 := Low, p90 := High}) ->
     [number(Median), " (", number(Low), " to ", number(High), ")"].

@@ -1,4 +1,4 @@
-%% What the project set out to reach, beside what came out.
+%% The project's targets, and whether the results reach them.
 -module(bench_targets).
 
 -export([all/1]).
@@ -60,7 +60,7 @@ propagation(Results) ->
      || #{beyond_commit := Beyond, visible := #{p99 := P99}} <- found(propagation, Results)
     ]).
 
-%% The tail under writes, against the tail without and against the baseline's.
+%% The tail under writes, compared with the tail without writes and with the baseline's.
 tails(Results) ->
     lists:append([
         [target(["p99.9 of a lookup, times that without writes: ", phase(Phase)], at_most, 2, Ours / Quiet),
@@ -70,9 +70,9 @@ tails(Results) ->
         #{phase := Same, side := ets, p999 := Ets} <- found(latency, Results), Same =:= Phase
     ]).
 
-%% Some lookups take a millisecond because the machine preempts their process, and an empty loop shows how
-%% often it does so in a second. By chance it can be somewhat more often: three standard deviations are let
-%% pass. Where the loop has none, ours may have none.
+%% Some lookups take a millisecond because the machine preempts their process. An empty loop shows how often that
+%% happens in a second. Chance adds to it, so three standard deviations more are allowed. Where the loop has no such
+%% delay, ours may have none.
 long(Results) ->
     Of = fun(Wanted, Side) -> [Facts || #{phase := Phase, side := Is} = Facts <- found(latency, Results),
                                Phase =:= Wanted, Is =:= Side] end,
@@ -83,7 +83,7 @@ long(Results) ->
 
 rate(#{long_a_second := Rate}) -> Rate.
 
-%% Expected from what was counted elsewhere, in a time of which this one is so many Times as long.
+%% Expected was derived from a count in another time; this time is Times as long.
 allowed(Expected, Times) ->
     floor(Expected + 3 * math:sqrt(Expected * (1 + Times))).
 
@@ -102,7 +102,7 @@ idle(Results) ->
     [target("processor time of the idle follower, ticks", at_most, 0, Ticks)
      || #{ticks := Ticks} <- found(idle, Results)].
 
-%% Whoever brings a host type, and whoever looks up meanwhile.
+%% The call that adds a host type, and the lookups meanwhile.
 crowd(Results) ->
     lists:append([
         [target([bench_table:number(Size), " processes: a new host type, longest call, ms"], at_most, 50, Call),

@@ -1,10 +1,10 @@
-%% What it costs to ask for a service.
+%% The cost of ensure_started of a service.
 %%
-%% One process asks for it, or several do at the same time, once each; each call is timed. Three sides take turns:
+%% One process calls it, or several at the same time, once each. Each call is timed. Three sides take turns:
 %%
-%%   running   the service runs with these options: there is nothing to do
-%%   changed   it runs with other options, so each call stops and starts it, one after the other
-%%   global    the yardstick: nothing is done under a lock of global's, for this node alone
+%%   running   the service already runs with these options, so nothing is done
+%%   changed   the service runs with other options, so each call stops and starts it, one call after the other
+%%   global    the yardstick: an empty function under a lock of `global' for this node alone
 %%
 %% This module is the service, whose start and stop do nothing.
 -module(bench_turns).
@@ -14,7 +14,7 @@
 
 -define(SIDES, [running, changed, global]).
 
-%% @doc In a VM whose application runs.
+%% @doc Measures all three, in a VM in which the application runs.
 -spec run(#{callers := [pos_integer()], rounds := pos_integer()}) -> [bench:result()].
 run(#{callers := Callers, rounds := Rounds}) ->
     Timings = [{{Side, Count}, time(Side, Count)}
@@ -26,7 +26,7 @@ result(Side, Callers, Timings) ->
     {turns, #{side => Side, callers => Callers, calls => length(Timings), unit => us,
               took => bench_stats:summary(Timings)}}.
 
-%% The microseconds of each call.
+%% Returns the microseconds of each call.
 time(Side, Callers) ->
     _ = mongoose_domain_services:ensure_started(?MODULE, #{}),
     Self = self(),

@@ -1,17 +1,17 @@
-%% Watches this node's table for domains that come one after the other.
+%% Watches this node's table for domains that are added one after the other.
 %%
-%% A timer's millisecond is too coarse, and asking without a pause would keep a core busy that the databases
-%% and followers need. So it sleeps until the service hears something, which it does when its thread is
-%% about to change the table, and asks without a pause from then on, until the table shows the domain. Were
-%% nothing heard, it would look every millisecond all the same.
+%% A timer's millisecond is too coarse, and lookups without a pause would occupy a core that the database and the
+%% followers need. So the watcher sleeps until the service receives a message, which its native thread sends when it is
+%% about to change the table. From then on it looks up without a pause until the table shows the domain. Without a
+%% message it looks up every millisecond.
 -module(bench_watcher).
 
 -export([start/1, seen/0]).
 
-%% Lookups, some milliseconds of them.
+%% The number of lookups without a pause: some milliseconds.
 -define(SOON, 20000).
 
-%% @doc A process that watches for the first of these domains, then for the second, and so on.
+%% @doc Starts a process that watches for the first of these domains, then for the second, and so on.
 -spec start([binary()]) -> ok.
 start(Domains) ->
     true = register(?MODULE, spawn(fun() ->
@@ -21,8 +21,8 @@ start(Domains) ->
     end)),
     ok.
 
-%% @doc What the monotonic clock (os:perf_counter/0) said when each of them answered, in their order.
-%% Waits until all of them do.
+%% @doc Waits until lookups have found all domains, and returns the reading of the monotonic clock (os:perf_counter/0)
+%% at which each was found, in their order.
 -spec seen() -> [integer()].
 seen() ->
     ?MODULE ! {seen, self()},
@@ -41,7 +41,7 @@ see(Domain) ->
             end
     end.
 
-%% Without a pause, but not for ever: what was heard may have been something else.
+%% Looks up without a pause, but not for ever: the message may have meant something else.
 see(Domain, 0) ->
     see(Domain);
 see(Domain, Left) ->
@@ -50,7 +50,7 @@ see(Domain, Left) ->
         {error, not_found} -> see(Domain, Left - 1)
     end.
 
-%% What was heard of other changes.
+%% Discards messages about earlier changes.
 forget() ->
     receive
         {trace, _Service, 'receive', _Message} -> forget()

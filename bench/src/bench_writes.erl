@@ -1,17 +1,17 @@
-%% What is written to the table while lookups are timed.
+%% The writes during which lookups are timed.
 %%
 %%   quiet     nothing
-%%   loading   all domains: PostgreSQL sends all rows, and they are put into an empty table
+%%   loading   all domains: PostgreSQL sends all rows, which are inserted into an empty table
 %%   changing  10,000 changes a second: every 10 ms psql adds 50 domains and removes 50, each with its
 %%             event, in one transaction that ends with NOTIFY
-%%   pass      all domains again, into a table that holds them: ours is a comparison with the database
+%%   pass      all domains again, while the table holds them: on our side, a comparison with the database
 %%
-%% On ours' side (and on that of the empty loop, which shows what such writes do to the machine) they take
-%% the real way: the application is started, its follower follows what psql writes, converge/0 is called.
+%% On our side, the application itself writes: it is started, its follower follows what psql writes, converge/0 is
+%% called. The same happens during the empty loop, which shows how such writes load the machine.
 %%
-%% The baseline gets the same at the same time and pays for less of it. Its owner (bench_ets_owner) is
-%% handed ready-made rows and changes. PostgreSQL has the same work: psql takes all rows out while the
-%% table is filled, and writes the same changes. What nobody does on this side is to read the events back.
+%% The baseline gets the same writes at the same rate with less work. Its owner (bench_ets_owner) receives complete rows
+%% and changes. PostgreSQL has the same work: psql reads all rows while the table is filled, and writes the same
+%% changes. Only the events are not read back on this side.
 -module(bench_writes).
 
 -export([open/4, run/4]).
@@ -26,8 +26,8 @@
 -define(TICK, 10).
 -define(HALF, 50).
 
-%% @doc What is needed for all of them: a psql, the baseline's table, filled, and the application, which
-%% follows. Writes that have no end of their own last for so many milliseconds.
+%% @doc Prepares all phases: a psql, the baseline's filled table, and the application, which follows the database.
+%% Phases without an end of their own last for this many milliseconds.
 -spec open(pos_integer(), pos_integer(), string(), file:filename()) -> t().
 open(Domains, Milliseconds, Url, Psql) ->
     Owner = bench_ets_owner:start(),
@@ -35,7 +35,7 @@ open(Domains, Milliseconds, Url, Psql) ->
     ok = bench_node:start(),
     #{domains => Domains, milliseconds => Milliseconds, session => bench_psql:open(Psql, Url), owner => Owner}.
 
-%% @doc Calls Begin when the writes begin, and returns when they are over: how many there were, and in what time.
+%% @doc Calls Begin when the writes begin, and returns their number and duration when they are over.
 -spec run(phase(), bench_loop:side(), t(), Begin :: fun(() -> ok)) ->
     {Writes :: non_neg_integer(), Seconds :: float()}.
 run(quiet, _Side, #{milliseconds := Milliseconds}, Begin) ->
@@ -75,7 +75,7 @@ fill(Domains, #{session := Session, owner := Owner}, Begin) ->
         ok
     end).
 
-%% The last domains that were added are removed when the time is over.
+%% The last step removes the domains that were added before it.
 change(#{domains := Domains, milliseconds := Milliseconds, session := Session}, Begin, Apply, Sync) ->
     Steps = Milliseconds div ?TICK,
     Write = fun(Step) ->
@@ -90,7 +90,7 @@ change(#{domains := Domains, milliseconds := Milliseconds, session := Session}, 
             wait_until(Start + Step * ?TICK),
             Write(Step)
         end, lists:seq(0, Steps)),
-        %% All that was told is done, and shows.
+        %% Waits until psql has executed all lines and the table shows the changes.
         lists:foreach(fun(_Step) -> bench_psql:told(Session) end, lists:seq(0, Steps)),
         Sync()
     end),

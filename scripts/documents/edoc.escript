@@ -3,9 +3,8 @@
 %%
 %% Builds the reference of the modules below SOURCES into TARGET by EDoc. A warning is an error.
 %%
-%% The comment above `-module' describes the module. EDoc takes it when it is marked with @doc, examples stand between
-%% quotes, and no sign could be a tag of XML; here comments are written to be read in the source, so a marked copy is
-%% made for EDoc.
+%% The comment above `-module' describes the module. EDoc would need a @doc tag, quotes around examples and escaped XML
+%% there. The comments are written for readers of the source, so EDoc gets a copy with these marks.
 -mode(compile).
 
 main([Sources, Target]) ->
@@ -42,7 +41,7 @@ marked([<<>> | More], example) -> ["%% '''" | marked(More, text)];
 marked([Line | More], example) -> [["%% ", Line] | marked(More, example)];
 marked([Line | More], text) -> [["%% ", escaped(Line)] | marked(More, text)].
 
-%% What is quoted EDoc escapes itself.
+%% EDoc itself escapes quoted text.
 escaped(Line) ->
     [case Part of
          <<$`, _/binary>> -> Part;

@@ -1,5 +1,5 @@
-%% The application: opens its port when mongoose_domain, which it depends on, has started the service and the modules that
-%% its configuration names. So nobody is served before everything is there.
+%% The application. It depends on mongoose_domain, which has started the configured service and modules by then. So the
+%% port opens when everything is ready.
 -module(filebox_app).
 -behaviour(application).
 

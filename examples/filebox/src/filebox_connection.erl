@@ -1,4 +1,4 @@
-%% One connection, which speaks in lines:
+%% One connection. Requests and responses are lines:
 %%
 %%   C: HELLO my.example              S: OK basic                 the tenant itself
 %%   C: USAGE                         S: OK 7 of 100
@@ -9,7 +9,7 @@
 %%
 %%   S: GONE my.example                                           the tenant is served no more; the connection ends
 %%
-%% Whose connection this is, is asked once. From then on the router tells when that is over.
+%% HELLO looks up the host once. After that, the router sends a message when the host is served no more.
 -module(filebox_connection).
 -behaviour(gen_server).
 
@@ -26,7 +26,7 @@
 start_link(Socket) ->
     gen_server:start_link(?MODULE, Socket, []).
 
-%% @doc The socket is this process's from now on.
+%% @doc Starts to read. The process must own its socket by now.
 -spec begin_work(pid()) -> ok.
 begin_work(Connection) ->
     gen_server:cast(Connection, begin_work).
@@ -65,7 +65,7 @@ handle_info({tcp_error, _Socket, _Reason}, State) ->
 handle_info(_Late, State) ->
     {noreply, State}.
 
-%% In one connection, one host after the other may be talked to.
+%% A connection may change to another host.
 hello(Name, #state{host = Before} = State) ->
     ok = filebox_router:leave(Before),
     case mongoose_domain_core:nameprep(Name) of
@@ -74,7 +74,7 @@ hello(Name, #state{host = Before} = State) ->
     end.
 
 hello_host(Host, State) ->
-    %% Where nobody has used this host before, the router learns of it now.
+    %% Registers the host with the router if this is its first use.
     case mongoose_lazy_routing:maybe_add_domain_or_subdomain(Host) andalso filebox_router:join(Host) of
         {ok, Route} ->
             ok = say(State, ["OK ", host_type(Route)]),
@@ -106,7 +106,7 @@ read_more(#state{socket = Socket} = State) ->
     _ = inet:setopts(Socket, [{active, once}]),
     State.
 
-%% Who is not there any more is noticed by the next message.
+%% An error is ignored, since a message reports a closed socket.
 say(#state{socket = Socket}, Line) ->
     _ = gen_tcp:send(Socket, [Line, "\r\n"]),
     ok.

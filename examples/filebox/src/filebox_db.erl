@@ -2,9 +2,9 @@
 %%
 %%   {services, #{filebox_db => #{database => {env, "FILEBOX_DATABASE"}}}}
 %%
-%% mongoose_domain starts it before the modules that need it, and stops it after them. It speaks ODBC, because that comes
-%% with Erlang/OTP. One connection does for an example; it is opened when it is needed, and again after it broke, so a
-%% database that is away is an error of a request and not the end of this process.
+%% mongoose_domain starts it before the modules that need it, and stops it after them. It uses ODBC, because that is
+%% part of Erlang/OTP. One connection is enough for an example. The first query opens it, and so does the first one
+%% after it broke. So a request fails while the database is down, and this process goes on.
 -module(filebox_db).
 -behaviour(mongoose_domain_service).
 -behaviour(gen_server).
@@ -15,16 +15,16 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% OTP 29 says that odbc is to go with OTP 30.
+%% OTP 29 deprecates odbc, which OTP 30 is to remove.
 -compile({nowarn_deprecated_function, [{odbc, connect, 2}, {odbc, disconnect, 1}, {odbc, param_query, 4}]}).
 
 -define(CONNECT_TIMEOUT, 5000).
 -define(QUERY_TIMEOUT, 5000).
 
-%% How long a text may be that is a parameter.
+%% The type of a text parameter, and the longest text.
 -define(TEXT, {sql_varchar, 65536}).
 
-%% What OTP's driver says of a statement that changed no row (ODBC's SQL_NO_DATA), which is no error.
+%% The error of OTP's driver for a statement that changed no row (ODBC's SQL_NO_DATA), which is no failure.
 -define(NOTHING_DONE, "No SQL-driver information available.").
 
 -record(state, {variable :: string(), connection = none :: odbc:connection_reference() | none}).
@@ -56,14 +56,15 @@ validate(_Options) -> {error, "database is {env, Variable}: where the URL of the
 start_link(Variable) ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, Variable, []).
 
-%% @doc The rows that a statement answers, or how many it changed; its parameters are texts and integers.
+%% @doc Executes a statement, and returns its rows or the number of rows that it changed. Parameters are texts and
+%% integers.
 -spec query(string(), [binary() | integer()]) -> {ok, [tuple()] | non_neg_integer() | undefined} | {error, string()}.
 query(Statement, Parameters) ->
     gen_server:call(?MODULE, {query, Statement, Parameters}, ?CONNECT_TIMEOUT + 2 * ?QUERY_TIMEOUT).
 
 -spec init(string()) -> {ok, #state{}}.
 init(Variable) ->
-    %% A connection that ends is no reason to.
+    %% This process goes on when a connection ends.
     process_flag(trap_exit, true),
     {ok, #state{variable = Variable}}.
 
@@ -78,7 +79,7 @@ handle_call({query, Statement, Parameters}, _From, #state{connection = Connectio
         {selected, _Columns, Rows} -> {reply, {ok, Rows}, State};
         {updated, Count} -> {reply, {ok, Count}, State};
         {error, ?NOTHING_DONE} -> {reply, {ok, 0}, State};
-        %% What kind of error that is, ODBC does not say: the next one begins anew.
+        %% ODBC does not say whether the connection is broken, so the next query opens a new one.
         {error, Reason} -> {reply, {error, failed(Reason)}, disconnect(State)}
     catch
         exit:Reason -> {reply, {error, failed(Reason)}, disconnect(State)}
@@ -97,7 +98,7 @@ handle_info(_Message, State) ->
 parameter(Text) when is_binary(Text) -> {?TEXT, [Text]};
 parameter(Number) when is_integer(Number) -> {sql_integer, [Number]}.
 
-%% The URL may hold a password, so it is read where it is used.
+%% The URL may hold a password, so it is read here and not kept in the state.
 connect(#state{variable = Variable}) ->
     #{host := Host, path := "/" ++ Name} = Url = uri_string:parse(os:getenv(Variable, "")),
     Port = maps:get(port, Url, 5432),

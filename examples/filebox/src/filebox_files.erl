@@ -1,7 +1,7 @@
-%% A module of a host type: the tenants' files, which are kept at the subdomain `files.' of each.
+%% A module of a host type: the tenants' files, which users reach at the subdomain `files.' of each tenant.
 %%
-%% It registers one pattern for all tenants of the host type, however many there are. Requests to such a subdomain come to
-%% handle_request/4. When a tenant is removed, its files are deleted before its domain's row goes.
+%% It registers one pattern for all tenants of the host type. handle_request/4 gets the requests to such a subdomain.
+%% When a tenant is removed, its files are deleted before the row of its domain.
 -module(filebox_files).
 -behaviour(mongoose_domain_module).
 
@@ -15,7 +15,7 @@
 
 -spec start(host_type(), map()) -> ok.
 start(HostType, _Options) ->
-    %% The router passes the handler's extra on; it has the host type by then.
+    %% The router adds the host type to this map and passes it to handle_request/4.
     ok = mongoose_domain_api:register_subdomain(HostType, pattern(), {?MODULE, #{}}).
 
 -spec stop(host_type()) -> ok.
@@ -30,7 +30,7 @@ deps(_HostType, Options) ->
 supported_features() ->
     [dynamic_domains].
 
-%% @doc A tenant's files go with it.
+%% @doc Deletes the files of a tenant that is being removed.
 -spec remove_domain(host_type(), domain()) -> ok | {error, string()}.
 remove_domain(_HostType, Domain) ->
     done(filebox_db:query("DELETE FROM filebox_files WHERE domain = ?", [Domain])).
@@ -38,7 +38,7 @@ remove_domain(_HostType, Domain) ->
 pattern() ->
     mongoose_subdomain_utils:make_subdomain_pattern(?TEMPLATE).
 
-%% @doc The answer to a request to a tenant's subdomain.
+%% @doc The response to a request to a tenant's subdomain.
 -spec handle_request(binary(), [binary()], domain(), #{host_type := host_type(), atom() => term()}) -> iodata().
 handle_request(<<"PUT">>, [Rest], Domain, #{host_type := HostType}) ->
     case string:split(Rest, " ") of
@@ -63,7 +63,7 @@ handle_request(_Command, _Rest, _Domain, _Extra) ->
 answer(ok) -> "OK";
 answer({error, Reason}) -> ["ERROR ", Reason].
 
-%% A file of that name is replaced.
+%% Replaces an existing file of that name.
 put_file(HostType, Domain, Name, Content) ->
     Upsert = "INSERT INTO filebox_files (domain, name, content) VALUES (?, ?, ?) "
              "ON CONFLICT (domain, name) DO UPDATE SET content = excluded.content",

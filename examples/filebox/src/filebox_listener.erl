@@ -1,4 +1,4 @@
-%% Accepts connections, and gives each a process of its own.
+%% Accepts connections, and starts a process for each.
 -module(filebox_listener).
 
 -export([start_link/0, init/1]).

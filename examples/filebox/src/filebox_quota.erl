@@ -1,7 +1,7 @@
 %% A module of a host type: how many bytes each of its tenants may keep.
 %%
-%% Other modules ask it before they store an item, and tell it what they deleted. It is started for them, with the
-%% options that they give it; the configuration need not name it.
+%% Other modules call keep/4 before they store an item, and forget/2 after they have deleted one. Each names this module
+%% and its options as a dependency, so it is started for them; the configuration need not name it.
 -module(filebox_quota).
 -behaviour(mongoose_domain_module).
 
@@ -32,12 +32,12 @@ supported_features() ->
 validate(#{max_bytes := Most}) when is_integer(Most), Most > 0 -> ok;
 validate(_Options) -> {error, "max_bytes is how many bytes a tenant may keep"}.
 
-%% @doc What it kept goes with the tenant.
+%% @doc Deletes the counts of a tenant that is being removed.
 -spec remove_domain(host_type(), domain()) -> ok | {error, string()}.
 remove_domain(_HostType, Domain) ->
     done(filebox_db:query("DELETE FROM filebox_usage WHERE domain = ?", [Domain])).
 
-%% @doc Counts these bytes for an item, new or replaced, if there is room for them beside the others.
+%% @doc Counts these bytes for an item, which is new or replaced, if the tenant's other items leave room for them.
 -spec keep(host_type(), domain(), Item :: binary(), Bytes :: non_neg_integer()) -> ok | {error, string()}.
 keep(HostType, Domain, Item, Bytes) ->
     Most = persistent_term:get({?MODULE, HostType}),
@@ -50,7 +50,7 @@ keep(HostType, Domain, Item, Bytes) ->
         {error, Reason} -> {error, Reason}
     end.
 
-%% @doc Counts the item no more.
+%% @doc Removes the count of an item.
 -spec forget(domain(), Item :: binary()) -> ok | {error, string()}.
 forget(Domain, Item) ->
     done(filebox_db:query("DELETE FROM filebox_usage WHERE domain = ? AND item = ?", [Domain, Item])).

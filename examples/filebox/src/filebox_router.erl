@@ -1,8 +1,8 @@
 %% Which hosts are in use on this node, and by which connections.
 %%
-%% mongoose_lazy_routing tells this router of a host when it is used for the first time, and when it is served no more:
-%% that is passed on to all connections to it, which end then. Who uses a host joins its group. Which hosts there are, the
-%% router that comes with mongoose_domain keeps in a table.
+%% mongoose_lazy_routing calls this router when a host is used for the first time, and when it is served no more. Then
+%% the router sends a message to all connections of the host, which end. A connection joins the group of the host that
+%% it uses. mongoose_domain_router_table, which is part of mongoose_domain, keeps the hosts.
 -module(filebox_router).
 -behaviour(mongoose_domain_router).
 
@@ -14,11 +14,12 @@
 scope() ->
     ?MODULE.
 
-%% @doc Has the calling process sent `{host_gone, Host}' when it is served no more; answers where requests to it go.
+%% @doc Returns the route of a host. From then on, the calling process gets `{host_gone, Host}' when the host is served
+%% no more.
 -spec join(mongoose_domain_router:host()) -> {ok, mongoose_domain_router:route()} | {error, not_found}.
 join(Host) ->
     ok = pg:join(scope(), Host, self()),
-    %% Asked after that: one that goes in between is noticed either way.
+    %% After joining, so that a host that is removed in between is noticed in either case.
     case mongoose_domain_router_table:route(Host) of
         {ok, Route} ->
             {ok, Route};
@@ -27,7 +28,7 @@ join(Host) ->
             {error, not_found}
     end.
 
-%% @doc Has it sent nothing any more.
+%% @doc Ends the messages about this host to the calling process.
 -spec leave(mongoose_domain_router:host() | none) -> ok.
 leave(Host) ->
     _ = pg:leave(scope(), Host, self()),
@@ -42,14 +43,14 @@ unregister_host(Host, Kind) ->
     ok = mongoose_domain_router_table:unregister_host(Host, Kind),
     lists:foreach(fun(Connection) -> Connection ! {host_gone, Host} end, members(Host)).
 
-%% When the node stops, the connections go first, and their groups with them.
+%% When the node stops, the connections and their groups end first.
 members(Host) ->
     case whereis(scope()) of
         undefined -> [];
         _Groups -> pg:get_local_members(scope(), Host)
     end.
 
-%% Nobody registers handlers of namespaces here.
+%% This example registers no handlers of namespaces.
 -spec register_handler(mongoose_domain_router:host(), binary(), atom(), term()) -> ok.
 register_handler(_Host, _Namespace, _Component, _Handler) ->
     ok.

@@ -1,7 +1,6 @@
-%% The file server as its users see it: started from its release, spoken to over REST and by lines.
+%% The file server as its users see it: it is started from its release, and used over REST and over its own protocol.
 %%
-%% The tests of this suite share one node and one database. What the node prints is kept, since it says there where it
-%% listens.
+%% The tests of this suite share one node and one database. The output of the node is kept, since it names the ports.
 -module(filebox_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -16,12 +15,12 @@
 -export([a_removal_waits_for_a_database_that_refuses_to_delete/1]).
 -export([the_node_stops_in_order/1]).
 
-%% OTP 29 says that odbc is to go with OTP 30.
+%% OTP 29 deprecates odbc, which OTP 30 is to remove.
 -compile({nowarn_deprecated_function, [{odbc, connect, 2}, {odbc, disconnect, 1}, {odbc, sql_query, 2}]}).
 
 -define(RELEASE, "_build/default/rel/filebox/bin/filebox").
 
-%% A wait for something that comes has no other end than this one.
+%% The limit of every wait.
 -define(DEADLINE, 60000).
 
 all() ->
@@ -43,7 +42,7 @@ init_per_suite(Config) ->
     Database = uri_string:recompose((uri_string:parse(Server))#{path := "/" ++ Name}),
     Parent = self(),
     Keeper = spawn(fun() -> keep_output(start(Database), Parent) end),
-    %% Both say that when they are open.
+    %% Both print their address when they are open.
     Door = await_output(Keeper, "http://127\\.0\\.0\\.1:\\d+"),
     "127.0.0.1:" ++ Port = await_output(Keeper, "filebox listens at \\K[\\d.]+:\\d+"),
     [{server, Server}, {name, Name}, {database, Database}, {keeper, Keeper}, {door, Door}, {port, list_to_integer(Port)}
@@ -79,7 +78,7 @@ a_tenant_keeps_as_much_as_its_plan_allows(Config) ->
     [?assertEqual(<<"OK">>, ask(Files, ["PUT a ", lists:duplicate(60, $x)])) || Files <- [Small, Large]],
     ?assertEqual(<<"ERROR there is no room for that">>, ask(Small, ["PUT b ", lists:duplicate(60, $x)])),
     ?assertEqual(<<"OK">>, ask(Large, ["PUT b ", lists:duplicate(60, $x)])),
-    %% A file that is replaced makes room for the new one, and one that is deleted for all others.
+    %% A replaced file makes room for the new one, and a deleted file for any other.
     ?assertEqual(<<"OK">>, ask(Small, ["PUT a ", lists:duplicate(70, $x)])),
     ?assertEqual(<<"OK 70 of 100">>, ask(connect(Config, "small.example"), "USAGE")),
     ?assertEqual(<<"OK">>, ask(Small, "DELETE a")),
@@ -101,12 +100,12 @@ removing_a_tenant_deletes_its_data_and_tells_its_connections(Config) ->
     ?assertEqual(<<"GONE goes.example">>, hear(Goes)),
     ?assertEqual(<<"GONE files.goes.example">>, hear(GoesFiles)),
     [?assertEqual(closed, hear(Connection)) || Connection <- [Goes, GoesFiles]],
-    %% The answer to the request came after the data was deleted.
+    %% The response to the request came after the data was deleted.
     ?assertEqual({0, 0}, kept("goes.example", Config)),
     ?assertEqual({1, 1}, kept("stays.example", Config)),
     ?assertEqual(<<"OK something">>, ask(Stays, "GET note")),
     ?assertEqual(<<"ERROR no such host">>, ask(connect(Config), "HELLO files.goes.example")),
-    %% Who takes the name later finds nothing of the one before.
+    %% A new tenant with the same name does not see the old one's files.
     ok = add("goes.example", "pro", Config),
     ?assertEqual(<<"OK">>, ask(connect(Config, "files.goes.example"), "LIST")).
 
@@ -126,14 +125,14 @@ a_removal_waits_for_a_database_that_refuses_to_delete(Config) ->
     Database = ?config(database, Config),
     {updated, _} = sql(Database, "ALTER TABLE filebox_files RENAME TO filebox_elsewhere"),
     ?assertEqual({error, 500}, remove("stuck.example", "basic", Config)),
-    %% It is out of service, and its data is not forgotten.
+    %% The tenant is not served any more, and its data still exists.
     ?assertEqual(<<"ERROR no such host">>, ask(connect(Config), "HELLO files.stuck.example")),
     {updated, _} = sql(Database, "ALTER TABLE filebox_elsewhere RENAME TO filebox_files"),
     ?assertMatch({1, _}, kept("stuck.example", Config)),
     ok = remove("stuck.example", "basic", Config),
     ?assertEqual({0, 0}, kept("stuck.example", Config)).
 
-%% The last one.
+%% The last test.
 the_node_stops_in_order(Config) ->
     Connection = connect(Config, "files.first.example"),
     Keeper = ?config(keeper, Config),
@@ -183,7 +182,7 @@ hear(Socket) ->
 
 %% The tenants' data
 
-%% How many rows there are of this tenant, of files and of what the quota knows.
+%% The numbers of this tenant's rows: its files, and the counts of its quota.
 kept(Domain, Config) ->
     [Files, Used] = [begin
         {selected, _, [{Count}]} =
@@ -210,19 +209,19 @@ start(Database) ->
         {args, ["foreground"]}, {env, [{"FILEBOX_DATABASE", Database}, {"ERL_DIST_PORT", free_port()}]},
         binary, exit_status, stderr_to_stdout, use_stdio]).
 
-%% With a port that is told there is no need of a port mapper.
+%% With a given port, the node needs no port mapper.
 free_port() ->
     {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
     {ok, Port} = inet:port(Socket),
     ok = gen_tcp:close(Socket),
     integer_to_list(Port).
 
-%% Where this example lies: the suite was compiled below its _build.
+%% The directory of this example: the suite was compiled below its _build.
 root() ->
     [Root | _] = string:split(filename:dirname(code:which(?MODULE)), "/_build/"),
     Root.
 
-%% A process that reads what the node prints, and tells it.
+%% A process that collects the output of the node, and returns it on request.
 keep_output(Port, Parent) ->
     Monitor = monitor(process, Parent),
     {os_pid, Pid} = erlang:port_info(Port, os_pid),
