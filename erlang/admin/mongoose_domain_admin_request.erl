@@ -1,4 +1,5 @@
-%% The requests of the admin program: each becomes a call of mongoose_domain_api, so that all doors obey the same rules.
+%% Answers the requests of the admin program. Changes and listings of domains become calls of mongoose_domain_api, so that
+%% all doors obey the same rules. Freshness, the status, the doctor and the metrics come from the modules that have them.
 %%
 %% The result is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
 -module(mongoose_domain_admin_request).

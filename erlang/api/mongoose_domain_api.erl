@@ -8,9 +8,12 @@
 %% Where mongoose_domain does not run, every function but remove_domain_wrapper/3 fails with
 %% `{not_running, mongoose_domain}': see mongoose_domain_running.
 %%
-%% Changing goes to the database, in one transaction per call, and returns when this node's table shows
-%% it. Its errors are pairs of a tag and a text for people. These can come from every change, besides
-%% those that are named with it:
+%% Changing goes to the database, in one transaction per call. With `{ok, _}' the change is in the database with its
+%% event. This node's table shows it when the call returns, unless the follower does not answer within
+%% `visibility_timeout' (then the log has `domain_change_not_visible_yet').
+%%
+%% Errors of a change are pairs of a tag and a text for people. These can come from every change, besides those that are
+%% named with it:
 %%
 %%   {invalid_domain, Text}     the name is not one that nameprep leaves as it is, of 1 to 250 bytes
 %%   {service_disabled, Text}   service_domain_db does not run: it is not configured, or was stopped

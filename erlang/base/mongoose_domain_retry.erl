@@ -8,8 +8,8 @@
 %%   end
 %%
 %% The first pause is a tenth of a second, each is twice as long as the one before, and ten seconds is the
-%% longest. They start at the first again when the thing lived for longer than that: a short life is no proof of
-%% health. A configuration that is wrong in the same way at every try is logged once.
+%% longest. After a life of more than ten seconds the pauses begin at a tenth of a second again: a short life is no proof
+%% of health. A configuration that is wrong in the same way at every try is logged once.
 -module(mongoose_domain_retry).
 
 -export([new/0, started/1, wrong/2, ended/1]).

@@ -10,12 +10,12 @@
 %%   -behaviour(mongoose_domain_removal).
 %%   remove_domain(_HostType, Domain) -> delete_archive(Domain).
 %%
-%% A handler that the configuration names (`removal_handlers') is there before anything can be removed. One that a process
-%% registers later is not called by a removal that began before, unless the configuration has removals wait for it:
+%% A handler that the configuration names (`removal_handlers') is there before anything can be removed. A removal that began
+%% earlier does not call a handler registered later by a process, unless the configuration names it with `await':
 %%
 %%   {removal_handlers, #{<<"type1">> => [{my_archive, 50}, {await, my_index}]}}
 %%
-%% To register what is registered, as a process does that is started again, is no error.
+%% Registering the same handler again, as a restarted process does, is no error.
 %%
 %% A handler may be called again for the same domain: after one behind it failed, or after its node
 %% died. One that fails stops the removal; the domain stays in removal until it is requested again.

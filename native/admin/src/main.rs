@@ -2,7 +2,8 @@
 //!
 //! It is a separate process, so that no HTTP, TLS or GraphQL code runs inside the VM: if it crashes, the node sees its
 //! port close and starts it again. It stores nothing. It checks that a name is a domain name; every other question it
-//! sends to the node, which answers with `mongoose_domain_api`. So all interfaces obey the same rules.
+//! sends to the node. There, changes and listings of domains become calls of `mongoose_domain_api`, so all interfaces
+//! obey the same rules.
 //!
 //! The files, in layers from top to bottom; imports run downwards only:
 //!

@@ -5,7 +5,8 @@
 //!
 //! # A lookup
 //!
-//! A lookup takes no lock and writes nothing but the thread's own count:
+//! A lookup takes no lock but in two cases (step 2, and a name that several patterns make), and writes nothing but the
+//! thread's own count:
 //!
 //! 1. `table`: [`Table::host_type`] looks up a domain, or else a subdomain, and counts the result (`lookup_counts`).
 //! 2. `routes`: hashes the name (`hashed_name`), and reads the route of the name in the active map under the seqlock of
@@ -38,6 +39,7 @@
 //! | `name`, `spellings` | [`DomainName`]: a name that was proven to be valid; its spellings in Unicode and in Punycode |
 //! | `host_types` | [`HostTypes`]: host types as small numbers |
 //! | `sync`, `seqlock` | std or loom; reads that neither wait nor write |
+//! | `fault` | points at which a test interrupts a change |
 //! | `memory`, `arena` | zeroed memory; numbered items that never move |
 //! | `entry`, `entries` | the record of one domain; all records, and the allocator of their indexes |
 //! | `hashed_name` | a name with its hash |
@@ -49,7 +51,6 @@
 //! | `page` | one bounded part of a listing |
 //! | `change` | the types of the table's interface |
 //! | `named_sources` | the sources that callers name |
-//! | `fault` | points at which a test interrupts a change |
 //! | `writer_state` | what only writers use, and how a change works |
 //! | `table` | [`Table`]: the interface |
 

@@ -12,6 +12,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `schema` | the tables: created when absent, checked otherwise |
 //! | `error` | [`StoreError`] |
 //! | `row` | [`Row`]: a row of `domain_settings` as the follower reads it |
 //! | `readable` | [`Readable`]: rows that may be unreadable |
@@ -19,7 +20,6 @@
 //! | `freshness` | [`FreshnessDeclaration`]: until when the rows of a host type are complete |
 //! | `signal` | [`Signal`]: wakes or stops a thread that is in a call |
 //! | `source` | [`UrlSource`]: where the URL is kept |
-//! | `schema` | the tables: created when absent, checked otherwise |
 //! | `store`, `writer` | the two traits |
 //! | `followed` | [`FollowedDatabase`]: which database the follower is connected to |
 //! | `follower_priority` | [`FollowerPriority`]: the follower gets a connection before writers do |

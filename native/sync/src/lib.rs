@@ -6,8 +6,6 @@
 //!
 //! # The ways through the crate
 //!
-//! Each file calls only files that stand below it.
-//!
 //! | way | files, in order |
 //! |---|---|
 //! | event: a row of `domain_events` changes a route | `follower`, `pass`, `log_follower`, (the store), `cursor` checks the log, `rows`, (the table), `cursor`, `gaps` |
@@ -18,6 +16,8 @@
 //! | prune: old events are deleted | `follower`, `pass`, `pruner`, (the store) |
 //!
 //! # The files, from the top down
+//!
+//! Each file calls only files that stand below it.
 //!
 //! | file | idea |
 //! |---|---|
