@@ -1,8 +1,8 @@
-%% Ten thousand requests, random and mutated, several at a time: every door answers, none says that something is
-%% wrong inside, and the program is the same at the end and no larger.
+%% Sends ten thousand random and mutated requests, several at a time. Every door answers, no answer reports an internal
+%% error, and the admin program still runs at the end and has not grown.
 %%
-%% The seed is in the log of the run; MONGOOSE_DOMAIN_FUZZ_SEED repeats it. (What meets what, among those that run at
-%% the same time, is not repeated.)
+%% The log of the run contains the seed; MONGOOSE_DOMAIN_FUZZ_SEED repeats it. The interleaving of concurrent requests
+%% is not repeated.
 -module(admin_fuzz_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -13,7 +13,7 @@
 
 -define(REQUESTS, 10000).
 -define(WORKERS, 8).
-%% What allocators and tables may take from one half of the run to the other, in bytes.
+%% The memory, in bytes, that allocators and caches may add between the halves of the run.
 -define(GROWTH, 16 * 1024 * 1024).
 
 suite() ->
@@ -42,7 +42,7 @@ ten_thousand_requests_bring_no_500_no_crash_and_no_growth(Config) ->
     ?assertEqual(?REQUESTS, lists:sum(maps:values(Seen))),
     ?assertEqual(Program, in_node(Node, os_pid, [])),
     ?assertEqual([], [Code || Code <- maps:keys(Seen), is_integer(Code), Code >= 500, Code =/= 503, Code =/= 505]),
-    %% The requests were of all kinds.
+    %% The run must have produced every kind of answer.
     ?assertEqual([], [200, 204, 400, 401, 403, 404, 405, 406, 413, 415] -- maps:keys(Seen)),
     ?assert(End - Middle < ?GROWTH),
     ?assertEqual([], [Event || #{level := Level} = Event <- md_node:call(Node, md_log, all, []),
@@ -55,7 +55,7 @@ seed() ->
         Text -> list_to_integer(Text)
     end.
 
-%% How often each answer was seen.
+%% Counts each status of one half.
 half(Config, Seed, Half) ->
     Door = ?config(door, Config),
     Run = fun(Worker) ->
@@ -81,14 +81,14 @@ exchange(sound, Door, Bytes, Connection) ->
     _ = gen_tcp:send(Socket, Bytes),
     case {md_http:answer(Open), Connection} of
         {{ok, {413, _, _}}, _} ->
-            %% The rest of the body is not read.
+            %% The server does not read the rest of the body.
             close(Open),
             {413, none};
         {{ok, {Code, _, _}}, _} -> {Code, Open};
         {{error, _}, none} ->
             error({not_answered, Bytes});
         {{error, _}, _Resting} ->
-            %% It may have been closed just then; on a new one, there must be an answer.
+            %% The server may have closed this connection just then; a new one must get an answer.
             close(Open),
             exchange(sound, Door, Bytes, none)
     end;

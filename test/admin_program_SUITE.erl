@@ -1,5 +1,5 @@
-%% The admin program may end, hang or be missing, whenever and however often: the node never notices but for a line in
-%% its log, and whoever asks the door sees connections that break, and no wrong answer.
+%% The admin program may end, hang or be missing at any time. The node goes on and only logs it. Clients of the door see
+%% broken connections and never a wrong answer.
 -module(admin_program_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -50,7 +50,7 @@ end_per_testcase(_Case, Config) ->
     [md_database:drop(Database) || {database, Database} <- Config].
 
 environment(Url) ->
-    %% A thousand domains are an answer that a pipe takes two of.
+    %% A thousand domains make an answer of half a pipe's capacity.
     #{hosts => [{Name, <<"static type">>} || Name <- [?STATIC | md_names:numbered(<<"static-">>, 1000)]],
       host_types => [<<"type1">>, <<"type2">>],
       service_domain_db => #{database => Url, poll_interval => 200, operation_timeout => 60000},
@@ -77,7 +77,7 @@ killed_fifty_times_under_load_it_is_back_and_the_node_goes_on(Config) ->
     ?assertEqual(?KILLS, length(Said)),
     [?assertMatch({error, {report, #{what := domain_admin_ended}}}, Line) || Line <- Said].
 
-%% What must be the same in the end: the process, its thread, what it does and since when, and what failed so far.
+%% What must not change: the service's process, its thread, its state and the time of it, and its last error.
 following(Node) ->
     Status = md_node:status(Node),
     {md_node:service(Node), md_node:call(Node, ?PROGRAM, follower_thread, []),
@@ -91,7 +91,7 @@ kill_and_change(Config, Name) ->
     md_wait:until(fun() -> md_node:lookup(Node, Name) end, {ok, <<"type2">>}),
     wait_until_replaced(Config, Killed).
 
-%% Another program answers at the same place.
+%% Returns when a new program answers at the same address.
 wait_until_replaced(Config, Before) ->
     Node = ?config(node, Config),
     md_wait:until(fun() -> not lists:member(md_node:call(Node, ?PROGRAM, os_pid, []), [Before, none]) end),
@@ -130,7 +130,7 @@ one_that_hangs_is_replaced(Config) ->
     ?assertEqual(1, md_node:count(Node, domain_admin_hangs)),
     ?assertEqual(1, md_node:count(Node, domain_admin_ended)).
 
-%% A program that reads nothing, and has more to read than a pipe holds.
+%% The program reads nothing, and more is written to it than a pipe holds.
 one_that_hangs_with_a_full_pipe_stops_nobody(Config) ->
     Node = ?config(node, Config),
     Hanging = md_node:call(Node, ?PROGRAM, os_pid, []),
@@ -142,7 +142,7 @@ one_that_hangs_with_a_full_pipe_stops_nobody(Config) ->
     ok = md_node:stop_application(Node),
     md_wait:until(fun() -> ?PROGRAM:is_alive(Hanging) end, false).
 
-%% The database says nothing.
+%% The database does not answer, so all requests stay open.
 questions_beyond_the_bound_are_refused_and_those_of_a_killed_program_forgotten(Config) ->
     #{host := Host, port := Port} = ?config(door, Config),
     Node = ?config(node, Config),
@@ -195,7 +195,7 @@ what_makes_no_sense_ends_it_and_is_not_shown(Config) ->
     ?assertEqual(1, md_node:count(Node, domain_admin_frame_not_understood)),
     nothing_is_shown(Node).
 
-%% By an answer to no question. The port that the program listens at is another one then.
+%% A message that answers no request crashes the owner. The new program listens on another port.
 a_crash_of_its_owner_is_logged_without_the_last_message(Config) ->
     Node = ?config(node, Config),
     Owner = md_node:call(Node, erlang, whereis, [?ADMIN]),
@@ -213,7 +213,7 @@ nothing_is_shown(Node) ->
     Printed = md_node:call(Node, md_looker, everything_printed, []),
     ?assertEqual([], [Place || {Place, Text} <- Printed, string:find(Text, "geheim") =/= nomatch]).
 
-%% The application lies in a directory of its own, where its program is missing at first.
+%% The application lies in a directory of its own, where the program is missing at first.
 a_program_that_is_missing_stops_nothing_and_is_tried_again(Config) ->
     Root = filename:join(?config(priv_dir, Config), "elsewhere"),
     Ebin = filename:join(Root, "ebin"),

@@ -1,7 +1,7 @@
-%% What is slow takes no room from what tells whether the node lives, and work that nobody waits for is not done.
+%% Slow requests do not block health checks, and abandoned requests are not executed.
 %%
-%% The database is held up by a lock on its domains, which lasts until the test ends it: nothing here waits for a time
-%% limit, but for the seconds after which a request gets no turn.
+%% A lock on the domains holds the database up until the test releases it, so no test waits for a time limit, except for
+%% the seconds after which a queued request is refused.
 -module(admin_rooms_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -18,7 +18,7 @@
          behind_nginx_lines_come_as_they_are_written/1]).
 
 -define(TYPE1, #{json => <<"{\"host_type\": \"type1\"}">>}).
-%% What tells whether a node lives, and what it is doing.
+%% Paths that must answer at any time: health, metrics and status.
 -define(VITAL, ["/healthz", "/readyz", "/metrics", "/api/status"]).
 
 suite() ->
@@ -40,7 +40,7 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_door:close(Config).
 
-%% 128 of them have a turn, and wait for the database; the others get none in time.
+%% 128 requests run and wait for the database; the others are refused when their time in the queue is over.
 a_database_that_hangs_holds_up_nobody_who_needs_none(Config) ->
     Put = fun(Number) -> md_http:request(?config(door, Config), put, path(Number), ?TYPE1) end,
     {Refused, Others} = while_the_database_hangs(Config, fun() ->
@@ -102,7 +102,7 @@ an_import_that_nobody_waits_for_ends(Config) ->
     ?assertMatch({204, _, _}, answer([Busy])),
     ?assertEqual([[<<"busy.example">>]], domains(Config)).
 
-%% Were each to ask for himself, each would have to ask between two changes that all of them see.
+%% If each watcher polled by itself, the node would get as many calls as there are watchers between two changes.
 the_node_is_asked_once_for_all_who_watch(Config) ->
     Door = ?config(door, Config),
     Looks = {mongoose_domain_api, get_changes, 2},
@@ -123,7 +123,7 @@ the_node_is_asked_once_for_all_who_watch(Config) ->
     ?assert(Second > First),
     ?assert(Second - First < length(Watching)).
 
-%% He is behind what is read for all, and comes to be where it is.
+%% The client starts behind the shared reader and catches up with it.
 who_watches_from_an_old_event_on_misses_nothing(Config) ->
     Door = ?config(door, Config),
     [] = md_client:query(?config(client, Config),
@@ -141,7 +141,7 @@ who_watches_from_an_old_event_on_misses_nothing(Config) ->
     {ok, New} = read_until(Now, <<"\"last.example\"">>),
     ?assertEqual(nomatch, binary:match(New, <<"\"3500.example\"">>)).
 
-%% Of strangers and of the admin alike.
+%% Sent both with and without the admin's credentials.
 large_documents_hold_up_nobody(Config) ->
     Door = ?config(door, Config),
     Fields = fun(Bytes) -> ["{\"query\": \"{", binary:copy(<<"a ">>, Bytes div 2), "}\"}"] end,
@@ -155,7 +155,7 @@ large_documents_hold_up_nobody(Config) ->
     ?assertEqual([], [Path || Path <- Vital, code(Config, get, Path) =/= 200]),
     [begin unlink(Sender), exit(Sender, kill) end || Sender <- Senders].
 
-%% As Debian installs it: it keeps what an answer brings until there is enough of it, unless the answer forbids that.
+%% nginx as Debian installs it buffers an answer unless the answer forbids it.
 behind_nginx_lines_come_as_they_are_written(Config) ->
     case md_edge:program("nginx") of
         {ok, Nginx} -> behind(Nginx, Config);
@@ -195,20 +195,20 @@ while_the_database_hangs(Config, Fun) ->
     [] = md_client:query(Holder, "ROLLBACK"),
     Result.
 
-%% The only worker waits for the lock. The follower may, too.
+%% The only worker waits for the lock. The follower may wait for it, too.
 wait_until_blocked(Config) ->
     Blocked = ["SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
                "WHERE NOT l.granted AND c.relname = 'domain_settings' AND l.mode = 'RowExclusiveLock'"],
     md_wait:until(fun() -> md_client:query(?config(client, Config), Blocked) end, [[<<"1">>]]).
 
-%% The node is about to answer so many questions of the door.
+%% Returns when the node answers that many requests of the door.
 wait_until_asked(Config, Count) ->
     md_wait:until(fun() -> length(md_node:call(?config(node, Config), md_admin, answering, [])) end, Count).
 
 begin_request(Fun) ->
     spawn_monitor(fun() -> exit({answered, Fun()}) end).
 
-%% The next answer to one of these requests.
+%% Waits for the first answer to any of these requests.
 answer(Requests) ->
     receive
         {'DOWN', Monitor, process, Pid, Ended} ->
@@ -217,13 +217,13 @@ answer(Requests) ->
             Answer
     end.
 
-%% A connection on which a request was sent.
+%% Opens a connection and sends a request without reading the answer.
 unanswered(#{host := Host, port := Port} = Door, Method, Path, Options) ->
     {ok, Socket} = gen_tcp:connect(Host, Port, [binary, {active, false}]),
     ok = gen_tcp:send(Socket, md_http:bytes(Door, Method, Path, Options)),
     Socket.
 
-%% All that came, up to where this came.
+%% Reads up to and including this text; returns everything that came.
 read_until(Socket, Wanted) ->
     read_until(Socket, Wanted, <<>>).
 

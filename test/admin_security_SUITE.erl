@@ -1,8 +1,8 @@
-%% What the door withstands: who guesses, who dawdles, who sends too much, pages of other sites, and its own
-%% configuration when that is wrong; and that no secret shows anywhere.
+%% Attacks on the door: password guessing, slow clients, too large requests, requests from pages of other sites, and
+%% wrong configurations of the door. No secret is shown anywhere.
 %%
-%% Nothing here waits for a time limit: those are tested with a clock of their own, beside the code. Here, whoever
-%% holds a connection meanwhile keeps nobody else out.
+%% No test here waits for a time limit: unit tests beside the code check those with a simulated clock. These tests check
+%% that a client that holds a connection does not block the others.
 -module(admin_security_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -51,7 +51,7 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% Whose door is open.
+%% The environment of a node with an open door.
 node(Database, Admin) ->
     Node = md_node:start(environment(Database, Admin)),
     ok = md_node:wait_until_following(Node),
@@ -62,7 +62,7 @@ environment(Database, Admin) ->
       service_domain_db => #{database => Database, poll_interval => 200},
       admin => maps:merge(#{port => 0, username => "admin", password => ?PASSWORD}, Admin)}.
 
-%% A hundred may wait, and five be compared.
+%% A hundred guesses may wait, and five may be compared at a time.
 who_guesses_in_parallel_is_held_up_and_nobody_else(Config) ->
     Door = ?config(door, Config),
     Guesser = Door#{user => {"admin", "a guess"}, from => {127, 0, 0, 2}},
@@ -76,7 +76,7 @@ who_guesses_in_parallel_is_held_up_and_nobody_else(Config) ->
     ?assertEqual([<<"10">>], lists:usort([md_http:header(<<"retry-after">>, Answer) || Answer <- Refused])),
     ?assertMatch({404, _, _}, md_http:request(Door, get, ?PATH, #{})).
 
-%% Another user of the machine, or somebody behind the same proxy.
+%% Another user of the machine, or a client behind the same proxy, shares the address.
 who_is_right_is_let_in_however_long_others_guess_at_his_address(Config) ->
     Door = (?config(door, Config))#{from => {127, 0, 0, 2}},
     Guess = fun() -> {401, _, _} = md_http:request(Door#{user => {"admin", "a guess"}}, get, ?PATH, #{}) end,
@@ -90,10 +90,10 @@ a_right_login_after_failures_is_let_in_and_forgives(Config) ->
     Guess = fun() -> md_http:request(Door#{user => {"admin", "a guess"}}, get, ?PATH, #{}) end,
     [?assertMatch({401, _, _}, Guess()) || _ <- lists:seq(1, 15)],
     ?assertMatch({404, _, _}, md_http:request(Door, get, ?PATH, #{})),
-    %% Of who was not forgiven, no more than a hundred could wait.
+    %% Without the successful login, no more than a hundred could wait.
     ?assertEqual([401], lists:usort([Code || {Code, _, _} <- in_parallel(lists:duplicate(4, Guess))])).
 
-%% A page whose name was made to lead to this machine has a browser ask under that name.
+%% DNS rebinding: a page's host name resolves to this machine, so the browser sends requests with that name.
 a_door_without_credentials_answers_to_its_own_names_alone(Config) ->
     #{admin := Admin} = Environment = environment(?config(database, Config), #{host_names => ["door.example"]}),
     Node = md_node:start(Environment#{admin => maps:without([username, password], Admin)}),
@@ -114,7 +114,7 @@ a_door_without_credentials_answers_to_its_own_names_alone(Config) ->
      || Host <- ["localhost", "localhost:1", "127.0.0.1", "[::1]:8088", "192.0.2.1", "door.example", "Door.Example:1"]],
     {ok, {421, _, Why}} = md_http:send(Door, "GET /metrics HTTP/1.1\r\nhost: other.example\r\nconnection: close\r\n\r\n"),
     ?assertMatch({_, _}, binary:match(Why, <<"'other.example': add it to its host_names">>)),
-    %% No browser leaves the host out, and some probes do.
+    %% Browsers always send the host; some probes do not.
     {ok, {200, _, _}} = md_http:send(Door, "GET /healthz HTTP/1.0\r\n\r\n").
 
 requests_without_credentials_are_no_failures(Config) ->
@@ -143,7 +143,7 @@ scripts_of_a_configured_origin_may_read_answers(Config) ->
          ?assertEqual(<<"true">>, md_http:header(<<"access-control-allow-credentials">>, Answer)),
          ?assertEqual(<<"Origin">>, md_http:header(<<"vary">>, Answer))
      end || Origin <- ["https://page.example", "https://other.example"]],
-    %% A browser asks before it sends credentials.
+    %% A browser sends this request before it sends credentials.
     Preflight = Ask(options, "https://page.example", none, [{"access-control-request-method", "PUT"}]),
     ?assertMatch({204, _, <<>>}, Preflight),
     ?assertEqual(<<"GET, POST, PUT, PATCH, DELETE">>, md_http:header(<<"access-control-allow-methods">>, Preflight)),
@@ -158,7 +158,7 @@ scripts_of_a_configured_origin_may_read_answers(Config) ->
     Put = maps:put(headers, [{"origin", "https://page.example"}], ?TYPE1),
     ?assertMatch({204, _, _}, md_http:request(Door, put, ?PATH, Put)).
 
-%% A browser that knows the credentials sends them with whatever any page has it send.
+%% A browser that knows the credentials sends them with the requests of any page.
 pages_of_other_origins_change_nothing(Config) ->
     #{port := Port} = Door = ?config(door, Config),
     Put = fun(Origin) ->
@@ -169,7 +169,7 @@ pages_of_other_origins_change_nothing(Config) ->
     [?assertMatch({403, _, _}, md_http:request(Door, post, Path, #{headers => [{"origin", "null"}], body => <<>>}))
      || Path <- ["/v1/domains/upsert", "/v1/domains/list"]],
     ?assertEqual({error, not_found}, md_node:lookup(?config(node, Config), <<"a.example">>)),
-    %% The host in these requests is the one without a port.
+    %% These requests have a host without a port.
     ?assertEqual(403, Put(["http://localhost:", integer_to_list(Port)])),
     ?assertEqual(204, Put("http://localhost")).
 
@@ -196,7 +196,7 @@ a_body_that_is_too_large_is_refused_before_it_is_sent(Config) ->
     ok = gen_tcp:send(Socket, head(Door, [?HUGE, "\r\nexpect: 100-continue\r\n"])),
     {ok, Answer} = md_http:answer(Connection),
     ?assertMatch({413, _, <<"\"Request body is too large\"">>}, Answer),
-    %% What would come next is not waited for.
+    %% The server closes the connection instead of reading the next request.
     ?assertMatch({error, _}, md_http:answer(Connection)).
 
 a_body_without_a_length_is_read_up_to_the_limit(Config) ->
@@ -214,7 +214,7 @@ a_thousand_idle_connections_keep_nobody_out(Config) ->
     served(Config),
     close(Idle).
 
-%% Half of them are in the middle of a head, half in the middle of a body.
+%% Half of the clients stop in the middle of a head, half in the middle of a body.
 clients_that_are_slow_keep_nobody_out(Config) ->
     Door = ?config(door, Config),
     Body = <<"{\"host_type\": \"type1\"}">>,
@@ -234,7 +234,7 @@ clients_that_are_slow_keep_nobody_out(Config) ->
      end || {{gen_tcp, Socket} = Connection, Rest} <- [hd(Slow), lists:last(Slow)]],
     close([Connection || {Connection, _} <- Slow]).
 
-%% Each asks for more, by far, than what the system holds for one who does not read.
+%% Each requests far more data than the system buffers for a client that does not read.
 clients_that_read_nothing_keep_nobody_out(Config) ->
     Door = ?config(door, Config),
     Get = ["GET ", ?PATH, " HTTP/1.1\r\nhost: x\r\n\r\n"],
@@ -264,7 +264,7 @@ no_secret_is_in_a_log_an_answer_or_a_process_list(Config) ->
                                               {post, "/v1/domains/upsert", #{body => <<255>>}}]]
         ++ [md_http:request(Door#{user => none}, get, ?PATH, #{headers => [{"authorization", ["Basic ", ?PASSWORD]}]})],
     ?assertEqual([], [Answer || Answer <- Answers, shows(Answer)]),
-    %% It dies, and is started again: crash reports and restarts say nothing, either.
+    %% Crash reports and the reports of a restart must not contain the secret, either.
     Pid = md_node:call(Node, md_admin, os_pid, []),
     Files = [["/proc/", integer_to_list(Pid), "/", Name] || Name <- ["cmdline", "environ"]],
     Read = [element(2, {ok, _} = file:read_file(File)) || File <- Files],
@@ -286,12 +286,12 @@ a_password_that_is_exchanged_needs_no_restart(Config) ->
     Program = md_node:call(Node, md_admin, os_pid, []),
     Status = fun(Password) -> element(1, md_http:request(Door#{user => {"admin", Password}}, get, "/api/domains", #{})) end,
     ?assertEqual(200, Status("old-sesame")),
-    %% While it cannot be read, the old one is used, and the log says so once.
+    %% While the file cannot be read, the old password is valid, and the log says so once.
     ok = file:delete(File),
     md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),
     ?assertEqual(200, Status("old-sesame")),
     ok = file:write_file(File, "new-sesame"),
-    %% Not the other way round, since who fails often is held up.
+    %% The old password first: failures with the new one would slow down its first success.
     md_wait:until(fun() -> Status("old-sesame") end, 401),
     ?assertEqual(200, Status("new-sesame")),
     ?assertEqual(Program, md_node:call(Node, md_admin, os_pid, [])),
@@ -316,7 +316,7 @@ files_of_tls_that_make_no_sense_are_told_and_tried_again(Config) ->
     gives_up(Node, iolist_to_binary([Certificate, " cannot be read: "])),
     ok = file:write_file(Certificate, <<"no certificate">>),
     gives_up(Node, iolist_to_binary([Certificate, " holds no certificate: "])),
-    %% First the key, so that the files never fit together.
+    %% The key is replaced first, so that it never matches the certificate.
     #{key := OtherKey} = md_tls:write(Dir, "other", md_tls:issue(Authority, [])),
     ok = file:rename(OtherKey, Key),
     ok = file:rename(map_get(certificate, md_tls:write(Dir, "again", Issued)), Certificate),
@@ -325,7 +325,7 @@ files_of_tls_that_make_no_sense_are_told_and_tried_again(Config) ->
     Door = (md_http:door(Node, {"admin", ?PASSWORD}))#{tls => md_tls:client(Authority)},
     ?assertMatch({401, _, _}, md_http:request(Door, get, ?PATH, #{user => none})).
 
-%% The node hears the reason, and that the program ended.
+%% The program reports the reason to the node and ends, which the node logs.
 gives_up(Node, Text) ->
     md_wait:until(fun() ->
         Said = [Error || #{error := Error} <- md_node:call(Node, md_admin, said, [<<"domain_admin_gives_up">>])],
@@ -347,7 +347,7 @@ only_tls_that_is_safe_is_spoken(Config) ->
     ?assertEqual([ok, ok, no], [Speaks(Version) || Version <- ['tlsv1.3', 'tlsv1.2', 'tlsv1.1']]),
     ?assertMatch({error, _}, md_http:send(Plain, ["GET ", ?PATH, " HTTP/1.1\r\nhost: x\r\n\r\n"])).
 
-%% The head of a PUT, up to the headers that the caller gives.
+%% The head of a PUT, except for the caller's headers.
 head(#{user := {Name, Password}}, Headers) ->
     ["PUT ", ?PATH, " HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nauthorization: Basic ",
      base64:encode(iolist_to_binary([Name, $:, Password])), "\r\n", Headers, "\r\n"].

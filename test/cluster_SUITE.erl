@@ -1,11 +1,11 @@
-%% Three nodes change one database at the same time, and say the same of it.
+%% Three nodes change one database at the same time and end with the same routes.
 %%
-%% Each node is a process of the operating system. In one group they are an Erlang cluster and tell each other of
-%% changes; in the other they know nothing of each other, and only PostgreSQL's notifications wake them: an hour
-%% between polls stands for never. A node that did something shows it when the call returns, the others soon.
+%% Each node is an operating system process. In one group the nodes form an Erlang cluster and notify each other of
+%% changes. In the other they are not connected, and only PostgreSQL's notifications wake them: the hour between two
+%% polls is longer than any test. A node shows its own change when the call returns; the others show it soon after.
 %%
-%% Races are run with many domains, each with its calls from different nodes at once. Which of them wins is anyone's
-%% guess; what is asserted holds whoever does.
+%% A race uses many domains, each with concurrent calls from different nodes. The winner is not predictable; the
+%% assertions hold for each.
 -module(cluster_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -36,9 +36,9 @@
 -define(UNKNOWN, {unknown_host_type, <<"Unknown host type">>}).
 -define(UNKNOWN_HOST_TYPE, ignore_domain_from_db_with_unknown_host_type).
 
-%% Domains that a race is run with.
+%% The number of domains in a race.
 -define(RACES, 30).
-%% Sequences that the model is compared with, and their longest.
+%% The number of random sequences that are compared with the model, and their greatest length.
 -define(SEQUENCES, 60).
 -define(LONGEST, 15).
 
@@ -65,7 +65,7 @@ groups() ->
              a_removal_whose_node_dies_is_finished_by_another],
     [{connected, Cases}, {apart, Cases}].
 
-%% Most cases use the nodes of their group, each with the application started anew, on a database of its own.
+%% Most cases use the nodes of their group. Each starts the application anew with a new database.
 init_per_group(Group, Config) ->
     {Keeper, Nodes} = keep(fun() -> start(Group, [#{}, #{}, #{}]) end),
     [{group, Group}, {keeper, Keeper}, {kept, Nodes} | Config].
@@ -76,7 +76,7 @@ end_per_group(_Group, Config) ->
     Keeper ! stop,
     receive {'DOWN', Monitor, process, Keeper, _} -> ok end.
 
-%% Nodes end with the process that started them, and this one does not end before it is told to.
+%% Nodes end with the process that started them, so this one waits until it is stopped.
 keep(Start) ->
     Caller = self(),
     {Keeper, Monitor} = spawn_monitor(fun() ->
@@ -95,7 +95,7 @@ start(connected, Environments) ->
 start(apart, Environments) ->
     md_node:start_many(Environments).
 
-%% The database is empty: the nodes make its tables.
+%% The database is empty: the nodes create the tables.
 init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
         Database = md_database:create(),
@@ -117,7 +117,7 @@ start_again(Node, Environment) ->
     ok = md_node:call(Node, md_log, clear, []),
     ok = md_node:start_application(Node, Environment).
 
-%% How many nodes a node tells of changes, and which they are.
+%% The number of services that a node notifies of changes, and the nodes on which they run.
 told(Node) ->
     length(md_node:call(Node, pg, get_members, [service_domain_db:scope(), service_domain_db_group])).
 
@@ -132,11 +132,11 @@ environment(Database, Case, Place) ->
 host_types(a_node_that_lacks_a_host_type_leaves_its_domains_to_the_others, 3) -> [<<"type1">>];
 host_types(_Case, _Place) -> ?TYPES.
 
-%% Short where a lease has to end. Elsewhere none does, however slow the machine is.
+%% Short where a lease has to expire. Elsewhere none expires, even on a slow machine.
 lease(a_removal_whose_node_dies_is_finished_by_another) -> 1500;
 lease(_Case) -> ?HOUR.
 
-%% What every node does and sees
+%% Changes on every node
 
 what_one_node_adds_every_node_serves(Config) ->
     each_node_in_turn(Config, fun(Node, Name) ->
@@ -192,13 +192,13 @@ a_repeated_change_returns_when_the_table_shows_what_another_node_did(Config) ->
         md_wait:until(fun() -> waits_for_its_table(One) orelse are_over(Repeating) end),
         ok = md_node:call(One, sys, resume, [service_domain_db]),
         ?assertMatch([{{ok, _}, Wanted}], end_all(Repeating), {while_behind, Function, Wanted}),
-        %% What was only requested goes on after the answers.
+        %% A requested deletion continues after the answer.
         _ = [md_wait:until(fun() -> api(One, get_domain_details, [?A]) end, ?NOT_FOUND)
              || Function =:= request_delete_domain]
      end || {Function, Args, Wanted} <- Steps],
     agree(Config).
 
-%% Whether somebody on this node, whose service is suspended, asks it to catch up.
+%% Whether a process on this node waits for the suspended service to catch up.
 waits_for_its_table(Node) ->
     {messages, Messages} = md_node:call(Node, erlang, process_info, [md_node:service(Node), messages]),
     lists:any(fun({'$gen_call', _From, sync}) -> true;
@@ -223,7 +223,7 @@ a_domain_in_removal_is_served_nowhere_while_the_handlers_of_one_node_run(Config)
             ?assertMatch({duplicate, _}, api(Any, insert_domain, [Name, <<"type1">>])),
             [?assertMatch({deleted, _}, api(Any, Function, [Name])) || Function <- [enable_domain, disable_domain]]
          end || Any <- everyone(Config)],
-        %% Whoever waits for the end, waits on any node.
+        %% Callers on every node wait for the end of the deletion.
         Waiting = begin_calls([{Any, delete_domain, [Name, <<"type1">>]} || Any <- everyone(Config)]),
         [ok = handlers(Any, behave, [first, ok]) || Any <- everyone(Config)],
         [?assertMatch({ok, #{status := deleted}}, Answer) || Answer <- end_all(Waiting)],
@@ -288,7 +288,7 @@ of_two_host_types_at_once_one_wins(Config) ->
     end),
     ?assertEqual(?RACES, map_size(rows(Config))).
 
-%% Half of the domains are there before.
+%% Half of the domains exist before the race.
 an_addition_and_a_deletion_at_once_leave_what_the_row_says(Config) ->
     {New, There} = lists:split(?RACES div 2, md_names:some(?RACES)),
     race(Config, New, fun(Name, [One, Other, _Third]) ->
@@ -344,9 +344,9 @@ any_sequence_of_operations_on_any_nodes_does_what_the_model_says(Config) ->
     ?assert(proper:quickcheck(Property, [{numtests, ?SEQUENCES}, quiet])),
     agree(Config).
 
-%% Nodes that differ
+%% Nodes with different configurations
 
-%% The third node has no second host type.
+%% The third node does not have the second host type.
 a_node_that_lacks_a_host_type_leaves_its_domains_to_the_others(Config) ->
     [One, Two, Three] = everyone(Config),
     Names = [First, Second | _] = md_names:some(5),
@@ -358,12 +358,12 @@ a_node_that_lacks_a_host_type_leaves_its_domains_to_the_others(Config) ->
     ?assertEqual([?UNKNOWN, {ok, #{domain => <<"b.example">>, host_type => <<"type1">>}}],
                  api(Three, insert_domains, [[{First, <<"type2">>}, {<<"b.example">>, <<"type1">>}]])),
     ?assertEqual(?UNKNOWN, api(Three, check_host_type_and_get_domains, [<<"type2">>])),
-    %% It knows of them all the same.
+    %% It still reads the row of such a domain.
     ?assertEqual({ok, #{domain => First, host_type => <<"type2">>, status => enabled}},
                  api(Three, get_domain_details, [First])),
     ?assertMatch({duplicate, _}, api(Three, insert_domain, [First, <<"type1">>])),
     ?assertMatch({wrong_host_type, _}, api(Three, delete_domain, [First, <<"type1">>])),
-    %% More events about them are no news.
+    %% Further events about these domains cause no new reports.
     [{ok, _} = api(Two, Function, [Name]) || Name <- Names, Function <- [disable_domain, enable_domain]],
     Common = #{?A => <<"type1">>, <<"b.example">> => <<"type1">>},
     Wanted = maps:merge(Common, maps:from_list([{Name, <<"type2">>} || Name <- Names])),
@@ -374,7 +374,7 @@ a_node_that_lacks_a_host_type_leaves_its_domains_to_the_others(Config) ->
     ?assertEqual([], md_rows:disagreements([One, Two], ?config(client, Config))),
     ?assertEqual(Wanted, md_rows:enabled(rows(Config))),
     [?assertEqual(0, md_node:count(Node, ?UNKNOWN_HOST_TYPE)) || Node <- [One, Two]],
-    %% And the others go on deleting them.
+    %% The other nodes can still delete them.
     {ok, _} = api(Two, delete_domain, [Second, <<"type2">>]),
     md_wait:until(fun() -> md_node:lookup(One, Second) end, ?UNSERVED),
     nothing_failed(everyone(Config)).
@@ -392,10 +392,10 @@ a_removal_whose_node_dies_is_finished_by_another(Config) ->
     {ok, _} = api(One, request_delete_domain, [?A, <<"type1">>]),
     md_wait:until(fun() -> handlers(One, calls, []) end, Both),
     {ok, #{state := running, owner := Dead, handlers := {1, 2}}} = api(Two, removal_status, [?A]),
-    %% They wait for the end, whoever brings it about.
+    %% These callers wait for the end of the deletion, whichever node finishes it.
     Waiting = begin_calls([{Node, delete_domain, [?A, <<"type1">>]} || Node <- Living]),
     kill(One),
-    %% Nobody has it, or somebody else does.
+    %% The job is orphaned, or another node runs it.
     md_wait:until(fun() ->
         {ok, #{state := State, owner := Owner}} = api(Two, removal_status, [?A]),
         ?assert(lists:member(State, [running, orphaned])),
@@ -404,7 +404,7 @@ a_removal_whose_node_dies_is_finished_by_another(Config) ->
         Owner =/= Dead
     end),
     md_wait:until(fun() -> lists:any(fun(Node) -> lists:prefix(Both, handlers(Node, calls, [])) end, Living) end),
-    %% From the first handler again, on whatever node.
+    %% The new owner starts again with the first handler, on any node.
     [?assertEqual(hd(Both), Call) || Node <- Living, [Call | _] <- [handlers(Node, calls, [])]],
     ?assertMatch([{notice, #{domain := ?A, host_type := <<"type1">>}} | _],
                  lists:append([md_node:logged(Node, domain_removal_taken_over) || Node <- Living])),
@@ -417,7 +417,7 @@ a_removal_whose_node_dies_is_finished_by_another(Config) ->
     ?assertEqual([], md_rows:disagreements(Living, ?config(client, Config))),
     nothing_failed(Living).
 
-%% Ends its VM as the system would that is out of memory.
+%% Kills the node's VM with SIGKILL, as the kernel does when memory runs out.
 kill(Node) ->
     Pid = md_node:call(Node, os, getpid, []),
     Monitor = monitor(process, Node),
@@ -444,7 +444,7 @@ query(Config, Sql) ->
 rows(Config) ->
     md_rows:all(?config(client, Config)).
 
-%% How many events there are of a domain.
+%% The number of events of a domain.
 events(Config, Domain) ->
     [[Count]] = query(Config, ["SELECT count(*) FROM domain_events WHERE domain = ", md_writer:literal(Domain)]),
     binary_to_integer(Count).
@@ -454,13 +454,13 @@ each_node_in_turn(Config, Do) ->
     [Do(Node, Name) || {Node, Name} <- lists:zip(everyone(Config), md_names:some(length(everyone(Config))))],
     agree(Config).
 
-%% The node that did it shows it now, the others soon.
+%% The node that made the change shows it now, the others soon.
 shown(Config, Node, Name, Wanted) ->
     ?assertEqual(Wanted, md_node:lookup(Node, Name)),
     [md_wait:until(fun() -> md_node:lookup(Other, Name) end, Wanted) || Other <- others(Config, Node)],
     ok.
 
-%% Runs this for each domain, with the nodes in another order each time; then all tables say what the rows say.
+%% Runs this for each domain, with the nodes in a different order each time; then all tables must equal the rows.
 race(Config, Names, Run) ->
     [One, Two, Three] = everyone(Config),
     Orders = [[One, Two, Three], [Three, One, Two], [Two, Three, One],
@@ -473,14 +473,14 @@ agree(Config) ->
     ?assertEqual([], md_rows:disagreements(everyone(Config), ?config(client, Config))),
     nothing_failed(everyone(Config)).
 
-%% Whatever happens between nodes, the database refuses them nothing.
+%% Conflicts between nodes never lead to errors of the database.
 nothing_failed(Nodes) ->
     [?assertEqual([], md_node:logged(Node, What))
      || Node <- Nodes, What <- [domain_operation_not_done, domain_change_not_visible_yet, domain_deletion_failed,
                                 domain_database_away, events_log_out_of_sync]],
     ok.
 
-%% The answers to calls of the API that were all let go at the same moment.
+%% Makes all these calls of the API at the same moment and returns their answers.
 at_once(Calls) ->
     end_all(begin_calls(Calls)).
 

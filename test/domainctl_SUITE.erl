@@ -1,4 +1,4 @@
-%% `domainctl' as people use it: short verbs, settings and the program itself, on a real node and PostgreSQL.
+%% `domainctl' for people: short verbs, settings and the program itself, with a real node and PostgreSQL.
 -module(domainctl_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -302,7 +302,7 @@ localhost_is_found(Config) ->
     #{port := Port} = ?config(door, Config),
     ?assertMatch(#{exit := 0}, command(Config, ["--url", lists:concat(["http://localhost:", Port]), "list"])).
 
-%% An ELF file that needs libraries names the program that finds them (PT_INTERP, 3).
+%% An ELF file that uses shared libraries names its dynamic linker in a segment of type PT_INTERP (3).
 the_program_needs_no_library(_Config) ->
     case file:read_file(md_command:program()) of
         {ok, <<16#7f, "ELF", 2, 1, _:26/binary, Offset:64/little, _:14/binary, Size:16/little, Count:16/little,

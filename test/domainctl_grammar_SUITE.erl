@@ -1,5 +1,5 @@
-%% MongooseIM's command line as scripts use it, `domainctl domain addDomain --domain … --hostType …', over GraphQL, on
-%% a real node and PostgreSQL. Each outcome has its exit code; everything is on standard output.
+%% MongooseIM's command line for scripts, `domainctl domain addDomain --domain … --hostType …', over GraphQL, with a
+%% real node and PostgreSQL. Each outcome has its exit code, and all output goes to standard output.
 -module(domainctl_grammar_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -25,7 +25,7 @@ suite() ->
 all() ->
     [{group, words}, {group, documents}].
 
-%% Those of `documents' need a GraphQL door.
+%% The cases of `documents' need a GraphQL door.
 groups() ->
     [{words, [], [lines_that_make_no_sense_have_the_peers_words, help_is_shown_for_categories_and_commands,
                   without_a_server_the_exit_code_is_three]},
@@ -171,7 +171,7 @@ without_a_server_the_exit_code_is_three(_Config) ->
 run(Config, Args) ->
     md_command:run(Args, ?config(admin, Config)).
 
-%% The whole answer, whatever space is in it.
+%% Compares the whole answer and ignores white space.
 answers(Config, [Command | _] = Args, Value) ->
     #{exit := 0, out := Out, err := <<>>} = run(Config, ["domain" | Args]),
     ?assertEqual(squeezed(["{\"data\": {\"domain\": {\"", Command, "\": ", Value, "}}}"]), squeezed(Out)).

@@ -1,4 +1,4 @@
-%% `domainctl import' and `export': many domains, refused lines, interruptions, on a real node and PostgreSQL.
+%% `domainctl import' and `export': many domains, refused lines and interruptions, with a real node and PostgreSQL.
 -module(domainctl_import_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -174,11 +174,11 @@ what_is_malformed_is_never_taken_for_a_name(Config) ->
                  <<"# line 6: malformed CSV: something behind a closing quotation mark\n">>,
                  <<"# line 9: the line has 3 cells and not 2\n">>,
                  <<"# line 10: malformed CSV: ">>]],
-    %% It is refused for the same reasons again.
+    %% A second import refuses the lines for the same reasons.
     #{exit := 1, out := Out} = command(Config, ["import", ?config(file, Config) ++ ".refused"]),
     ?assertMatch(<<"accepted 0, refused 6; ", _/binary>>, Out).
 
-%% Python's module csv writes what Excel writes.
+%% Python's module csv writes the format of Excel.
 spreadsheets_are_read_as_they_are_written(Config) ->
     Python = os:find_executable("python3"),
     Wanted = #{<<"ü.example"/utf8>> => {<<"type1">>, enabled}, <<"b.example">> => {<<"type2">>, enabled}},
@@ -250,11 +250,11 @@ every_name_and_status_comes_back_from_an_export(Config) ->
          #{exit := 0, out := Out} = command(Config, ["import", File]),
          ?assertMatch(<<"accepted 18, refused 0; ", _/binary>>, Out),
          ?assertEqual(All, exact_rows(Config)),
-         %% Once more, and nothing changes.
+         %% A second import changes nothing.
          #{exit := 0} = command(Config, ["import", File]),
          ?assertEqual(All, exact_rows(Config))
      end || Name <- ["all.csv", "all.ndjson"]],
-    %% A name that nameprep writes otherwise is of no domain, and does not become one.
+    %% A name that differs from its nameprep form belongs to no domain, and an import does not add it.
     [] = md_client:query(?config(client, Config), "UPDATE domain_settings SET domain = 'A.example' WHERE domain = 'domain'"),
     [begin
          File = filename:join(filename:dirname(?config(file, Config)), Name),
@@ -266,7 +266,7 @@ a_disabled_domain_is_never_served_on_its_way(Config) ->
     write(Config, "domain,host_type,status\noff.example,type1,Disabled\non.example,type1,enabled\n"),
     imported(Config, 0, "accepted 2, refused 0; "),
     ?assertEqual(#{<<"off.example">> => {<<"type1">>, disabled}, <<"on.example">> => {<<"type1">>, enabled}}, rows(Config)),
-    %% It was added as it is: nothing has happened to it since.
+    %% It was added as disabled in one step: there is no second event.
     ?assertEqual([[<<"1">>]], md_client:query(?config(client, Config),
                                               "SELECT count(*) FROM domain_events WHERE domain = 'off.example'")).
 
@@ -292,7 +292,7 @@ killed_in_the_middle(Config) ->
         ?assertEqual(killed, md_command:kill(Import))
     end).
 
-%% While Fun runs, an import comes to this row and no further: somebody else is about to add it.
+%% While Fun runs, an import stops at this row, since an open transaction is adding it.
 held_in_the_middle(Config, Fun) ->
     Client = ?config(client, Config),
     [] = md_client:query(Client, "BEGIN"),
@@ -309,7 +309,7 @@ write(Config, Text) ->
 rows(Config) ->
     md_rows:all(?config(client, Config)).
 
-%% The same where names have line breaks.
+%% The same for names with line breaks.
 exact_rows(Config) ->
     Rows = md_client:query(?config(client, Config),
                            "SELECT encode(convert_to(domain, 'UTF8'), 'hex'), host_type, status FROM domain_settings"),
@@ -323,7 +323,7 @@ files(Config) ->
     {ok, Names} = file:list_dir(filename:dirname(?config(file, Config))),
     lists:sort(Names).
 
-%% Rows, and how many domains they name.
+%% The number of rows and of different domains in them.
 counted(Config) ->
     [[Rows, Names]] = md_client:query(?config(client, Config),
                                       "SELECT count(*), count(DISTINCT domain) FROM domain_settings"),

@@ -1,5 +1,5 @@
-%% Names that people type and that they are shown: `domainctl' takes those that a request can carry, says what was stored, and
-%% sends nothing to a terminal that it would obey.
+%% Names as input and output: `domainctl' accepts every name that a request can carry, prints the stored name, and
+%% writes no control characters to a terminal.
 -module(domainctl_names_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -57,7 +57,7 @@ a_name_that_no_request_can_carry_is_refused_with_the_one_that_was_meant(Config) 
     refused(Config, ["add", "", "type1"], "it is empty"),
     ?assertEqual([], names(Config, [])),
     [says(Config, ["add", "--as-is", Name, "type1"], ["added ", Name, "\n"]) || {Name, _} <- Names],
-    %% The doors take what nameprep takes.
+    %% The doors accept the names that nameprep accepts.
     ?assertMatch({204, _, _}, md_http:request(?config(door, Config), put, "/api/domains/b..c",
                                               #{json => "{\"host_type\": \"type1\"}"})).
 
@@ -104,7 +104,7 @@ a_doctor_names_two_tenants_with_one_name(Config) ->
     Add(["im.xn--pl-wia.example"]),
     One = <<"warning  names: 1 name is there in two spellings: im.plä.example and im.xn--pl-wia.example\n"/utf8>>,
     ?assertMatch({_, _}, binary:match(Doctor(), One)),
-    %% Written half and half they are the same, too.
+    %% Names whose labels mix both spellings count as the same, too.
     Add(["xn--e1afmkfd.рф", "пример.xn--p1ai"]),
     ?assertMatch({_, _}, binary:match(Doctor(), <<"names: 4 names are there in two spellings: ">>)),
     {200, _, Json} = md_http:request(?config(door, Config), get, "/api/doctor", #{}),

@@ -1,7 +1,7 @@
-%% What happens to changes when a node dies, a connection breaks, or PostgreSQL is away or hangs.
+%% Changes when a node dies, a connection breaks, or PostgreSQL is away or hangs.
 %%
-%% The promise that runs through all of it: what was confirmed is in the database and its log, and what
-%% was not confirmed is refused in words that are true.
+%% One promise holds throughout: a confirmed change is in the database and in its event log, and the error of any other
+%% change says truly whether it may have been made.
 -module(faults_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -53,8 +53,8 @@ end_per_testcase(a_hung_database_slows_neither_lookups_nor_files, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% An hour between polls: what a node shows before, PostgreSQL told it. An hour's lease: nobody looks for removals in
-%% between, and so no operations fail but a case's own.
+%% The hour between two polls: whatever a node shows earlier came by PostgreSQL's notification. The lease of an hour: no
+%% search for removals runs meanwhile, so all failed operations are the case's own.
 environment(Database, Options) ->
     Service = #{database => Database, poll_interval => ?HOUR, removal_lease => ?HOUR},
     #{host_types => [?TYPE], service_domain_db => maps:merge(Service, Options)}.
@@ -64,7 +64,7 @@ start(Database, Options) ->
     md_node:wait_until_following(Node),
     Node.
 
-%% The operating system ends it, at once.
+%% Kills the node's process at once.
 kill(Node) ->
     Pid = md_node:call(Node, os, getpid, []),
     Monitor = monitor(process, Node),
@@ -88,14 +88,14 @@ enabled(Config) ->
 domains(Config) ->
     maps:keys(enabled(Config)).
 
-%% Many write at once, so events show out of order: a node that has seen the newest may still look for others.
+%% Concurrent writers make events visible out of order: a node that has seen the newest may still wait for others.
 wait_until_shown(Node, Config) ->
     md_wait:until(fun() -> md_node:routes(Node) end, enabled(Config)).
 
 rows_without_event(Config) ->
     query(Config, "SELECT domain FROM domain_settings WHERE domain NOT IN (SELECT domain FROM domain_events)").
 
-%% No connection to this database but the client's is at work.
+%% Returns when no connection to this database except the client's executes a statement.
 wait_until_idle(Config) ->
     md_wait:until(fun() ->
         query(Config, "SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database() "
@@ -117,7 +117,7 @@ a_killed_node_loses_no_addition_that_it_confirmed(Config) ->
     Confirmed = confirmed(File),
     ct:pal("~b additions were confirmed", [length(Confirmed)]),
     ?assert(length(Confirmed) < 10000),
-    %% What the node sent at last, the database may still be doing.
+    %% The database may still execute the node's last statements.
     wait_until_idle(Config),
     ?assertEqual([], Confirmed -- lists:append(Lists)),
     ?assertEqual([], Confirmed -- domains(Config)),
@@ -154,13 +154,13 @@ another_node_finishes_the_removals_of_a_killed_one(Config) ->
     ok = handlers(Other, behave, [first, ok]),
     md_wait:until(fun() -> md_node:call(Other, mongoose_domain_api, get_removals, []) end, []),
     ?assertEqual([[?A, <<"1">>]], query(Config, "SELECT domain, status FROM domain_settings")),
-    %% Every one went through the handlers, and was added, marked and deleted.
+    %% Every domain passed the handlers and has three events: added, marked and deleted.
     ?assertEqual(lists:sort(Domains), lists:usort([Domain || {first, ?TYPE, Domain} <- handlers(Other, calls, [])])),
     ?assertEqual(lists:sort([[?A, <<"1">>] | [[Domain, <<"3">>] || Domain <- Domains]]),
                  lists:sort(query(Config, "SELECT domain, count(*) FROM domain_events GROUP BY domain"))),
     wait_until_shown(Other, Config).
 
-%% Another program deletes the one and adds it again, and enables the other.
+%% Another program deletes and adds the first domain and enables the second.
 a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing(Config) ->
     [Removing, Other] = start_with_a_handler_that_waits(Config),
     [begin
@@ -178,13 +178,13 @@ a_domain_that_is_added_again_while_its_removers_node_is_dead_loses_nothing(Confi
 
 %% A database that hangs
 
-%% One node has time and a long queue, so that all its callers wait; the other one has neither.
+%% One node has a long time-out and a long queue, so all its callers wait; the other node has neither.
 a_hung_database_slows_neither_lookups_nor_files(Config) ->
     Database = ?config(database, Config),
     Minute = 60000,
     Patient = start(Database, #{pool_size => 4, queue_limit => 200, operation_timeout => Minute, statement_timeout => Minute}),
     Hasty = start(Database, #{pool_size => 4, queue_limit => 100, operation_timeout => 2000}),
-    %% So that the workers have connections.
+    %% These additions open the workers' connections.
     [?assertEqual([], failed(add(Node, Domains)))
      || {Node, Domains} <- [{Patient, [?A | names(<<"before-">>, 20)]}, {Hasty, names(<<"before-too-">>, 20)}]],
     ok = md_cluster:freeze(?config(cluster, Config)),
@@ -193,19 +193,19 @@ a_hung_database_slows_neither_lookups_nor_files(Config) ->
     ?assertEqual({100000, 1000}, md_node:call(Patient, md_adders, use_the_node, [?A, 100000, 1000])),
     ?assertEqual(#{}, answers(Patient, Waiters)),
 
-    %% The queue and the workers are full by now, but for as many as there are workers.
+    %% The queue and the workers are full now, except for as many places as there are workers.
     Latecomers = start_adding(Patient, Late),
     md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) >= 16 end),
     Refused = answers(Patient, Latecomers),
     ?assertEqual([{error, overloaded}], lists:usort(maps:values(Refused))),
     ?assertEqual(#{}, answers(Patient, Waiters)),
 
-    %% All are answered while the database hangs, and the node goes on with its work.
+    %% All callers get an answer while the database hangs, and the node goes on.
     Hurried = names(<<"hurried-">>, 200),
     Answers = add(Hasty, Hurried),
     ?assertEqual([], [Answer || Answer <- maps:values(Answers), not is_refusal(Answer)]),
     ?assert(length(with_answer({error, overloaded}, Answers)) >= 96),
-    %% The workers' statements, which the database has and may carry out.
+    %% The statements of the workers: the database has received them and may execute them.
     InDoubt = length([Text || {timeout, Text} = Answer <- maps:values(Answers), is_in_doubt(Answer)]),
     ?assert(InDoubt >= 1 andalso InDoubt =< 4),
     ?assertEqual({1000, 10}, md_node:call(Hasty, md_adders, use_the_node, [?A, 1000, 10])),
@@ -219,7 +219,7 @@ a_hung_database_slows_neither_lookups_nor_files(Config) ->
     wait_until_idle(Config),
     Domains = domains(Config),
     ?assertEqual([], Waiting -- Domains),
-    %% What was said not to be made, was not made.
+    %% No change that was reported as not made was made.
     ?assertEqual([], [Domain || {Domain, Answer} <- maps:to_list(maps:merge(Refused, Answers)),
                                 is_surely_not_made(Answer), lists:member(Domain, Domains)]),
     ?assertNot(lists:member(?B, Domains)),
@@ -245,7 +245,7 @@ failed(Answers) ->
 with_answer(Wanted, Answers) ->
     [Domain || {Domain, Answer} <- maps:to_list(Answers), Answer =:= Wanted].
 
-%% Refused with words that tell whether the change may have been made.
+%% An error whose text says whether the change may have been made.
 is_refusal({error, overloaded}) -> true;
 is_refusal({Tag, _} = Answer) when Tag =:= timeout; Tag =:= db_error ->
     is_surely_not_made(Answer) orelse is_in_doubt(Answer);
@@ -269,7 +269,7 @@ a_call_that_times_out_says_so(Config) ->
     ?assertEqual({true, Text}, {is_in_doubt(Answer), Text}),
     ?assertMatch([{error, #{doubt := timeout, reason := <<_, _/binary>>}}], md_node:logged(Node, domain_operation_not_done)),
     [] = md_client:query(Locking, "COMMIT"),
-    %% It was made: nobody told the database to stop.
+    %% The change was made: the statement was not cancelled.
     md_wait:until(fun() -> lists:sort(domains(Config)) end, [?A, ?B]),
     [?assertMatch({ok, _}, insert(Node, Domain)) || Domain <- [?B, <<"c.example">>]],
     ?assertEqual([[?A], [?B], [<<"c.example">>]], query(Config, "SELECT domain FROM domain_events ORDER BY id")).
@@ -285,7 +285,7 @@ a_lost_connection_is_replaced(Config) ->
      end || Round <- "12345678"],
     ?assertEqual([], md_node:logged(Node, domain_operation_not_done)).
 
-%% All but the client's; they are gone when this returns.
+%% Ends all connections except the client's; they are gone when this returns.
 cut_connections(Config) ->
     Pids = lists:append(query(Config, "SELECT pid FROM pg_stat_activity "
                                       "WHERE datname = current_database() AND pid <> pg_backend_pid()")),
@@ -305,7 +305,7 @@ a_change_while_the_database_is_away_is_refused_in_words(Config) ->
         ?assert(lists:member(Tag, [db_error, timeout])),
         ?assertEqual({true, Text}, {is_surely_not_made(Answer), Text}),
         [{error, #{reason := Reason}}] = md_node:logged(Node, domain_operation_not_done) -- Before,
-        %% The reason is in the log, and not in the answer.
+        %% The log contains the reason, the answer does not.
         ?assert(byte_size(Reason) > 0),
         [?assertEqual({nomatch, Text}, {binary:match(Text, Word), Text})
          || Word <- [Reason, integer_to_binary(md_gate:port(Gate)), <<"refused">>, <<"connect">>]]
@@ -315,7 +315,7 @@ a_change_while_the_database_is_away_is_refused_in_words(Config) ->
     md_wait:until(fun() -> element(1, insert(Node, ?B)) end, ok),
     ?assertEqual([?A, ?B], lists:sort(domains(Config))).
 
-%% However long it was away, nobody is refused any more: a call has far more time than a connection needs.
+%% No call fails after a long absence: a call has far more time than a new connection needs.
 changes_work_as_soon_as_the_database_is_back(Config) ->
     {Gate, Database} = gate(Config),
     Node = start(Database, #{operation_timeout => 3000, pool_size => 2}),

@@ -1,5 +1,5 @@
-%% Freshness as Diego's clients speak it: the bytes of the BBS's protobuf messages, the same in JSON, and who may.
-%% On a real node and PostgreSQL.
+%% Freshness for Diego's clients: the bytes of the BBS's protobuf messages, the same in JSON, and authentication. With a
+%% real node and PostgreSQL.
 -module(freshness_door_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -58,7 +58,7 @@ a_declaration_makes_a_domain_fresh_and_listed(Config) ->
     ?assertEqual(?DONE, ask(Config, ?UPSERT, <<16#0A, 5, "type1", 16#10, 16#AC, 16#02>>)),
     ?assertEqual(?DONE, ask(Config, ?UPSERT, upsert(<<"type2">>, 300))),
     ?assertEqual({ok, [<<"type1">>, <<"type2">>]}, in_node(Config, list)),
-    %% domains = 2, repeated.
+    %% domains = 2, a repeated field.
     ?assertEqual(<<16#12, 5, "type1", 16#12, 5, "type2">>, ask(Config, ?LIST, <<>>)).
 
 only_what_is_fresh_is_listed(Config) ->
@@ -94,7 +94,7 @@ a_name_that_cannot_be_is_an_invalid_field(Config) ->
      || Body <- [<<>>, upsert(<<>>, 300), upsert(<<"a", 0>>, 300), upsert(binary:copy(<<"a">>, 251), 300)]],
     ?assertEqual({ok, []}, in_node(Config, list)).
 
-%% The type is 0, protobuf's default: only the presence of the error says that there is one.
+%% The type is 0, protobuf's default, so only the presence of the error field shows the error.
 a_failing_database_is_an_unknown_error(Config) ->
     ?DONE = ask(Config, ?UPSERT, upsert(<<"type1">>, 300)),
     Client = md_client:open(?config(database, Config)),
@@ -142,7 +142,7 @@ credentials_are_asked_for(Config) ->
      end || Path <- [?UPSERT, ?LIST], User <- [none, {"admin", "wrong"}]],
     ?assertEqual({ok, []}, in_node(Config, list)).
 
-%% That a request cannot be read at all is the one thing that is not told inside of 200.
+%% A body that cannot be read is the only error that is not reported inside of a 200.
 a_body_that_is_too_large_is_refused(Config) ->
     Body = upsert(binary:copy(<<"a">>, 1024 * 1024), 300),
     ?assertMatch({413, _, _}, md_http:request(?config(door, Config), post, ?UPSERT, #{body => Body})).
@@ -196,7 +196,7 @@ a_certificate_of_another_authority_ends_the_handshake(Config) ->
         md_wait:until(fun() -> length(said(Node, <<"domain_admin_handshake_failed">>)) end, 2)
     end).
 
-%% By what Diego's BBS sends; its clients tell by these what is wrong with their certificate.
+%% The alerts equal those of Diego's BBS; its clients use them to explain what is wrong with a certificate.
 a_handshake_that_fails_says_why_and_one_that_does_not_names_the_authorities(Config) ->
     with_tls(Config, #{client_certificate => required}, fun(#{door := #{port := Port}, authority := Authority, dir := Dir}) ->
         Said = fun(Certificate) ->
@@ -209,13 +209,13 @@ a_handshake_that_fails_says_why_and_one_that_does_not_names_the_authorities(Conf
         ?assertNotEqual(nomatch, string:find(None, "alert certificate required")),
         ?assertNotEqual(nomatch, string:find(None, "Acceptable client certificate CA names")),
         ?assertNotEqual(nomatch, string:find(None, "an authority")),
-        %% One that calls itself the same, and one that is not known at all.
+        %% An authority with the same name, and an unknown one.
         [?assertNotEqual(nomatch, string:find(Said(Client("foreign", md_tls:authority(Name))), "alert unknown ca"))
          || Name <- ["an authority", "another authority"]],
         ?assertNotEqual(nomatch, string:find(Said(Client("known", Authority)), "HTTP/1.0 200 OK"))
     end).
 
-%% What a handshake verified is looked at again for each request: a certificate expires, an authority is exchanged.
+%% Each request checks the certificate of the handshake again: it may expire, and the authority may be replaced.
 what_was_verified_once_is_not_believed_later(Config) ->
     with_tls(Config, #{}, fun(#{door := Door, issue := Issue, client := Client, authority := Authority, dir := Dir}) ->
         Shows = Door#{tls => Client(Issue([{dNSName, "client.example"}]))},
@@ -245,7 +245,7 @@ a_ping_is_answered_as_the_bbs_does(Config) ->
     ?assertMatch({401, _, _}, md_http:request((?config(door, Config))#{user => none}, get, "/v1/ping", #{})),
     ?assertMatch({405, _, _}, md_http:request(?config(door, Config), post, "/v1/ping", #{})).
 
-%% A client that leaves its time out most likely does not mean that.
+%% A client that omits the time-out most likely does so by mistake.
 what_is_fresh_for_ever_is_told(Config) ->
     Told = fun() -> [Domain || {notice, #{domain := Domain}} <- md_node:logged(?config(node, Config), domain_freshness_for_ever)] end,
     ?assertEqual(<<>>, ask(Config, ?UPSERT, upsert(<<"type1">>, 60))),
@@ -283,7 +283,7 @@ renewed_certificates_are_used_without_a_restart(Config) ->
 program(Node) ->
     md_node:call(Node, md_admin, os_pid, []).
 
-%% A node whose door speaks TLS with this authority's certificates.
+%% Starts a node whose door uses TLS with certificates of this authority.
 with_tls(Config, Options, Fun) ->
     Authority = md_tls:authority("an authority"),
     Dir = filename:join(?config(priv_dir, Config), integer_to_list(erlang:unique_integer([positive]))),
@@ -300,14 +300,14 @@ with_tls(Config, Options, Fun) ->
           issue => fun(Names) -> md_tls:issue(Authority, Names) end,
           client => fun(Issued) -> md_tls:client(Authority, Issued) end}).
 
-%% The reports of the program with this name.
+%% The program's reports with this name.
 said(Node, What) ->
     md_node:call(Node, md_admin, said, [What]).
 
 in_node(Config, Function) ->
     md_node:call(?config(node, Config), mongoose_domain_freshness, Function, []).
 
-%% What Diego's client sends, and what it takes for an answer.
+%% Sends a request as Diego's client does, and checks what that client expects of an answer.
 ask(Config, Path, Body) ->
     exchange(Config, Path, Body, <<"application/x-protobuf">>).
 

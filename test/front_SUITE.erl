@@ -1,5 +1,5 @@
-%% What is told to who opens the door at its root: in a browser, a page; a program, a little JSON. Neither learns
-%% anything of the node's domains.
+%% The answer at the root of the door: a page for a browser, a little JSON for a program. Neither contains anything
+%% about the node's domains.
 -module(front_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -19,7 +19,7 @@ suite() ->
 all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
-%% The node begins without its database.
+%% The node starts while its database is away.
 init_per_testcase(_Case, Config) ->
     md_database:or_fail(fun() ->
         Database = md_database:with_tables(md_database:create()),

@@ -1,6 +1,6 @@
-%% The category `domain' over GraphQL, row by row as MongooseIM answers: each success, each error of a field with
-%% its extensions, and what concerns all fields; on a real node and PostgreSQL. Where this project decides
-%% otherwise, the case says so. What is wrong with a request as such is graphql_requests_SUITE's.
+%% The category `domain' over GraphQL, compared with MongooseIM's answers: each success, each error of a field with its
+%% extensions, and what concerns all fields. With a real node and PostgreSQL. A comment marks where this project differs
+%% on purpose. graphql_requests_SUITE tests invalid requests.
 -module(graphql_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -57,7 +57,7 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% One static domain has a host type that dynamic ones may have, too.
+%% One static domain has a host type that dynamic domains may have, too.
 environment(Database) ->
     #{hosts := Hosts} = Environment = md_door:environment(Database),
     Environment#{hosts => Hosts ++ [{<<"fixed.example">>, <<"type1">>}]}.
@@ -75,7 +75,7 @@ a_domain_is_added_switched_and_removed(Config) ->
     ?assertEqual(domain(?A, <<"type1">>, <<"DELETED">>), call(Config, remove(<<"type1">>), ?ALL)),
     ?assertEqual(not_found(), details(Config)).
 
-%% In the peer, both are errors: see the next case.
+%% MongooseIM answers errors in both cases: see the next case.
 a_repeated_addition_or_removal_succeeds(Config) ->
     [?assertEqual(domain(?A, <<"type1">>, null), call(Config, add(<<"type1">>), ?ALL)) || _ <- [1, 2]],
     ?assertEqual(duplicate(<<"type2">>), call(Config, add(<<"type2">>), ?ALL)),
@@ -124,7 +124,7 @@ passwords_are_set_and_deleted(Config) ->
     {ok, _} = call(Config, on_a("disableDomain"), ?ALL),
     ?assertEqual(Missing, call(Config, Set, "")).
 
-%% The peer crashes.
+%% MongooseIM crashes here.
 a_password_may_have_no_forbidden_characters(Config) ->
     {ok, _} = call(Config, add(<<"type1">>), ?ALL),
     Set = [on_a_open("setDomainPassword"), ", password: ", md_graphql:quoted(<<"a", 16#FFFD/utf8>>), ")"],

@@ -1,5 +1,5 @@
-%% Who may do what over GraphQL: nobody, the global admin, and the admin of a domain, on one endpoint; as MongooseIM
-%% decides on its two. On a real node and PostgreSQL.
+%% Permissions over GraphQL: no user, the global admin, and the admin of a domain, on one endpoint. The decisions equal
+%% those that MongooseIM makes on its two. With a real node and PostgreSQL.
 -module(graphql_roles_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -55,7 +55,7 @@ environment(Database, Credentials) ->
     #{hosts => [{<<"static.example">>, <<"type1">>}], host_types => [<<"type1">>],
       service_domain_db => #{database => Database, poll_interval => 200}, admin => Credentials#{port => 0}}.
 
-%% Who it is
+%% Authentication
 
 the_global_admin_is_known_by_name_and_password(Config) ->
     ?assertEqual(who(null, <<"AUTHORIZED">>, <<"ADMIN">>), as(Config, {"admin", "secret"}, ?WHO)),
@@ -99,7 +99,7 @@ the_admin_of_a_domain_is_known_by_its_stored_password(Config) ->
     ?assertEqual(who(?A, <<"AUTHORIZED">>, <<"DOMAIN_ADMIN">>), as(Config, ?ADMIN, ?WHO)),
     ?assertEqual(who(?A, <<"AUTHORIZED">>, <<"DOMAIN_ADMIN">>), as(Config, {"admin@A.Example", "pass word:1"}, ?WHO)).
 
-%% What the admin of a domain may do
+%% Permissions of a domain's admin
 
 the_admin_of_a_domain_may_ask_for_its_own_and_set_its_password(Config) ->
     ?assertEqual({200, #{<<"data">> => #{<<"domain">> => #{<<"domainDetails">> => #{<<"domain">> => ?A}}}}},
@@ -190,7 +190,7 @@ the_operations_name_is_told(Config) ->
     ?assertEqual(global(<<"Q">>, <<"allDomains">>), Ask(?ADMIN)),
     ?assertEqual(denied(<<"Cannot execute query Q without permissions">>, [<<"Q">>]), Ask(none)).
 
-%% Which operation is done is what is looked at, however it is named, and nothing is done while that is not clear.
+%% The permission check examines the operation that is executed, however it is named. An ambiguous request is refused.
 no_choice_of_an_operation_gets_round_permissions(Config) ->
     Mine = <<"query Mine {domain {domainDetails(domain: \"a.example\") {domain}}}">>,
     Foreign = <<"query Foreign {domain {allDomains {domain}}}">>,
@@ -204,7 +204,7 @@ no_choice_of_an_operation_gets_round_permissions(Config) ->
         md_graphql:ask((?config(door, Config))#{user => User}, Request)
     end,
     [begin
-         %% One that is named is done, the other one not.
+         %% The named operation is executed, the other one is not.
          ?assertEqual({Documents, Name, global(atom_to_binary(Name), Field)},
                       {Documents, Name, Ask(?ADMIN, Documents, Name)}),
          ?assertEqual(denied(<<"Cannot execute query ", (atom_to_binary(Name))/binary, " without permissions">>,
@@ -212,17 +212,17 @@ no_choice_of_an_operation_gets_round_permissions(Config) ->
                       Ask(none, Documents, Name))
      end || Documents <- [[Mine, Foreign], [Foreign, Mine], [Foreign]], {Name, Field} <- [{'Foreign', <<"allDomains">>}]],
     ?assertMatch({200, #{<<"data">> := _}}, Ask(?ADMIN, [Mine, Foreign, Change], 'Mine')),
-    %% Not named, named as none is, or empty: nothing is done where there is a choice.
+    %% The name is absent, unknown or empty: with several operations, none is executed.
     [?assertMatch({400, #{<<"errors">> := [#{<<"extensions">> := #{<<"code">> := <<"operation_not_found">>}}]}},
                   Ask(User, Documents, Name))
      || User <- [?ADMIN, none], Documents <- [[Mine, Foreign], [Foreign, Mine], [Mine, Change], [Change, Mine]],
         Name <- [absent, '', 'Nope']],
-    %% A single one is done without its name, and as what it is.
+    %% A single operation needs no name, and its own permissions are checked.
     [?assertMatch({200, #{<<"errors">> := [_ | _]}}, answered(Ask(?ADMIN, [Document], Name)))
      || Document <- [Foreign, Change], Name <- [absent, '']],
     ?assertMatch({ok, _}, md_node:lookup(?config(node, Config), <<"a.example">>)).
 
-%% A refusal as a whole has no data.
+%% A request that is refused as a whole has no data.
 answered({_Status, #{<<"errors">> := Errors}}) -> {200, #{<<"errors">> => Errors}};
 answered(Other) -> Other.
 
@@ -262,7 +262,7 @@ wrong(Config, User) ->
                              #{json => "{\"query\": \"{__typename}\"}"}),
     ?assertEqual(refused(<<"The provided credentials are wrong">>, wrong_credentials), unknown(Answer)).
 
-%% An answer to somebody unknown names no content type and asks for no password.
+%% The answer to an unknown user has no content type and does not ask for a password.
 unknown({Code, _, Body} = Answer) ->
     ?assertEqual(undefined, md_http:header(<<"content-type">>, Answer)),
     ?assertEqual(undefined, md_http:header(<<"www-authenticate">>, Answer)),

@@ -1,4 +1,4 @@
-%% Host types that come while a node runs: each is answered, and no process but the one that brings it is disturbed.
+%% Host types that are added while a node runs. Lookups return them, and no other process is interrupted.
 -module(host_types_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -37,12 +37,12 @@ start(HostTypes) ->
 host_types(From, To) ->
     [<<"late ", (integer_to_binary(N))/binary>> || N <- lists:seq(From, To)].
 
-%% The subdomain by which a test asks for a host type.
+%% The subdomain whose lookup returns this host type.
 name(HostType) ->
     [<<"late">>, Number] = binary:split(HostType, <<" ">>),
     <<"s", Number/binary, ".example">>.
 
-%% @doc A subdomain for each.
+%% @doc Registers a subdomain for each host type.
 -spec register_many([binary()]) -> ok.
 register_many(HostTypes) ->
     lists:foreach(fun(HostType) ->
@@ -52,7 +52,7 @@ register_many(HostTypes) ->
 assert_answered(Node, HostTypes) ->
     ?assertEqual([{ok, HostType} || HostType <- HostTypes], md_node:lookups(Node, lists:map(fun name/1, HostTypes))).
 
-%% Which code answers, and whether there is an older version of it.
+%% Identifies the loaded code and whether an older version of it exists.
 code(Node) ->
     {md_node:call(Node, mongoose_domain_results, module_info, [md5]),
      md_node:call(Node, mongoose_domain_results, count, []),
@@ -61,28 +61,28 @@ code(Node) ->
 a_new_host_type_loads_no_code_and_has_no_process_looked_at(_Config) ->
     Node = start(),
     Code = code(Node),
-    %% Not found, type1 and the static type are literals.
+    %% `not_found', type1 and the static type are literals of the module.
     ?assertMatch({_, 3, true}, Code),
     ?assertEqual(#{code => 0, literals => 1},
                  md_node:call(Node, ?MODULE, told_to_look, [{?MODULE, register_many, [host_types(1, 50)]}])),
     ?assertEqual(Code, code(Node)),
     assert_answered(Node, host_types(1, 50)).
 
-%% @doc How often those two processes of the VM that look at all others (whether these run old code, or hold old
-%% literals) are told to, while this is called and one old literal of the test's own goes.
+%% @doc Calls the function and erases one old literal meanwhile. Counts the requests to the two VM processes that scan
+%% all other processes, for old code and for old literals.
 -spec told_to_look({module(), atom(), [term()]}) -> #{code | literals := non_neg_integer()}.
 told_to_look({Module, Function, Args}) ->
     [Literals] = [Pid || Pid <- processes(), Called <- [process_info(Pid, initial_call)],
                   {initial_call, {erts_literal_area_collector, _, _}} <- [Called]],
     Code = whereis(erts_code_purger),
     ok = persistent_term:put(?MODULE, [old]),
-    %% Who holds the old literal gets a copy when it is looked at, which is a garbage collection.
+    %% The scan copies the literal for a process that holds it, which is a garbage collection of that process.
     Holder = spawn_link(fun() -> hold(persistent_term:get(?MODULE)) end),
     1 = erlang:trace(Holder, true, [garbage_collection]),
     [1 = erlang:trace(Pid, true, ['receive']) || Pid <- [Code, Literals]],
     _ = apply(Module, Function, Args),
     true = persistent_term:erase(?MODULE),
-    %% What came before was looked for before.
+    %% Scans run in order, so all earlier ones are over by now.
     receive {trace, Holder, _GarbageCollection, _} -> ok end,
     [1 = erlang:trace(Pid, false, ['receive']) || Pid <- [Code, Literals]],
     [receive {trace_delivered, Pid, Ref} -> ok end || Pid <- [Code, Literals], Ref <- [erlang:trace_delivered(Pid)]],
@@ -94,7 +94,7 @@ hold(Literal) ->
 
 count(Pid, Count) ->
     receive
-        %% A process's answer.
+        %% The answer of a scanned process, not a request.
         {trace, Pid, 'receive', {copy_literals, _, _}} -> count(Pid, Count);
         {trace, Pid, 'receive', _Told} -> count(Pid, Count + 1)
     after 0 ->
@@ -115,7 +115,7 @@ a_restart_of_the_core_with_new_host_types_does_neither(_Config) ->
     ?assertEqual({ok, <<"new static type">>}, md_node:lookup(Node, <<"new.example">>)),
     ?assertEqual(Code, code(Node)).
 
-%% Those of the start, registered ones, and those of a new table: together, in listings, too.
+%% Host types of the start, registered ones, and those of a new table, together; listings return them, too.
 all_host_types_are_answered_in_whatever_order_they_come(_Config) ->
     First = host_types(1, 10),
     Node = start(First),
@@ -161,7 +161,7 @@ all_are_answered_after_another_start_of_the_application(_Config) ->
     ok = md_node:call(Node, ?MODULE, register_many, [host_types(1, 4)]),
     assert_answered(Node, host_types(1, 20)).
 
-%% As a release upgrade or l/1 in a shell does; the next start finds the same.
+%% A release upgrade or l/1 in a shell loads the module again; the next start must find the same answers.
 all_are_answered_after_the_shipped_module_was_loaded_again(_Config) ->
     Node = start(),
     ok = insert(Node, <<"type1">>, [<<"a.example">>]),
@@ -180,7 +180,7 @@ all_are_answered_after_the_shipped_module_was_loaded_again(_Config) ->
     end,
     AsBefore(),
     ?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, <<"a.example">>)),
-    %% There is nothing old any more, so all that are known by now become literals.
+    %% No old code exists now, so all known host types become literals.
     ok = md_node:stop_application(Node),
     true = md_node:call(Node, code, soft_purge, [mongoose_domain_results]),
     ok = md_node:start_application(Node, unchanged),
@@ -194,7 +194,7 @@ an_answer_is_no_copy(_Config) ->
     ?assert(md_node:call(Node, ?MODULE, same, [<<"s1.example">>])),
     ?assert(md_node:call(Node, ?MODULE, same, [<<"static.example">>])).
 
-%% @doc Whether two lookups answer the same term, which is on no heap.
+%% @doc Whether two lookups return the same term in memory, which then is on no process's heap.
 -spec same(binary()) -> boolean().
 same(Domain) ->
     erts_debug:same(mongoose_domain_api:get_host_type(Domain), mongoose_domain_api:get_host_type(Domain)).

@@ -1,4 +1,4 @@
-%% Many who add domains at the same time, inside a node, and what they were answered.
+%% Processes inside a node that add domains at the same time, and the answers that they get.
 %%
 %%   Adders = md_node:call(Node, md_adders, start, [<<"type1">>, Domains]),
 %%   #{<<"a.example">> := {ok, _}} = md_node:call(Node, md_adders, answers, [Adders]).
@@ -13,7 +13,7 @@
 -type t() :: pid().
 -type answers() :: #{binary() => term()}.
 
-%% @doc One process a domain, all of them in the call or past it when this returns.
+%% @doc Starts one process for each domain. When this returns, each of them is in its call or past it.
 -spec start(binary(), [binary()]) -> t().
 start(HostType, Domains) ->
     Caller = self(),
@@ -29,7 +29,7 @@ start(HostType, Domains) ->
 insert(HostType, Domain) ->
     mongoose_domain_api:insert_domain(Domain, HostType).
 
-%% It waits for the answer of the process that hands its request over, or has ended.
+%% Returns when the process waits for the answer to its request or has ended.
 wait_until_calling(Pid) ->
     md_wait:until(fun() ->
         case process_info(Pid, [current_function, status]) of
@@ -52,22 +52,22 @@ keep(Answers) ->
             keep(Answers)
     end.
 
-%% @doc What those who have an answer were answered.
+%% @doc The answers so far: processes that still wait are left out.
 -spec answers(t()) -> answers().
 answers(Keeper) ->
     Tag = make_ref(),
     Keeper ! {answers, self(), Tag},
     receive {Tag, Answers} -> Answers end.
 
-%% @doc The answers of all of them, when the last one has come.
+%% @doc Adds these domains at the same time; returns all answers when the last one has come.
 -spec add(binary(), [binary()]) -> answers().
 add(HostType, Domains) ->
     Keeper = start(HostType, Domains),
     md_wait:until(fun() -> map_size(answers(Keeper)) end, length(Domains)),
     answers(Keeper).
 
-%% @doc One process for each list of domains, who adds them one after the other, and writes each that is
-%% confirmed to the file before the next.
+%% @doc Starts one process for each list of domains. It adds the domains one after the other and writes each
+%% confirmed domain to the file before it adds the next one.
 -spec start_noting(binary(), file:filename(), [[binary()]]) -> ok.
 start_noting(HostType, File, Lists) ->
     lists:foreach(fun(Domains) ->
@@ -80,7 +80,7 @@ start_noting(HostType, File, Lists) ->
         end)
     end, Lists).
 
-%% @doc Looks this domain up so often and reads a small file so often, and says how often both went well.
+%% @doc Looks this domain up and reads a small file that many times; returns how many lookups and reads succeeded.
 -spec use_the_node(binary(), Lookups :: pos_integer(), Reads :: pos_integer()) ->
     {Found :: non_neg_integer(), Read :: non_neg_integer()}.
 use_the_node(Domain, Lookups, Reads) ->

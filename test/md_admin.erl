@@ -1,11 +1,11 @@
-%% The admin program of a node, as the node and its operating system see it. Runs in the node:
+%% The admin program of a node: its process, its memory and its reports. The functions run in the node:
 %%
 %%   Pid = md_node:call(Node, md_admin, os_pid, []).
 -module(md_admin).
 
 -export([os_pid/0, resident/0, said/1, answering/0]).
 
-%% @doc The program's process, once there is one.
+%% @doc The id of the program's process, or `none' when it does not run.
 -spec os_pid() -> non_neg_integer() | none.
 os_pid() ->
     Owned = {connected, whereis(mongoose_domain_admin)},
@@ -15,19 +15,19 @@ os_pid() ->
         [] -> none
     end.
 
-%% @doc Its resident memory, in bytes. Linux tells.
+%% @doc Its resident memory in bytes, from Linux's /proc.
 -spec resident() -> pos_integer().
 resident() ->
     {ok, Text} = file:read_file(io_lib:format("/proc/~b/statm", [os_pid()])),
     [_Size, Pages | _] = string:lexemes(Text, " "),
     binary_to_integer(Pages) * 4096.
 
-%% @doc The reports with this name, whether there is an atom for it or not.
+%% @doc The logged reports with this name. The name is a binary, since an unknown event has no atom.
 -spec said(binary()) -> [map()].
 said(What) ->
     [Report || #{msg := {report, #{what := Named} = Report}} <- md_log:all(), text(Named) =:= What].
 
-%% @doc The processes that answer its questions just now.
+%% @doc The processes that are answering requests of the program now.
 -spec answering() -> [pid()].
 answering() ->
     Asked = {initial_call, {mongoose_domain_admin, answer_and_end, 2}},

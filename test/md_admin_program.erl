@@ -1,4 +1,4 @@
-%% The admin program of a node, seen from inside the node, and clients that ask it all the time.
+%% The admin program of a node, seen from inside the node, and clients that send it requests without a pause.
 %%
 %%   Pid = md_node:call(Node, md_admin_program, os_pid, []),
 %%   Clients = [md_admin_program:start_client(Door, Path, {200, Body}) || _ <- lists:seq(1, 4)],
@@ -12,7 +12,7 @@
 
 %% Inside the node
 
-%% @doc The program's process; none while there is no program.
+%% @doc The id of the program's process, or `none' when it does not run.
 -spec os_pid() -> pos_integer() | none.
 os_pid() ->
     case port() of
@@ -28,12 +28,12 @@ port() ->
     Ports = [Port || Port <- tuple_to_list(sys:get_state(mongoose_domain_admin)), is_port(Port)],
     hd(Ports ++ [none]).
 
-%% @doc How many questions are being answered.
+%% @doc How many requests of the program are being answered.
 -spec workers() -> non_neg_integer().
 workers() ->
     length(worker_pids()).
 
-%% @doc Ends one that is.
+%% @doc Kills one of the processes that answer a request.
 -spec kill_worker() -> true.
 kill_worker() ->
     exit(hd(worker_pids()), kill).
@@ -44,7 +44,7 @@ worker_pids() ->
 is_worker({initial_call, {mongoose_domain_admin, answer_and_end, 2}}) -> true;
 is_worker(_) -> false.
 
-%% @doc Has the owner of the program believe that the program said this.
+%% @doc Passes this message to the program's owner as if the program had sent it.
 -spec say(term()) -> ok.
 say(Term) ->
     mongoose_domain_admin ! {port(), {data, term_to_binary(Term)}},
@@ -58,13 +58,13 @@ follower_thread() ->
 
 %% Outside
 
-%% @doc Asks for this path without a pause, until stop_client/1; each answer is to be this one.
+%% @doc Requests this path without a pause until stop_client/1 and compares each answer with this one.
 -spec start_client(md_http:door(), string(), {Code :: pos_integer(), Body :: binary()}) -> pid().
 start_client(Door, Path, Expected) ->
     spawn_link(fun() -> ask(Door, Path, Expected, {0, 0, []}) end).
 
-%% @doc How many requests were answered rightly, how many connections broke or were refused, and what was answered
-%% besides.
+%% @doc Stops the client. Returns how many answers were right, how many connections broke or were refused, and all
+%% other answers.
 -spec stop_client(pid()) -> {Right :: non_neg_integer(), Broken :: non_neg_integer(), Wrong :: [term()]}.
 stop_client(Client) ->
     Client ! {stop, self()},
@@ -75,7 +75,7 @@ ask(Door, Path, Expected, {Right, Broken, Wrong}) ->
         {Code, _Headers, Body} when {Code, Body} =:= Expected -> {Right + 1, Broken, Wrong};
         Other -> {Right, Broken, [Other | Wrong]}
     catch
-        %% Refused, reset, or closed before all of an answer was there.
+        %% The connection was refused, reset, or closed before the answer was complete.
         error:{_Unexpected, {error, _Reason}} -> {Right, Broken + 1, Wrong}
     end,
     receive
@@ -90,7 +90,7 @@ signal(Pid, Name) ->
     "" = os:cmd(lists:concat(["kill -", Name, " ", Pid])),
     ok.
 
-%% @doc Whether there is one, and it has not ended: one that nobody waited for yet has.
+%% @doc Whether the process exists and runs. A zombie does not run.
 -spec is_alive(pos_integer()) -> boolean().
 is_alive(Pid) ->
     case file:read_file(lists:concat(["/proc/", Pid, "/stat"])) of

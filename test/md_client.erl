@@ -1,9 +1,8 @@
 %% A second operating system process that speaks SQL: psql for PostgreSQL, sqlite3 (or else python3)
 %% for SQLite.
 %%
-%% It knows nothing of this project's code, so what it writes is what any program may write. A
-%% query returns when the database has confirmed it. The process belongs to whoever opened it, and
-%% ends with it.
+%% It uses none of this project's code, so it stands for any program that writes to the database. A query returns when
+%% the database has confirmed it. The process is linked to its opener and ends with it.
 %%
 %%   Client = md_client:open("postgres://mongoose@127.0.0.1:5432/mongoose"),
 %%   [[<<"1">>, <<"a">>]] = md_client:query(Client, "SELECT 1, 'a'").
@@ -17,7 +16,7 @@
 -record(client, {port :: port(), echo :: string()}).
 -opaque t() :: #client{}.
 
-%% For where sqlite3 is not installed: what it does, as far as it is needed here.
+%% Replaces sqlite3 where it is not installed; it implements only what these tests need.
 -define(PYTHON,
     "import sqlite3, sys\n"
     "db = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)\n"
@@ -32,7 +31,7 @@
     "    except sqlite3.Error as error:\n"
     "        print('Error:', error)\n").
 
-%% @doc Starts the process, for `postgres://...' or `sqlite:FILE'.
+%% @doc Starts the process for `postgres://...' or `sqlite:FILE'.
 -spec open(string()) -> t().
 open("postgres" ++ _ = Url) ->
     Args = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", Url],
@@ -49,7 +48,7 @@ open("sqlite:" ++ File) ->
             erlang:error(neither_sqlite3_nor_python3_is_on_path)
     end.
 
-%% @doc Whether a process that speaks SQLite's SQL can be started here.
+%% @doc Whether this machine has a program that executes SQL on SQLite files.
 -spec speaks_sqlite() -> boolean().
 speaks_sqlite() ->
     sqlite_program() =/= none.
@@ -72,8 +71,8 @@ start(Program, Args, Echo) ->
         [{args, Args}, {line, 1 bsl 20}, binary, stderr_to_stdout, exit_status, hide]),
     #client{port = Port, echo = Echo}.
 
-%% @doc Runs statements (separated by "; ", on one line) and answers the rows of all of them, a list
-%% of columns each. Fails with what the database said when it refused one.
+%% @doc Runs statements, separated by "; " on one line, and returns the rows of all of them, each as a list of columns.
+%% Fails with the database's message when it refuses a statement.
 -spec query(t(), iodata()) -> [[binary()]].
 query(Client, Sql) ->
     ok = send(Client, [Sql, ";"]),

@@ -1,4 +1,4 @@
-%% A PostgreSQL cluster of a test's own, to which everything may happen that happens to servers.
+%% A PostgreSQL cluster for one test, which can be frozen, killed, emptied, restored and copied to a standby.
 %%
 %%   Cluster = md_cluster:start(),
 %%   Url = md_cluster:url(Cluster),
@@ -8,14 +8,14 @@
 %%   ok = md_cluster:again(Cluster),         % with its data
 %%   ok = md_cluster:stop(Cluster).
 %%
-%% A frozen one keeps its connections, and nothing is ever said on them. Its port stays the same, whatever
-%% happens. A server that was killed has what it confirmed: it is the system that must not crash.
+%% A frozen cluster keeps its connections and sends nothing on them. The port never changes. A killed server keeps
+%% everything that it confirmed, since the operating system does not crash with it.
 %%
-%%   Standby = md_cluster:standby(md_cluster:port(Cluster)),     % copies and follows what is at that port
+%%   Standby = md_cluster:standby(md_cluster:port(Cluster)),     % copies and follows the server at that port
 %%   ok = md_cluster:kill(Cluster),
 %%   ok = md_cluster:promote(Standby).
 %%
-%% It ends with the process that started it, frozen or not. Its processes are found in Linux's /proc.
+%% The cluster ends with the process that started it, even when it is frozen. Its processes are found in Linux's /proc.
 -module(md_cluster).
 
 -export([start/0, standby/1, url/1, port/1, stop/1]).
@@ -27,10 +27,10 @@
 -record(cluster, {guard :: port(), directory :: string(), url :: string()}).
 -opaque t() :: #cluster{}.
 
-%% Where the ids of the processes that are frozen stand, for the guard.
+%% The file with the ids of the frozen processes; the guard reads it.
 -define(FROZEN, "frozen").
 
-%% Waits for the end of its input, which comes with the end of its owner, whatever ends that.
+%% Waits for the end of its input, which comes when the owner ends, even if the owner is killed.
 -define(GUARD,
     "trap '' HUP INT TERM\n"
     "dir=$(mktemp -d \"${TMPDIR:-/tmp}/mongoose_domain_ct.XXXXXX\") || exit 1\n"
@@ -45,12 +45,13 @@
     "\"$0\" stop \"$dir/postgres\" </dev/null\n"
     "rm -rf \"$dir\"\n").
 
-%% @doc A new one.
+%% @doc Creates and starts a cluster.
 -spec start() -> t().
 start() ->
     start("start", []).
 
-%% @doc A standby that has copied the cluster at this port, which may be a gate's, and follows it through there.
+%% @doc Starts a standby that copies the cluster at this port and follows it through the same port, which may be a
+%% gate's.
 -spec standby(inet:port_number()) -> t().
 standby(Port) ->
     start("standby", [integer_to_list(Port)]).
@@ -74,7 +75,7 @@ await_start(Guard, Said) ->
             erlang:error({no_cluster, lists:reverse(Said)})
     end.
 
-%% The directory that the tests were built below.
+%% The directory of the checkout: the tests are built below it.
 checkout() ->
     Places = [code:lib_dir(mongoose_domain), proplists:get_value(source, ?MODULE:module_info(compile))],
     [Checkout | _] = [Above || Place <- Places, Above <- above(Place), filelib:is_regular(filename:join([Above, "scripts", "postgres"]))],
@@ -86,7 +87,7 @@ above(Place) ->
         Above -> [Above | above(Above)]
     end.
 
-%% @doc Where it is.
+%% @doc The URL of its database.
 -spec url(t()) -> string().
 url(#cluster{url = Url}) ->
     Url.
@@ -96,12 +97,12 @@ url(#cluster{url = Url}) ->
 port(#cluster{url = Url}) ->
     md_database:port(Url).
 
-%% @doc Stops every process; none is left that runs when this returns.
+%% @doc Stops every process with SIGSTOP; none runs when this returns.
 -spec freeze(t()) -> ok.
 freeze(#cluster{} = Cluster) ->
     {ok, Text} = file:read_file(pid_file(Cluster)),
     [Postmaster | _] = binary:split(Text, <<"\n">>),
-    %% First the one that starts others.
+    %% The postmaster first, since it starts the others.
     ok = freeze(Cluster, fun() -> [Postmaster] end),
     ok = freeze(Cluster, fun() -> [Postmaster | [Pid || {Pid, Parent, _} <- processes_of_all(), Parent =:= Postmaster]] end).
 
@@ -109,7 +110,7 @@ freeze(#cluster{directory = Directory}, List) ->
     Pids = List(),
     ok = file:write_file(filename:join(Directory, ?FROZEN), lists:join(" ", Pids)),
     ok = signal("STOP", Pids),
-    %% One that was about to end may be gone.
+    %% A process that was about to end may be gone.
     md_wait:until(fun() -> [Pid || {Pid, _, State} <- processes_of_all(), lists:member(Pid, Pids), not is_still(State)] end, []).
 
 pid_file(#cluster{directory = Directory}) ->
@@ -121,7 +122,7 @@ is_still(State) ->
 is_dead(State) ->
     lists:member(State, [<<"Z">>, <<"X">>]).
 
-%% @doc Lets them go on.
+%% @doc Continues the frozen processes.
 -spec thaw(t()) -> ok.
 thaw(Cluster) ->
     ok = signal("CONT", frozen(Cluster)),
@@ -131,42 +132,43 @@ frozen(#cluster{directory = Directory}) ->
     {ok, Pids} = file:read_file(filename:join(Directory, ?FROZEN)),
     string:lexemes(Pids, " ").
 
-%% Others may get their ids.
+%% The file must go, since the system may give the same ids to other processes.
 no_longer_frozen(#cluster{directory = Directory}) ->
     file:delete(filename:join(Directory, ?FROZEN)).
 
 %% @doc Kills every process; none is left when this returns.
 -spec kill(t()) -> ok.
 kill(Cluster) ->
-    %% Frozen, so that none sees another's end.
+    %% They are frozen first, so that no process can react to the end of another.
     ok = freeze(Cluster),
     Pids = frozen(Cluster),
     ok = signal("KILL", Pids),
     md_wait:until(fun() -> [Pid || {Pid, _, State} <- processes_of_all(), lists:member(Pid, Pids), not is_dead(State)] end, []),
     ok = no_longer_frozen(Cluster),
-    %% A successor would take whoever nobody has waited for, dead as it is, for one that runs.
+    %% A new postmaster takes a zombie, which still has an id, for a running server; without these files it does not
+    %% look.
     lists:foreach(fun(File) -> ok = file:delete(File) end, [pid_file(Cluster) | locks(Cluster)]).
 
 locks(#cluster{directory = Directory}) ->
     filelib:wildcard(filename:join([Directory, "postgres", ".s.PGSQL.*"])).
 
-%% @doc Stops it in order, as for maintenance; its data stays.
+%% @doc Shuts the server down in order, as for maintenance; its data stays.
 -spec shut_down(t()) -> ok.
 shut_down(Cluster) -> do("shut-down", Cluster).
 
-%% @doc Starts one that is down, with its data.
+%% @doc Starts a stopped server with its data.
 -spec again(t()) -> ok.
 again(Cluster) -> do("again", Cluster).
 
-%% @doc Starts one that is down without any data: it is another database at the same place.
+%% @doc Starts a stopped server without data: another database at the same address.
 -spec empty(t()) -> ok.
 empty(Cluster) -> do("empty", Cluster).
 
-%% @doc Copies the data of one that runs, for restore/1.
+%% @doc Copies the data of a running server, for restore/1.
 -spec backup(t()) -> ok.
 backup(Cluster) -> do("backup", Cluster).
 
-%% @doc Starts one that is down with the data of its last backup.
+%% @doc Starts a stopped server with the data of its last backup.
 -spec restore(t()) -> ok.
 restore(Cluster) -> do("restore", Cluster).
 
@@ -207,7 +209,7 @@ signal(Name, Pids) ->
     _ = os:cmd(lists:flatten(["kill -", Name, " ", lists:join(" ", [binary_to_list(Pid) || Pid <- Pids])])),
     ok.
 
-%% Each process's id, its parent's, and its state as a letter.
+%% The id of each process, its parent's id, and its state as a letter.
 processes_of_all() ->
     lists:append([process_of(File) || File <- filelib:wildcard("/proc/[0-9]*/stat")]).
 
@@ -215,7 +217,7 @@ process_of(File) ->
     case file:read_file(File) of
         {ok, Stat} ->
             [Pid | _] = binary:split(Stat, <<" ">>),
-            %% The name, in parentheses, may hold anything.
+            %% The name, in parentheses, may contain spaces and parentheses.
             [_, Fields] = string:split(Stat, <<") ">>, trailing),
             [State, Parent | _] = string:lexemes(Fields, " "),
             [{Pid, Parent, State}];
@@ -223,7 +225,7 @@ process_of(File) ->
             []
     end.
 
-%% @doc Ends it and takes it away; any process may do that.
+%% @doc Stops the cluster and deletes its files; any process may call this.
 -spec stop(t()) -> ok.
 stop(#cluster{guard = Guard, directory = Directory}) ->
     _ = [port_close(Guard) || erlang:port_info(Guard) =/= undefined],

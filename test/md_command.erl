@@ -1,10 +1,10 @@
-%% Runs `domainctl' as people do, and says what came of it.
+%% Runs `domainctl' as a user does, and returns its exit status and its output.
 %%
 %%   Admin = md_command:admin(Door),
 %%   #{exit := 0, out := <<"added a.example\n">>} = md_command:run(["add", "a.example", "type1"], Admin).
 %%
-%% It is the installed program. Of the environment it sees what it is given and no configuration file of whoever runs
-%% the tests. A command belongs to whoever started it, and ends with it.
+%% It is the installed program. Its environment is exactly what the test passes, and it finds no configuration file of
+%% the user who runs the tests. A command ends with the process that started it.
 -module(md_command).
 
 -export([admin/1, program/0, run/2, run/3, run_shell/2]).
@@ -19,32 +19,32 @@
 
 -define(TIMEOUT, 60000).
 
-%% Standard input and the two outputs are files: so each is whole, however the command ends. The command becomes
-%% the port's process, which is the one that kill/1 kills.
+%% Standard input and both outputs are files, so each is complete however the command ends. `exec' makes the command
+%% the port's own process, which is the one that kill/1 kills.
 -define(SHELL, "exec \"$@\" <\"$MD_COMMAND/in\" >\"$MD_COMMAND/out\" 2>\"$MD_COMMAND/err\"").
 
-%% @doc The environment in which it talks to this door as its admin.
+%% @doc The environment in which it calls this door as the door's admin.
 -spec admin(md_http:door()) -> environment().
 admin(#{host := Host, port := Port, user := {User, Password}}) ->
     [{"DOMAINCTL_URL", lists:concat(["http://", Host, ":", Port])},
      {"DOMAINCTL_USERNAME", User}, {"DOMAINCTL_PASSWORD", Password}].
 
-%% @doc Where it is installed.
+%% @doc The path of the installed program.
 -spec program() -> file:filename().
 program() ->
     filename:join([code:priv_dir(mongoose_domain), "bin", "domainctl"]).
 
-%% @doc Runs it to its end.
+%% @doc Runs it and waits for its end.
 -spec run([iodata()], environment()) -> result().
 run(Args, Environment) ->
     run(Args, Environment, <<>>).
 
-%% @doc With this on its standard input.
+%% @doc The same, with this on its standard input.
 -spec run([iodata()], environment(), iodata()) -> result().
 run(Args, Environment, Input) ->
     result(start([program() | Args], Environment, Input)).
 
-%% @doc Runs a line of the shell, in which $0 is the program.
+%% @doc Runs a line of shell in which $0 is the program.
 -spec run_shell(iodata(), environment()) -> result().
 run_shell(Line, Environment) ->
     result(start(["/bin/sh", "-c", Line, program()], Environment, <<>>)).
@@ -72,7 +72,7 @@ result(Command) ->
     ok = file:del_dir_r(Command#command.directory),
     Result.
 
-%% @doc Ends it as a crash or a power cut would: with SIGKILL. Whether it was still running.
+%% @doc Kills it with SIGKILL, as a crash would. The result says whether it was still running.
 -spec kill(t()) -> killed | {ended, non_neg_integer()}.
 kill(Command) ->
     _ = signal(Command, "KILL"),
@@ -81,7 +81,7 @@ kill(Command) ->
         Exit -> {ended, Exit}
     end.
 
-%% @doc Ends it, as the end of a session would.
+%% @doc Ends it as the end of a login session does.
 -spec stop(t()) -> non_neg_integer().
 stop(Command) ->
     _ = signal(Command, "TERM"),
@@ -93,7 +93,7 @@ signal(#command{port = Port}, Name) ->
         undefined -> gone
     end.
 
-%% @doc What it has written up to now.
+%% @doc Its standard output so far.
 -spec output(t()) -> binary().
 output(Command) ->
     read(Command, "out").

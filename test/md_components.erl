@@ -1,10 +1,10 @@
-%% Services and modules for tests: made inside a node, remembering what is done with them, and doing what a test wants.
+%% Services and modules for tests: made inside a node, they record their calls and behave as a test sets.
 %%
 %%   ok = md_node:call(Node, md_components, make, [#{md_service_a => {service, #{deps => [md_service_b]}}}]),
 %%   ok = md_node:call(Node, md_components, behave, [md_service_a, start, {crash, full}]),
 %%   [{md_service_a, start, [#{}]}] = md_node:call(Node, md_components, calls, []).
 %%
-%% A module exports start, stop and deps, and what its description names besides.
+%% A module exports start, stop and deps, and the other callbacks of its description.
 -module(md_components).
 
 -export([make/1, behave/3, calls/0, forget/0]).
@@ -12,12 +12,12 @@
 -export([done/3]).
 
 -type description() :: {service | module, #{Callback :: atom() => Answer :: term()}}.
-%% Returns this (the default is ok), crashes with this or as if no clause had matched, starts and links a process,
-%% answers `{wait, _}' with a process that ends soon or never, or calls a function of the arguments.
+%% Returns this (the default is ok), crashes with this reason or as if no clause had matched, starts and links a
+%% process, returns `{wait, _}' with a process that ends soon or never, or calls a function with the arguments.
 -type behaviour() :: {return, term()} | {crash, term()} | no_clause | link | {wait, soon | never | named}
                    | {call, fun(([term()]) -> term())}.
 
-%% @doc Makes these modules. A callback that the description gives an answer for answers that.
+%% @doc Makes these modules. A callback with a value in the description returns that value.
 -spec make(#{module() => description()}) -> ok.
 make(Descriptions) ->
     maps:foreach(fun make/2, Descriptions).
@@ -46,7 +46,7 @@ form(Text) ->
     {ok, Form} = erl_parse:parse_form(Tokens),
     Form.
 
-%% @doc What the callback does from now on.
+%% @doc Sets the behaviour of a callback.
 -spec behave(module(), atom(), behaviour()) -> ok.
 behave(Name, Callback, Behaviour) ->
     persistent_term:put({?MODULE, Name, Callback}, Behaviour).
@@ -56,14 +56,14 @@ behave(Name, Callback, Behaviour) ->
 calls() ->
     lists:reverse(persistent_term:get({?MODULE, calls}, [])).
 
-%% @doc As if nothing had been done yet.
+%% @doc Forgets all recorded calls.
 -spec forget() -> ok.
 forget() ->
     persistent_term:put({?MODULE, calls}, []).
 
-%% From outside of the node: a callback that takes as long as a test wants.
+%% Called from outside of the node, for callbacks that last as long as a test needs.
 
-%% @doc Has a callback wait for let_go/1, from now on. One waits at a time.
+%% @doc Makes a callback wait for let_go/1 from now on. Only one callback can wait at a time.
 -spec hold(md_node:t(), module(), atom()) -> ok.
 hold(Node, Name, Callback) ->
     md_node:call(Node, ?MODULE, behave, [Name, Callback, {call, fun(_Arguments) ->
@@ -71,7 +71,7 @@ hold(Node, Name, Callback) ->
         receive go -> ok end
     end}]).
 
-%% @doc Returns when it waits.
+%% @doc Returns when the callback waits.
 -spec await_held(md_node:t()) -> ok.
 await_held(Node) ->
     md_wait:until(fun() -> is_pid(md_node:call(Node, erlang, whereis, [md_components_held])) end).
@@ -81,7 +81,7 @@ let_go(Node) ->
     go = md_node:call(Node, erlang, send, [md_components_held, go]),
     ok.
 
-%% @doc Returns when so many processes change what runs, or wait for their turn.
+%% @doc Returns when that many processes hold the lock of the components or wait for it.
 -spec await_callers(md_node:t(), non_neg_integer()) -> ok.
 await_callers(Node, Count) ->
     Turns = md_node:call(Node, erlang, whereis, [mongoose_domain_components_lock]),
@@ -90,7 +90,7 @@ await_callers(Node, Count) ->
         length(Monitors)
     end, Count).
 
-%% @private A callback was called.
+%% @private Records the call of a callback.
 -spec done(module(), atom(), [term()]) -> term().
 done(Name, Callback, Arguments) ->
     _ = [remember({Name, Callback, Arguments}) || lists:member(Callback, [start, stop, remove_domain])],

@@ -1,7 +1,7 @@
-%% A model of the table for PropEr: a map from domain to what it is.
+%% A PropEr model of the table: a map from each domain to its host type and source.
 %%
-%% Random insertions, deletions and questions, from several sources, go to the table and to the map;
-%% whatever the table answers, the map must have said before.
+%% Random insertions, deletions and lookups from several sources are applied to the table and to the map; each answer
+%% of the table must equal the map's.
 %%
 %% PropEr's functions are called by their full names: where it is installed as a system package, its
 %% header with the short ones may be missing.
@@ -18,7 +18,7 @@
 -define(HOST_TYPES, [<<"type1">>, <<"type2">>, <<"type3">>]).
 -define(CORE, mongoose_domain_core).
 
-%% @doc The table answers what the model says, after any sequence of calls.
+%% @doc The table answers as the model does, after any sequence of calls.
 property() ->
     proper:forall(proper_statem:more_commands(5, proper_statem:commands(?MODULE)), fun(Commands) ->
         {ok, Pid} = ?CORE:start_link(maps:to_list(?STATIC), ?HOST_TYPES),
@@ -62,7 +62,7 @@ source() ->
 selection() ->
     oneof([all, static, dynamic, {host_type, host_type()}, {outdated, source()}]).
 
-%% @private A listing, part by part.
+%% @private All pages of a listing, joined.
 pages(Select, Limit) ->
     pages(Select, 0, Limit, []).
 
@@ -132,7 +132,7 @@ deletion(State, Domain) ->
         _ -> ok
     end.
 
-%% Of the names that domain/0 makes.
+%% Only for the names that domain/0 generates.
 is_valid(Domain) ->
     Domain =/= <<>> andalso byte_size(Domain) =< 250 andalso Domain =/= <<16#F3>> andalso Domain =/= <<"UPPER.example">>.
 

@@ -1,8 +1,7 @@
-%% Makes a database of its own for each test, and takes it away again.
+%% Creates a database for each test and drops it afterwards.
 %%
-%% PostgreSQL's are made on the throw-away cluster that MONGOOSE_DOMAIN_TEST_PG names; `make test'
-%% starts one. Without it the tests that need it fail and say so: a run in which they were silently
-%% left out would look like one in which they passed.
+%% PostgreSQL databases are created on the temporary cluster in MONGOOSE_DOMAIN_TEST_PG; `make test' starts one. Without
+%% it the tests that need PostgreSQL fail: a run that skipped them silently would look like one that passed them.
 -module(md_database).
 
 -export([create/0, create/1, drop/1, with_tables/1, statements/1, sqlite/1, or_fail/1]).
@@ -15,7 +14,7 @@
 create() ->
     create("").
 
-%% @doc The same, made with these options of CREATE DATABASE.
+%% @doc The same, with these options of CREATE DATABASE.
 -spec create(string()) -> string().
 create(Options) ->
     Cluster = cluster(),
@@ -30,7 +29,7 @@ drop(Url) ->
     #{path := "/" ++ Name} = uri_string:parse(Url),
     run(cluster(), ["DROP DATABASE IF EXISTS ", Name, " WITH (FORCE)"]).
 
-%% @doc The same URL, once the tables are there.
+%% @doc Creates the tables and returns the URL.
 -spec with_tables(string()) -> string().
 with_tables(Url) ->
     Client = md_client:open(Url),
@@ -41,7 +40,7 @@ with_tables(Url) ->
 script("postgres" ++ _) -> "postgres.sql";
 script("sqlite" ++ _) -> "sqlite.sql".
 
-%% @doc The script that the product creates its tables with, on one line.
+%% @doc The script with which the product creates its tables, on one line.
 -spec statements(file:name()) -> iodata().
 statements(Script) ->
     {ok, Text} = file:read_file(filename:join([code:priv_dir(mongoose_domain), "sql", Script])),
@@ -51,8 +50,8 @@ statements(Script) ->
 is_comment(<<"--", _/binary>>) -> true;
 is_comment(_) -> false.
 
-%% @doc For init_per_testcase/2: its value, or the failure of the test where there is no cluster.
-%% Were that an exception, the test would count as skipped.
+%% @doc For init_per_testcase/2: returns the function's value, or fails the test where no cluster exists. An exception
+%% would count the test as skipped.
 -spec or_fail(fun(() -> Config)) -> Config | {fail, string()}.
 or_fail(Init) ->
     try
@@ -61,37 +60,37 @@ or_fail(Init) ->
         error:{?VARIABLE, Problem} -> {fail, ?VARIABLE ++ " " ++ Problem}
     end.
 
-%% @doc The URL of an SQLite file in this directory that is not there yet.
+%% @doc The URL of an SQLite file in this directory; the file does not exist yet.
 -spec sqlite(file:filename()) -> string().
 sqlite(Directory) ->
     Name = lists:concat(["domains-", erlang:unique_integer([positive]), ".db"]),
     "sqlite:" ++ filename:join(Directory, Name).
 
-%% @doc The same database for another user.
+%% @doc The URL of the same database for another user.
 -spec with_user(string(), string(), string() | none) -> string().
 with_user(Url, User, none) ->
     change(Url, fun(Parts) -> Parts#{userinfo => User} end);
 with_user(Url, User, Password) ->
     change(Url, fun(Parts) -> Parts#{userinfo => User ++ ":" ++ Password} end).
 
-%% @doc The same database at another port of this machine.
+%% @doc The URL of the same database at another port of this machine.
 -spec with_port(string(), inet:port_number()) -> string().
 with_port(Url, Port) ->
     change(Url, fun(Parts) -> Parts#{host := "127.0.0.1", port => Port} end).
 
-%% @doc The same database at any of these ports of this machine, tried in this order.
+%% @doc The URL of the same database at any of these ports of this machine, tried in this order.
 -spec with_ports(string(), [inet:port_number(), ...]) -> string().
 with_ports(Url, Ports) ->
     #{userinfo := User, path := Path} = uri_string:parse(Url),
     Places = lists:join(",", ["127.0.0.1:" ++ integer_to_list(Port) || Port <- Ports]),
     lists:concat(["postgres://", User, "@" | Places]) ++ Path.
 
-%% @doc The same database with parameters, such as "sslmode=require".
+%% @doc The URL of the same database with parameters such as "sslmode=require".
 -spec with_query(string(), string()) -> string().
 with_query(Url, Query) ->
     Url ++ "?" ++ Query.
 
-%% @doc The port at which the server listens.
+%% @doc The port on which the server listens.
 -spec port(string()) -> inet:port_number().
 port(Url) ->
     maps:get(port, uri_string:parse(Url), 5432).

@@ -1,7 +1,7 @@
-%% Random graphs of services and of modules for PropEr, and what must be so of every resolution of one.
+%% PropEr generates random graphs of services and of modules and checks each resolution of one.
 %%
-%% Nothing here resolves: each property says what the answer must be like, and a graph that has to be an error is found
-%% by looking for a cycle among the edges that may not give way.
+%% The model does not resolve graphs itself: each property describes the result, and a graph must fail to resolve when
+%% its edges that cannot be dropped form a cycle.
 %%
 %% PropEr's functions are called by their full names: where it is installed as a system package, its header with the
 %% short ones may be missing.
@@ -13,7 +13,7 @@
 
 -define(NAMES, [a, b, c, d, e, f, g, h]).
 
-%% @doc Of every graph of hard, soft and optional edges.
+%% @doc The property of modules: graphs with hard, soft and optional edges.
 modules() ->
     Edges = list({name(), name(), kind(), options()}),
     proper:forall({Edges, configured(), configured()}, fun({Random, Wanted, Others}) ->
@@ -48,7 +48,7 @@ check_modules({ok, Modules, Notes}, Graph, Wanted, Known, Deps) ->
           end, Modules)},
          {every_wish_for_an_option_is_heard,
           lists:all(fun({_, To, Kind, Wish}) ->
-              %% Of several optional wishes, only the last counts.
+              %% Of several optional edges only the options of the last one apply.
               Kind =:= optional orelse maps:keys(Wish) -- maps:keys(proplists:get_value(To, Modules)) =:= []
           end, Present)},
          {no_option_comes_from_nowhere,
@@ -61,7 +61,7 @@ check_modules({ok, Modules, Notes}, Graph, Wanted, Known, Deps) ->
           end, Modules)},
          {they_can_be_stopped_in_reverse, mongoose_domain_module_deps:order(Modules, Deps) =:= Names}]).
 
-%% @doc Of every graph of services.
+%% @doc The property of services.
 services() ->
     proper:forall({list({name(), name()}), configured(), configured()}, fun({Edges, Wanted, Others}) ->
         Known = maps:merge(Others, Wanted),
@@ -97,7 +97,7 @@ configured() ->
 options() ->
     proper_types:bind(list({oneof([x, y, z]), frequency([{3, oneof([1, 2])}, {1, 3}])}), fun maps:from_list/1, false).
 
-%% One edge between two modules in each direction.
+%% At most one edge in each direction between two modules.
 unique(Edges) ->
     lists:foldl(fun({From, To, _, _} = Edge, Kept) ->
         case [x || {F, T, _, _} <- Kept, F =:= From, T =:= To] of
@@ -112,7 +112,7 @@ keep_new(Name, Kept) ->
         false -> [Name | Kept]
     end.
 
-%% The names of what is not so are shown.
+%% Prints the names of the claims that are false.
 all(Claims) ->
     case [Name || {Name, false} <- Claims] of
         [] -> true;
@@ -135,7 +135,7 @@ has_cycle(Edges) ->
 leads(From, To, Edges) ->
     lists:member(To, reachable([From], Edges)).
 
-%% These and all that can be come to from them.
+%% These modules and all that can be reached from them.
 reachable(Names, Edges) ->
     case lists:usort(Names ++ [To || {From, To} <- Edges, lists:member(From, Names)]) of
         Names -> Names;

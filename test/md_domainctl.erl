@@ -1,10 +1,10 @@
-%% Runs domainctl against the door of a test's node, and looks at what it says.
+%% Runs domainctl against the door of a test's node and checks its output.
 %%
 %%   says(Config, ["add", "a.example", "type1"], "added a.example\n"),
 %%   refused(Config, ["add", "static.example", "type1"], "Domain is static").
 %%
-%% `admin' of the configuration is the environment in which it talks to that door (md_command:admin/1), `client' a client
-%% of the database.
+%% In the configuration, `admin' is the environment for that door (md_command:admin/1) and `client' is a client of the
+%% database.
 -module(md_domainctl).
 
 -include_lib("common_test/include/ct.hrl").
@@ -14,23 +14,23 @@
 
 -type config() :: [{atom(), term()}].
 
-%% @doc What came of it.
+%% @doc Runs the command and returns its result.
 -spec command(config(), [iodata()]) -> md_command:result().
 command(Config, Args) ->
     md_command:run(Args, ?config(admin, Config)).
 
-%% @doc It succeeds and says this and nothing else.
+%% @doc The command succeeds and prints exactly this.
 -spec says(config(), [iodata()], unicode:chardata()) -> ok.
 says(Config, Args, Out) ->
     ?assertEqual(#{exit => 0, out => unicode:characters_to_binary(Out), err => <<>>}, command(Config, Args)).
 
-%% @doc It fails, and the reason has these words.
+%% @doc The command fails, and its error message contains these words.
 -spec refused(config(), [iodata()], unicode:chardata()) -> ok.
 refused(Config, Args, Words) ->
     #{exit := 1, out := <<>>, err := Err} = command(Config, Args),
     ?assertMatch({_, _}, binary:match(Err, unicode:characters_to_binary(Words))).
 
-%% @doc The names that a list with these options has.
+%% @doc The names that `list' prints with these options.
 -spec names(config(), [iodata()]) -> [binary()].
 names(Config, Filter) ->
     #{exit := 0, out := Out} = command(Config, ["list" | Filter]),
@@ -41,7 +41,7 @@ names(Config, Filter) ->
 lines(Text) ->
     [binary:split(Line, <<" ">>, [global, trim_all]) || Line <- binary:split(Text, <<"\n">>, [global, trim_all])].
 
-%% @doc Waits until a command that runs has shown this.
+%% @doc Waits until a running command has printed this.
 -spec shown(md_command:t(), binary()) -> ok.
 shown(Watch, Text) ->
     md_wait:until(fun() -> binary:match(md_command:output(Watch), Text) =/= nomatch end).

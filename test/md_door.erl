@@ -1,4 +1,4 @@
-%% A node with a door, on a database of its own: what the suites of doors begin with.
+%% A node with a door and a database of its own: the fixture of the suites about doors.
 %%
 %%   init_per_testcase(_Case, Config) -> md_door:open(Config).
 %%   end_per_testcase(_Case, Config) -> md_door:close(Config).
@@ -6,8 +6,8 @@
 %%   {204, _, <<>>} = md_http:request(?config(door, Config), put, "/api/domains/a.example", …),
 %%
 %% The configuration gets `database', `node', `door' (see md_http; its user is the admin) and `client'. The node serves
-%% `static.example' from its configuration, with a host type that dynamic domains cannot have, and may serve `type1'
-%% and `type2'.
+%% `static.example' from its configuration, with a host type that dynamic domains cannot have. Dynamic domains can have
+%% `type1' and `type2'.
 -module(md_door).
 
 -include_lib("common_test/include/ct.hrl").
@@ -17,12 +17,12 @@
 
 -type config() :: [{atom(), term()}].
 
-%% @doc With a node whose door has the default configuration of these tests.
+%% @doc Starts the node with the default door of these tests.
 -spec open(config()) -> config() | {fail, string()}.
 open(Config) ->
     open(#{}, Config).
 
-%% @doc The same, with these keys of the door's configuration besides.
+%% @doc The same, with these keys added to the door's configuration.
 -spec open(#{atom() => term()}, config()) -> config() | {fail, string()}.
 open(Admin, Config) ->
     md_database:or_fail(fun() ->
@@ -36,7 +36,7 @@ open(Admin, Config) ->
 close(Config) ->
     md_database:drop(?config(database, Config)).
 
-%% @doc The application's environment of such a node on this database.
+%% @doc The application environment of such a node for this database.
 -spec environment(term()) -> #{atom() => term()}.
 environment(Database) ->
     environment(Database, #{}).
@@ -48,7 +48,7 @@ environment(Database, Admin) ->
       service_domain_db => #{database => Database, poll_interval => 200},
       admin => maps:merge(#{port => 0, username => "admin", password => "secret"}, Admin)}.
 
-%% @doc While Fun runs, the node's handler of removals waits or fails.
+%% @doc While Fun runs, the node's removal handler waits or fails.
 -spec handled_by(config(), wait | fail, fun(() -> Result)) -> Result.
 handled_by(Config, How, Fun) ->
     Node = ?config(node, Config),
@@ -61,12 +61,12 @@ handled_by(Config, How, Fun) ->
         ok = md_node:call(Node, mongoose_domain_removal, unregister_handler, [<<"type1">>, ?MODULE])
     end.
 
-%% @doc From now on the handler waits, fails or passes.
+%% @doc From now on the removal handler waits, fails or succeeds.
 -spec handle(config(), wait | fail | pass) -> ok.
 handle(Config, How) ->
     md_node:call(?config(node, Config), persistent_term, put, [{?MODULE, how}, How]).
 
-%% @private The handler.
+%% @private The removal handler.
 -spec remove_domain(binary(), binary()) -> ok | {error, on_purpose}.
 remove_domain(HostType, Domain) ->
     case persistent_term:get({?MODULE, how}) of

@@ -1,12 +1,12 @@
-%% Programs that stand before servers, as a test starts them: Caddy, nginx and HAProxy, and a server behind them.
+%% Starts reverse proxies, Caddy, nginx and HAProxy, and a server behind them.
 %%
 %%   Behind = md_edge:start_server(),                            % answers each request with the request's head
 %%   {ok, Caddy} = md_edge:program("caddy"),
 %%   Edge = md_edge:start(Caddy, ["run", "--config", File], Directory),
 %%   ok = md_edge:stop(Edge).
 %%
-%% How they are configured is what docs/doors.md shows: block/1 reads it there. They end with the process that started
-%% them.
+%% Their configuration is the one that docs/doors.md shows: block/1 reads it from there. They end with the process that
+%% started them.
 -module(md_edge).
 
 -export([program/1, start/3, start_nginx/3, stop/1, said/1]).
@@ -14,13 +14,13 @@
 
 -export_type([t/0]).
 
-%% Ends the program with its owner, whatever ends that: its input ends then.
+%% Ends the program when the owner ends, even if the owner is killed: the end of the input is the signal.
 -define(GUARD, "\"$@\" </dev/null & program=$!; cat >/dev/null; kill -TERM $program; wait $program").
 
 -record(edge, {guard :: port(), log :: file:filename()}).
 -opaque t() :: #edge{}.
 
-%% @doc Where the program is; it is fetched where it is not here.
+%% @doc The path of the program; downloads it where it is not installed.
 -spec program(string()) -> {ok, file:filename()} | {skip, string()}.
 program(Name) ->
     Port = open_port({spawn_executable, script("edges")}, [{args, [Name]}, exit_status, {line, 1000}, hide]),
@@ -33,7 +33,7 @@ await_program(Port, Name, Found) ->
         {Port, {exit_status, 77}} -> {skip, Name ++ " is not here and could not be fetched"}
     end.
 
-%% @doc Starts it, with a directory of its own for what it keeps.
+%% @doc Starts it with a data directory of its own.
 -spec start(file:filename(), [string()], file:filename()) -> t().
 start(Program, Args, Directory) ->
     Log = filename:join(Directory, "log"),
@@ -42,7 +42,7 @@ start(Program, Args, Directory) ->
                        {env, [{"HOME", Directory}, {"XDG_DATA_HOME", Directory}, {"XDG_CONFIG_HOME", Directory}]}]),
     #edge{guard = Guard, log = Log}.
 
-%% @doc Starts nginx with this in the http block of its configuration; all that it writes goes into the directory.
+%% @doc Starts nginx with this in the http block of its configuration; it writes only into the directory.
 -spec start_nginx(file:filename(), iodata(), file:filename()) -> t().
 start_nginx(Program, Http, Directory) ->
     Kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"],
@@ -52,13 +52,13 @@ start_nginx(Program, Http, Directory) ->
                                 "http {\naccess_log off;\n", Paths, Http, "}\n"]),
     start(Program, ["-p", Directory, "-c", File], Directory).
 
-%% @doc Ends it.
+%% @doc Ends the program.
 -spec stop(t()) -> ok.
 stop(#edge{guard = Guard}) ->
     true = port_close(Guard),
     ok.
 
-%% @doc What it has written up to now.
+%% @doc The program's output so far.
 -spec said(t()) -> binary().
 said(#edge{log = Log}) ->
     case file:read_file(Log) of
@@ -66,7 +66,7 @@ said(#edge{log = Log}) ->
         {error, enoent} -> <<>>
     end.
 
-%% @doc A server on this machine that answers each request with the request's head.
+%% @doc Starts a server on this machine that answers each request with the request's head.
 -spec start_server() -> inet:port_number().
 start_server() ->
     Self = self(),
@@ -94,7 +94,7 @@ answer(Socket, Head) ->
             answer(Socket, Some)
     end.
 
-%% @doc A port of this machine at which nobody listens just now.
+%% @doc A port of this machine on which no program listens at the moment.
 -spec free_port() -> inet:port_number().
 free_port() ->
     {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
@@ -102,14 +102,14 @@ free_port() ->
     ok = gen_tcp:close(Socket),
     Port.
 
-%% @doc The configuration of this kind that docs/doors.md shows.
+%% @doc The block of this kind in docs/doors.md.
 -spec block(string()) -> binary().
 block(Kind) ->
     {ok, Text} = file:read_file(filename:join([root(), "docs", "doors.md"])),
     {match, [Block]} = re:run(Text, ["```", Kind, "\n(.*?)```"], [dotall, {capture, all_but_first, binary}]),
     Block.
 
-%% @doc Where a script of this project is.
+%% @doc The path of a script of this project.
 -spec script(string()) -> file:filename().
 script(Name) ->
     filename:join([root(), "scripts", Name]).

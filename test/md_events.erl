@@ -1,26 +1,26 @@
-%% The events of the log: those that docs/events.md lists, and those that the code can log.
+%% The log events that docs/events.md lists, and those that the code can log.
 %%
-%% The code is read as it is written. An event is the value of `what' in a map of an Erlang source, be it an atom or what a
-%% function's callers give it; the name of a report in native/sync/src/fields.rs; or one that the program of the door gives to
-%% `tracing'. Maps that are raised as an error have a `what', too, and are read later in the `reason' of a report, so they
-%% are listed as well.
+%% The code is parsed, not run. An event is the value of `what' in a map of an Erlang source (an atom, or an argument
+%% that the callers of the function pass), the name of a report in native/sync/src/fields.rs, or a name that the admin
+%% program passes to `tracing'. Maps that are raised as errors have a `what', too. They appear later as the `reason' of
+%% a report, so they are events as well.
 -module(md_events).
 
 -export([documented/0, in_code/0, in_program/0, sources/0, path/1]).
 
 -export_type([event/0, logged/0]).
 
-%% What the list says: the levels, the fields that each report of the event has, and those that some have.
+%% One listed event: its levels, the fields of every report, and the fields of some reports.
 -type event() :: #{levels := [atom()], always := [atom()], sometimes := [atom()]}.
-%% A place in the code. `fields' are those that are written there: all that the report has, or some of them. `unclear' is a
-%% name that cannot be read from the code.
+%% One place in the code. `fields' are the fields that the code writes there: all of the report's or some of them.
+%% `unclear' means that the name cannot be read from the code.
 -type logged() :: #{event := atom() | unclear, file := file:filename(), line := pos_integer(),
                     level := atom(), fields := {all | some, [atom()]}}.
 
 -define(EVENTS, "docs/events.md").
 -define(REPORTS, "native/sync/src/fields.rs").
 
-%% @doc What docs/events.md lists.
+%% @doc The events that docs/events.md lists.
 -spec documented() -> #{atom() => event()}.
 documented() ->
     {ok, Text} = file:read_file(path(?EVENTS)),
@@ -53,7 +53,7 @@ words(Text, Pattern) ->
         nomatch -> []
     end.
 
-%% @doc What the code can log.
+%% @doc The events that the code can log.
 -spec in_code() -> [logged()].
 in_code() ->
     lists:flatmap(fun in_erlang/1, sources()) ++ in_library() ++ in_program().
@@ -63,13 +63,13 @@ in_code() ->
 sources() ->
     filelib:wildcard(path("erlang/*/*.erl")).
 
-%% @doc What the program of the door can log.
+%% @doc The events that the admin program can log.
 -spec in_program() -> [logged()].
 in_program() ->
     Sources = filelib:wildcard(path("native/admin/src/**/*.rs")),
     lists:append([in_program(Source, Text) || Source <- Sources, {ok, Text} <- [file:read_file(Source)]]).
 
-%% `tracing::warn!(what = "name", field, %field, field = value)', or a `what' that was given its name in a `let'.
+%% Matches `tracing::warn!(what = "name", field, %field, field = value)' and a `what' that a `let' defines.
 in_program(Source, Text) ->
     [#{event => binary_to_atom(Name), file => string:slice(Source, length(path("")) + 1), line => 1, level => level(Level),
        fields => {all, [binary_to_atom(Field) || Field <- Fields]}}
@@ -84,7 +84,7 @@ level(<<"info">>) -> notice;
 level(<<"debug">>) -> info;
 level(Level) -> binary_to_atom(Level).
 
-%% The name is what follows the level, or the first of a pair whose second may be absent.
+%% The name follows the level, or is the first of a pair whose second may be absent.
 in_library() ->
     {ok, Text} = file:read_file(path(?REPORTS)),
     Pattern = "(?:Level::[A-Z][a-z]+,\\s*|\\((?=\"[a-z_]+\",\\s*(?:None|Some)))\"([a-z_]+)\"",
@@ -114,7 +114,7 @@ in_clause({clause, _, Head, _Guards, Body}, Function, Arity, Functions, File) ->
         {Level, Whole} <- [whole(Base, [Level || {Level, Report} <- Leveled, Report =:= Map])],
         Event <- events(Value, Head, {Function, Arity}, Functions)].
 
-%% More may be added to a map that is not logged where it stands.
+%% A map that is not logged where it stands may get more fields later.
 whole(no_base, [Level]) -> {Level, all};
 whole(base, [Level]) -> {Level, some};
 whole(_Base, []) -> {unknown, some}.
@@ -133,7 +133,7 @@ find(Is, Forms) when is_list(Forms) -> lists:flatmap(fun(Form) -> find(Is, Form)
 find(Is, Form) when is_tuple(Form) -> Is(Form) ++ find(Is, tuple_to_list(Form));
 find(_Is, _Else) -> [].
 
-%% The program's, which are read elsewhere.
+%% Events of the admin program, which in_program/0 reads.
 events({call, _, {atom, _, known}, [_]}, _Head, {handle_frame, 2}, _Functions) ->
     [];
 events({atom, _, Event}, _Head, _In, _Functions) ->
@@ -159,7 +159,7 @@ argument(Place, Function, Arity, {call, _, {atom, _, Function}, Arguments}) when
 argument(_Place, _Function, _Arity, _Other) ->
     [].
 
-%% @doc A file of the project. The tests run in the project's directory, or below its _build.
+%% @doc The path of a file of the project. The tests run in the project's directory or below its _build.
 -spec path(file:filename()) -> file:filename().
 path(File) ->
     path(filename:dirname(filename:absname(code:which(?MODULE))), File).

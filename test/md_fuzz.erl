@@ -1,17 +1,17 @@
-%% Requests that a client might send, and many that none would: from a seed, so that a run can be repeated.
+%% Random HTTP requests, valid and broken, from a seed, so that a run can be repeated.
 %%
 %%   md_fuzz:seed(Seed, Worker),
 %%   {Sound, Bytes} = md_fuzz:request().
 %%
-%% A request that is `sound' is HTTP that must be answered, whatever it says; of a `broken' one anything may
-%% become but harm.
+%% A `sound' request is valid HTTP and must be answered, whatever it contains. A `broken' one may get any answer or
+%% none; it only must do no harm.
 -module(md_fuzz).
 
 -export([seed/2, request/0, address/0, one_in/1]).
 
 -type kind() :: sound | broken.
 
-%% @doc Begins the sequence of this worker.
+%% @doc Begins this worker's sequence of requests.
 -spec seed(non_neg_integer(), term()) -> ok.
 seed(Seed, Worker) ->
     _ = rand:seed(exsss, {Seed, erlang:phash2(Worker), 5}),
@@ -27,12 +27,12 @@ request() ->
         10 -> {broken, any([fun() -> bytes(300) end, fun() -> ["GET ", bytes(50), " HTTP/1.1\r\n\r\n"] end])}
     end.
 
-%% @doc An address of this machine to call from: failed logins make each of them wait.
+%% @doc A loopback address to call from. Failed logins slow an address down, so the calls use many.
 -spec address() -> inet:ip_address().
 address() ->
     {127, rand:uniform(250), rand:uniform(250), rand:uniform(250)}.
 
-%% @doc True for one call in so many.
+%% @doc True for one call in that many, on average.
 -spec one_in(pos_integer()) -> boolean().
 one_in(Many) ->
     rand:uniform(Many) =:= 1.
@@ -54,7 +54,7 @@ framed(How) ->
     [Method1, " ", Path, " HTTP/1.1\r\nhost: localhost\r\n", Framing, type(Type), credentials(),
      [header() || _ <- lists:seq(1, rand:uniform(4) - 1)], "\r\n", Body].
 
-%% A path, what its body is called, and its body.
+%% A path, the content type of its body, and the body.
 door() ->
     Door = rand:uniform(9),
     Whole = door(Door),
@@ -75,7 +75,7 @@ door(6) -> {any(["/v1/domains/upsert", "/v1/domains/list"]), "application/json",
 door(7) -> {any(["/metrics", "/healthz", "/readyz", "/api/openapi.json", "/", "/api"]), "text/plain", ""};
 door(8) -> {["/", percent(bytes(20)), any(["", "/", "//", "/..", "?", "?a=b&a", "#x"])], "text/plain", bytes(50)};
 door(9) ->
-    %% Some have a byte more than may be sent.
+    %% Some bodies are one byte longer than the limit.
     Length = case one_in(3) of true -> 1024 * 1024 + rand:uniform(3) - 1; false -> rand:uniform(20000) end,
     {["/api/domains/", name()], "application/json", binary:copy(<<"[">>, Length)}.
 
@@ -85,7 +85,7 @@ host_types() -> ["\"type1\"", "\"type2\"", "\"static type\"", "\"\"", "null", "7
 
 json(Fields) -> ["{", lists:join(", ", [["\"", Key, "\": ", Value] || {Key, Value} <- Fields]), "}"].
 
-%% Not always well.
+%% Not always valid, since quotes inside are not escaped.
 quoted(Text) -> [$", Text, $"].
 
 number() -> any(["0", "300", "-1", "4294967295", "4294967296", "1e3", "1e999", "\"5\"", "null", "{}"]).
@@ -144,7 +144,7 @@ header() ->
          "accept-encoding: gzip\r\n", "range: bytes=0-\r\n", "upgrade: h2c\r\n", "if-none-match: *\r\n",
          "x-forwarded-for: 1.2.3.4\r\n", "cookie: a=b\r\n"]).
 
-%% One of many changes that make bytes into others.
+%% Applies one of many random changes to the bytes.
 mutated(<<>>) ->
     bytes(5);
 mutated(Bytes) ->
@@ -162,7 +162,7 @@ mutated(Bytes) ->
 
 bytes(Most) -> rand:bytes(rand:uniform(Most)).
 
-%% What a header may hold.
+%% Bytes that a header may contain.
 visible(Most) -> << <<(32 + Byte rem 95)>> || <<Byte>> <= bytes(Most) >>.
 
 any(List) ->

@@ -1,22 +1,23 @@
-%% A TCP gate before a server: open it, close it, let it stall or break, and the server itself notices
-%% nothing but connections that come and go.
+%% A TCP proxy before a server, which a test can open, close, stall or break. The server itself keeps running and sees
+%% only connections that open and close.
 %%
 %%   Gate = md_gate:start(5432),             % closed: connections are refused
 %%   Url = md_database:with_port(Database, md_gate:port(Gate)),
 %%   ok = md_gate:open(Gate),                % forwards
 %%   ok = md_gate:close(Gate),               % cuts every connection and refuses new ones
-%%   ok = md_gate:stall(Gate).               % takes connections and says nothing on them
+%%   ok = md_gate:stall(Gate).               % accepts connections and sends nothing on them
 %%   ok = md_gate:lead_to(Gate, 5433).       % forwards new connections to another server, and keeps the old ones
 %%
-%% What is open can also go wrong without being closed first:
+%% An open gate can also break without being closed first:
 %%
-%%   ok = md_gate:hush(Gate),                % connections stay, old ones and new ones; nothing comes through
-%%   ok = md_gate:half_close(Gate, client),  % the client reads the end, and may go on writing
-%%   ok = md_gate:cut_after(Gate, 4000),     % closes by itself, 4000 bytes of the server later
-%%   ok = md_gate:swallow(Gate).             % closes when the server answers, and lets no answer through
+%%   ok = md_gate:hush(Gate),                % keeps old and new connections, and forwards nothing
+%%   ok = md_gate:half_close(Gate, client),  % the client reads the end of the stream, and may still write
+%%   ok = md_gate:cut_after(Gate, 4000),     % closes after 4000 more bytes of the server
+%%   ok = md_gate:swallow(Gate).             % closes when the server answers, and drops the answer
 %%
-%% With the last two, md_gate:is_closed/1 tells that it has happened. After any of them open/1 begins anew: it
-%% cuts what is left. The port stays the gate's own in every state. A gate ends with the process that started it.
+%% After the last two, md_gate:is_closed/1 returns whether the gate has closed. After any of the four, open/1 cuts the
+%% remaining connections and starts anew. The gate keeps its port in every state. It ends with the process that started
+%% it.
 -module(md_gate).
 
 -export([start/1, open/1, close/1, stall/1, lead_to/2, port/1]).
@@ -29,25 +30,25 @@
 -record(gate, {
     target :: inet:port_number(),
     port :: inet:port_number(),
-    %% Bound always; listens unless the gate is closed.
+    %% Always bound; it listens unless the gate is closed.
     socket :: socket:socket(),
     is_closed = true :: boolean(),
     valve :: atomics:atomics_ref(),
     connections = [] :: [pid()],
-    %% Those of the connections that reached the server.
+    %% Only the connections that reached the server.
     pairs = [] :: [{Client :: socket:socket(), Server :: socket:socket()}]
 }).
 
-%% What the connections of an open gate share. New ones come with each opening, so that no end of an old
-%% connection is taken for one of a new.
+%% State that the connections of an open gate share. Each opening makes a new one, so that an old connection that ends
+%% cannot change the state of the new ones.
 -define(QUIET, 1). % 1: nothing comes through
 -define(HALVED, 2). % 1: one direction is closed, and what is meant for it is thrown away
--define(BUDGET, 3). % bytes that the server may still say
+-define(BUDGET, 3). % bytes that the server may still send
 -define(TARGET, 4). % the port that new connections are forwarded to
 
 -define(PLENTY, 1 bsl 60).
 
-%% @doc A closed gate before this port of this machine.
+%% @doc Starts a closed gate before this port of this machine.
 -spec start(inet:port_number()) -> t().
 start(Target) ->
     spawn_link(fun() ->
@@ -66,46 +67,46 @@ open(Gate) ->
 close(Gate) ->
     call(Gate, close).
 
-%% @doc Cuts every connection; new ones succeed, and nothing is ever said on them.
+%% @doc Cuts every connection. New ones are accepted, and nothing is sent on them.
 -spec stall(t()) -> ok.
 stall(Gate) ->
     call(Gate, {listen, stall}).
 
-%% @doc Forwards new connections to this port from now on. Those that are there stay where they are, as when an
+%% @doc Forwards new connections to this port from now on. Existing connections stay with the old server, as when an
 %% address moves to another server while the old one still runs.
 -spec lead_to(t(), inet:port_number()) -> ok.
 lead_to(Gate, Target) ->
     call(Gate, {lead_to, Target}).
 
-%% @doc Keeps every connection, and lets nothing through any more in either direction: a network that lost its
-%% way. New connections succeed, and nothing is said on them.
+%% @doc Keeps every connection and forwards nothing in either direction, as a network does that drops all packets. New
+%% connections are accepted, and nothing is sent on them.
 -spec hush(t()) -> ok.
 hush(Gate) ->
     call(Gate, {set, ?QUIET, 1}).
 
-%% @doc Shuts every connection that is there in one direction: this side has heard the last of the other.
+%% @doc Shuts one direction of every connection: this side reads the end of the stream.
 -spec half_close(t(), client | server) -> ok.
 half_close(Gate, Deaf) ->
     call(Gate, {half_close, Deaf}).
 
-%% @doc Closes the gate as soon as the server has said so many more bytes, on all connections together; those
-%% still come through.
+%% @doc Closes the gate after that many more bytes from the server, counted over all connections; these bytes are still
+%% forwarded.
 -spec cut_after(t(), non_neg_integer()) -> ok.
 cut_after(Gate, Bytes) ->
     call(Gate, {set, ?BUDGET, Bytes}).
 
-%% @doc Closes the gate as soon as the server says anything, and doesn't let that through: what it was asked to
-%% do is done, and who asked does not hear of it.
+%% @doc Closes the gate as soon as the server sends anything, and drops those bytes: the server has executed the
+%% request, and the client gets no answer.
 -spec swallow(t()) -> ok.
 swallow(Gate) ->
     cut_after(Gate, 0).
 
-%% @doc Whether it refuses connections.
+%% @doc Whether the gate refuses connections.
 -spec is_closed(t()) -> boolean().
 is_closed(Gate) ->
     call(Gate, is_closed).
 
-%% @doc Where the gate is.
+%% @doc The port of the gate.
 -spec port(t()) -> inet:port_number().
 port(Gate) ->
     call(Gate, port).
@@ -197,7 +198,7 @@ accept(Gate, Valve, Listener, How) ->
             ok
     end.
 
-%% Owns both sockets: when it ends, they are closed.
+%% Owns both sockets: they are closed when it ends.
 connection(stall, _Gate, _Valve, _Client) ->
     receive never -> ok end;
 connection(forward, Gate, Valve, Client) ->
@@ -225,7 +226,7 @@ pump(From, Valve, Send) ->
 is(What, Valve) ->
     atomics:get(Valve, What) =:= 1.
 
-%% As much of it as the server may still say.
+%% Forwards as many of the bytes as the limit allows.
 say(Bytes, Client, Gate, Valve) ->
     case atomics:sub_get(Valve, ?BUDGET, byte_size(Bytes)) of
         Left when Left >= 0 ->

@@ -1,4 +1,4 @@
-%% Asks a door in GraphQL.
+%% Sends GraphQL requests to a door.
 %%
 %%   {200, #{<<"data">> := #{<<"domain">> := Answer}}} =
 %%       md_graphql:post(Door, <<"{domain {allDomains {domain}}}">>, #{}),
@@ -9,24 +9,24 @@
 
 -define(PATH, "/api/graphql").
 
-%% @doc The status and the decoded answer; these variables are sent beside the document.
+%% @doc Posts the document with these variables; returns the status and the decoded answer.
 -spec post(md_http:door(), iodata(), map()) -> {pos_integer(), md_json:t()}.
 post(Door, Document, Variables) ->
     ask(Door, #{query => iolist_to_binary(Document), variables => Variables}).
 
-%% @doc The same for a whole request.
+%% @doc Posts a whole request body.
 -spec ask(md_http:door(), map()) -> {pos_integer(), md_json:t()}.
 ask(Door, Request) ->
     {Code, _, Body} = md_http:request(Door, post, ?PATH, #{json => md_json:encode(Request)}),
     {Code, md_json:decode(Body)}.
 
-%% @doc What one field of the category answers, without arguments or with them: a field of a mutation, unless
-%% the name is known as one of a query. An error is its message and its extensions; its path is checked.
+%% @doc The value of one field of the category, with or without arguments. It is a field of a mutation unless its name
+%% is one of the queries'. An error is returned as its message and its extensions; its path is checked here.
 -spec call(md_http:door(), iodata()) -> {ok, md_json:t()} | {Message :: binary(), Extensions :: map()}.
 call(Door, Call) ->
     call(Door, Call, "").
 
-%% @doc The same, with what is to be shown of a domain.
+%% @doc The same, with the fields of the domain that the answer shall contain.
 -spec call(md_http:door(), iodata(), iodata()) -> {ok, md_json:t()} | {binary(), map()}.
 call(Door, Call, Shown) ->
     {match, [Field]} = re:run(Call, "^[a-zA-Z]+", [{capture, first, binary}]),
@@ -45,7 +45,7 @@ call(Door, Call, Shown) ->
             {ok, Value}
     end.
 
-%% @doc What a GET with this query string is answered.
+%% @doc Sends a GET with this query string.
 -spec get(md_http:door(), [{string(), iodata()}]) -> {pos_integer(), md_json:t()}.
 get(Door, Parameters) ->
     Query = uri_string:compose_query([{Key, unicode:characters_to_list(iolist_to_binary(Value))}
@@ -54,7 +54,7 @@ get(Door, Parameters) ->
     {Code, _, Body} = md_http:request(Door, get, [?PATH, "?", Query], Accept),
     {Code, md_json:decode(Body)}.
 
-%% @doc A text as GraphQL writes it.
+%% @doc The text as a GraphQL string.
 -spec quoted(binary()) -> iodata().
 quoted(Text) ->
     md_json:encode(Text).

@@ -1,8 +1,8 @@
-%% A handler of removals that writes down when it works, so that two at work on one domain are found, wherever
-%% they run.
+%% A removal handler that records when it runs, so that a test finds two that run for one domain at the same time, on
+%% any nodes.
 %%
-%% All nodes write into one file, and the system keeps the order of what is appended to it. A process beside each
-%% call writes, so that the end of a call that is killed is written, too:
+%% All nodes append to one file, and the operating system keeps the order of the lines. Another process writes the lines
+%% of each call, so that the end of a killed call is recorded, too:
 %%
 %%   ok = md_node:call(Node, md_handler_exclusive, register, [<<"type1">>, File]), ...,
 %%   #{<<"a.example">> := {Finished, []}} = md_handler_exclusive:read(File).
@@ -12,10 +12,10 @@
 -export([register/2, remove_domain/2]).
 -export([read/1]).
 
-%% How long a call lasts, in milliseconds: long enough for another one to begin meanwhile, if that can be.
+%% How long a call lasts, in milliseconds: long enough for a second call to begin meanwhile if that is possible.
 -define(WORK, 5).
 
-%% @doc Registers it on this node, to write into this file.
+%% @doc Registers the handler on this node with this file.
 -spec register(binary(), file:filename()) -> ok | {error, already_registered}.
 register(HostType, File) ->
     persistent_term:put(?MODULE, File),
@@ -50,8 +50,8 @@ record(Worker, Domain, File) ->
     end,
     Worker ! {ended, self()}.
 
-%% @doc For each domain: how many calls ran to their end, and the lines at which a call began while another was at
-%% work, or ended that was not.
+%% @doc For each domain: how many calls finished, and the lines at which a call began while another one ran, or ended
+%% without having begun.
 -spec read(file:filename()) -> #{binary() => {Finished :: non_neg_integer(), Overlaps :: [binary()]}}.
 read(File) ->
     {ok, Text} = file:read_file(File),

@@ -1,4 +1,4 @@
-%% One of the handlers that md_handlers steers.
+%% One of the removal handlers that md_handlers controls.
 -module(md_handler_first).
 -behaviour(mongoose_domain_removal).
 

@@ -1,4 +1,4 @@
-%% Handlers of removals that do, inside a node, what a test wants, and remember their calls.
+%% Removal handlers inside a node that behave as a test sets and record their calls.
 %%
 %%   ok = md_node:call(Node, md_handlers, register, [<<"type1">>, first, 10]),
 %%   ok = md_node:call(Node, md_handlers, behave, [first, {error, full}]),
@@ -9,7 +9,7 @@
 -export([called/3]).
 
 -type name() :: first | second.
-%% What a handler does: returns this, crashes, or waits until it is to do something else.
+%% What a handler does: returns this, crashes, or waits until its behaviour changes.
 -type behaviour() :: ok | {error, term()} | crash | wait.
 
 %% @doc Registers a handler.
@@ -17,7 +17,7 @@
 register(HostType, Name, Priority) ->
     mongoose_domain_removal:register_handler(HostType, module(Name), Priority).
 
-%% @doc Takes it away again.
+%% @doc Unregisters the handler.
 -spec unregister(binary(), name()) -> ok.
 unregister(HostType, Name) ->
     mongoose_domain_removal:unregister_handler(HostType, module(Name)).
@@ -25,7 +25,7 @@ unregister(HostType, Name) ->
 module(first) -> md_handler_first;
 module(second) -> md_handler_second.
 
-%% @doc What the handler does from now on; ok, unless told.
+%% @doc Sets the behaviour of the handler; the default is ok.
 -spec behave(name(), behaviour()) -> ok.
 behave(Name, Behaviour) ->
     persistent_term:put({?MODULE, Name}, Behaviour).
@@ -35,7 +35,7 @@ behave(Name, Behaviour) ->
 calls() ->
     lists:reverse(persistent_term:get({?MODULE, calls}, [])).
 
-%% @private A handler was called.
+%% @private Records the call of a handler.
 -spec called(name(), binary(), binary()) -> ok | {error, term()}.
 called(Name, HostType, Domain) ->
     global:trans({?MODULE, self()}, fun() ->

@@ -1,10 +1,10 @@
-%% An HTTP client that sends what it is told, however odd, and says what came back.
+%% An HTTP client that sends exactly the given bytes, even invalid ones, and returns the answer.
 %%
 %%   Door = md_http:door(Node),
 %%   {204, _, <<>>} = md_http:request(Door, put, "/api/domains/a.example", #{json => "{\"host_type\": \"type1\"}"}),
 %%   {200, _, Body} = md_http:request(Door, get, "/api/domains/a.example", #{}).
 %%
-%% Each request has a connection of its own. The credentials are the door's, unless told otherwise.
+%% Each request opens a connection of its own. It uses the door's credentials unless its options have others.
 -module(md_http).
 
 -export([door/1, door/2, request/4, bytes/4, send/2, header/2]).
@@ -12,10 +12,10 @@
 
 -export_type([door/0, answer/0, connection/0]).
 
-%% `tls' are the options of a client that uses it; `from', the address that it calls from.
+%% `tls' are the options of a TLS client; `from' is the local address of the connection.
 -type door() :: #{host := string(), port := inet:port_number(), user => {iodata(), iodata()} | none,
                   tls => [ssl:tls_client_option()], from => inet:ip_address()}.
-%% `json' is a body with its content type; `user' is who asks.
+%% `json' is a body with JSON's content type; `user' replaces the door's credentials.
 -type options() :: #{body => iodata(), json => iodata(), headers => [{iodata(), iodata()}],
                      user => {iodata(), iodata()} | none}.
 -type answer() :: {Code :: pos_integer(), [{Name :: binary(), Value :: binary()}], Body :: binary()}.
@@ -24,7 +24,7 @@
 
 -define(TIMEOUT, 60000).
 
-%% @doc The door of this node, once it is open, and its global admin as these tests configure it.
+%% @doc The door of this node, once it is open, with the credentials of the global admin.
 -spec door(md_node:t()) -> door().
 door(Node) ->
     door(Node, {"admin", "secret"}).
@@ -36,13 +36,13 @@ door(Node, User) ->
     #{host := Host, port := Port} = uri_string:parse(binary_to_list(Url)),
     #{host => Host, port => Port, user => User}.
 
-%% @doc What is answered. Fails when the connection breaks before.
+%% @doc Sends the request and returns the answer. Fails when the connection breaks before.
 -spec request(door(), atom() | string(), iodata(), options()) -> answer().
 request(Door, Method, Path, Options) ->
     {ok, Answer} = send(Door, bytes(Door, Method, Path, Options)),
     Answer.
 
-%% @doc What is sent for such a request.
+%% @doc The bytes of such a request.
 -spec bytes(door(), atom() | string(), iodata(), options()) -> iodata().
 bytes(Door, Method, Path, Options) ->
     Name = case is_atom(Method) of true -> string:uppercase(atom_to_list(Method)); false -> Method end,
@@ -58,13 +58,13 @@ bytes(Door, Method, Path, Options) ->
     Head = [Name, $\s, Path, " HTTP/1.1\r\n", [[Key, ": ", Value, "\r\n"] || {Key, Value} <- Headers], "\r\n"],
     [Head, [Body || Body =/= none]].
 
-%% @doc What these bytes are answered, or `{error, closed}' where the server just hangs up.
+%% @doc Sends these bytes; returns the answer, or `{error, closed}' where the server closes without one.
 -spec send(door(), iodata()) -> {ok, answer()} | {error, term()}.
 send(Door, Bytes) ->
     case connect(Door) of
         {ok, {Transport, Socket} = Connection} ->
             try
-                %% A server that has answered already may not take the rest.
+                %% A server that has answered already may refuse the rest.
                 _ = Transport:send(Socket, Bytes),
                 answer(Connection)
             after
@@ -73,7 +73,7 @@ send(Door, Bytes) ->
         Error -> Error
     end.
 
-%% @doc A connection, for answer/1.
+%% @doc Opens a connection, for answer/1.
 -spec connect(door()) -> {ok, connection()} | {error, term()}.
 connect(#{host := Host, port := Port} = Door) ->
     From = [{ip, Ip} || #{from := Ip} <- [Door]],
@@ -89,7 +89,7 @@ connect(#{host := Host, port := Port} = Door) ->
         Error -> Error
     end.
 
-%% @doc What comes next on a connection, on which the next request may follow.
+%% @doc The next answer on a connection. Another request may follow on it.
 -spec answer(connection()) -> {ok, answer()} | {error, term()}.
 answer(Connection) ->
     _ = setopts(Connection, [{packet, http_bin}]),

@@ -1,8 +1,8 @@
-%% Reads JSON: objects as maps with binary keys, null as null, texts as binaries.
+%% Decodes and encodes JSON: objects are maps with binary keys, null is null, strings are binaries.
 %%
 %%   #{<<"a">> := [1, null, <<"b">>]} = md_json:decode(<<"{\"a\": [1, null, \"b\"]}">>).
 %%
-%% And writes it: atoms and binaries are texts, but for true, false and null. What is no JSON fails.
+%% encode/1 writes atoms other than true, false and null as strings. Input that is not JSON fails.
 -module(md_json).
 
 -export([decode/1, encode/1]).
@@ -11,14 +11,14 @@
 
 -type t() :: null | boolean() | number() | binary() | [t()] | #{binary() => t()}.
 
-%% @doc The value that the whole text is.
+%% @doc The value of the whole text.
 -spec decode(iodata()) -> t().
 decode(Text) ->
     {Value, Rest} = value(blank(iolist_to_binary(Text))),
     <<>> = blank(Rest),
     Value.
 
-%% @doc A text for the value.
+%% @doc The value as a JSON text.
 -spec encode(t() | atom() | #{atom() => term()} | [term()]) -> iodata().
 encode(Atom) when Atom =:= null; is_boolean(Atom) -> atom_to_binary(Atom);
 encode(Atom) when is_atom(Atom) -> encode(atom_to_binary(Atom));
@@ -74,7 +74,7 @@ text(<<"\\u", Code:4/binary, Rest/binary>>, Text) -> unit(binary_to_integer(Code
 text(<<$\\, Escaped, Rest/binary>>, Text) -> text(Rest, <<Text/binary, (escaped(Escaped))>>);
 text(<<Character/utf8, Rest/binary>>, Text) when Character >= 32 -> text(Rest, <<Text/binary, Character/utf8>>).
 
-%% A character beyond U+FFFF is written as two.
+%% JSON writes a character beyond U+FFFF as two units.
 unit(High, <<"\\u", Low:4/binary, Rest/binary>>, Text) when High >= 16#D800, High =< 16#DBFF ->
     Pair = <<High:16, (binary_to_integer(Low, 16)):16>>,
     text(Rest, <<Text/binary, (unicode:characters_to_binary(Pair, utf16))/binary>>);
@@ -96,6 +96,6 @@ number(Text) ->
         _ -> {float_of(Digits), Rest}
     end.
 
-%% Erlang wants a fraction before an exponent.
+%% Erlang requires a fraction before an exponent.
 float_of(Digits) ->
     binary_to_float(re:replace(Digits, "^(-?[0-9]+)([eE])", "\\1.0\\2", [{return, binary}])).

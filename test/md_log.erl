@@ -1,12 +1,11 @@
-%% Keeps what is logged on this VM, so that a test can count it.
+%% Records all log events of this VM, so that a test can count them.
 %%
-%% A logger handler that puts every event of every level into a table. Reports are found by their
-%% `what', as this project's are named:
+%% It is a logger handler that stores every event of every level in a table. Reports are found by their `what', which
+%% every report of this project has.
 %%
 %%   md_log:start(), ..., 1 = md_log:count(domain_database_away), md_log:stop().
 %%
-%% While it runs, other handlers are silent: a test that provokes a hundred errors does not fill the
-%% terminal with them.
+%% While it runs, the other handlers are silent: a test that provokes a hundred errors must not fill the terminal.
 -module(md_log).
 
 -export([start/0, stop/0, clear/0]).
@@ -15,7 +14,7 @@
 
 -define(TABLE, ?MODULE).
 
-%% @doc Begins with an empty record.
+%% @doc Starts with an empty record.
 -spec start() -> ok.
 start() ->
     Caller = self(),
@@ -35,7 +34,7 @@ start() ->
     ok = logger:set_primary_config(level, all),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => all, config => #{before => {Level, Others}, keeper => Keeper}}).
 
-%% @doc Forgets the record and lets the other handlers speak again.
+%% @doc Deletes the record and enables the other handlers again.
 -spec stop() -> ok.
 stop() ->
     {ok, #{config := #{before := {Level, Others}, keeper := Keeper}}} = logger:get_handler_config(?MODULE),
@@ -46,13 +45,13 @@ stop() ->
     Keeper ! stop,
     receive {'DOWN', Monitor, process, Keeper, _} -> ok end.
 
-%% @doc Forgets what was logged so far.
+%% @doc Deletes everything that was recorded so far.
 -spec clear() -> ok.
 clear() ->
     ets:delete_all_objects(?TABLE),
     ok.
 
-%% @doc Everything, oldest first, as the logger passed it.
+%% @doc All events, oldest first, as the logger passed them.
 -spec all() -> [logger:log_event()].
 all() ->
     [Event || {_, Event} <- ets:tab2list(?TABLE)].
@@ -67,7 +66,7 @@ named(What) ->
 count(What) ->
     length(named(What)).
 
-%% @private The handler's callback: runs in the process that logs.
+%% @private The handler's callback. It runs in the process that logs.
 -spec log(logger:log_event(), logger:handler_config()) -> term().
 log(Event, _Config) ->
     ets:insert(?TABLE, {erlang:unique_integer([monotonic]), Event}).

@@ -1,4 +1,4 @@
-%% Looks, inside a node: at domains all the time or often, and into the application's processes.
+%% Looks domains up inside a node, without a pause or now and then, and inspects the application's processes.
 -module(md_looker).
 
 -export([start/1, start_calm/1, stop/1]).
@@ -6,23 +6,23 @@
 
 -define(SUPERVISORS, [mongoose_domain_sup, mongoose_domain_database_sup]).
 
-%% @doc A process that looks these domains up without a pause, until stop/1.
+%% @doc Starts a process that looks these domains up without a pause, until stop/1.
 -spec start([binary()]) -> pid().
 start(Domains) ->
     spawn(fun() -> look(Domains, 0, 0, []) end).
 
-%% @doc One that looks them up every few milliseconds, and leaves the machine to others.
+%% @doc Starts one that looks them up every few milliseconds and leaves the processor to others.
 -spec start_calm([binary()]) -> pid().
 start_calm(Domains) ->
     spawn(fun() -> look(Domains, 3, 0, []) end).
 
-%% @doc How many lookups it made, and the answers that were not {ok, HostType}.
+%% @doc Returns how many lookups it made, and the answers that were not {ok, HostType}.
 -spec stop(pid()) -> {non_neg_integer(), [term()]}.
 stop(Looker) ->
     Looker ! {stop, self()},
     receive {Looker, Lookups, Failures} -> {Lookups, Failures} end.
 
-%% At least once.
+%% Looks them up at least once.
 look(Domains, Pause, LookupsBefore, FailuresBefore) ->
     Failed = [{Domain, Answer} || Domain <- Domains, Answer <- [look_up(Domain)],
                                   element(1, Answer) =/= ok],
@@ -40,8 +40,8 @@ look_up(Domain) ->
         Class:Reason -> {Class, Reason}
     end.
 
-%% @doc What anyone who looks into this node is shown: the log, the status, the supervisor's
-%% children, and the states, dictionaries and messages of the application's processes.
+%% @doc Everything that the node shows: the log, the status, the supervisor's children, and the states, dictionaries and
+%% messages of the application's processes.
 -spec everything_shown() -> [{Place :: term(), term()}].
 everything_shown() ->
     Children = children(),
@@ -58,22 +58,22 @@ everything_shown() ->
 children() ->
     lists:append([supervisor:which_children(Supervisor) || Supervisor <- ?SUPERVISORS]).
 
-%% @doc The same as it looks on a terminal, but for states, which a suspended process does not tell.
+%% @doc The same as printed text, without the states, which a suspended process does not return.
 -spec everything_printed() -> [{Place :: term(), string()}].
 everything_printed() ->
     Messages = [{{process, Id}, process_info(Pid, [dictionary, messages, backtrace])}
                 || {Id, Pid, _, _} <- children(), is_pid(Pid)],
     [{Place, lists:flatten(io_lib:format("~tp", [Shown]))} || {Place, Shown} <- [{log, md_log:all()} | Messages]].
 
-%% @doc Whether a request with this text waits among the messages of the server of operations. It is inside a fun, which
-%% is opened here and shows nothing of it where it is printed.
+%% @doc Whether a request with this text waits in the message queue of the server of operations. The text is inside a
+%% fun, since a printed fun does not show it; this function opens the fun.
 -spec operations_hold(binary()) -> boolean().
 operations_hold(Text) ->
     {messages, Messages} = process_info(whereis(mongoose_domain_operations), messages),
     Requests = [erlang:fun_info(Submit, env) || {'$gen_call', _From, {run, Submit}} <- Messages],
     binary:match(term_to_binary(Requests), Text) =/= nomatch.
 
-%% @doc Has the server of operations crash, so that it reports what it knows: by an answer to no question.
+%% @doc Crashes the server of operations with an answer that belongs to no request, so that it prints a crash report.
 -spec crash_operations() -> ok.
 crash_operations() ->
     Name = mongoose_domain_operations,
@@ -82,7 +82,7 @@ crash_operations() ->
     _ = Name ! {domain_operation, 1 bsl 62, {ok, ok}},
     md_wait:until(fun() -> is_pid(whereis(Name)) andalso whereis(Name) =/= Before end).
 
-%% @doc Has the service believe that it started its thread so many milliseconds ago, after so long a pause.
+%% @doc Sets the service's state as if it had started its thread that many milliseconds ago, after such a pause.
 -spec set_retry(Pause :: pos_integer(), Age :: non_neg_integer()) -> ok.
 set_retry(Pause, Age) ->
     Started = erlang:monotonic_time(millisecond) - Age,
@@ -92,7 +92,7 @@ set_retry(Pause, Age) ->
     end),
     ok.
 
-%% @doc How long a pause this process will make next.
+%% @doc The length of the next pause of this process.
 -spec next_pause(atom()) -> pos_integer().
 next_pause(Name) ->
     [Pause] = [Pause || {retry, Pause, _Started, _Said} <- tuple_to_list(sys:get_state(Name))],

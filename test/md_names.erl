@@ -1,10 +1,9 @@
-%% Real domain names for tests, from test/data: its README says where they are from.
+%% Real domain names for tests, from test/data, whose README names their sources.
 -module(md_names).
 
 -export([all/0, some/1, refused/0, numbered/2]).
 
-%% @doc Every name of the data files as nameprep writes it, sorted, each once; those that
-%% refused/0 lists are left out.
+%% @doc Every name of the data files after nameprep, sorted and without duplicates. The names of refused/0 are left out.
 -spec all() -> [binary()].
 all() ->
     lists:usort([Name || {ok, Name} <- [mongoose_domain_core:nameprep(Line) || Line <- lines()]]).
@@ -17,7 +16,7 @@ refused() ->
 lines() ->
     lists:append([lines(File) || File <- ["domains-10k.txt", "idn-names.txt"]]).
 
-%% @doc The first so many of them.
+%% @doc The first Count names of all/0.
 -spec some(pos_integer()) -> [binary()].
 some(Count) ->
     lists:sublist(all(), Count).
@@ -32,8 +31,7 @@ lines(Name) ->
     Lines = [string:trim(Line) || Line <- binary:split(Text, <<"\n">>, [global])],
     [Line || Line <- Lines, Line =/= <<>>, binary:first(Line) =/= $#].
 
-%% The test directory lies beside the modules when rebar3 has copied it, and beside their sources
-%% always.
+%% rebar3 copies the test directory beside the modules; it always lies beside their sources.
 directory() ->
     Source = proplists:get_value(source, ?MODULE:module_info(compile)),
     Places = [filename:join(filename:dirname(Path), "data") || Path <- [code:which(?MODULE), Source]],

@@ -1,13 +1,12 @@
-%% A node of the application: a VM of its own, in an operating system process of its own.
+%% A node with the application: a separate VM in its own operating system process.
 %%
-%% Nodes are steered over their standard input and are no part of any Erlang cluster, so two of them
-%% know nothing of each other. Those from connected/1 have names and are connected. A node ends with
-%% the test that started it.
+%% Nodes are controlled over their standard input and are not distributed, so two of them know nothing of each other.
+%% Nodes from connected/1 have names and are connected. A node ends with the test that started it.
 %%
 %%   Node = md_node:start(#{host_types => [<<"type1">>], service_domain_db => #{database => Url}}),
 %%   {error, not_found} = md_node:lookup(Node, <<"example.com">>).
 %%
-%% What a node logs is kept in it and read with logged/2 and count/2.
+%% A node keeps its log events in memory; logged/2 and count/2 read them.
 -module(md_node).
 
 -export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
@@ -28,44 +27,44 @@
 -define(BOOT_TIMEOUT, 60000).
 -define(CALL_TIMEOUT, 60000).
 
-%% @doc A VM in which the application is not started.
+%% @doc Boots a VM without starting the application.
 -spec boot() -> t().
 boot() ->
     [Node] = boot_many(1),
     Node.
 
-%% @doc So many of them, booting at the same time.
+%% @doc Boots that many VMs at the same time.
 -spec boot_many(pos_integer()) -> [t()].
 boot_many(Count) ->
     boot_all([#{} || _ <- lists:seq(1, Count)]).
 
-%% @doc A node with this application environment, started.
+%% @doc Starts a node with this application environment.
 -spec start(environment()) -> t().
 start(Environment) ->
     [Node] = start_many([Environment]),
     Node.
 
-%% @doc Several, booting at the same time.
+%% @doc Starts several nodes at the same time.
 -spec start_many([environment()]) -> [t()].
 start_many(Environments) ->
     start_all([#{} || _ <- Environments], Environments).
 
-%% @doc One that bound_files/2 can be used with.
+%% @doc Starts a node for bound_files/2.
 -spec start_bounded(environment()) -> t().
 start_bounded(Environment) ->
-    %% The system ends whoever writes past a limit and does not ignore its signal.
+    %% A process that writes past the limit gets SIGXFSZ, which would end it.
     Shell = {"/bin/sh", ["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", filename:join([code:root_dir(), "bin", "erl"])]},
     [Node] = start_all([#{exec => Shell}], [Environment]),
     Node.
 
-%% @doc No file that this node writes may be longer, as if its disk were full. Needs Linux's prlimit.
+%% @doc Limits the size of each file that this node writes, to simulate a full disk. Needs Linux's prlimit.
 -spec bound_files(t(), non_neg_integer() | unlimited) -> ok.
 bound_files(Node, Bytes) ->
     Pid = call(Node, os, getpid, []),
     "" = os:cmd(lists:flatten(io_lib:format("prlimit --pid ~s --fsize=~p:", [Pid, Bytes]))),
     ok.
 
-%% @doc As start_many/1, but they have names and each is connected to the first.
+%% @doc As start_many/1, but the nodes have names, and each is connected to the first.
 -spec connected([environment()]) -> [t()].
 connected(Environments) ->
     Cookie = ["-setcookie", "mongoose_domain_ct_" ++ os:getpid()],
@@ -105,11 +104,11 @@ await_boot(Node, Tag) ->
         erlang:error({a_node_does_not_boot, Node})
     end.
 
-%% Where this application and its tests lie.
+%% The directories of the modules of this application and its tests.
 code_path() ->
     lists:usort([filename:dirname(code:which(Module)) || Module <- [mongoose_domain_core, ?MODULE]]).
 
-%% @doc Starts the application with this environment and no other, or with the one that it has.
+%% @doc Starts the application with exactly this environment, or with its present one.
 -spec start_application(t(), environment() | unchanged) -> ok | {error, term()}.
 start_application(Node, Environment) ->
     call(Node, ?MODULE, configure_and_start, [Environment]).
@@ -128,7 +127,7 @@ start_with_dependencies() ->
     {ok, _} = application:ensure_all_started(compiler),
     application:start(mongoose_domain).
 
-%% @doc Stops the application; the VM stays.
+%% @doc Stops the application; the VM keeps running.
 -spec stop_application(t()) -> ok.
 stop_application(Node) ->
     call(Node, application, stop, [mongoose_domain]).
@@ -138,7 +137,7 @@ stop_application(Node) ->
 call(Node, Module, Function, Args) ->
     peer:call(Node, Module, Function, Args, ?CALL_TIMEOUT).
 
-%% @doc Kills the process of this name, which is answered, and returns when it has a successor.
+%% @doc Kills the process with this name; returns its old id once a successor is registered.
 -spec kill(t(), atom()) -> pid().
 kill(Node, Name) ->
     Pid = call(Node, erlang, whereis, [Name]),
@@ -149,7 +148,7 @@ kill(Node, Name) ->
     end),
     Pid.
 
-%% @doc What mongoose_domain_api:get_host_type/1 answers there.
+%% @doc The answer of mongoose_domain_api:get_host_type/1 in the node.
 -spec lookup(t(), binary()) -> {ok, binary()} | {error, not_found}.
 lookup(Node, Domain) ->
     call(Node, mongoose_domain_api, get_host_type, [Domain]).
@@ -169,27 +168,27 @@ look_up(Domains) ->
 routes(Node) ->
     maps:from_list(call(Node, mongoose_domain_api, get_all_dynamic, [])).
 
-%% @doc What service_domain_db:status/0 answers there.
+%% @doc The answer of service_domain_db:status/0 in the node.
 -spec status(t()) -> map().
 status(Node) ->
     call(Node, service_domain_db, status, []).
 
-%% @doc What service_domain_db:sync_local/1 answers there. All that was to be reported before is logged then.
+%% @doc The answer of service_domain_db:sync_local/1 in the node. All earlier reports are logged when this returns.
 -spec sync(t()) -> ok | {error, binary()}.
 sync(Node) ->
     call(Node, service_domain_db, sync_local, [?CALL_TIMEOUT]).
 
-%% @doc The service's process.
+%% @doc The process of the service.
 -spec service(t()) -> pid() | undefined.
 service(Node) ->
     call(Node, erlang, whereis, [service_domain_db]).
 
-%% @doc How many threads of the operating system follow a database there.
+%% @doc How many operating system threads follow a database in the node.
 -spec threads(t()) -> non_neg_integer() | unknown.
 threads(Node) ->
     call(Node, ?MODULE, follower_threads, []).
 
-%% @private Linux tells; elsewhere nobody is asked.
+%% Counted in Linux's /proc; unknown on other systems.
 -spec follower_threads() -> non_neg_integer() | unknown.
 follower_threads() ->
     case filelib:wildcard("/proc/self/task/*/comm") of
@@ -197,12 +196,12 @@ follower_threads() ->
         Files -> length([File || File <- Files, {ok, <<"domain_follower\n">>} <- [file:read_file(File)]])
     end.
 
-%% @doc The names of the threads that the native library has there, but for the one that lives as long as the VM.
+%% @doc The names of the native library's threads in the node, without the one that lives as long as the VM.
 -spec threads_of_the_library(t()) -> [binary()] | unknown.
 threads_of_the_library(Node) ->
     call(Node, ?MODULE, library_threads, []).
 
-%% @private Linux tells; elsewhere nobody is asked.
+%% Read from Linux's /proc; unknown on other systems.
 -spec library_threads() -> [binary()] | unknown.
 library_threads() ->
     case [Name || File <- filelib:wildcard("/proc/self/task/*/comm"), {ok, Name} <- [file:read_file(File)]] of
@@ -216,22 +215,22 @@ library_threads() ->
 logged(Node, What) ->
     call(Node, md_log, named, [What]).
 
-%% @doc How many they are.
+%% @doc How many such reports the node logged.
 -spec count(t(), atom()) -> non_neg_integer().
 count(Node, What) ->
     call(Node, md_log, count, [What]).
 
-%% @doc Returns when the node has found its table current, and has said so.
+%% @doc Returns when the node's table is current and the node has reported it.
 -spec wait_until_following(t()) -> ok.
 wait_until_following(Node) ->
     md_wait:until(fun() ->
         case status(Node) of
-            #{current_at := At} when is_integer(At) -> sync(Node); % which ends a pass, whatever goes on after it
+            #{current_at := At} when is_integer(At) -> sync(Node); % ends a pass, even if the next one begins at once
             Status -> Status
         end
     end, ok).
 
-%% @doc Returns when the node's table shows this event, and so all before it: those of writers who take turns.
+%% @doc Returns when the node's table shows this event. It then shows all earlier ones, if writers take turns.
 -spec wait_until_at(t(), non_neg_integer()) -> ok.
 wait_until_at(Node, Event) ->
     md_wait:until(fun() ->

@@ -1,8 +1,8 @@
-%% A model of nodes that share a database, for PropEr: a map from domain to the host type and status of its row.
+%% A PropEr model of nodes that share a database: a map from each domain to the host type and the status of its row.
 %%
-%% Random operations go to random nodes, one after another. Each answers what the model says, and after a success
-%% its node shows that; in the end every table and the database say what the model says. After a refusal, which
-%% changed nothing, a table may still be behind.
+%% Random operations run on random nodes, one after another. Each answer equals the model's, and after a success the
+%% table of that node shows the change. In the end every table and the database equal the model. After a refusal, which
+%% changes nothing, a table may still be behind.
 %%
 %% PropEr's functions are called by their full names: see md_core_model.
 -module(md_nodes_model).
@@ -19,8 +19,8 @@
 
 -record(cluster, {nodes :: [md_node:t()], sequence :: pos_integer()}).
 
-%% @doc Three nodes that know both host types do what the model says, after any sequence of up to so many
-%% operations. The domains of each sequence are new ones.
+%% @doc Three nodes that know both host types behave as the model does, after any sequence of at most that many
+%% operations. Each sequence uses new domains.
 -spec property([md_node:t()], md_client:t(), pos_integer()) -> proper:test().
 property(Nodes, Client, Longest) ->
     proper:forall(proper_types:resize(Longest, proper_statem:commands(?MODULE)), fun(Commands) ->
@@ -38,7 +38,7 @@ differences(#cluster{nodes = Nodes} = Cluster, Client, State) ->
     [{database, {is, Is}, {model, Wanted}} || Is =/= Wanted]
         ++ [{tables, Disagreements} || [_ | _] = Disagreements <- [md_rows:disagreements(Nodes, Client)]].
 
-%% A failed sequence in words.
+%% Describes a failed sequence.
 story(Commands, History, Result, Differences) ->
     Done = lists:zip(lists:sublist(Commands, length(History)), History),
     Steps = [{Call, State, Answered} || {{set, _, Call}, {State, Answered}} <- Done],
@@ -58,7 +58,7 @@ ending(Other, _Steps) ->
 sentence({call, _, Function, [_Cluster, Node | Args]}) ->
     io_lib:format("node ~b: ~s ~ts", [Node, Function, lists:join(" ", Args)]).
 
-%% The operations. Each answers what the API answered, without the domain and without the words of an error, and what
+%% The operations. Each returns the API's answer without the domain and without the text of an error, and the route that
 %% the node showed when the call had returned.
 
 insert(Cluster, Node, Domain, HostType) -> perform(Cluster, Node, Domain, insert_domain, [HostType]).
@@ -66,7 +66,7 @@ delete(Cluster, Node, Domain, HostType) -> perform(Cluster, Node, Domain, delete
 enable(Cluster, Node, Domain) -> perform(Cluster, Node, Domain, enable_domain, []).
 disable(Cluster, Node, Domain) -> perform(Cluster, Node, Domain, disable_domain, []).
 
-%% Whatever goes wrong is an answer, too: PropEr 1.2 can't tell of an exception.
+%% An exception becomes an answer, too, since PropEr 1.2 cannot report it.
 perform(#cluster{nodes = Nodes} = Cluster, Number, Domain, Function, Args) ->
     Node = lists:nth(Number, Nodes),
     Name = name(Cluster, Domain),

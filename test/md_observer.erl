@@ -1,11 +1,11 @@
-%% An observer of domains, inside a node, that keeps a map of them: as correct as what it is told.
+%% An observer of domains inside a node. It keeps a map of the domains, built from the batches that it gets.
 %%
 %%   Observer = md_node:call(Node, md_observer, start, [ready]),
 %%   ok = md_node:call(Node, mongoose_domain_observers, sync, [Observer]),
 %%   [everything] = md_node:call(Node, md_observer, told, [Observer]).
 %%
-%% One that is `ready' handles each batch at once; one that is `holding' handles none until it is told to. It looks each
-%% domain up in the moment in which it is told of it, and remembers what it saw.
+%% A `ready' observer handles each batch at once; a `holding' one handles a batch only after handle/1. When it receives
+%% a change it looks the domain up and records the answer.
 -module(md_observer).
 
 -export([start/1, behave/2, handle/1, told/1, changes/1, seen/1, model/1]).
@@ -15,14 +15,14 @@
 
 -record(state, {
     behaviour :: behaviour(),
-    %% Batches that it has not handled, oldest first.
+    %% Batches that it has not handled yet, oldest first.
     held = [] :: [reference()],
     told = [] :: [mongoose_domain_observers:news()],
     seen = [] :: [{change(), {ok, binary()} | {error, not_found}}],
     model = #{} :: #{binary() => binary()}
 }).
 
-%% @doc Returns when it has been told everything.
+%% @doc Returns when the observer has received everything.
 -spec start(behaviour()) -> pid().
 start(Behaviour) ->
     Pid = spawn(fun() ->
@@ -32,32 +32,32 @@ start(Behaviour) ->
     md_wait:until(fun() -> told(Pid) end, [everything]),
     Pid.
 
-%% @doc From now on it handles batches at once, those that it holds too, or none.
+%% @doc Sets whether it handles batches at once; `ready' also handles the batches that it holds.
 -spec behave(pid(), behaviour()) -> ok.
 behave(Pid, Behaviour) ->
     ask(Pid, {behave, Behaviour}).
 
-%% @doc Has it handle the oldest batch that it holds.
+%% @doc Makes it handle the oldest batch that it holds.
 -spec handle(pid()) -> ok.
 handle(Pid) ->
     ask(Pid, handle).
 
-%% @doc What it was told, batch by batch.
+%% @doc All batches that it has received, oldest first.
 -spec told(pid()) -> [mongoose_domain_observers:news()].
 told(Pid) ->
     ask(Pid, told).
 
-%% @doc All changes that it was told, in order.
+%% @doc All changes that it has received, in order.
 -spec changes(pid()) -> [change()].
 changes(Pid) ->
     lists:append([News || News <- told(Pid), News =/= everything]).
 
-%% @doc All changes with what a lookup showed in that moment.
+%% @doc All received changes, each with the answer of a lookup at that moment.
 -spec seen(pid()) -> [{change(), {ok, binary()} | {error, not_found}}].
 seen(Pid) ->
     ask(Pid, seen).
 
-%% @doc The domains that there are, as far as it was told.
+%% @doc The domains that exist according to the received batches.
 -spec model(pid()) -> #{binary() => binary()}.
 model(Pid) ->
     ask(Pid, model).

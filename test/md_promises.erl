@@ -1,6 +1,6 @@
-%% EUnit tests that are plain functions with sentences for names, all with the same fixture.
+%% EUnit tests that are plain functions with sentences as names, all with the same fixture.
 %%
-%% A test module exports its promises and hands itself over; the order is that of the export list:
+%% A test module exports its tests and passes itself; they run in the order of the export list:
 %%
 %%   all_test_() -> md_promises:of_module(?MODULE, fun setup/0, fun cleanup/1).
 -module(md_promises).

@@ -1,4 +1,4 @@
-%% A process that registers itself when it starts, as docs/components.md says it, under a supervisor of its own.
+%% A process that registers itself when it starts, as docs/components.md describes, under a supervisor of its own.
 %%
 %%   Supervisor = md_node:call(Node, md_registrant, start, [<<"type1">>]),
 %%   ok = md_node:call(Node, md_registrant, crash, [3]).                        % three times
@@ -8,14 +8,14 @@
 -export([start/1, crash/1]).
 -export([start_link/1, init/1, handle_call/3, handle_cast/2]).
 
-%% @doc Lives on when the caller has ended.
+%% @doc The supervisor survives its caller.
 -spec start(binary()) -> pid().
 start(HostType) ->
     {ok, Supervisor} = supervisor:start_link(?MODULE, {supervisor, HostType}),
     true = unlink(Supervisor),
     Supervisor.
 
-%% @doc Has it crash so often; returns when it runs again. Fails where its supervisor has given up.
+%% @doc Crashes the process that many times and returns when it runs again. Fails when its supervisor has given up.
 -spec crash(non_neg_integer()) -> ok.
 crash(0) ->
     ok;

@@ -1,9 +1,9 @@
-%% A router that writes down what it is told, inside a node, and does what a test wants.
+%% A router inside a node that records its calls and behaves as a test sets.
 %%
 %%   ok = md_node:call(Node, md_router, behave, [register_host, <<"a.example">>, {error, full}]),
 %%   [{register_host, <<"a.example">>, {domain, <<"type1">>}}] = md_node:call(Node, md_router, calls, []).
 %%
-%% The node has it in its environment: `router => md_router'. What is written down outlives the application.
+%% The node's environment has `router => md_router'. The record survives a restart of the application.
 -module(md_router).
 -behaviour(mongoose_domain_router).
 
@@ -16,20 +16,20 @@
 -type call() :: {atom(), mongoose_domain_router:host()} | {atom(), mongoose_domain_router:host(), term()}
     | {atom(), mongoose_domain_router:host(), term(), term()}
     | {atom(), mongoose_domain_router:host(), term(), term(), term()}.
-%% What a callback does: returns this, crashes, or has a process linked to it that ends.
+%% What a callback does: returns this, crashes, or starts a linked process that ends.
 -type behaviour() :: ok | {error, term()} | crash | throw | exit | link | link_normal.
 
-%% @doc What a callback does for this host from now on; ok, unless told.
+%% @doc Sets what a callback does for this host; the default is ok.
 -spec behave(atom(), mongoose_domain_router:host(), behaviour()) -> ok.
 behave(Function, Host, Behaviour) ->
     persistent_term:put({?MODULE, Function, Host}, Behaviour).
 
-%% @doc All calls since they were last taken, oldest first, those that failed among them.
+%% @doc All calls since the last take_calls/0, oldest first, including those that failed.
 -spec calls() -> [call()].
 calls() ->
     lists:reverse(persistent_term:get({?MODULE, calls}, [])).
 
-%% @doc The same, and forgets them. While nobody calls, please.
+%% @doc The same, and deletes the record. Other processes must not call the router meanwhile.
 -spec take_calls() -> [call()].
 take_calls() ->
     Calls = calls(),
@@ -54,13 +54,13 @@ register_handler(Host, Namespace, Component, Handler) ->
 unregister_handler(Host, Namespace, Component) ->
     called(unregister_handler, [Host, Namespace, Component]).
 
-%% A shape of its own, which shows that it was asked.
+%% Returns a shape that only this router makes, which proves that it was called.
 -spec add_extra(mongoose_domain_router:packet_handler(), #{atom() => term()}) ->
     mongoose_domain_router:packet_handler().
 add_extra(Handler, Extra) ->
     {extended, Handler, Extra}.
 
-%% One process calls, so nobody writes in between.
+%% Only one process calls the router, so no other write comes in between.
 called(Function, [Host | _] = Args) ->
     Before = persistent_term:get({?MODULE, calls}, []),
     persistent_term:put({?MODULE, calls}, [list_to_tuple([Function | Args]) | Before]),

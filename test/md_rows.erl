@@ -1,5 +1,5 @@
-%% What the rows of a database say of domains, read by a client, and whether nodes say the same. A client can also have
-%% no node read them.
+%% Reads the domain rows of a database with a client and compares them with the tables of nodes. It can also make the
+%% rows unreadable for nodes.
 -module(md_rows).
 
 -export([all/1, enabled/1, disagreements/2, disagreements/3]).
@@ -19,19 +19,20 @@ status(<<"0">>) -> disabled;
 status(<<"1">>) -> enabled;
 status(<<"2">>) -> deleting.
 
-%% @doc The domains of these rows that are to be served, and their host types.
+%% @doc The enabled domains of these rows and their host types.
 -spec enabled(rows()) -> #{binary() => binary()}.
 enabled(Rows) ->
     maps:from_list([{Domain, HostType} || {Domain, {HostType, enabled}} <- maps:to_list(Rows)]).
 
-%% @doc Where the tables of nodes differ from the database, once they have looked at it: the place of each such
-%% node, what only its table has, and what only the database has. While nobody writes, please.
+%% @doc The differences between the nodes' tables and the database, after each node has read it: the position of each
+%% node that differs, what only its table has, and what only the database has. Nothing may write to the database
+%% meanwhile.
 -spec disagreements([md_node:t()], md_client:t()) -> disagreements().
 disagreements(Nodes, Client) ->
     disagreements(Nodes, Client, #{}).
 
-%% @doc The same for nodes that are to have these routes besides, which the database lost. One that can't look at
-%% the database says why.
+%% @doc The same for nodes that also keep these routes, which the database lost. A node that cannot read the database is
+%% listed with the reason.
 -spec disagreements([md_node:t()], md_client:t(), #{binary() => binary()}) -> disagreements().
 disagreements(Nodes, Client, Kept) ->
     Wanted = lists:sort(maps:to_list(maps:merge(Kept, enabled(all(Client))))),
@@ -46,24 +47,24 @@ disagreement(Place, ok, Node, Wanted) ->
 disagreement(Place, {error, Reason}, _Node, _Wanted) ->
     [{Place, Reason}].
 
-%% @doc Returns when the tables say what the database says.
+%% @doc Returns when the tables and the database have the same routes.
 -spec wait_until_agreed([md_node:t()], md_client:t()) -> ok.
 wait_until_agreed(Nodes, Client) ->
     wait_until_agreed(Nodes, Client, #{}).
 
-%% @doc The same for nodes that are to have these routes besides.
+%% @doc The same for nodes that also keep these routes.
 -spec wait_until_agreed([md_node:t()], md_client:t(), #{binary() => binary()}) -> ok.
 wait_until_agreed(Nodes, Client, Kept) ->
     md_wait:until(fun() -> disagreements(Nodes, Client, Kept) end, []).
 
-%% @doc Until show/1, every statement about rows fails: a column has another name. Had the table another one, whoever
-%% connects would make it anew, and a node connects when it likes.
+%% @doc Renames a column, so that every statement about rows fails until show/1. Renaming the table would not do: every
+%% new connection creates missing tables, and a node may connect at any moment.
 -spec hide(md_client:t()) -> ok.
 hide(Client) ->
     [] = md_client:query(Client, "ALTER TABLE domain_settings RENAME COLUMN status TO elsewhere"),
     ok.
 
-%% @doc The end of that.
+%% @doc Undoes hide/1.
 -spec show(md_client:t()) -> ok.
 show(Client) ->
     [] = md_client:query(Client, "ALTER TABLE domain_settings RENAME COLUMN elsewhere TO status"),

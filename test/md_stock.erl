@@ -1,12 +1,13 @@
-%% A node as OTP starts it: `erl' with no configuration of the logger, whose output is read as an operator reads it.
+%% A node with OTP's default configuration of the logger. Its output is read as an operator reads it.
 %%
 %%   Node = md_stock:start(#{}),
 %%   _ = md_stock:call(Node, application, start, [mongoose_domain]),
 %%   #{level := error, reason := _} = md_stock:printed(Node, domain_database_away).
 %%
-%% It is steered over a connection of its own, since its standard output is what is tested, and ends with the test that
-%% started it. A report that was printed is a map of texts, but for `level' and `what'. A character beyond Latin-1 is
-%% printed as itself from OTP 26 on, and as `\x{442}' before; in a text that is returned here, it is itself.
+%% A socket controls the node, since its standard output is under test. The node ends with the test that started it. A
+%% printed report is returned as a map whose values, except `level' and `what', are texts. From OTP 26 on, a character
+%% beyond Latin-1 is printed as itself, before as `\x{442}'; the texts returned here contain the character in both
+%% cases.
 -module(md_stock).
 
 -export([start/1, call/4, printed/2, all_printed/1, count/2, output/1, await_exit/1]).
@@ -20,11 +21,11 @@
 -type report() :: #{level := logger:level(), what := atom(), atom() => binary()}.
 
 -define(TIMEOUT, 60000).
-%% Variables of the environment that would add arguments.
+%% Environment variables that would add arguments to `erl'.
 -define(UNSET, [{Name, false} || Name <- ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"]]).
 
-%% @doc Starts one. `directory' is where its output goes; `environment' is the application's, which is set, and the
-%% application not started; `args' are further arguments.
+%% @doc Starts a node without starting the application. `directory' is for its output; `environment' is set as the
+%% application's environment; `args' are further arguments of `erl'.
 -spec start(#{directory := file:filename(), environment => map(), args => [string()]}) -> t().
 start(#{directory := Directory} = Options) ->
     {ok, Listener} = gen_tcp:listen(0, [binary, {packet, 4}, {active, false}, {ip, {127, 0, 0, 1}}]),
@@ -47,7 +48,7 @@ start_vm(Directory, Args) ->
                       {env, ?UNSET}]),
     #stock{port = Port, output = Output}.
 
-%% @private In the node: does what it is told until the connection ends.
+%% @private In the node: executes calls until the connection ends.
 -spec serve([atom()]) -> pid().
 serve([Number]) ->
     spawn(fun() ->
@@ -73,7 +74,7 @@ set_environment(Environment) ->
     _ = application:load(mongoose_domain),
     maps:foreach(fun(Key, Value) -> application:set_env(mongoose_domain, Key, Value) end, Environment).
 
-%% @doc What a call returns there; fails as it fails.
+%% @doc Calls a function in the node; raises the exception of the call if it fails.
 -spec call(t(), module(), atom(), [term()]) -> term().
 call(#stock{socket = Socket}, Module, Function, Arguments) ->
     ok = gen_tcp:send(Socket, term_to_binary({Module, Function, Arguments})),
@@ -83,7 +84,7 @@ call(#stock{socket = Socket}, Module, Function, Arguments) ->
         {Class, Reason} -> erlang:raise(Class, Reason, element(2, process_info(self(), current_stacktrace)))
     end.
 
-%% @doc The first report of this event, once it is printed.
+%% @doc Waits for the first printed report of this event.
 -spec printed(t(), atom()) -> report().
 printed(Node, What) ->
     md_wait:until(fun() ->
@@ -94,7 +95,7 @@ printed(Node, What) ->
     end),
     hd([Report || #{what := Event} = Report <- all_printed(Node), Event =:= What]).
 
-%% @doc How many of this event are printed.
+%% @doc How many reports of this event are printed.
 -spec count(t(), atom()) -> non_neg_integer().
 count(Node, What) ->
     length([Event || #{what := Event} <- all_printed(Node), Event =:= What]).
@@ -113,7 +114,7 @@ report(Part) ->
         nomatch -> #{}
     end.
 
-%% The lines of a field that has several are further in.
+%% The continuation lines of a field are indented further.
 is_field(<<"    ", First, _/binary>>) -> First =/= $\s;
 is_field(_Other) -> false.
 
@@ -133,7 +134,7 @@ characters(Text) ->
 level(Level) ->
     binary_to_existing_atom(string:lowercase(Level)).
 
-%% @doc What it has printed.
+%% @doc The node's output so far.
 -spec output(t()) -> binary().
 output(#stock{output = Output}) ->
     case file:read_file(Output) of
@@ -141,7 +142,7 @@ output(#stock{output = Output}) ->
         {error, enoent} -> <<>>
     end.
 
-%% @doc Its exit status, once it has ended.
+%% @doc Waits for the node's end and returns its exit status.
 -spec await_exit(t()) -> non_neg_integer().
 await_exit(#stock{port = Port}) ->
     receive

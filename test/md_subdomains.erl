@@ -1,4 +1,4 @@
-%% A node's domains, put into its table by hand, and its subdomains: what the suites about them do all the time.
+%% Subdomains of a node whose domains a test inserts into the table directly: steps that several suites share.
 %%
 %%   ok = md_subdomains:insert(Node, <<"type1">>, [<<"a.example">>]),
 %%   ok = md_subdomains:register(Node, <<"type1">>, {prefix, <<"muc.">>}),
@@ -11,7 +11,7 @@
 -export([subdomains/3, register/3, unregister/3, conflicts/1]).
 -export([assert_subdomain/3, assert_no_subdomain/2]).
 
-%% @doc What a function of mongoose_domain_core answers there.
+%% @doc Calls a function of mongoose_domain_core in the node.
 -spec core(md_node:t(), atom(), [term()]) -> term().
 core(Node, Function, Args) ->
     md_node:call(Node, mongoose_domain_core, Function, Args).
@@ -27,13 +27,13 @@ insert(Node, HostType, Domains) ->
 delete(Node, Domain) ->
     core(Node, delete, [Domain]).
 
-%% @doc Has the core begin with an empty table and the same arguments.
+%% @doc Restarts the core with an empty table and the same arguments.
 -spec restart_core(md_node:t()) -> ok.
 restart_core(Node) ->
     {ok, _} = md_node:call(Node, mongoose_domain_sup, restart_core, [core(Node, get_start_args, [])]),
     ok.
 
-%% @doc What a function of mongoose_subdomain_core answers there.
+%% @doc Calls a function of mongoose_subdomain_core in the node.
 -spec subdomains(md_node:t(), atom(), [term()]) -> term().
 subdomains(Node, Function, Args) ->
     md_node:call(Node, mongoose_subdomain_core, Function, Args).
@@ -47,7 +47,7 @@ register(Node, HostType, Pattern) ->
 unregister(Node, HostType, Pattern) ->
     subdomains(Node, unregister_subdomain, [HostType, Pattern]).
 
-%% @doc The conflicts of names that were logged so far, oldest first, once all are.
+%% @doc All logged conflicts of names, oldest first, once no more are to come.
 -spec conflicts(md_node:t()) -> [{What :: atom(), Name :: binary()}].
 conflicts(Node) ->
     ok = subdomains(Node, sync, []),
@@ -57,7 +57,7 @@ conflicts(Node) ->
      || #{level := error, msg := {report, #{what := What} = Report}} <- md_node:call(Node, md_log, all, []),
         lists:member(What, Names)].
 
-%% @doc This host type serves the subdomain, whatever domains there are.
+%% @doc Checks that this host type serves the subdomain.
 -spec assert_subdomain(md_node:t(), binary(), binary()) -> ok.
 assert_subdomain(Node, HostType, Name) ->
     ?assertEqual({ok, HostType}, subdomains(Node, get_host_type, [Name])),

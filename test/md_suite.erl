@@ -1,7 +1,7 @@
-%% Runs one suite of Common Test in this VM, for scripts/suites, which runs several of them beside each other.
+%% Runs one Common Test suite in this VM, for scripts/suites, which runs several of them beside each other.
 %%
-%% It is also the hook that prints the name of each test that failed, and why, in the form that scripts/step looks for. It
-%% prints to `user`, since the group leader of a hook writes into the log files of Common Test.
+%% It is also the hook that prints the name of each failed test and the reason, in the form that scripts/step looks for.
+%% It prints to `user`, since the group leader of a hook writes into the log files of Common Test.
 -module(md_suite).
 
 -export([run/2]).

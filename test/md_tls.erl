@@ -1,4 +1,4 @@
-%% Certificate authorities for tests, and what they make out, as PEM files and as options of a client.
+%% Certificate authorities for tests, and the certificates that they issue, as PEM files and as options of a client.
 %%
 %%   Authority = md_tls:authority("an authority"),
 %%   Files = md_tls:write(Dir, "server", md_tls:issue(Authority, [{dNSName, "localhost"}])),
@@ -13,13 +13,13 @@
 -opaque issued() :: #{cert := binary(), key := {atom(), binary()}}.
 -type files() :: #{certificate := file:filename(), key := file:filename()}.
 
-%% @doc An authority with a key of its own.
+%% @doc Creates an authority with a new key.
 -spec authority(string()) -> authority().
 authority(Name) ->
     made(["openssl req -x509 -new -key made.key -subj '/CN=", Name, "' -days 7 -out made.crt"], []).
 
-%% @doc A certificate for these alternative names, such as `{dNSName, "a.example"}'; its subject is "server Peer
-%% cert" for all.
+%% @doc Issues a certificate for these alternative names, such as `{dNSName, "a.example"}'. The subject of each is
+%% "server Peer cert".
 -spec issue(authority(), [{atom(), iodata()}]) -> issued().
 issue(#{cert := Root, key := {Type, Key}}, Names) ->
     Alternatives = [["subjectAltName=", lists:join($,, lists:map(fun name/1, Names))] || Names =/= []],
@@ -35,8 +35,9 @@ name({uniformResourceIdentifier, Name}) -> ["URI:", Name];
 name({iPAddress, <<A, B, C, D>>}) -> ["IP:", inet:ntoa({A, B, C, D})];
 name({iPAddress, Bytes}) -> ["IP:", inet:ntoa(list_to_tuple([Part || <<Part:16>> <= Bytes]))].
 
-%% The key and the certificate that these commands leave in a directory with these files. OTP's own test data are not
-%% what X.509 demands: 27 writes parameters in signatures by keys on a curve, and 29 leaves those of RSA keys out.
+%% Runs the commands in a temporary directory with these files and returns the key and the certificate. OpenSSL makes
+%% them, since OTP's own test data violate X.509: OTP 27 adds parameters to ECDSA signatures, and 29 omits those of RSA
+%% keys.
 made(Commands, Files) ->
     Name = lists:concat(["md_tls-", os:getpid(), "-", erlang:unique_integer([positive])]),
     Directory = filename:join(os:getenv("TMPDIR", "/tmp"), Name),
@@ -74,17 +75,17 @@ write_authority(Dir, Name, #{cert := Certificate}) ->
     ok = pem(File, {'Certificate', Certificate, not_encrypted}),
     File.
 
-%% Beside the old file and then renamed, as tools do that renew certificates.
+%% Written beside the old file and then renamed, as tools that renew certificates do.
 pem(File, Entry) ->
     ok = file:write_file(File ++ ".new", public_key:pem_encode([Entry])),
     file:rename(File ++ ".new", File).
 
-%% @doc The options of a client that trusts this authority, and shows nothing.
+%% @doc The options of a client that trusts this authority and has no certificate.
 -spec client(authority()) -> [ssl:tls_client_option()].
 client(#{cert := Root}) ->
     [{verify, verify_peer}, {cacerts, [Root]}, {server_name_indication, "localhost"}, {log_level, none}].
 
-%% @doc The options of one that shows this certificate.
+%% @doc The options of a client with this certificate.
 -spec client(authority(), issued()) -> [ssl:tls_client_option()].
 client(Authority, #{cert := Certificate, key := Key}) ->
     [{cert, Certificate}, {key, Key} | client(Authority)].

@@ -1,15 +1,15 @@
-%% Counts the messages that processes get while something is done: what costs messages shows so, without a clock.
+%% Counts the messages that processes receive during a call, which shows the cost in messages without a clock.
 -module(md_tracer).
 
 -export([received/2]).
 
-%% @doc What the call returns, and how many messages each of these processes was sent meanwhile. Runs in a node.
+%% @doc The result of the call, and how many messages each of these processes received meanwhile. Runs in a node.
 -spec received([atom()], {module(), atom(), [term()]}) -> {term(), #{atom() => non_neg_integer()}}.
 received(Names, {Module, Function, Args}) ->
     Processes = [{whereis(Name), Name} || Name <- Names],
     [1 = erlang:trace(Pid, true, ['receive']) || {Pid, _} <- Processes],
     Result = apply(Module, Function, Args),
-    %% What was sent before has arrived when they answer.
+    %% When they answer, all earlier messages have arrived.
     [_ = sys:get_state(Pid) || {Pid, _} <- Processes],
     [1 = erlang:trace(Pid, false, ['receive']) || {Pid, _} <- Processes],
     [receive {trace_delivered, Pid, Ref} -> ok end || {Pid, _} <- Processes, Ref <- [erlang:trace_delivered(Pid)]],

@@ -1,11 +1,10 @@
-%% Waits for a condition, never for a clock.
+%% Waits for a condition instead of a time.
 %%
-%% A test that needs something to have happened says what, and goes on as soon as it is so:
+%% A test names the condition that it needs, and continues as soon as it holds:
 %%
 %%   md_wait:until(fun() -> md_node:lookup(Node, <<"example.com">>) =:= {ok, <<"type1">>} end).
 %%
-%% The deadline is there to end a run that hangs. It is far beyond what a slow machine needs, and no
-%% test may depend on it.
+%% The deadline only ends a run that hangs. It is far longer than a slow machine needs, and no test may depend on it.
 -module(md_wait).
 
 -export([until/1, until/2]).
@@ -13,12 +12,12 @@
 -define(DEADLINE, 60000).
 -define(PAUSE, 10).
 
-%% @doc Returns when the condition is true; fails with what it last was when that never comes.
+%% @doc Returns when the function returns true; fails with its last value after the deadline.
 -spec until(fun(() -> term())) -> ok.
 until(Condition) ->
     until(Condition, true).
 
-%% @doc Returns when the function's value is this one.
+%% @doc Returns when the function returns this value.
 -spec until(fun(() -> term()), term()) -> ok.
 until(Value, Wanted) ->
     until(Value, Wanted, erlang:monotonic_time(millisecond) + ?DEADLINE).

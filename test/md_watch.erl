@@ -1,11 +1,11 @@
-%% Watches nodes through a fault: whatever happens to the database, lookups are answered.
+%% Checks that nodes answer lookups throughout a fault of the database.
 %%
 %%   Watch = md_watch:start(Nodes, [<<"untouched.example">>]),      % which all of them serve
 %%   ...,                                                           % the fault
 %%   ok = md_watch:stop(Watch).                                     % fails when a lookup found nothing
 %%
-%% The domains are looked up in the nodes themselves, every few milliseconds. A node that was not running in
-%% between is no fault of the database's: watch those that run throughout.
+%% The domains are looked up inside the nodes, every few milliseconds. A node that stops meanwhile fails the check, so
+%% watch only nodes that run throughout.
 -module(md_watch).
 
 -export([start/2, stop/1]).
@@ -19,7 +19,7 @@
 start(Nodes, Domains) ->
     [{Node, md_node:call(Node, md_looker, start_calm, [Domains])} || Node <- Nodes].
 
-%% @doc No more, and every one found its domain.
+%% @doc Stops, and fails when any lookup did not find its domain.
 -spec stop(t()) -> ok.
 stop(Watch) ->
     Counts = [md_node:call(Node, md_looker, stop, [Looker]) || {Node, Looker} <- Watch],

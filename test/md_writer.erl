@@ -1,11 +1,10 @@
-%% Writes domains into a database as any program would: plain SQL, the row and its event in one
-%% transaction, which is confirmed when a function here returns.
+%% Writes domains into a database as any program would: plain SQL, a row and its event in one transaction. It is
+%% confirmed when the function returns.
 %%
 %%   md_writer:write(Client, [{add, <<"type1">>, [<<"example.com">>]}, {disable, [<<"example.org">>]}]),
 %%   md_writer:write_and_notify(Client, [{delete, [<<"example.com">>]}]).
 %%
-%% One writer at a time, please: these tests are about following, and say with `newest/1' how far a
-%% node must have come to show everything.
+%% Only one writer may run at a time: then a node that shows the event of newest/1 shows all earlier ones, too.
 -module(md_writer).
 
 -export([write/2, write_and_notify/2, add_events/2, newest/1]).
@@ -20,17 +19,17 @@
     | {status, integer(), [domain()]}
     | {enable | disable | delete, [domain()]}.
 
-%% @doc Makes the changes in one transaction. Nobody is told.
+%% @doc Makes the changes in one transaction. No listener is notified.
 -spec write(md_client:t(), [change()]) -> ok.
 write(Client, Changes) ->
     commit(Client, [change(Change) || Change <- Changes]).
 
-%% @doc Makes the changes in one transaction that tells every listener when it is committed.
+%% @doc Makes the changes in one transaction that notifies every listener when it commits.
 -spec write_and_notify(md_client:t(), [change()]) -> ok.
 write_and_notify(Client, Changes) ->
     commit(Client, [change(Change) || Change <- Changes] ++ ["NOTIFY mongoose_domain_events; "]).
 
-%% @doc Adds events and changes nothing. An empty domain makes a dummy event.
+%% @doc Adds events without changes. An empty domain makes a dummy event.
 -spec add_events(md_client:t(), [domain()]) -> ok.
 add_events(Client, Domains) ->
     commit(Client, [events(Domains)]).
@@ -73,7 +72,7 @@ values(Texts) ->
 literals(Texts) ->
     lists:join(", ", [literal(Text) || Text <- Texts]).
 
-%% @doc A text as SQL writes it.
+%% @doc The text as an SQL literal.
 -spec literal(binary()) -> iodata().
 literal(Text) ->
     ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

@@ -1,5 +1,5 @@
-%% What is to be watched: /metrics, /healthz and /readyz of a real node with a real PostgreSQL. Each family is there,
-%% in a text that md_prometheus reads, and is right after what a case has done.
+%% Monitoring: /metrics, /healthz and /readyz of a real node with a real PostgreSQL. md_prometheus parses the metrics;
+%% each family is present and has the right values after each case.
 -module(metrics_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -42,7 +42,7 @@ suite() ->
 all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
-%% A node behind a gate, which is open. Cases about the beginning of a node start their own.
+%% Starts a node behind an open gate. The cases about a node's start use nodes of their own.
 init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
         Database = md_database:with_tables(md_database:create()),
@@ -74,7 +74,7 @@ environment(Config, Options) ->
 every_family_is_there(Config) ->
     First = scrape(Config),
     ?assertEqual(?FAMILIES, md_prometheus:families(First)),
-    %% Nobody declared anything, and nothing else is empty. The first scrape is the first request.
+    %% Nothing is declared, so this family alone is empty. The first scrape is the first request that is counted.
     Second = scrape(Config),
     Empty = [Family || Family <- md_prometheus:families(Second),
                        md_prometheus:samples(Second, binary_to_list(Family)) =:= []],
@@ -95,7 +95,7 @@ domains(Config, HostType) ->
     Of = fun(Source) -> value(Metrics, "domains", #{<<"host_type">> => HostType, <<"source">> => Source}) end,
     {Of(<<"static">>), Of(<<"dynamic">>)}.
 
-%% A hundred thousand domains take some megabytes that erlang:memory/0 knows nothing of.
+%% A hundred thousand domains take several megabytes that erlang:memory/0 does not include.
 the_memory_of_the_table_is_told_everywhere(Config) ->
     Node = ?config(node, Config),
     Empty = table_bytes(Config),
@@ -168,7 +168,7 @@ seconds_to_each_expiry_are_told(Config) ->
     sql(Config, "UPDATE domain_freshness SET expire_time = 1 WHERE domain = 'elsewhere'"),
     Metrics = scrape(Config),
     Left = fun(HostType) -> value(Metrics, "freshness_expires_in_seconds", #{<<"host_type">> => HostType}) end,
-    %% The present is rounded, as the declaration was, and a part of a second counts as one.
+    %% The present time and the declaration are rounded, and a part of a second counts as a whole one.
     ?assertMatch(Seconds when Seconds > 0.0 andalso Seconds =< 1001.0, Left(<<"type1">>)),
     ?assertEqual([infinity, 0.0], [Left(<<"type2">>), Left(<<"elsewhere">>)]).
 
@@ -195,7 +195,7 @@ failures_of_the_database_are_counted(Config) ->
     ?assertEqual({0.0, 0.0}, errors(scrape(Config))),
     ok = md_rows:hide(?config(client, Config)),
     {500, _, _} = ask(Config, get, "/api/domains/a.example", #{}),
-    %% The follower may have looked by itself meanwhile.
+    %% The follower may have read the database meanwhile.
     ?assertMatch({_, 1.0}, errors(scrape(Config))),
     {error, _} = md_node:call(?config(node, Config), service_domain_db, converge, []),
     {Follower, _} = errors(scrape(Config)),
@@ -245,7 +245,7 @@ while_the_database_is_away_the_rest_is_told(Config) ->
     md_wait:until(fun() -> value(scrape(Config), "database_up", #{}) end, 1.0),
     ok = md_prometheus:only_grew(Metrics, scrape(Config)).
 
-%% The door gives up on a node that takes longer than two seconds: then this would be a 503.
+%% The door answers 503 for a node that takes longer than two seconds.
 while_the_database_says_nothing_the_rest_is_told_in_time(Config) ->
     ok = md_gate:hush(?config(gate, Config)),
     Metrics = scrape(Config),

@@ -1,5 +1,5 @@
-%% Modules on a real node: who is started when and for which host type, what is listed, what is said of it, and that
-%% those that run take part in removals.
+%% Modules on a real node: the order of starts for each host type, the lists of running modules, the log, and the part
+%% that running modules take in removals.
 -module(modules_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -7,7 +7,7 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% The application's modules.
+%% Start and stop of the application.
 -export([modules_start_for_static_host_types_first_and_stop_in_reverse_for_the_same_host_types/1,
          an_entry_of_a_host_type_replaces_that_of_all/1,
          dependencies_are_started_and_configured_options_kept/1,
@@ -35,7 +35,7 @@
          host_types_do_not_know_each_others_modules/1,
          a_stop_waits_for_the_processes_that_it_names/1,
          a_process_that_does_not_end_in_time_is_killed/1]).
-%% What is said.
+%% Reports in the log.
 -export([starts_and_stops_are_logged_with_the_keys_of_options/1,
          links_that_a_module_leaves_are_logged/1,
          options_that_are_overridden_are_logged_without_values/1,
@@ -132,7 +132,7 @@ end_per_testcase(_Case, Config) ->
         _ -> ok
     end.
 
-%% A node that has these modules, each with its dependencies, and a service, and has not started.
+%% Boots a node that has these modules with their dependencies, and a service. The application is not started.
 boot(Dependencies) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
@@ -148,7 +148,7 @@ environment(Modules) ->
 configure(Node, Modules) ->
     md_node:start_application(Node, environment(Modules)).
 
-%% The same, started with these modules in its configuration.
+%% The same, with the application started and these modules in its configuration.
 start(Dependencies, Modules) ->
     Node = boot(Dependencies),
     ok = configure(Node, Modules),
@@ -161,7 +161,7 @@ modules(Node, Function, Arguments) ->
 behave(Node, Module, Callback, Behaviour) ->
     ok = md_node:call(Node, md_components, behave, [Module, Callback, Behaviour]).
 
-%% What was done since it was asked for last: with the first argument, which is the host type.
+%% The calls since the last call of this function, each with its first argument, the host type.
 calls(Node) ->
     Calls = md_node:call(Node, md_components, calls, []),
     ok = md_node:call(Node, md_components, forget, []),
@@ -179,7 +179,7 @@ failure(Node, Function, Arguments) ->
 
 hard(Module) -> {Module, #{}, hard}.
 
-%% The application's modules
+%% Start and stop of the application
 
 modules_start_for_static_host_types_first_and_stop_in_reverse_for_the_same_host_types(_Config) ->
     Node = boot(#{?A => [hard(?C)], ?B => [], ?C => []}),
@@ -211,7 +211,7 @@ services_start_before_modules_and_stop_after_them(_Config) ->
     ?assertEqual([{start, ?SERVICE, #{}}, {start, ?A, ?TYPE}], calls(Node)),
     ok = md_node:stop_application(Node),
     ?assertEqual([{stop, ?A, ?TYPE}, {stop, ?SERVICE, none}], calls(Node)),
-    %% What the one cannot have, the other is stopped for.
+    %% A module without its service is an error; a module that fails to start makes its service stop again.
     {error, {Problem, _}} = configure(Node, #{?TYPE => #{?A => #{}}}),
     ?assertMatch(#{what := service_not_loaded, service := ?SERVICE, module := ?A, host_type := ?TYPE}, Problem),
     behave(Node, ?A, start, {crash, full}),
@@ -356,7 +356,7 @@ what_runs_already_is_answered_while_another_start_hangs(_Config) ->
     Hanging = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?B, #{}])} end),
     md_components:await_held(Node),
     ?assertEqual(already_started, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
-    %% With other options: that is no answer.
+    %% Other options require a restart, so this call waits.
     Others = spawn_link(fun() -> Self ! {self(), modules(Node, ensure_started, [?TYPE, ?A, #{x => 2}])} end),
     md_components:await_callers(Node, 2),
     ok = md_components:let_go(Node),
@@ -376,7 +376,7 @@ replace_modules_starts_what_the_new_ones_depend_on(_Config) ->
     {stopped, _} = modules(Node, ensure_stopped, [?TYPE, ?C]),
     _ = calls(Node),
     ?assertEqual(ok, modules(Node, replace_modules, [?TYPE, [?A], #{?B => #{b => 1}}])),
-    %% D runs already, since C was configured.
+    %% D is not listed, since it runs already: C was configured.
     ?assertEqual([{stop, ?A, ?TYPE}, {start, ?C, ?TYPE}, {start, ?B, ?TYPE}], calls(Node)),
     ?assertEqual(#{?B => #{b => 1}, ?C => #{x => own, y => wish}, ?D => #{}}, loaded(Node, ?TYPE)),
     ?assertEqual(ok, modules(Node, replace_modules, [?TYPE, [], #{?B => #{b => 2}}])),
@@ -412,7 +412,7 @@ a_process_that_does_not_end_in_time_is_killed(_Config) ->
                      when is_pid(Pid), md_node:logged(Node, module_process_killed)),
     ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [md_components_waiting])).
 
-%% What is said
+%% Reports in the log
 
 starts_and_stops_are_logged_with_the_keys_of_options(_Config) ->
     Node = start(#{?A => []}, #{?TYPE => #{?A => #{x => 1, y => 2}}}),
@@ -464,7 +464,7 @@ no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
 
 %% Removals
 
-%% A node that follows the database, with modules that take part in removals.
+%% Starts a node that follows the database, with modules that take part in removals.
 start_with_database(Config) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
@@ -493,7 +493,7 @@ a_removal_calls_the_modules_that_run_and_no_others(Config) ->
     _ = calls(Node),
     {ok, #{status := deleted}} = remove(Node, <<"b.example">>),
     ?assertEqual([{remove_domain, ?B, ?TYPE}], calls(Node)),
-    %% One that could not be started is no handler, either.
+    %% A module whose start failed is no handler, either.
     behave(Node, ?A, start, {crash, full}),
     {error, full} = failure(Node, ensure_started, [?TYPE, ?A, #{}]),
     {stopped, _} = modules(Node, ensure_stopped, [?TYPE, ?B]),
@@ -506,23 +506,23 @@ a_module_is_a_handler_after_its_start_and_until_its_stop(Config) ->
     ?assertEqual([?A, ?B], handlers(Node)),
     Handlers = fun([HostType | _]) -> mongoose_domain_removal:handlers(HostType) end,
     behave(Node, ?A, start, {call, Handlers}),
-    %% While it is started anew no removal may pass it by.
+    %% A removal must not skip the module while it restarts.
     ?assertEqual({restarted, #{}, [?A, ?B]}, modules(Node, ensure_started, [?TYPE, ?A, #{x => 1}])),
     ?assertEqual([?A, ?B], handlers(Node)),
     behave(Node, ?A, stop, {call, fun(Given) -> erlang:error(Handlers(Given)) end}),
     ?assertEqual({error, [?B]}, failure(Node, ensure_stopped, [?TYPE, ?A])),
-    %% It did not stop, so no removal may pass it by.
+    %% Its stop failed, so a removal must not skip it.
     ?assertEqual([?B, ?A], handlers(Node)),
     behave(Node, ?A, stop, {return, ok}),
     {stopped, _} = modules(Node, ensure_stopped, [?TYPE, ?A]),
     ?assertEqual([?B], handlers(Node)),
     ?assertEqual({started, [?B]}, modules(Node, ensure_started, [?TYPE, ?A, #{}])),
     ?assertEqual([?B, ?A], handlers(Node)),
-    %% One that could not be started again is none.
+    %% A module whose restart failed is no handler.
     behave(Node, ?A, start, {crash, full}),
     ?assertEqual({error, full}, failure(Node, ensure_started, [?TYPE, ?A, #{x => 2}])),
     ?assertEqual([?B], handlers(Node)),
-    %% Among others, it comes at 50.
+    %% Modules have the priority 50 among other handlers.
     ok = md_node:call(Node, md_handlers, register, [?TYPE, first, 49]),
     ok = md_node:call(Node, md_handlers, register, [?TYPE, second, 51]),
     ?assertEqual([md_handler_first, ?B, md_handler_second], handlers(Node)).
@@ -530,7 +530,7 @@ a_module_is_a_handler_after_its_start_and_until_its_stop(Config) ->
 at_the_end_no_removal_passes_a_stopped_module_by(Config) ->
     Node = start_with_database(Config),
     Note = fun([HostType | _]) -> persistent_term:put(?MODULE, mongoose_domain_removal:handlers(HostType)) end,
-    %% The first that was started is the last to be stopped.
+    %% The module that started first stops last.
     behave(Node, ?A, stop, {call, Note}),
     ok = md_node:stop_application(Node),
     ?assertEqual([?A, ?B], md_node:call(Node, persistent_term, get, [?MODULE])).
@@ -544,7 +544,7 @@ a_module_that_fails_to_remove_stops_the_removal(Config) ->
     ?assertMatch({ok, #{status := deleted}},
                  md_node:call(Node, mongoose_domain_api, delete_domain, [<<"a.example">>, ?TYPE])).
 
-%% A node that starts with these handlers, and finds an enabled domain in its database.
+%% Starts a node with these handlers and an enabled domain in its database.
 start_with_handlers(Config, Handlers) ->
     ok = md_writer:write(md_client:open(?config(url, Config)), [{add, ?TYPE, [<<"a.example">>]}]),
     Service = #{database => ?config(url, Config), poll_interval => 3600000},
@@ -572,12 +572,12 @@ a_removal_waits_for_a_handler_that_registers_itself_later(Config) ->
     md_wait:until(fun() -> details(Node) end, {not_found, <<"Given domain does not exist">>}),
     ?assertEqual([{second, <<"a.example">>}, {first, <<"a.example">>}], called(Node)).
 
-%% Runs in the node: the processes of removals that wait for something, but the database.
+%% Runs in the node: the removal processes that wait for something other than the database.
 waiting_jobs() ->
     {links, Links} = process_info(whereis(mongoose_domain_removal_jobs), links),
     [Pid || Pid <- Links, process_info(Pid, current_function) =:= {current_function, {timer, sleep, 1}}].
 
-%% The job says that there were no handlers when it was begun.
+%% The job's row says that no handlers were registered when it was created.
 a_removal_that_was_left_waits_for_the_modules_of_the_configuration(Config) ->
     Client = md_client:open(?config(url, Config)),
     First = start_with_handlers(Config, #{}),
@@ -590,7 +590,7 @@ a_removal_that_was_left_waits_for_the_modules_of_the_configuration(Config) ->
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
     Answers = #{supported_features => [dynamic_domains], remove_domain => ok},
     ok = md_node:call(Node, md_components, make, [#{?A => {module, Answers}}]),
-    %% Its start takes until the job has been taken over and waits, or is done.
+    %% The start of the module lasts until the job was taken over and either waits or is done.
     behave(Node, ?A, start, {call, fun(_) ->
         md_wait:until(fun() -> md_log:count(domain_removal_taken_over) end, 1),
         md_wait:until(fun() ->

@@ -1,9 +1,9 @@
-%% What the node knows of the admin program.
+%% The node's side of the admin program.
 -module(mongoose_domain_admin_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% A name that is no atom here would be logged as a binary, and nobody who looks for the event would find it.
+%% An event without an atom would be logged with a binary name, and a search for the event would miss it.
 every_event_that_the_program_logs_is_known_with_its_fields_test() ->
     Logged = [{Event, Fields} || #{event := Event, fields := {_, Fields}} <- md_events:in_program()],
     ?assertMatch([_, _ | _], Logged),

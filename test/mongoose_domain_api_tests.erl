@@ -1,4 +1,4 @@
-%% What other applications call: the answers of mongoose_domain_api.
+%% The functions of mongoose_domain_api, which other applications call.
 -module(mongoose_domain_api_tests).
 
 -include_lib("eunit/include/eunit.hrl").

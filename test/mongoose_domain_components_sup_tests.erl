@@ -1,4 +1,4 @@
-%% The supervisor of the processes that services and modules need.
+%% The supervisor of the processes of services and modules.
 -module(mongoose_domain_components_sup_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -23,7 +23,7 @@ begin_with_a_registry() ->
     ok.
 
 end_all(_) ->
-    %% One that a test has started ends with the test's process.
+    %% A supervisor that a test started is linked to the test's process and ends with it.
     _ = [exit(Sup, shutdown) || Sup <- [whereis(?SUP)], is_pid(Sup)],
     md_wait:until(fun() -> whereis(?SUP) =:= undefined end),
     true = ets:delete(?SUP).
@@ -64,7 +64,7 @@ a_stopped_child_is_gone_for_its_successor_too() ->
     md_wait:until(fun() -> [whereis(Name) || Name <- [?SUP, md_part_two]] =:= [undefined, undefined] end),
     {ok, _} = ?SUP:start_link(),
     ?assertMatch([{two, _, _, _}], supervisor:which_children(?SUP)),
-    %% Its name is free again.
+    %% The name is free again.
     ?assertMatch({ok, _}, start(one)).
 
 stopping_what_is_not_there_succeeds() ->
@@ -75,17 +75,17 @@ a_child_that_does_not_start_is_not_remembered() ->
     ?assertMatch({error, _}, ?SUP:start_child(#{id => bad, start => {erlang, error, [on_purpose]}})),
     ?assertEqual(1, ets:info(?SUP, size)).
 
-%% As a service that is started again, because its first start did not come to its end.
+%% A service that is started again after an unfinished first start does this.
 who_starts_a_child_that_runs_gets_it() ->
     {ok, One} = start(one),
     ?assertEqual({ok, One}, start(one)),
-    %% One that was killed before it could be remembered.
+    %% The child runs, but its starter was killed before it recorded it.
     {ok, Two} = supervisor:start_child(?SUP, #{id => two, start => {gen_event, start_link, [{local, md_part_two}]}}),
     ?assertEqual({ok, Two}, start(two)),
     ?assertEqual(2, ets:info(?SUP, size)),
     ?assertEqual({error, {already_started, One}}, ?SUP:start_child(#{id => one, start => {gen_event, start_link, []}})).
 
-%% Any process will do.
+%% An event manager stands for any kind of process.
 start(Name) ->
     ?SUP:start_child(#{id => Name, start => {gen_event, start_link, [{local, registered(Name)}]}}).
 

@@ -1,5 +1,5 @@
-%% Each key of the configuration is in the tables of docs/configuration.md, with its unit and its default, and no other
-%% key is.
+%% The tables of docs/configuration.md list each key of the configuration, with its unit and its default, and no other
+%% key.
 -module(mongoose_domain_config_keys_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -32,7 +32,7 @@ default(required) -> <<"required">>;
 default(Text) when is_binary(Text) -> <<$", Text/binary, $">>;
 default(Value) -> iolist_to_binary(io_lib:format("~w", [Value])).
 
-%% The rows of the first table behind this line: key, unit and default.
+%% The rows of the first table after this line: key, unit and default.
 documented(Lines, After) ->
     [After | Behind] = lists:dropwhile(fun(Line) -> Line =/= After end, Lines),
     IsRow = fun(Line) -> string:prefix(Line, "|") =/= nomatch end,
@@ -43,11 +43,11 @@ cells(Row) ->
     [<<>> | Cells] = re:split(Row, " *(?<!\\\\)\\| *"),
     lists:droplast(Cells).
 
-%% A row may have several keys.
+%% A row may describe several keys.
 row([Keys, _Meaning, Default], 3) -> row([Keys, <<>>, <<>>, Default], 4);
 row([Keys, _Meaning, Unit, Default], 4) ->
     [{string:trim(Key, both, "`"), Unit, shown(Default)} || Key <- re:split(Keys, ", ")].
 
-%% What is behind a colon explains it.
+%% The text after a colon is an explanation.
 shown(<<>>) -> <<"none">>;
 shown(Default) -> re:replace(Default, "`|:.*", "", [global, {return, binary}]).

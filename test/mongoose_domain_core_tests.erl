@@ -1,7 +1,7 @@
-%% The table of one node: what its functions answer, and what its process is for.
+%% The table of one node: the answers of its functions, and the work of its process.
 %%
-%% The results are those of MongooseIM's module of this name. Names of tests are promises; where one
-%% stands in the module's header, it is here too.
+%% The results equal those of MongooseIM's module with the same name. The names of the tests are promises; those that
+%% the header of the module makes are tested here, too.
 -module(mongoose_domain_core_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -53,7 +53,7 @@
 -define(HOST_TYPES, [<<"type1">>, <<"type2">>]).
 -define(CORE, mongoose_domain_core).
 
-%% Each test begins with a new table and ends with a closed one.
+%% Each test starts with a new table and ends with a closed one.
 all_test_() ->
     md_promises:of_module(?MODULE, fun begin_with_a_table/0, fun close_table/1).
 
@@ -67,8 +67,8 @@ close_table(_Pid) ->
     stop(),
     md_log:stop().
 
-%% Ends the process of the table, whichever it is by now. One that a test started ends with that
-%% test, perhaps just now.
+%% Stops the process of the table, whichever it is now. One that a test started ends with the test's process, perhaps at
+%% this moment.
 stop() ->
     try
         gen_server:stop(?CORE)
@@ -190,7 +190,7 @@ a_static_domain_cannot_be_deleted() ->
     ?assertEqual({ok, <<"static type">>}, ?CORE:get_host_type(<<"static.example">>)),
     ?assertMatch([{error, #{domain := <<"static.example">>}}], md_log:named(domain_static_but_was_in_db)).
 
-%% Questions
+%% Queries
 
 is_static_tells_static_domains_from_all_others() ->
     ok = ?CORE:insert(<<"a.example">>, <<"type1">>, 1),
@@ -237,7 +237,7 @@ a_listing_in_pages_lists_each_domain_once() ->
                                  {{host_type, <<"type1">>}, All -- ?STATIC}, {{host_type, <<"type2">>}, []},
                                  {{host_type, <<"type3">>}, []}, {{outdated, 1}, []}],
             Limit <- [1000, 7]],
-    %% A page is bounded even when more is asked for.
+    %% The size of a page is limited, whatever the caller requests.
     {Part, _} = ?CORE:page(all, 0, 1000000),
     ?assert(length(Part) =< 1000).
 
@@ -346,7 +346,7 @@ both_lists_may_be_empty() ->
     ?assertEqual({error, not_found}, ?CORE:get_host_type(<<"a.example">>)),
     ?assertEqual({error, unknown_host_type}, ?CORE:insert(<<"a.example">>, <<"type1">>, 1)).
 
-%% What is wrong in the arguments
+%% Wrong arguments
 
 the_first_of_two_static_pairs_of_one_name_wins() ->
     _ = restart_with([{<<"a.example">>, <<"first">>}, {<<"b.example">>, <<"b">>}, {<<"a.example">>, <<"second">>}], []),
@@ -393,7 +393,7 @@ a_thousand_host_types_are_told_apart() ->
      end || HostType <- HostTypes],
     ?assertEqual({ok, <<"many static">>}, ?CORE:get_host_type(<<"static.example">>)).
 
-%% The rest
+%% Other functions
 
 nameprep_answers_the_valid_name() ->
     ?assertEqual({ok, <<"strasse.de">>}, ?CORE:nameprep(<<"Straße.DE"/utf8>>)),
@@ -402,7 +402,7 @@ nameprep_answers_the_valid_name() ->
      || Name <- [<<>>, binary:copy(<<"a">>, 251), <<16#F3>>, <<"a", 0>>, <<16#E000/utf8>>]].
 
 every_name_of_the_data_files_is_valid_but_one_newer_than_nameprep() ->
-    %% Balinese letters: Unicode has them since 5.0, nameprep (RFC 3491) knows 3.2.
+    %% These Balinese letters are in Unicode since 5.0; nameprep (RFC 3491) only knows 3.2.
     ?assertEqual([<<"ᬩᬮᬶ.id"/utf8>>], md_names:refused()).
 
 unknown_messages_are_logged_and_survived() ->

@@ -1,4 +1,4 @@
-%% Resolving dependencies of random graphs: see md_deps_model.
+%% The resolution of dependencies in random graphs: see md_deps_model.
 -module(mongoose_domain_deps_model_tests).
 
 -include_lib("eunit/include/eunit.hrl").

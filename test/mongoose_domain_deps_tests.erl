@@ -1,4 +1,4 @@
-%% Which services are started and in which order, as sentences.
+%% Which services are started, and in which order.
 -module(mongoose_domain_deps_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -24,7 +24,7 @@ deps(Graph) ->
 resolve(Wanted, Known, Graph) ->
     mongoose_domain_deps:resolve(Wanted, Known, deps(Graph)).
 
-%% All configured, without options.
+%% All services are configured, without options.
 order(Graph) ->
     Services = maps:map(fun(_, _) -> #{} end, Graph),
     {ok, Order} = resolve(Services, #{}, Graph),

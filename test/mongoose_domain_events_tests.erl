@@ -1,9 +1,9 @@
-%% docs/events.md lists what the code can log, no more and no less.
+%% docs/events.md lists exactly the events that the code can log.
 -module(mongoose_domain_events_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% Each reads all sources, which takes longer than EUnit's five seconds where other things run beside it.
+%% Each test reads all sources, which may take longer than EUnit's five seconds on a busy machine.
 all_test_() ->
     [{timeout, 60, {Name, Test}}
      || {Name, Test} <- [{"every event that the code can log is listed", fun every_event_that_the_code_can_log_is_listed/0},
@@ -40,7 +40,7 @@ the_level_of_an_event_is_one_that_is_listed() ->
                       || #{event := Event, file := File, line := Line, level := Level} <- md_events:in_code(), Level =/= unknown,
                          #{levels := Levels} <- [maps:get(Event, Listed, #{})], not lists:member(Level, Levels)]).
 
-%% What is logged otherwise is not printed as it should be: see mongoose_domain_log.
+%% Other ways of logging would bypass the formatting of mongoose_domain_log.
 modules_log_by_the_macros_of_this_application() ->
     ?assertEqual([], [text("~s calls OTP's logger: include mongoose_domain_log.hrl and log by its macros", [Source])
                       || Source <- md_events:sources(), filename:basename(Source) =/= "mongoose_domain_log.erl",

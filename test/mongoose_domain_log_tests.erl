@@ -1,4 +1,4 @@
-%% How a report reads in the log.
+%% The text of a report in the log.
 -module(mongoose_domain_log_tests).
 
 -include_lib("eunit/include/eunit.hrl").

@@ -1,4 +1,4 @@
-%% Lookups are counted: each once, as what it found, wherever it ran.
+%% The counters of lookups: each lookup is counted once, with its result, wherever it runs.
 -module(mongoose_domain_lookups_tests).
 
 -include_lib("eunit/include/eunit.hrl").

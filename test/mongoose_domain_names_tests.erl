@@ -1,5 +1,5 @@
-%% The application's modules have the names of MongooseIM's dynamic domains and no others of it, so that both fit into
-%% one VM: only what replaces a module of it is called as that is.
+%% This application and MongooseIM can run in one VM: a module here has the name of one of MongooseIM's modules only if
+%% it replaces that module.
 -module(mongoose_domain_names_tests).
 
 -include_lib("eunit/include/eunit.hrl").

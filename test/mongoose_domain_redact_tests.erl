@@ -1,4 +1,4 @@
-%% Failures are told without the values of options.
+%% Errors are reported without the values of options.
 -module(mongoose_domain_redact_tests).
 
 -include_lib("eunit/include/eunit.hrl").

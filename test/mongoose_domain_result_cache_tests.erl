@@ -1,11 +1,11 @@
-%% The values that are compiled at run time.
+%% Values that are compiled into a module at run time.
 -module(mongoose_domain_result_cache_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
 -define(MODULE_OF_MINE, mongoose_domain_result_cache_tests_value).
 
-%% What the made module asks for other places.
+%% The generated module calls this function for indexes that it does not have.
 -export([at/1]).
 -export([values_are_at_their_places/0, the_other_module_is_asked_for_other_places/0, a_value_is_no_copy/0,
          a_module_with_an_old_version_stays_as_it_is/0, what_nobody_remembers_makes_room/0]).
@@ -47,7 +47,7 @@ a_value_is_no_copy() ->
     ?assertEqual(made, make({{ok, <<"type1">>}})),
     ?assert(erts_debug:same(?MODULE_OF_MINE:at(1), ?MODULE_OF_MINE:at(1))).
 
-%% A process may be in the old version, and the VM would look at all to find it.
+%% A process may still run the old version, and the VM would have to scan all processes to know.
 a_module_with_an_old_version_stays_as_it_is() ->
     ?assertEqual(made, make({1})),
     ?assertEqual(made, make({2})),

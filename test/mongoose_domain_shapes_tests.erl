@@ -1,6 +1,6 @@
-%% The names, arities and shapes that MongooseIM's modules share with ours: what calls its modules can call these.
+%% The names, arities and results that MongooseIM's modules share with ours: callers of its modules can call ours.
 %%
-%% The lists are what MongooseIM's other parts call, not what our modules happen to export. What is here can only grow.
+%% The lists contain what other parts of MongooseIM call, not everything that our modules export. They may only grow.
 -module(mongoose_domain_shapes_tests).
 
 -include_lib("eunit/include/eunit.hrl").

@@ -1,4 +1,4 @@
-%% Templates, patterns, and the names that they make: functions that ask nobody.
+%% Templates, patterns and the names made from them, all by pure functions.
 -module(mongoose_subdomain_utils_tests).
 
 -include_lib("eunit/include/eunit.hrl").

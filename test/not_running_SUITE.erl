@@ -1,7 +1,7 @@
-%% What functions answer while mongoose_domain does not run: one error, whichever function is called.
+%% Every function returns the same error while mongoose_domain does not run.
 %%
-%% The functions are those that the application's modules export, not a list: one that is new here is a failure, until
-%% this suite says with which arguments it is called, or why it answers something else.
+%% The test takes the functions from the exports of the application's modules. A new function fails the test until this
+%% suite has arguments for it or the reason why it returns something else.
 -module(not_running_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -66,7 +66,7 @@ answer(M, F, Args) ->
         Class:Reason -> {Class, Reason}
     end.
 
-%% All that is exported and does not say below that it answers something else.
+%% All exported functions, except for those below that return something else.
 calls(Node) ->
     {ok, Modules} = md_node:call(Node, application, get_key, [mongoose_domain, modules]),
     Exported = [{M, F, A} || M <- Modules -- internal(), {F, A} <- md_node:call(Node, M, module_info, [exports]),
@@ -82,7 +82,7 @@ is_callback(Function, Arity) ->
                                      {handle_continue, 2}, {format_status, 1}, {format_status, 2}, {code_change, 3}])
         orelse lists:member(Function, [start_link, create_registry, create_table]).
 
-%% No one else's business, or pure.
+%% Internal or pure modules.
 internal() ->
     [mongoose_domain_admin_request, mongoose_domain_app, mongoose_domain_changes, mongoose_domain_components,
      mongoose_domain_components_lock, mongoose_domain_config, mongoose_domain_config_admin,
@@ -95,25 +95,25 @@ internal() ->
      mongoose_domain_visibility, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
 
 exempt() ->
-    [%% They ask whether or what something does, which is answered: it does nothing.
+    [%% These return what runs: nothing does.
      {service_domain_db, enabled, 0}, {service_domain_db, status, 0}, {service_domain_db, last_status, 0},
      {service_domain_db, ping, 1}, {mongoose_domain_metrics, collect, 0}, {mongoose_domain_metrics, readiness, 0},
      {mongoose_domain_services, is_loaded, 1}, {mongoose_domain_services, loaded_services_with_opts, 0},
      {mongoose_domain_modules, is_loaded, 2}, {mongoose_domain_modules, loaded_modules, 1},
      {mongoose_domain_modules, loaded_modules_with_opts, 1}, {mongoose_domain_admin, url, 0},
      {mongoose_domain_admin, ask_url, 0},
-     %% They need no table and no process.
+     %% These need no table and no process.
      {mongoose_domain_api, remove_domain_wrapper, 3}, {mongoose_domain_core, nameprep, 1},
      {mongoose_domain_core, lookups, 0}, {mongoose_domain_core, memory, 0}, {mongoose_domain_operations, failures, 0},
      {mongoose_domain_services, get_deps, 1}, {mongoose_domain_packet_handler, with_host_type, 2},
      {mongoose_domain_host_type_config, removal_handlers, 1}, {mongoose_domain_host_type_config, subdomains, 1},
      {service_domain_db, validate, 1}, {service_domain_db, secrets, 0}, {service_domain_db, scope, 0},
-     %% A notice, which there may be nobody to take any more.
+     %% Messages, which may be sent to a process that does not run.
      {mongoose_domain_observers, handled, 1}, {service_domain_db, check_local, 0},
-     %% They begin or end something.
+     %% These start or stop something.
      {mongoose_domain_core, resume_link, 2}, {mongoose_domain_sup, stop, 1},
      {mongoose_domain_sup, open_door, 0}, {mongoose_domain_sup, close_door, 0},
-     %% For processes of the application alone.
+     %% Only the application's own processes call these.
      {mongoose_domain_admin, events, 0}, {mongoose_domain_admin, answer_and_end, 2},
      {mongoose_domain_admin, read_credentials, 1}, {mongoose_domain_operations, reconnect, 0},
      {mongoose_domain_operations, refused, 2}, {mongoose_domain_operations, failed, 2},

@@ -1,7 +1,7 @@
-%% Observers of domains: what they are told, when, in which order, and what they are spared.
+%% Observers of domains: which changes they receive, when, in which order, and which they do not receive.
 %%
-%% The observer of these tests (md_observer) keeps a map of the domains. However the table changes, and whatever crashes
-%% meanwhile, the two are the same in the end.
+%% The observer of these tests (md_observer) keeps a map of the domains. In the end it equals the table, whatever
+%% changes and crashes happened.
 -module(observers_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -11,20 +11,20 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% What an observer is told.
+%% The batches of an observer.
 -export([the_first_batch_is_everything/1,
          an_observer_is_told_after_the_table_shows_it/1,
          changes_are_told_in_the_order_in_which_they_were_made/1,
          what_changes_nothing_is_not_told/1,
          everyone_is_told/1]).
-%% Those that are slow, or gone.
+%% Observers that are slow or have ended.
 -export([changes_that_come_meanwhile_are_one_batch/1,
          an_observer_that_hangs_has_one_batch_and_holds_up_nobody/1,
          ten_thousand_changes_wait_and_more_become_everything/1,
          more_changes_than_the_table_notes_become_everything/1,
          an_observer_that_ended_is_forgotten/1,
          sync_waits_for_what_was_changed_before/1]).
-%% The core goes and comes.
+%% The core stops and starts.
 -export([a_crash_of_the_core_is_followed_by_everything/1,
          a_batch_of_a_core_that_crashed_is_handled_in_vain/1,
          who_begins_to_observe_while_there_is_no_core_is_told_by_the_next/1,
@@ -106,7 +106,7 @@ observer(Node, Function, Args) ->
 sync(Node, Observer) ->
     ok = md_node:call(Node, mongoose_domain_observers, sync, [Observer]).
 
-%% What it was told, once it has handled all.
+%% The batches that it received, once it has handled all.
 told(Node, Observer) ->
     sync(Node, Observer),
     observer(Node, told, [Observer]).
@@ -129,7 +129,7 @@ assert_model(Node, Observer) ->
     sync(Node, Observer),
     ?assertEqual(table(Node), observer(Node, model, [Observer])).
 
-%% What an observer is told
+%% The batches of an observer
 
 the_first_batch_is_everything(Config) ->
     Node = ?config(node, Config),
@@ -160,7 +160,7 @@ changes_are_told_in_the_order_in_which_they_were_made(Config) ->
     ?assertEqual(Made, changes(Node, Observer)),
     assert_model(Node, Observer).
 
-%% Runs in the node: changes of a few domains, which come and go again and again.
+%% Runs in the node: adds and removes a few domains again and again.
 make_changes(0, _There, Made) ->
     lists:reverse(Made);
 make_changes(Count, There, Made) ->
@@ -195,9 +195,9 @@ everyone_is_told(Config) ->
     Wanted = added(<<"type1">>, [?A]) ++ removed(<<"type1">>, [?A]),
     [?assertEqual(Wanted, changes(Node, Observer)) || Observer <- Observers].
 
-%% Those that are slow, or gone
+%% Observers that are slow or have ended
 
-%% The other one has handled them, so the core has them all.
+%% The other observer has handled all changes, so the core has read them.
 changes_that_come_meanwhile_are_one_batch(Config) ->
     Node = ?config(node, Config),
     [Slow, Other] = [start(Node, ready) || _ <- [slow, other]],
@@ -213,7 +213,7 @@ changes_that_come_meanwhile_are_one_batch(Config) ->
     ?assertEqual(5001, length(changes(Node, Other))),
     [assert_model(Node, Observer) || Observer <- [Slow, Other]].
 
-%% A batch of one change, which the observer holds.
+%% A batch with one change, which the observer does not handle yet.
 hold_first(Node, Observer) ->
     ok = insert(Node, <<"type1">>, [<<"first.example">>]),
     First = added(<<"type1">>, [<<"first.example">>]),
@@ -237,7 +237,7 @@ an_observer_that_hangs_has_one_batch_and_holds_up_nobody(Config) ->
     [ok = md_node:call(Node, sys, resume, [Server]) || Server <- Hanging],
     [ok = md_node:call(Node, Server, sync, []) || Server <- Hanging].
 
-%% How many are in its mailbox.
+%% The number of batches in its mailbox.
 batches(Node, Name) ->
     Pid = md_node:call(Node, erlang, whereis, [Name]),
     {messages, Messages} = md_node:call(Node, erlang, process_info, [Pid, messages]),
@@ -255,7 +255,7 @@ ten_thousand_changes_wait_and_more_become_everything(Config) ->
     ok = observer(Node, handle, [Slow]),
     md_wait:until(fun() -> length(observer(Node, told, [Slow])) end, 3),
     ?assertEqual([everything, First, added(<<"type1">>, Most)], observer(Node, told, [Slow])),
-    %% It holds that; now there is one more.
+    %% The observer still holds the limit of changes; this is one more.
     lists:foreach(fun(Name) -> ok = delete(Node, Name) end, [<<"first.example">>]),
     ok = insert(Node, <<"type2">>, md_names:numbered(<<"e">>, 9999)),
     ok = insert(Node, <<"type1">>, [Last]),
@@ -263,11 +263,11 @@ ten_thousand_changes_wait_and_more_become_everything(Config) ->
     ok = observer(Node, behave, [Slow, ready]),
     ?assertEqual([everything, First, added(<<"type1">>, Most), everything], told(Node, Slow)),
     [assert_model(Node, Observer) || Observer <- [Slow, Other]],
-    %% After that it is told each change again.
+    %% Afterwards it receives single changes again.
     ok = delete(Node, Last),
     ?assertEqual(removed(<<"type1">>, [Last]), lists:last(told(Node, Slow))).
 
-%% While the core does nothing at all.
+%% The core is suspended and reads no changes.
 more_changes_than_the_table_notes_become_everything(Config) ->
     Node = ?config(node, Config),
     Observer = start(Node, ready),
@@ -289,13 +289,13 @@ an_observer_that_ended_is_forgotten(Config) ->
          is_map_key(Observer, md_node:call(Node, sys, get_state, [mongoose_domain_core]))}
     end,
     ?assertEqual({true, true}, Known()),
-    %% Whoever waits for it waits no longer.
+    %% The end of an observer ends the waiting for it.
     Waiting = spawn_monitor(fun() -> sync(Node, Observer) end),
     true = md_node:call(Node, erlang, exit, [Observer, kill]),
     receive {'DOWN', Monitor, process, Pid, Reason} when {Pid, Monitor} =:= Waiting -> ?assertEqual(normal, Reason) end,
     md_wait:until(Known, {false, false}),
     sync(Node, Observer),
-    %% The others are told, and so they are by the next core.
+    %% The other observers receive the changes, also from the next core.
     ok = observer(Node, behave, [Other, ready]),
     ok = insert(Node, <<"type1">>, [?A]),
     ?assertEqual([everything, added(<<"type1">>, [?A])], told(Node, Other)),
@@ -310,7 +310,7 @@ sync_waits_for_what_was_changed_before(Config) ->
         ok = insert(Node, <<"type1">>, [Name]),
         ?assertEqual(added(<<"type1">>, [Name]), lists:last(told(Node, Observer)))
      end || Name <- md_names:numbered(<<"d">>, 50)],
-    %% Also for what the core was not called for yet.
+    %% This includes changes whose message the core has not received.
     _ = md_node:call(Node, erlang, apply, [fun change_unheard/0, []]),
     ?assertEqual(added(<<"type1">>, [<<"unheard.example">>]), lists:last(told(Node, Observer))),
     ok = observer(Node, behave, [Observer, holding]),
@@ -322,14 +322,14 @@ sync_waits_for_what_was_changed_before(Config) ->
     ok = observer(Node, handle, [Observer]),
     receive synced -> ok end.
 
-%% Runs in the node, and there in the core, whose call is taken away.
+%% Runs in the node, inside the core, and removes the message about the change.
 change_unheard() ->
     sys:replace_state(mongoose_domain_core, fun(State) ->
         ok = mongoose_domain_core:insert(<<"unheard.example">>, <<"type1">>, 1),
         receive domain_changes -> State end
     end).
 
-%% The core goes and comes
+%% The core stops and starts
 
 a_crash_of_the_core_is_followed_by_everything(Config) ->
     Node = ?config(node, Config),
@@ -340,7 +340,7 @@ a_crash_of_the_core_is_followed_by_everything(Config) ->
     ?assertEqual([everything, added(<<"type1">>, [?A]), everything], told(Node, Observer)),
     ok = delete(Node, ?A),
     ?assertEqual(removed(<<"type1">>, [?A]), lists:last(told(Node, Observer))),
-    %% What is changed while there is none is in that, too.
+    %% The batch `everything' includes the changes that were made without a core.
     ok = md_node:call(Node, sys, suspend, [mongoose_domain_core]),
     ok = insert(Node, <<"type2">>, [?A]),
     _ = md_node:kill(Node, mongoose_domain_core),
@@ -355,7 +355,7 @@ a_batch_of_a_core_that_crashed_is_handled_in_vain(Config) ->
     First = hold_first(Node, Observer),
     _ = md_node:kill(Node, mongoose_domain_core),
     md_wait:until(fun() -> observer(Node, told, [Observer]) end, [everything, First, everything]),
-    ok = observer(Node, handle, [Observer]), % the one of the core that is gone
+    ok = observer(Node, handle, [Observer]), % a batch of the core that was killed
     Other = start(Node, ready),
     ok = insert(Node, <<"type1">>, [?A]),
     sync(Node, Other),
@@ -383,7 +383,7 @@ an_emptied_table_is_told_as_everything(Config) ->
     ?assertEqual([everything, everything], told(Node, Observer)),
     ?assertEqual(#{?STATIC => <<"static type">>}, observer(Node, model, [Observer])).
 
-%% The core crashes now and then, and the observer is slow now and then.
+%% The core crashes and the observer is slow at random moments.
 the_map_of_an_observer_is_the_table_after_random_changes(Config) ->
     Node = ?config(node, Config),
     Seed = erlang:unique_integer([positive]) + erlang:phash2(make_ref()),
@@ -435,7 +435,7 @@ a_changed_host_type_is_told_as_removed_then_added(Config) ->
     write(Config, [{move, <<"type2">>, [?A]}]),
     ok = md_node:sync(Node),
     ?assertEqual(removed(<<"type1">>, [?A]) ++ added(<<"type2">>, [?A]), changes(Node, Observer)),
-    %% It was never unknown: that of the new host type was there when the old one was told to be gone.
+    %% The domain always had a route: the new one existed before the observer received the removal of the old one.
     ?assertEqual([{ok, <<"type2">>}], lists:usort([Answer || {_, Answer} <- observer(Node, seen, [Observer])])),
     assert_model(Node, Observer).
 

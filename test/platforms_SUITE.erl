@@ -1,5 +1,5 @@
-%% Whoever builds, runs or tests this on another machine is asked for what is missing there, and for no more, and is not
-%% stopped by what a newer compiler warns of.
+%% The checks for build and test tools: they demand exactly what is missing on a machine, and warnings of a newer
+%% compiler do not stop a build.
 -module(platforms_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -13,7 +13,7 @@
          every_program_that_a_test_calls_is_asked_for/1,
          every_application_that_is_asked_for_is_used/1]).
 
-%% Those that a system has on which there is a shell.
+%% Programs that exist on every system with a shell.
 -define(EVERYWHERE, [<<"sh">>, <<"bash">>, <<"id">>, <<"cat">>, <<"cd">>, <<"printf">>]).
 
 suite() ->
@@ -27,10 +27,10 @@ all() ->
      every_program_that_a_test_calls_is_asked_for,
      every_application_that_is_asked_for_is_used].
 
-%% Strictness
+%% Warnings
 
-%% With the project's own configuration, by itself and as a dependency; its library, of which this is not about, is not
-%% built.
+%% Uses the project's own rebar.config, for the project itself and as a dependency. The native library, which does not
+%% matter here, is not built.
 a_warning_ends_the_build_of_the_tests_and_of_nobody_else(Config) ->
     User = filename:join(?config(priv_dir, Config), "user"),
     Project = filename:join([User, "_checkouts", "mongoose_domain"]),
@@ -59,9 +59,9 @@ nothing_that_a_compiler_finds_is_denied_in_the_sources(_Config) ->
     Erlang = ["rebar.config", "bench/run", "examples/filebox/rebar.config"],
     ?assertEqual([], [File || File <- Erlang, {match, _} <- [re:run(read(File), "warnings_as_errors")]]).
 
-%% What is there
+%% Installed tools
 
-%% As erlang-dev leaves one when erlang-odbc is not installed.
+%% The package erlang-dev leaves an empty directory when erlang-odbc is not installed.
 an_application_is_there_when_it_can_be_loaded_and_not_when_its_directory_is(Config) ->
     Tools = tools(Config),
     ?assertNot(is_asked_for("erlang-odbc", Tools, [])),
@@ -82,7 +82,7 @@ a_program_or_driver_is_there_when_it_works_and_not_when_its_name_is(Config) ->
          ?assert(is_asked_for(Package, Tools, []))
      end || {Program, Package} <- [{"valgrind", "valgrind"}, {"python3", "python3-venv"}, {"kill", "procps"}]].
 
-%% A directory for programs that are to be found before others of their names.
+%% A directory whose programs are found before those of the system.
 tools(Config) ->
     Tools = filename:join(?config(priv_dir, Config), "tools"),
     _ = file:del_dir_r(Tools),
@@ -98,7 +98,7 @@ is_asked_for(Package, Tools, Environment) ->
     {_Exit, Output} = run(filename:join(root(), "scripts/require"), ["-n", "test"], [{env, [Path | Environment]}]),
     match =:= re:run(Output, ["^ *", Package, " "], [multiline, {capture, none}]).
 
-%% What is asked for
+%% Required tools
 
 every_program_that_a_test_calls_is_asked_for(_Config) ->
     Suites = files("test/*.erl") ++ files("examples/*/test/*.erl"),
@@ -117,7 +117,7 @@ every_application_that_is_asked_for_is_used(_Config) ->
     ?assert(length(Apps) >= 10),
     ?assertEqual([], [App || App <- lists:usort(Apps), re:run(Used, use_of(App)) =:= nomatch]).
 
-%% Most are called; those that are not are named by a test's header, by the release, or by what rebar3 runs with them.
+%% The code calls most of these applications. The others are used by a test's header, by the release, or by rebar3.
 use_of(<<"common_test">>) -> <<"include_lib\\(\"common_test/">>;
 use_of(<<"crypto">>) -> <<"\\bcrypto:">>;
 use_of(<<"dialyzer">>) -> <<"rebar3 dialyzer">>;

@@ -1,14 +1,14 @@
-%% The documents' examples, as they are written there: README.md, docs/ and the examples' own README.
+%% The examples of README.md, docs/ and the examples' own README.
 %%
-%% The examples of a document are run from its beginning to its end against a node of its own, and must print what stands
-%% below them. Each block of the kind `console' is run line by line: a line that begins with `$ ' is a command; it goes on
-%% while lines end with a backslash, and up to its end mark where it has a here-document. All commands of a document run in one
-%% directory. They find the node at the address that `make run' has, which is exchanged for that of the test's node.
-%% Each block of the kind `erlang' whose lines begin with a prompt (`1> ') is evaluated in the node, as its shell would.
-%% `…' in what a command prints stands for anything.
+%% The examples of a document run in order against a node of their own and must print what the document shows below
+%% them. A block of the kind `console' runs line by line. A line that begins with `$ ' is a command; it continues while
+%% lines end with a backslash, and up to the end mark of a here-document. All commands of a document run in one
+%% directory. The address of the node of `make run' is replaced by that of the test's node. A block of the kind `erlang'
+%% whose lines begin with a prompt (`1> ') is evaluated in the node as its shell would do it. `…' in the output of a
+%% command stands for any text.
 %%
-%% A command of domainctl that the running text names does something, too: it ends with 0. One with a placeholder, as in
-%% `domainctl show NAME', has a verb that `domainctl help' explains.
+%% A command of domainctl in the running text must succeed, too. A command with a placeholder, as in `domainctl show
+%% NAME', must have a verb that `domainctl help' explains.
 -module(readme_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -49,7 +49,7 @@ every_command_in_the_text_is_one(Config) ->
          || Command <- lists:usort(Commands)]
     end).
 
-%% A node with the domains and host types of `make run', while Fun runs.
+%% Runs Fun with a node that has the domains and host types of `make run'.
 with_node(Fun) ->
     Database = md_database:with_tables(md_database:create()),
     try
@@ -64,7 +64,7 @@ with_node(Fun) ->
         md_database:drop(Database)
     end.
 
-%% The checkout: where the documents and the programs are.
+%% The checkout, with the documents and the programs.
 root(Directory) ->
     case filelib:is_regular(filename:join(Directory, "rebar.config")) of
         true -> Directory;
@@ -91,7 +91,7 @@ without_placeholders([Verb | Arguments] = Command) ->
         false -> Command
     end.
 
-%% {console | erlang, what to run, what it prints}, in the document's order.
+%% {console | erlang, input, output} of each example, in the order of the document.
 examples(Text) ->
     Found = re:run(Text, "```(console|erlang)\n(.*?)```", [global, dotall, {capture, all_but_first, binary}]),
     Blocks = case Found of {match, Matches} -> Matches; nomatch -> [] end,
@@ -107,7 +107,7 @@ examples(<<"erlang">>, Block) ->
          {erlang, Expression, Printed}
      end || Example <- tl(Prompts)].
 
-%% A command and the lines that it prints.
+%% A command and the lines of its output.
 command(Example) ->
     Ends = ["^([^\n]*<<'([A-Z]+)'\n.*?\n\\2)\n?(.*)$", "^((?:[^\n]*\\\\\n)*[^\n]*)\n?(.*)$"],
     [{Command, Printed} | _] =
@@ -136,12 +136,12 @@ run({console, Command, Printed}, Bindings, _Node, {Port, Root, Directory}) ->
     Bindings;
 run({erlang, Expression, Printed}, Bindings, Node, _Place) ->
     {Value, NewBindings} = md_node:call(Node, ?MODULE, evaluate, [Expression, Bindings]),
-    %% The shell breaks lines, and orders the keys of a map, as it likes.
+    %% Terms are compared, since the shell chooses line breaks and the order of keys.
     {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list([Printed, "."])),
     ?assertEqual(erl_parse:parse_term(Tokens), {ok, Value}, Expression),
     NewBindings.
 
-%% @private As the shell does it, whose own commands are those of the module c.
+%% @private Evaluates as the shell does, with the functions of the module c as its commands.
 -spec evaluate(binary(), erl_eval:binding_struct()) -> {term(), erl_eval:binding_struct()}.
 evaluate(Expression, Bindings) ->
     {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Expression)),
@@ -155,7 +155,7 @@ collect(Running, Told) ->
         {Running, {exit_status, _}} -> Told
     end.
 
-%% Space at the end of a line is nobody's.
+%% Space at the end of a line is ignored.
 pattern(Printed) ->
     Escaped = re:replace(string:trim(Printed), "[][.*+?^${}()|\\\\]", "\\\\&", [global, unicode, {return, binary}]),
     Any = binary:replace(Escaped, <<"…"/utf8>>, <<".*">>, [global]),

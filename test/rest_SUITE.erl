@@ -1,5 +1,5 @@
-%% One domain over REST, row by row as MongooseIM 6.0 to 6.5 answers: each code and each text, on a real node and
-%% PostgreSQL. Where this project decides otherwise, the case says so.
+%% One domain over REST, compared with MongooseIM 6.0 to 6.5: each status and each text, with a real node and
+%% PostgreSQL. A comment marks where this project differs on purpose.
 -module(rest_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -147,7 +147,7 @@ bodies_that_make_no_sense_are_refused(Config) ->
      || Method <- [put, patch, delete], Body <- ["", "{", "[]", "\"type1\"", "1", <<"{\"host_type\": \"", 16#f3, "\"}">>]],
     ?assertEqual({400, <<"\"Invalid request body\"">>}, ask(Config, delete, ?PATH, #{})).
 
-%% What is no boolean is a crash (500) in the peer.
+%% MongooseIM crashes (500) on a value that is no boolean.
 fields_that_are_missing_are_named(Config) ->
     [?assertEqual({400, <<"\"'host_type' field is missing\"">>}, ask(Config, Method, ?PATH, #{json => "{\"x\": 1}"}))
      || Method <- [put, delete]],
@@ -217,7 +217,7 @@ a_failing_database_is_an_error_that_says_whether_anything_changed(Config) ->
         ok = md_rows:show(Client)
     end.
 
-%% Each request has the fault that is expected and all those behind it.
+%% Each request has the expected fault and all faults that are checked later.
 faults_are_told_in_the_peers_order(Config) ->
     Door = ?config(door, Config),
     Bad = "/api/domains/%f3",

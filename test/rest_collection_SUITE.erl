@@ -1,5 +1,5 @@
-%% REST beyond one domain: pages, imports line by line, removals, changes as they come, freshness, what the node is
-%% doing and what is wrong with it. On a real node and PostgreSQL.
+%% REST beyond one domain: pages, imports line by line, removals, the stream of changes, freshness, the status and the
+%% doctor. With a real node and PostgreSQL.
 -module(rest_collection_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -113,7 +113,7 @@ a_line_may_say_with_which_status_a_domain_is_added(Config) ->
                          Line("null.example", "null"), Line("x.example", "\"deleting\"")])),
     ?assertEqual(#{<<"off.example">> => {<<"type1">>, disabled}, <<"on.example">> => {<<"type1">>, enabled},
                    <<"null.example">> => {<<"type1">>, enabled}}, Rows()),
-    %% Of several lines about one domain the last one counts.
+    %% The last of several lines about one domain decides.
     ?assertEqual([<<"ok">>, <<"ok">>], Import([Line("off.example", "\"enabled\""), Line("off.example", "\"disabled\"")])),
     ?assertEqual([<<"ok">>], Import([Line("on.example", "\"disabled\"")])),
     ?assertEqual([disabled, enabled, disabled],
@@ -148,7 +148,7 @@ an_import_answers_each_line_in_order(Config) ->
     ?assertMatch(#{<<"domain">> := <<"a.example">>}, hd(Answers)),
     ?assertEqual({ok, <<"type1">>}, md_node:lookup(?config(node, Config), <<"a.example">>)).
 
-%% A client that waits for the first answer before it sends the second line.
+%% The client waits for the first answer before it sends the second line.
 lines_are_answered_while_others_are_still_to_come(Config) ->
     Socket = begin_import(Config),
     [begin
@@ -181,7 +181,7 @@ an_import_that_breaks_off_has_added_what_was_answered(Config) ->
     ?assertMatch({200, _, _}, request(?config(door, Config), get, "/api/domains/a.example", #{})),
     ?assertEqual([[<<"1">>]], md_client:query(?config(client, Config), "SELECT count(*) FROM domain_settings")).
 
-%% One line of a thousand and a half; then each way to change one domain.
+%% One line among 1,500, and then each request that changes one domain.
 a_row_that_the_database_refuses_is_refused_alone_with_its_reason_at_every_door(Config) ->
     [] = md_client:query(?config(client, Config),
                          "ALTER TABLE domain_settings ADD CONSTRAINT no_underscore CHECK (domain !~ '_')"),
@@ -248,7 +248,7 @@ changes_come_as_they_are_made(Config) ->
      end || {Method, Body, Status} <- [{put, "{\"host_type\": \"type1\"}", <<"enabled">>},
                                        {patch, "{\"enabled\": false}", <<"disabled">>}]].
 
-%% It has an id below those of others that were told before.
+%% Its id is below those of changes that were sent before.
 a_change_that_commits_late_is_told_late(Config) ->
     Socket = watch(Config, ""),
     Late = md_client:open(?config(database, Config)),
@@ -340,7 +340,7 @@ line(Name) ->
 answers(Body) ->
     [md_json:decode(Line) || Line <- binary:split(Body, <<"\n">>, [global, trim])].
 
-%% Sends the head of an import whose body comes in chunks, and reads that of its answer.
+%% Sends the head of an import with a chunked body, and reads the head of the answer.
 begin_import(Config) ->
     open(Config, ["POST /api/domains HTTP/1.1\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n"]).
 
@@ -365,7 +365,7 @@ skip_head(Socket) ->
 chunk(Socket, Text) ->
     gen_tcp:send(Socket, [integer_to_list(iolist_size(Text), 16), "\r\n", Text, "\r\n"]).
 
-%% The next line that is not the frame of a chunk.
+%% The next line that does not frame a chunk.
 read_line(Socket) ->
     case gen_tcp:recv(Socket, 0) of
         {ok, <<"{", _/binary>> = Line} -> {ok, Line};

@@ -1,10 +1,10 @@
-%% A node whose database user may only read: it follows as any other does, and it changes nothing.
+%% A node whose database user may only read: it follows like any other node and changes nothing.
 %%
-%% That is how to give a node routes and no power over them. Following writes nothing, so such a user is enough for it;
-%% a change is refused in words that say that nothing was done, and the database's own words don't reach the caller. The
-%% database isn't taken for one that is away.
+%% Such a user gives a node its routes and no power over them. Following needs no write access. A change fails with a
+%% text that says that nothing was done and does not contain the database's own message. The database does not count as
+%% away.
 %%
-%% The user belongs to the cluster and not to the database, so each case has its own and drops it in the end.
+%% Users belong to the cluster and not to a database, so each case creates its own user and drops it in the end.
 -module(rights_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -38,7 +38,7 @@ all() ->
 init_per_testcase(_Case, Config) ->
     md_database:or_fail(fun() -> with_reader(with_steady(md_database:create(), Config)) end).
 
-%% May read every table that there is, and those that are made later.
+%% The user may read every table, including those that are created later.
 with_reader(Config) ->
     User = lists:concat(["ct_reader_", os:getpid(), "_", erlang:unique_integer([positive])]),
     silently(Config, ["REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE ", User, " LOGIN; "
@@ -71,12 +71,12 @@ a_user_who_may_only_read_sees_what_is_fresh(Config) ->
     Fresh = fun() -> md_node:call(Reader, mongoose_domain_freshness, list, []) end,
     ?assertEqual({ok, []}, Fresh()),
     ?assertEqual({db_error, <<"Database error: nothing was changed">>}, make_fresh(Reader, <<"type1">>, 3600)),
-    %% The first declaration makes the table.
+    %% The first declaration creates the table.
     ?assertEqual([[<<"f">>]], query(Config, "SELECT to_regclass('domain_freshness') IS NOT NULL")),
     ok = make_fresh(Owner, <<"type1">>, 3600),
     ?assertEqual({ok, [<<"type1">>]}, Fresh()).
 
-%% What the doctor says, by the check's name.
+%% The doctor's results of one check.
 checks(Node, Name) ->
     [{State, <<Found/binary, " ", Advice/binary>>}
      || #{name := Is, state := State, found := Found, advice := Advice} <- md_node:call(Node, mongoose_domain_doctor, examine, []),
@@ -90,7 +90,7 @@ a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do(Config) 
     Rights = checks(Node, <<"rights">>),
     ?assert(says(Rights, warning, "domain_removals is not there"), Rights),
     ?assert(says(Rights, warning, "GRANT INSERT, UPDATE, DELETE ON domain_settings TO " ++ ?config(user, Config)), Rights),
-    %% There is no table, so there is no removal; and who only asks for them makes none.
+    %% Without the table there are no removals, and a query does not create it.
     ?assertMatch([{ok, _}], checks(Node, <<"removals">>)),
     ?assertEqual([], api(Node, get_removals, [])),
     ?assertEqual(0, md_node:count(Node, domain_operation_not_done)),
@@ -103,7 +103,7 @@ rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there(Config) ->
     [Node | _] = Nodes = start(?config(readers_url, Config), told()),
     wait_until_found(Nodes, ?A),
     silently(Config, ["ALTER TABLE domain_settings ENABLE ROW LEVEL SECURITY"]),
-    %% An event about a row that is only hidden.
+    %% An event of a row that the user cannot see.
     [] = md_client:query(?config(client, Config), ["INSERT INTO domain_events (domain) VALUES ('", ?A, "')"]),
     [] = md_client:query(?config(client, Config), "NOTIFY mongoose_domain_events"),
     md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, away),
@@ -111,7 +111,7 @@ rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there(Config) ->
     ?assertNotEqual(nomatch, string:find(maps:get(last_error, md_node:status(Node)), "BYPASSRLS")),
     ?assert(says(checks(Node, <<"follower">>), failed, "BYPASSRLS")),
     ?assert(says(checks(Node, <<"rights">>), failed, "row-level security hides rows of domain_settings")),
-    %% A node that starts now is not ready with nothing.
+    %% A new node that sees no rows must not become ready.
     Cold = md_node:start(md_door:environment(?config(readers_url, Config))),
     md_wait:until(fun() -> maps:get(state, md_node:status(Cold)) end, away),
     ?assertNotEqual(ready, md_node:call(Cold, mongoose_domain_metrics, readiness, [])),
@@ -137,14 +137,14 @@ the_follower_has_a_connection_before_idle_writers(Config) ->
     ok = md_node:sync(Node),
     Mine = ["SELECT pid FROM pg_stat_activity WHERE usename = '", User, "'"],
     [[Followers]] = query(Config, [Mine, " AND query LIKE '%domain_events%' AND query NOT LIKE '%domain_removals%' LIMIT 1"]),
-    %% A writer keeps its connection for the next change.
+    %% A worker keeps its connection for the next change.
     ?assertMatch({ok, _}, api(Node, insert_domain, [?A, <<"type1">>])),
     silently(Config, ["ALTER ROLE ", User, " CONNECTION LIMIT 1"]),
     [] = md_client:query(?config(client, Config), "NOTIFY mongoose_domain_events"),
     [[_]] = query(Config, ["SELECT pg_terminate_backend(", Followers, ")"]),
     md_wait:until(fun() -> md_node:count(Node, domain_database_back) > 0 end),
     ok = md_node:sync(Node),
-    %% The limit is reached for good, and a change says so in the log.
+    %% The limit stays reached, and the log says why the change failed.
     ?assertMatch({db_error, _}, api(Node, insert_domain, [?B, <<"type1">>])),
     Reasons = [Reason || {error, #{reason := Reason}} <- md_node:logged(Node, domain_operation_not_done)],
     ?assert(lists:any(fun(Reason) -> string:find(Reason, "CONNECTION LIMIT") =/= nomatch end, Reasons), Reasons),

@@ -1,8 +1,8 @@
-%% The tables: made where they are absent, used as they are where they fit, and left alone, with
-%% words that help, where something else has their names.
+%% The tables are created where they are absent, used where they fit, and left alone, with a helpful error, where other
+%% tables have their names.
 %%
-%% They are MongooseIM's since 6.0, so that its nodes and ours can share one database. The table of
-%% removals is ours alone, may come at any time, and is looked at in operations_SUITE.
+%% Their layout is MongooseIM's since 6.0, so that its nodes and ours can share a database. The table of removals is
+%% only ours; operations_SUITE tests it.
 -module(schema_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -54,7 +54,7 @@ environment(Database) ->
 environment_of(Config) ->
     environment(?config(database, Config)).
 
-%% A node follows: what is added shows there.
+%% Checks that a node follows: a new domain appears in its table.
 assert_follows(Config, Node) ->
     Name = <<"n", (integer_to_binary(erlang:unique_integer([positive])))/binary, ".example">>,
     ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, [Name]}]),
@@ -148,7 +148,7 @@ another_table_of_the_same_name_is_named_and_left_alone(Config) ->
     _ = refused(Config, [<<"domain_settings">>, <<"domain">>, <<"json">>]),
     ?assertEqual(Before, [Row || [<<"domain_settings">> | _] = Row <- layout(Config)]).
 
-%% Somebody else's domain_events, and none of the other tables: creating those must not touch it.
+%% domain_events belongs to another program, and the other tables are absent: creating those must not change it.
 another_table_beside_absent_ones_is_named_and_left_alone(Config) ->
     [] = md_client:query(?config(client, Config), "CREATE TABLE domain_events (id TEXT, domain TEXT)"),
     _ = refused(Config, [<<"domain_events">>, <<"id">>]),
@@ -174,7 +174,7 @@ tables_that_become_right_are_used_without_a_restart(Config) ->
     ?assertEqual(1, md_node:count(Node, domain_database_back)),
     assert_follows(Config, Node).
 
-%% The node is up, says once what is wrong in these words, and answers so when it is asked.
+%% The node runs, reports the problem once with these words, and returns it from calls.
 refused(Config, Words) ->
     Node = md_node:start(environment_of(Config)),
     md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, away),

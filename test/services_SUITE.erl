@@ -1,4 +1,4 @@
-%% Services on a real node: who is started when, what is listed, and what is said of it.
+%% Services on a real node: the order of starts, the lists of running services, and the log.
 -module(services_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -6,7 +6,7 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% The application's services.
+%% Start and stop of the application.
 -export([configured_services_start_after_what_they_need_and_stop_in_exact_reverse/1,
          a_needed_service_that_is_not_configured_stops_the_start_and_both_are_named/1,
          a_cycle_of_services_stops_the_start_and_is_named_in_full/1,
@@ -33,7 +33,7 @@
          what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it/1,
          a_caller_that_is_killed_while_it_starts_a_service_leaves_nothing_listed/1,
          the_list_outlives_every_process_but_the_supervisor/1]).
-%% What is said.
+%% Reports in the log.
 -export([starts_and_stops_are_logged_with_the_keys_of_options/1,
          no_value_of_an_option_is_in_a_log_or_a_crash_reason/1]).
 %% The service that follows the database.
@@ -113,14 +113,14 @@ end_per_testcase(_Case, Config) ->
         Url -> md_database:drop(Url)
     end.
 
-%% A node that has these services, each with what it needs, and has not started.
+%% Boots a node that has these services with their dependencies. The application is not started.
 boot(Needs) ->
     Node = md_node:boot(),
     {ok, _} = md_node:call(Node, application, ensure_all_started, [compiler]),
     ok = md_node:call(Node, md_components, make, [maps:map(fun(_, Deps) -> {service, #{deps => Deps}} end, Needs)]),
     Node.
 
-%% The same, started with these services in its configuration.
+%% The same, with the application started and these services in its configuration.
 start(Needs, Configured) ->
     Node = boot(Needs),
     ok = configure(Node, Configured),
@@ -135,7 +135,7 @@ services(Node, Function, Arguments) ->
 behave(Node, Service, Callback, Behaviour) ->
     ok = md_node:call(Node, md_components, behave, [Service, Callback, Behaviour]).
 
-%% What was done since it was asked for last, in words.
+%% The calls since the last call of this function.
 calls(Node) ->
     Calls = md_node:call(Node, md_components, calls, []),
     ok = md_node:call(Node, md_components, forget, []),
@@ -144,7 +144,7 @@ calls(Node) ->
 loaded(Node) ->
     services(Node, loaded_services_with_opts, []).
 
-%% The class and reason that a call in the node fails with.
+%% The class and reason of the exception of a call in the node.
 failure(Node, Function, Arguments) ->
     try services(Node, Function, Arguments) of
         Result -> {returned, Result}
@@ -152,7 +152,7 @@ failure(Node, Function, Arguments) ->
         Class:Reason -> {Class, Reason}
     end.
 
-%% The application's services
+%% Start and stop of the application
 
 configured_services_start_after_what_they_need_and_stop_in_exact_reverse(_Config) ->
     Node = start(#{?A => [?D, ?C], ?B => [], ?C => [?D], ?D => []}, #{}),
@@ -254,7 +254,7 @@ ensure_started_starts_nothing_when_a_needed_service_is_not_configured(_Config) -
                  failure(Node, ensure_started, [?A, #{}])),
     ?assertEqual([], calls(Node)),
     ?assertEqual(#{}, loaded(Node)),
-    %% One that runs is configured enough.
+    %% A running service needs no configuration.
     {started, ok} = services(Node, ensure_started, [?C, #{}]),
     {started, ok} = services(Node, ensure_started, [?A, #{}]).
 
@@ -307,7 +307,7 @@ replace_services_stops_what_is_needed_no_more_and_leaves_the_rest_alone(_Config)
     Node = start(#{?A => [?B, ?C], ?B => [], ?C => [], ?D => [?C]}, maps:from_keys([?A, ?B, ?C, ?D], #{})),
     _ = calls(Node),
     ?assertEqual(ok, services(Node, replace_services, [[?A], #{}])),
-    %% D needs C.
+    %% C stays, since D needs it.
     ?assertEqual([{stop, ?A}, {stop, ?B}], calls(Node)),
     ?assertEqual(maps:from_keys([?C, ?D], #{}), loaded(Node)),
     ?assertEqual(ok, services(Node, replace_services, [[?C], #{}])),
@@ -320,7 +320,7 @@ replace_services_starts_what_the_new_ones_need(_Config) ->
     ?assertEqual(ok, services(Node, replace_services, [[?A], #{?B => #{b => 1}, ?D => #{}}])),
     ?assertEqual([{stop, ?A}, {start, ?C}, {start, ?B}, {start, ?D}], calls(Node)),
     ?assertEqual(#{?B => #{b => 1}, ?C => #{c => 1}, ?D => #{}}, loaded(Node)),
-    %% Other options start it anew; what it needs and who needs that are left alone.
+    %% New options restart the service; its dependencies and dependents keep running.
     ?assertEqual(ok, services(Node, replace_services, [[], #{?B => #{b => 2}, ?D => #{}}])),
     ?assertEqual([{stop, ?B}, {start, ?B}], calls(Node)).
 
@@ -338,12 +338,12 @@ a_service_may_ask_for_another_one_while_it_starts(_Config) ->
     behave(Node, ?A, start, {call, fun([_]) -> mongoose_domain_services:ensure_started(?B, #{}) end}),
     ?assertEqual({started, {started, ok}}, services(Node, ensure_started, [?A, #{}])),
     ?assertEqual(#{?A => #{}, ?B => #{}}, loaded(Node)),
-    %% Itself, too, which runs as far as it is concerned.
+    %% Inside its own start, a service counts as running.
     behave(Node, ?A, start, {call, fun([Options]) -> mongoose_domain_services:ensure_started(?A, Options) end}),
     {stopped, _} = services(Node, ensure_stopped, [?A]),
     ?assertEqual({started, already_started}, services(Node, ensure_started, [?A, #{}])).
 
-%% One start waits until somebody lets it go; the other caller comes to nothing before.
+%% The first start waits until the test releases it; the second caller waits for its turn.
 callers_take_turns(_Config) ->
     Node = start(#{?A => [], ?B => []}, #{}),
     hold(Node, ?A, start),
@@ -363,7 +363,7 @@ what_runs_already_is_answered_while_another_start_hangs(_Config) ->
     Hanging = call_beside(Node, ensure_started, [?B, #{}]),
     await_held(Node),
     ?assertEqual(already_started, services(Node, ensure_started, [?A, #{x => 1}])),
-    %% With other options, or not yet: that is no answer.
+    %% Neither a service with other options nor one that is still starting can be answered at once.
     Others = call_beside(Node, ensure_started, [?A, #{x => 2}]),
     await_callers(Node, 2),
     Same = call_beside(Node, ensure_started, [?B, #{}]),
@@ -376,7 +376,7 @@ what_runs_already_is_answered_while_another_start_hangs(_Config) ->
 what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it(_Config) ->
     Node = start(#{?A => []}, #{?A => #{x => 1}}),
     Ask = fun() -> call_beside(Node, ensure_started, [?A, #{x => 1}]) end,
-    %% It stops, or it is started anew with other options.
+    %% The service stops or restarts with other options.
     Changes = [{ensure_stopped, [?A], {stopped, #{x => 1}}, {started, ok}},
                {ensure_started, [?A, #{x => 2}], {restarted, #{x => 1}, ok}, {restarted, #{x => 2}, ok}}],
     [begin
@@ -391,7 +391,7 @@ what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it(_Config) ->
         ok = let_go(Node),
         ?assertEqual([Changed, Asked], [Change(), Asks()])
      end || {Function, Arguments, Changed, Asked} <- Changes],
-    %% One whose stop failed runs on, which is an answer.
+    %% A service whose stop failed keeps running, so the call returns at once.
     behave(Node, ?A, stop, {crash, stuck}),
     ?assertEqual({error, stuck}, failure(Node, ensure_stopped, [?A])),
     ?assertEqual(already_started, services(Node, ensure_started, [?A, #{x => 1}])).
@@ -420,7 +420,7 @@ the_list_outlives_every_process_but_the_supervisor(_Config) ->
     ?assert(services(Node, is_loaded, [?A])),
     ok = md_node:call(Node, sys, resume, [mongoose_domain_sup]).
 
-%% What is said
+%% Reports in the log
 
 starts_and_stops_are_logged_with_the_keys_of_options(_Config) ->
     Node = start(#{?A => []}, #{?A => #{x => 1, y => 2}}),
@@ -452,7 +452,7 @@ no_value_of_an_option_is_in_a_log_or_a_crash_reason(_Config) ->
                                       {validate, {return, {error, "no " ?SECRET}}}]],
     ok = configure(Node, #{?A => Options}),
     behave(Node, ?A, start, {call, Echo}),
-    %% A process that dies of it says so.
+    %% The failure ends the process, which logs a crash report.
     Before = length(crash_reports(Node)),
     _ = md_node:call(Node, proc_lib, spawn, [mongoose_domain_services, ensure_started, [?A, Options#{x => 1}]]),
     md_wait:until(fun() -> length(crash_reports(Node)) end, Before + 1),
@@ -473,7 +473,7 @@ enabled(Node) ->
 insert(Node, Domain) ->
     md_node:call(Node, mongoose_domain_api, insert_domain, [Domain, <<"type1">>]).
 
-%% Those that are not always there.
+%% The processes that run only with the service of the database.
 children(Node) ->
     Children = md_node:call(Node, supervisor, which_children, [mongoose_domain_database_sup]),
     lists:sort([Id || {Id, _, _, _} <- Children]).
@@ -500,7 +500,7 @@ the_service_of_the_database_comes_and_goes(Config) ->
     ?assertNot(enabled(Node)),
     ok = md_node:start_application(Node, #{host_types => [<<"type1">>]}),
     ?assertNot(enabled(Node)),
-    %% Not configured at all, and started all the same.
+    %% The service starts even though the configuration does not have it.
     ?assertMatch({error, #{what := invalid_service_options}}, failure(Node, ensure_started, [service_domain_db, #{}])),
     {started, _} = services(Node, ensure_started, [service_domain_db, #{database => ?config(url, Config)}]),
     ?assert(enabled(Node)),
@@ -524,7 +524,7 @@ the_service_of_the_database_leaves_unknown_options_alone(Config) ->
     {restarted, _, _} = services(Node, ensure_started, [service_domain_db, #{db_pool => global}]),
     ?assertEqual(#{service_domain_db => #{db_pool => global}}, loaded(Node)),
     ?assertMatch({ok, _}, md_node:call(Node, mongoose_domain_config, service, [])),
-    %% As another server's manager starts and stops it.
+    %% MongooseIM's service manager calls start and stop like this.
     ok = md_node:call(Node, service_domain_db, stop, []),
     {ok, _} = md_node:call(Node, service_domain_db, start, [#{event_max_age => 7200, db_pool => global}]),
     ?assert(enabled(Node)),
@@ -541,7 +541,7 @@ a_start_of_the_service_of_the_database_that_fails_leaves_the_environment_as_it_w
     ?assertEqual(#{}, loaded(Node)),
     ?assertEqual([], children(Node)),
     {started, _} = services(Node, ensure_started, [service_domain_db, #{}]),
-    %% What is wrong at sight stops nothing.
+    %% Options that are invalid in themselves are refused before the service stops.
     ?assertMatch({error, #{what := invalid_service_options}},
                  failure(Node, ensure_started, [service_domain_db, #{poll_interval => 0}])),
     ?assert(enabled(Node)).

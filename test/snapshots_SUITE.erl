@@ -1,11 +1,11 @@
-%% Snapshots: a node that starts while its database is away serves what it served before, from a file, and says that
-%% this is stale; when the database is back, it follows on from there.
+%% Snapshots: a node that starts while its database is away serves the routes of a file and reports them as stale. When
+%% the database is back, it follows from there.
 %%
-%% The file is no more than a help. One that is damaged, in whatever way, is refused as a whole and said to be; a disk
-%% that is full, or a directory that is gone, is said once; and in both cases the node does all that it does without a
-%% file. There is never half a snapshot: the old one is whole until the new one takes its place.
+%% The file is optional. A damaged one is refused as a whole and reported. A full disk or a missing directory is
+%% reported once. In both cases the node works as it does without a file. A snapshot is never incomplete: the new file
+%% replaces the old one when it is complete.
 %%
-%% Each case has one node, with a data directory of its own.
+%% Each case has one node with a data directory of its own.
 -module(snapshots_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -22,7 +22,7 @@
                        change_on_each/2, write/2, gate/1, with_steady/2]).
 
 -define(STATIC, <<"static.example">>).
-%% The domain that nobody touches.
+%% The domain that never changes.
 -define(STEADY, <<"steady.example">>).
 -define(A, <<"a.example">>).
 -define(B, <<"b.example">>).
@@ -44,19 +44,19 @@ init_per_testcase(Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% A node of its own data directory, that of the case.
+%% The environment of a node with the data directory of the case.
 warm_environment(Config, Url, Options) ->
     (environment(Url, Options))#{data_dir => data_dir(Config)}.
 
 data_dir(Config) ->
     ?config(data_dir_of_nodes, Config).
 
-%% The whole ones. The one that grows beside its forerunner is called FILE.new until it takes its place.
+%% The complete snapshots. A new one is called FILE.new until it replaces the old one.
 snapshots(Config) ->
     {ok, Names} = file:list_dir(data_dir(Config)),
     [filename:join(data_dir(Config), Name) || Name <- Names, filename:extension(Name) =/= ".new"].
 
-%% A node that starts now would know of this domain.
+%% Returns when a snapshot contains this domain.
 wait_until_snapshot_has(Config, Domain) ->
     md_wait:until(fun() ->
         lists:any(fun(File) ->
@@ -65,7 +65,7 @@ wait_until_snapshot_has(Config, Domain) ->
         end, snapshots(Config))
     end).
 
-%% A node has served this, and has stopped in order; the gate is closed.
+%% Leaves the snapshot of a node that served these domains and stopped in order; the gate is closed.
 leave_a_snapshot(Config) ->
     ok = write(Config, [{add, <<"type1">>, [?A]}, {add, <<"type2">>, [?B]}]),
     {Gate, Url} = gate(Config),
@@ -144,7 +144,7 @@ a_damaged_snapshot_is_refused(Config) ->
         md_rows:wait_until_agreed([Node], ?config(client, Config))
     end).
 
-%% A disk that is full is one on which no file may grow beyond some bytes.
+%% A limit on the size of files simulates a full disk.
 a_full_disk_is_said_once_and_stops_nothing(Config) ->
     case os:find_executable("prlimit") of
         false ->
@@ -176,7 +176,7 @@ works_without_snapshots(Config, Node, Fault, Cure) ->
         wait_until_logged(Node, domain_snapshot_failed, 1),
         change_on_each([Node], ?config(client, Config)),
         ok = Cure(),
-        %% What was there before is there now, whole.
+        %% The snapshot is complete again.
         wait_until_snapshot_has(Config, ?STEADY),
         ok = write(Config, [{add, <<"type1">>, [<<"d.example">>]}]),
         wait_until_snapshot_has(Config, <<"d.example">>),

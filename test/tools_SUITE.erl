@@ -1,5 +1,5 @@
-%% The faults that other suites cause happen as they are described, a gate's and a cluster's; and who watches for
-%% what they do sees it.
+%% The tools of other suites: gates and clusters cause the faults that their functions describe, and a watch notices
+%% them.
 -module(tools_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -153,7 +153,7 @@ a_gate_cuts_after_so_many_bytes(_Config) ->
     ok = md_gate:open(Gate),
     ?assertEqual({ok, <<"12345678">>}, said(connect(Gate), <<"12345678">>)).
 
-%% A statement is a transaction, and its answer says that it is over.
+%% The statement is a transaction, so the server commits it before it answers.
 a_gate_swallows_an_answer_and_not_the_statement(_Config) ->
     Cluster = with_number(md_cluster:start()),
     Gate = md_gate:start(md_cluster:port(Cluster)),
