@@ -51,7 +51,7 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% The environment of a node with an open door.
+%% Starts a node and returns it with its open door.
 node(Database, Admin) ->
     Node = md_node:start(environment(Database, Admin)),
     ok = md_node:wait_until_following(Node),

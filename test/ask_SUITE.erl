@@ -1,5 +1,5 @@
-%% The edge asks which names a node serves, at a listener of its own, and is answered from the node's table: whatever
-%% becomes of the database, and however many ask. Caddy, nginx and HAProxy ask as docs/doors.md shows it.
+%% A reverse proxy asks at a separate listener which names a node serves. The answers come from the table, even without
+%% the database and under many requests. Caddy, nginx and HAProxy are configured as in docs/doors.md.
 -module(ask_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -31,8 +31,8 @@ suite() ->
 all() ->
     [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
 
-%% A node whose database is behind a gate. The edge's port stays the same when the node is started again, as it does where
-%% an edge is configured.
+%% Starts a node whose database is behind a gate. The listener keeps its port when the node starts again, since a
+%% proxy's configuration contains it.
 init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
         Database = md_database:with_tables(md_database:create()),
@@ -66,7 +66,7 @@ environment(Config) ->
       service_domain_db => #{database => Url, poll_interval => 200, operation_timeout => 60000},
       admin => #{port => 0, username => "admin", password => "secret", ask => #{port => Port}}}.
 
-%% What is answered: the code, and who serves.
+%% The status of the answer and the host type in it.
 ask(Config, Name) ->
     ask(Config, get, "/ask?domain=" ++ Name).
 
@@ -84,7 +84,7 @@ a_name_is_served_or_not_or_is_none(Config) ->
                              {"", NoName}, {"%00", NoName}, {"%ff", NoName}, {"a.example&domain=b.example", NoName},
                              {lists:duplicate(251, $a), NoName}]],
     ?assertEqual(NoName, ask(Config, get, "/ask")),
-    %% As Traefik asks.
+    %% Traefik sends this header.
     Forwarded = md_http:request(?config(edge, Config), get, "/ask", #{headers => [{"x-forwarded-host", "a.example:443"}]}),
     ?assertMatch({200, _, <<>>}, Forwarded),
     {ok, Url} = md_node:call(?config(node, Config), ?ADMIN, ask_url, []),
@@ -152,7 +152,7 @@ with_the_database_away_and_after_a_restart_it_answers(Config) ->
 wait_until_listening(Config) ->
     md_wait:until(fun() -> element(1, md_node:call(?config(node, Config), ?ADMIN, ask_url, [])) end, ok).
 
-%% As many questions as may be asked wait for it, and more.
+%% The hanging database gets more requests than may run at once.
 a_database_that_hangs_does_not_show(Config) ->
     ok = md_gate:hush(?config(gate, Config)),
     #{host := Host, port := Port} = ?config(door, Config),
@@ -170,7 +170,7 @@ a_database_that_hangs_does_not_show(Config) ->
     lists:foreach(fun gen_tcp:close/1, Sockets),
     ok = md_gate:open(?config(gate, Config)).
 
-%% Each client of the flood sends all its questions before it reads an answer.
+%% Each client of the flood sends all its requests before it reads an answer.
 a_flood_does_not_show_at_the_other_doors(Config) ->
     #{host := Host, port := Port} = ?config(edge, Config),
     Request = "GET /ask?domain=a.example HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -224,7 +224,7 @@ a_port_that_is_taken_keeps_no_other_door_shut_and_is_taken_when_it_is_free(Confi
     wait_until_listening(Config),
     ?assertEqual(200, element(1, ask(Config, "static.example"))).
 
-%% The configuration is the one of docs/doors.md, with an authority of Caddy's own, since this machine is in no DNS.
+%% The configuration is that of docs/doors.md with a local authority of Caddy, since this machine has no public name.
 caddy_gets_certificates_for_what_is_served_while_the_database_is_stopped_and_after_a_restart(Config) ->
     case md_edge:program("caddy") of
         {ok, Caddy} -> caddy(Caddy, Config);
@@ -248,7 +248,7 @@ caddy(Program, Config) ->
     Connects = fun(Name) -> connects(Name, Port, Directory) end,
     md_wait:until(fun() -> Connects("a.example") end),
     ?assertNot(Connects("unserved.example")),
-    %% From here on there is no database, and what is asked for was not asked for before.
+    %% From here on the database is away, and the names are new to Caddy.
     ok = md_cluster:shut_down(Cluster),
     md_wait:until(fun() -> maps:get(state, md_node:status(Node)) end, away),
     ?assert(Connects("b.example")),
@@ -273,7 +273,7 @@ caddyfile(Directory, Port, Config) ->
               {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
              md_edge:block("caddyfile"), filename:join(Directory, "Caddyfile")).
 
-%% The first place of each text is another one; the file is answered.
+%% Replaces the first occurrence of each text, writes the result to the file and returns its name.
 replaced(Replacements, Text, File) ->
     ok = file:write_file(File, lists:foldl(fun({What, By}, Some) ->
         [Before, After] = binary:split(Some, What),
@@ -281,7 +281,7 @@ replaced(Replacements, Text, File) ->
     end, Text, Replacements)),
     File.
 
-%% Whether a client that trusts Caddy's authority gets a certificate for this name, and then what is behind.
+%% Whether a client that trusts Caddy's authority gets a certificate for this name and the answer of the server behind.
 connects(Name, Port, Directory) ->
     Root = filename:join([Directory, "pki", "authorities", "local", "root.crt"]),
     Tls = [{verify, verify_peer}, {cacertfile, Root}, {server_name_indication, Name}, {log_level, none}],
@@ -350,7 +350,7 @@ nginx_site(Directory, Port, Config) ->
               {<<"127.0.0.1:8080">>, address(md_edge:start_server())}],
              md_edge:block("nginx"), filename:join(Directory, "site.conf")).
 
-%% What the server behind was told.
+%% The host types that the server behind received.
 host_types(Behind) ->
     case re:run(Behind, "x-host-type: (.*)\r\n", [global, caseless, {capture, all_but_first, binary}]) of
         {match, Found} -> lists:append(Found);

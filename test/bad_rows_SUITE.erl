@@ -1,7 +1,7 @@
-%% Rows and events that make no sense on this node: each is said once, none stops the others.
+%% Rows and events that are invalid on this node: each is reported once, and none stops the others.
 %%
-%% A bad row stays bad for months and shows up at every event of its domain, and a node that lacks a
-%% host type may meet very many of them. So the reports are counted here, by their names.
+%% A bad row stays bad for months and appears with every event of its domain, and a node without a certain host type may
+%% meet very many. So these tests count the reports by their names.
 -module(bad_rows_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -44,7 +44,7 @@ init_per_testcase(Case, Config) ->
         [{database, Database}, {writer, md_client:open(Database)} | Config]
     end).
 
-%% A text of this database is any bytes.
+%% SQL_ASCII accepts any bytes as text.
 options(a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere) ->
     "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0";
 options(_Case) ->
@@ -65,8 +65,8 @@ start(Config, HostTypes) ->
 start(Config) ->
     start(Config, [<<"type1">>, <<"type2">>]).
 
-%% Bad rows among good ones. The longest name fits the column, which counts characters, and is too
-%% long in bytes.
+%% Bad rows among good ones. The longest name fits the column, which counts characters, but it has more bytes than a
+%% domain may have.
 bad_rows() ->
     [{add, <<"type1">>, [<<"a.good.example">>]},
      {add, <<"type1">>, invalid_names()},
@@ -82,7 +82,7 @@ invalid_names() ->
 routes_of_good_rows() ->
     maps:from_list([{Name, <<"type1">>} || Name <- [<<"a.good.example">> | ?GOOD]]).
 
-%% Which bad rows the node reported, and for each how often.
+%% The bad rows that the node reported, each with the number of its reports.
 reports(Node) ->
     Names = [?UNKNOWN_HOST_TYPE, ?INVALID_NAME, ?UNKNOWN_STATUS, domain_static_but_in_db, domain_static_but_was_in_db],
     lists:sort([{Name, Domain} || Name <- Names, {error, #{domain := Domain}} <- md_node:logged(Node, Name)]).
@@ -103,7 +103,7 @@ a_load_reports_each_bad_row_once_and_serves_the_rest(Config) ->
     ?assertMatch([{error, #{host_type := <<"nowhere">>}}], md_node:logged(Node, ?UNKNOWN_HOST_TYPE)),
     ?assertMatch([{error, #{status := 7}}], md_node:logged(Node, ?UNKNOWN_STATUS)),
     [?assertMatch({error, #{reason := <<_, _/binary>>}}, Report) || Report <- md_node:logged(Node, ?INVALID_NAME)],
-    %% Events for rows that are as bad as before say nothing new.
+    %% Events for rows that are as bad as before cause no new reports.
     [begin
         ok = md_writer:add_events(?config(writer, Config), bad_domains() ++ bad_domains() ++ ?GOOD),
         ok = md_node:sync(Node)
@@ -163,7 +163,7 @@ a_row_that_was_good_in_between_is_reported_again(Config) ->
         ok = md_node:sync(Node)
      end || Time <- [1, 2, 3]].
 
-%% Two nodes with different host types share a database; each serves its own.
+%% Two nodes with different host types share a database. Each serves its own domains.
 the_host_type_of_another_nodes_domains_is_no_ones_loss(Config) ->
     ok = md_writer:write(?config(writer, Config), [{add, <<"type1">>, [<<"a.example">>]}, {add, <<"type2">>, [<<"b.example">>]}]),
     One = start(Config, [<<"type1">>]),
@@ -177,7 +177,7 @@ a_flood_of_bad_rows_in_a_load_is_counted(Config) ->
     ok = md_writer:write(?config(writer, Config), flood()),
     Node = start(Config),
     assert_counted(Node),
-    %% The same rows again are the same reports again: none.
+    %% The same rows cause no second report.
     ok = md_writer:add_events(?config(writer, Config), flooding()),
     ok = md_node:sync(Node),
     assert_counted(Node).
@@ -213,18 +213,18 @@ a_row_that_cannot_be_read_is_left_out_counted_and_named_everywhere(Config) ->
     Api = fun(Function, Args) -> md_node:call(Node, mongoose_domain_api, Function, Args) end,
     [?assertEqual(?GOOD, [Domain || #{domain := Domain} <- Api(get_all_domains, [])]) || _ <- [1, 2]],
     ?assertMatch({ok, #{left_out := #{count := 1, examples := [Named]}}}, Api(list_domains, [#{}])),
-    %% Page by page, too, and nothing stops at it.
+    %% The pages contain the good rows, too, and the listing does not stop at a bad one.
     ?assertMatch({ok, #{domains := [#{domain := <<"good.example">>}], left_out := #{count := 0}}}, Api(list_domains, [#{limit => 1}])),
     ?assertMatch({ok, #{domains := [#{domain := <<"zz.good.example">>}], left_out := #{count := 1}}},
                  Api(list_domains, [#{limit => 1, 'after' => <<"good.example">>}])),
     ?assertEqual(?GOOD, [Domain || #{domain := Domain} <- Api(get_changes, [0, 1000])]),
     ?assertEqual([], Api(get_removals, [])),
-    %% In the log once each, however often it is asked for.
+    %% Each is logged once, however often it is listed.
     ?assertEqual(3, md_node:count(Node, domain_rows_left_out)),
     Checks = maps:from_list([{Name, Check} || #{name := Name} = Check <- md_node:call(Node, mongoose_domain_doctor, examine, [])]),
     #{<<"rows">> := #{state := warning, found := Rows}, <<"removals">> := #{state := warning, found := Removals}} = Checks,
     [?assertNotEqual(nomatch, binary:match(Found, <<"h\\xff">>)) || Found <- [Rows, Removals]],
-    %% At the door.
+    %% The door answers the same.
     Door = md_http:door(Node),
     {200, _, Page} = md_http:request(Door, get, "/api/domains", #{}),
     ?assertMatch(#{<<"domains">> := [_, _], <<"left_out">> := #{<<"count">> := 1, <<"examples">> := [Named]}}, md_json:decode(Page)),

@@ -1,9 +1,9 @@
-%% A change that is answered `ok' is in the database that the follower follows, whatever the URL leads to by then: a file
-%% that was replaced, an address that moved to another server, a host that takes no changes any more. And the secrets and
-%% files that the configuration names are read again by each new connection.
+%% A change that returns `ok' is in the database that the follower reads, even when the URL leads elsewhere by then: to
+%% a file that was replaced, an address that moved to another server, or a server that has become read-only. Each new
+%% connection reads the secrets and files of the configuration again.
 %%
-%% Everything is real: files and SQLite's own shell, PostgreSQL servers, nodes of their own. The writers' connections are
-%% in use before the fault, so that they are the stale ones.
+%% The tests use real files with SQLite's own shell, real PostgreSQL servers and nodes. The writers have connections
+%% before the fault, so these connections become stale.
 -module(confirmed_changes_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -53,7 +53,7 @@ a_change_is_in_the_file_that_has_the_name(Config) ->
     "sqlite:" ++ File = Url = ?config(database, Config),
     [Node | _] = Nodes = start(Url, told()),
     watching(Nodes, fun() ->
-        %% All of the pool's connections are open.
+        %% These additions open all connections of the pool.
         ok = add_at_once(Node, md_names:numbered(<<"before-">>, 20)),
         ok = replace(File),
         Names = md_names:numbered(<<"after-">>, 6),
@@ -64,14 +64,14 @@ a_change_is_in_the_file_that_has_the_name(Config) ->
         ok = md_client:close(Client)
     end).
 
-%% Each by a process of its own.
+%% Each domain is added by a process of its own.
 add_at_once(Node, Names) ->
     Self = self(),
     _ = [spawn_link(fun() -> Self ! {Name, api(Node, insert_domain, [Name, ?TYPE])} end) || Name <- Names],
     [receive {Name, Answer} -> ?assertMatch({ok, _}, Answer) end || Name <- Names],
     ok.
 
-%% As an administrator does it who brings back a backup.
+%% Replaces the file as an administrator does who restores a backup.
 replace(File) ->
     Commands = "sqlite3 d.db '.backup b.db' && rm d.db-* && mv b.db d.db && echo done",
     Name = filename:basename(File),
@@ -84,14 +84,14 @@ count(Client, Pattern) ->
 
 %% Servers
 
-%% The address moves to a copy of the server while the server still runs. Two parts of the node look at it: the
-%% follower, and the writers.
+%% The address moves to a copy of the server while the old server still runs. The follower and the writers each have
+%% connections to it.
 moved(Config) ->
     {Primary, Copy} = {?config(primary, Config), ?config(standby, Config)},
     Gate = md_gate:start(md_cluster:port(Primary)),
     ok = md_gate:open(Gate),
     Url = md_database:with_port(?config(database, Config), md_gate:port(Gate)),
-    %% Removals are looked for by the writers' connections: here again and again, as it happens now and then elsewhere.
+    %% The search for removals uses a writer's connection. The short lease makes it run often here.
     Nodes = start(Url, (told())#{removal_lease => 1000}),
     [?assertMatch({ok, _}, api(Node, insert_domain, [Name, ?TYPE]))
      || {Node, Name} <- lists:zip(Nodes, [<<"one.example">>, <<"two.example">>])],
@@ -100,8 +100,8 @@ moved(Config) ->
     ok = md_gate:lead_to(Gate, md_cluster:port(Copy)),
     {Nodes, md_client:open(md_cluster:url(Copy))}.
 
-%% Ends the connections by which the nodes follow, or all those by which they change something. Their last statements
-%% tell them apart.
+%% Ends the connections of the followers or those of the writers.
+%% The last statement of a connection tells which it is.
 cut(Config, Which) ->
     How = case Which of followers -> "!~"; writers -> "~" end,
     Sql = ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mongoose_domain' AND query ",
@@ -124,7 +124,7 @@ a_follower_goes_where_new_connections_lead(Config) ->
     {Nodes, Copy} = moved(Config),
     watching(Nodes, fun() ->
         ok = cut(Config, writers),
-        %% Until the nodes have noticed it; such a change is never answered `ok'.
+        %% Until the nodes notice the move, such a change fails; it never returns `ok'.
         [md_wait:until(fun() -> element(1, api(Node, enable_domain, [<<"one.example">>])) end, ok) || Node <- Nodes],
         [?assertMatch({ok, _}, api(Node, insert_domain, [Name, ?TYPE])) || {Node, Name} <- lists:zip(Nodes, [?A, ?B])],
         ?assertEqual([[<<"2">>]], count(Copy, "'_.example'")),
@@ -150,7 +150,7 @@ a_server_that_takes_no_changes_any_more_is_left(Config) ->
         md_wait:until(fun() -> md_client:query(?config(client, Config), "SHOW transaction_read_only") end, [[<<"on">>]]),
         ok = md_cluster:promote(Standby),
         Client = md_client:open(md_cluster:url(Standby)),
-        %% One node changes something, and the other one only looks.
+        %% One node changes a domain, and the other one only follows.
         ?assertMatch({ok, _}, api(Told, insert_domain, [?A, ?TYPE])),
         ?assertEqual({ok, ?TYPE}, md_node:lookup(Told, ?A)),
         ok = md_writer:write_and_notify(Client, [{add, ?TYPE, [?B]}]),
@@ -186,7 +186,7 @@ secrets_are_read_again_by_each_connection(Config) ->
         true = Write("sesame-2"),
         wait_for_state(Nodes, following),
         [?assertMatch({ok, _}, api(Node, insert_domain, [Name, ?TYPE])) || {Node, Name} <- lists:zip(Nodes, [?A, ?B])],
-        %% What cannot be read is a reason to be away, and no end of the thread.
+        %% A file that cannot be read makes the database away and does not end the thread.
         ok = file:delete(File),
         true = md_node:call(ByVariable, os, unsetenv, ["MONGOOSE_DOMAIN_TEST_URL"]),
         ok = cut_tenants(Client),

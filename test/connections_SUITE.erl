@@ -1,12 +1,12 @@
-%% Connections that break in the middle, fall silent or are closed in one direction, while the server is well.
+%% Connections that break, stall or are closed in one direction while the server is well.
 %%
-%% A gate stands between the nodes and PostgreSQL and does it. What a node was reading when its connection broke is
-%% read again. What it was writing is in the database once or not at all, and the caller's answer says that nobody
-%% knows. A connection on which nothing is said any more is given up by a time-out of this side, and not by the
-%% system's, which are far longer.
+%% A gate between the nodes and PostgreSQL causes the faults. A node repeats a read whose connection broke. A write
+%% whose connection broke is in the database once or not at all, and the caller gets an error that says that the result
+%% is unknown. A connection on which nothing arrives ends by a time-out of this project, which is far shorter than the
+%% system's.
 %%
-%% Meanwhile a domain that nobody touches is answered on every node, and in the end every table says what the database
-%% says.
+%% Throughout, every node finds a domain that does not change.
+%% In the end every table equals the database.
 -module(connections_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -52,10 +52,10 @@ a_load_that_is_cut_in_its_middle_is_made_up_for(Config) ->
     md_wait:until(fun() -> md_gate:is_closed(Gate) end),
     wait_for_state([Node], away),
     Loaded = maps:keys(md_node:routes(Node)),
-    %% Most of what was sent; none, where the node was so slow that the system took it away with the connection.
+    %% Most of the rows, or none: on a slow node the system discards unread data when the connection breaks.
     ?assert(length(Loaded) < 20001),
     ?assertMatch(#{loads := 0}, md_node:status(Node)),
-    %% What is there stays there.
+    %% Loaded routes stay.
     Watch = md_watch:start([Node], lists:sublist(Loaded, 10)),
     ok = md_gate:open(Gate),
     md_node:wait_until_following(Node),
@@ -75,17 +75,17 @@ a_batch_of_events_that_is_cut_in_its_middle_is_read_again(Config) ->
         ok = md_gate:open(Gate),
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config))
     end),
-    %% By events alone.
+    %% The nodes caught up by events, without another load.
     [?assertMatch(#{loads := 1}, md_node:status(Node)) || Node <- Nodes].
 
-%% An hour's lease lets nobody look for removals in between.
+%% With a lease of an hour, no search for removals runs meanwhile.
 a_change_whose_answer_is_lost_is_made_exactly_once(Config) ->
     {Gate, Url} = gate(Config),
     Node = md_node:start(environment(Url, (told())#{pool_size => 1, removal_lease => ?HOUR})),
     md_node:wait_until_following(Node),
     watching([Node], fun() ->
         [begin
-            %% So that there is a connection.
+            %% Opens the worker's connection.
             ?assertMatch({ok, _}, api(Node, insert_domain, [<<"warm.", Name/binary>>, <<"type1">>])),
             prepare_change(Node, Change, Name),
             ok = md_node:sync(Node),
@@ -97,7 +97,7 @@ a_change_whose_answer_is_lost_is_made_exactly_once(Config) ->
             md_wait:until(fun() -> md_gate:is_closed(Gate) end),
             ?assertEqual(Before + 1, events(Config, Name)),
             ok = md_gate:open(Gate),
-            %% It is there, and asking again does nothing.
+            %% The change was made, and repeating it changes nothing.
             ok = md_rows:wait_until_agreed([Node], ?config(client, Config)),
             ?assertMatch({ok, _}, api(Node, Change, [Name | Args])),
             ?assertEqual(Before + 1, events(Config, Name)),
@@ -131,7 +131,7 @@ a_silent_connection_is_noticed(Config) ->
     watching(Nodes, fun() ->
         ok = md_gate:hush(Gate),
         wait_for_state(Nodes, away),
-        %% By the time-out of a statement or of a log-in, and not by the system's, which are far longer.
+        %% A time-out of a statement or of a log-in ended the connection, not the system's, which are far longer.
         [?assertMatch({match, _}, re:run(maps:get(last_error, md_node:status(Node)), "1s|1 s|1000"))
          || Node <- Nodes],
         ok = write(Config, [{add, <<"type1">>, [?A]}, {add, <<"type2">>, [?B]}]),
@@ -150,8 +150,8 @@ a_connection_that_is_closed_in_one_direction_is_noticed(Config) ->
             ok = md_gate:half_close(Gate, Deaf),
             [md_wait:until(fun() -> md_node:count(Node, domain_database_away) > Count end)
              || {Node, Count} <- lists:zip(Nodes, Before)],
-            %% The other direction is of no use, and nobody waits for it. A node that is quick has a new connection by
-            %% now, which this cuts with the old ones.
+            %% A connection that is open in only one direction is useless, and the node replaces it. A fast node has a
+            %% new connection by now, which this cuts as well.
             ok = md_gate:open(Gate),
             ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
             [wait_until_back(Node) || Node <- Nodes],
@@ -159,6 +159,6 @@ a_connection_that_is_closed_in_one_direction_is_noticed(Config) ->
          end || Deaf <- [client, server]]
     end).
 
-%% As often as it was said that the database is away, it was said that it is back.
+%% Each report that the database is away is followed by one that it is back.
 wait_until_back(Node) ->
     md_wait:until(fun() -> md_node:count(Node, domain_database_back) =:= md_node:count(Node, domain_database_away) end).

@@ -1,12 +1,12 @@
-%% Convergence: a table is compared with the database, and what no event told of is repaired; the gate says which of the
-%% routes that the database doesn't have may go.
+%% Convergence: a node compares its table with the database and repairs what no event reported. The gate decides which
+%% of the routes that the database lacks may be removed.
 %%
-%% Rows are changed behind the nodes' backs here, without an event, as somebody with psql does it or a backup that was
-%% restored. What the database has more is served at once. What it has less goes, or is kept until its host type is
-%% declared fresh: with `off' all goes, with `always' nothing does, and between them only what looks like lost data is
-%% kept, an empty table or a large share of a host type. An explicit event is always obeyed.
+%% Here rows change without events, as when an administrator uses psql or restores a backup. Routes that only the
+%% database has are served at once. Routes that only the table has are removed or kept until their host type is declared
+%% fresh. With `off' all are removed, with `always' all are kept, and the settings between keep only what looks like
+%% lost data: an empty table or a large share of a host type. An event is always applied.
 %%
-%% An hour between polls stands for never: nothing is compared but by a call, or by the clock where a case sets it.
+%% The hour between polls is longer than any test: only a call starts a comparison, or the clock where a case sets it.
 -module(convergence_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -25,7 +25,7 @@
                        wait_until_found/2, wait_until_logged/3, wait_until_kept/3, change_on_each/2, routes/2,
                        write/2, silently/2, add_silently/3, delete_silently/2, gate/1, with_steady/2]).
 
-%% The domain that nobody touches.
+%% The domain that never changes.
 -define(STEADY, <<"steady.example">>).
 -define(A, <<"a.example">>).
 -define(B, <<"b.example">>).
@@ -112,16 +112,16 @@ with_a_gate_at_all_times_a_silent_removal_waits_for_freshness(Config) ->
         ok = delete_silently(Config, [Silent, Other]),
         [?assertEqual({ok, #{added => 0, changed => 0, removed => 0, kept => 2}}, converge(Node)) || Node <- Nodes],
         wait_until_kept(Nodes, ?config(client, Config), #{Silent => <<"type1">>, Other => <<"type2">>}),
-        %% An event is always obeyed.
+        %% An event is always applied.
         ok = write(Config, [{delete, [Told]}]),
         wait_until_kept(Nodes, ?config(client, Config), #{Silent => <<"type1">>, Other => <<"type2">>}),
         ok = make_fresh(One, <<"type1">>, 600),
         wait_until_kept(Nodes, ?config(client, Config), #{Other => <<"type2">>}),
-        %% While it is fresh, nothing of it is kept.
+        %% While the host type is fresh, none of its routes is kept.
         ok = delete_silently(Config, [lists:nth(3, Names)]),
         [?assertMatch({ok, #{removed := 1, kept := 1}}, converge(Node)) || Node <- Nodes],
         wait_until_kept(Nodes, ?config(client, Config), #{Other => <<"type2">>}),
-        %% And an event of a kept one takes it, too.
+        %% An event also removes a kept route.
         ok = write(Config, [{delete, [Other]}]),
         wait_until_kept(Nodes, ?config(client, Config), #{})
     end).
@@ -131,7 +131,7 @@ a_large_share_of_a_host_type_is_kept_and_a_small_one_goes(Config) ->
     ok = write(Config, [{add, <<"type1">>, Ones}, {add, <<"type2">>, Twos}]),
     [One | _] = Nodes = start(?config(database, Config), told()),
     watching(Nodes, fun() ->
-        %% Half is not above a half.
+        %% Exactly half is not more than half.
         ok = delete_silently(Config, lists:sublist(Ones, 10)),
         [?assertMatch({ok, #{removed := 10, kept := 0}}, converge(Node)) || Node <- Nodes],
         Lost = lists:sublist(Twos, 11),

@@ -1,6 +1,6 @@
-%% What an operator sees whose node has OTP's own configuration of the logger: the nodes here are plain `erl', and what
-%% they log is read from their standard output. Faults are real, where one can be had in a moment; the other events of
-%% docs/events.md take the way that a real one takes, from where the native code hands it over.
+%% The log as an operator sees it with OTP's default configuration of the logger: the nodes are plain `erl', and the
+%% tests read their standard output. Faults are real where a test can cause them quickly. The other events of
+%% docs/events.md enter where the native code passes them to Erlang, so they take the same way as real ones.
 -module(default_log_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -21,7 +21,7 @@
 
 -define(HOUR, 3600000).
 -define(A, <<"a.example">>).
-%% A text that is no Latin.
+%% A text outside of Latin-1.
 -define(CYRILLIC, <<"тип"/utf8>>).
 
 suite() ->
@@ -46,7 +46,7 @@ init_per_testcase(Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-%% A node that runs the application with this environment.
+%% Starts a node that runs the application with this environment.
 start(Config, Environment) ->
     Node = boot(Config, Environment, []),
     ok = md_stock:call(Node, application, start, [mongoose_domain]),
@@ -68,7 +68,7 @@ sql(Config, Statement) ->
     [] = md_client:query(?config(writer, Config), Statement),
     ok.
 
-%% All these are printed, each as docs/events.md says.
+%% All these events are printed, each as docs/events.md describes it.
 printed(Node, Events) ->
     Listed = md_events:documented(),
     [begin
@@ -95,7 +95,7 @@ what_goes_wrong_with_the_database_is_printed(Config) ->
     Environment = environment(md_database:with_port(Database, md_gate:port(Gate)), Options),
     Node = start(Config, Environment#{data_dir => Data}),
     printed(Node, [load_data_from_base]),
-    %% Rows that make no sense here, and a name that forges nothing.
+    %% Invalid rows, and a name that tries to forge a line of the log.
     ok = md_writer:write_and_notify(?config(writer, Config),
         [{add, ?CYRILLIC, [?A]}, {add, <<"type1">>, [<<"b.example">>, <<"static.example">>, <<"no name\n=ERROR">>]},
          {status, 7, [<<"b.example">>]}]),
@@ -108,7 +108,7 @@ what_goes_wrong_with_the_database_is_printed(Config) ->
     printed(Node, [domain_static_but_was_in_db]),
     [#{reason := Refused}] = printed(Node, [domain_cleaning_failed]),
     ?assertMatch({_, _}, binary:match(Refused, <<"нельзя"/utf8>>)),
-    %% The directory goes and comes.
+    %% The directory disappears and comes back.
     ok = file:rename(Data, Data ++ ".aside"),
     ok = file:write_file(Data, <<>>),
     ok = md_writer:write_and_notify(?config(writer, Config), [{add, <<"type1">>, [<<"c.example">>]}]),
@@ -116,14 +116,14 @@ what_goes_wrong_with_the_database_is_printed(Config) ->
     ok = file:delete(Data),
     ok = file:rename(Data ++ ".aside", Data),
     printed(Node, [domain_snapshot_written]),
-    %% The database goes and comes.
+    %% The database goes away and comes back.
     ok = md_gate:close(Gate),
     printed(Node, [domain_database_away]),
     {db_error, _} = md_stock:call(Node, mongoose_domain_api, insert_domain, [<<"d.example">>, <<"type1">>]),
     printed(Node, [domain_operation_not_done]),
     ok = md_gate:open(Gate),
     printed(Node, [domain_database_back]),
-    %% It loses its rows; a restart finds others.
+    %% The database loses its rows and then gets other ones.
     sql(Config, "TRUNCATE domain_settings"),
     {ok, #{kept := _}} = md_stock:call(Node, service_domain_db, converge, []),
     printed(Node, [outdated_domains_kept]),
@@ -131,7 +131,7 @@ what_goes_wrong_with_the_database_is_printed(Config) ->
                 "SELECT 'x' || n || '.example', 'type1' FROM generate_series(1, 9) n"),
     {ok, #{added := 9}} = md_stock:call(Node, service_domain_db, converge, [force]),
     printed(Node, [domains_converged]),
-    %% The log loses its newest events.
+    %% The event log loses its newest events.
     sql(Config, "DROP TRIGGER refuse ON domain_events"),
     sql(Config, "TRUNCATE domain_events RESTART IDENTITY"),
     ok = md_writer:write_and_notify(?config(writer, Config), [{add, <<"type1">>, [<<"e.example">>]}]),
@@ -158,7 +158,7 @@ what_goes_wrong_with_the_door_is_printed(Config) ->
 door_port(Node) ->
     element(2, md_stock:call(Node, sys, get_state, [mongoose_domain_admin])).
 
-%% @private What the program says makes no sense.
+%% @private A message of the program that cannot be understood.
 junk_to_door() ->
     mongoose_domain_admin ! {element(2, sys:get_state(mongoose_domain_admin)), {data, <<"no term">>}},
     ok.
@@ -196,7 +196,7 @@ what_goes_wrong_with_services_modules_and_names_is_printed(Config) ->
     Behave(md_module, deps, {crash, lost}),
     ?assertError(lost, Module(ensure_started, [#{other => options}])),
     printed(Node, [module_start_failed, unexpected_links, module_stopping_failed, callback_failed]),
-    %% Names that are claimed twice, and messages that nobody expects.
+    %% Names that are claimed twice, and unexpected messages.
     ok = md_stock:call(Node, mongoose_domain_core, insert, [?A, <<"type1">>, 1]),
     ok = md_stock:call(Node, mongoose_domain_core, insert, [<<"muc.a.example">>, <<"type2">>, 1]),
     {error, bad_insert} = md_stock:call(Node, mongoose_domain_core, insert, [?A, <<"type2">>, 1]),
@@ -208,7 +208,7 @@ what_goes_wrong_with_services_modules_and_names_is_printed(Config) ->
     printed(Node, [check_subdomain_name_failed, ignore_domain_from_db_with_different_host_type,
                    unknown_call, unknown_cast, unknown_message]).
 
-%% Also what no test can provoke in a moment. An event that is `info' is printed when the level says so.
+%% Includes events that no test can cause quickly. An `info' event is printed when the level of the logger allows it.
 each_event_of_the_list_is_printed(Config) ->
     Environment = environment(?config(database, Config), #{}),
     Node = start(Config, Environment#{admin => #{port => 0}}),
@@ -234,21 +234,21 @@ provoke(Node, {Event, #{levels := [Level | _], always := Fields}}) ->
     end,
     ok = md_stock:call(Node, ?MODULE, Function, Arguments).
 
-%% @private As any module here logs.
+%% @private Logs as any module of the application does.
 log(Level, Report) ->
     ?LOG(Level, Report).
 
-%% @private As the follower's thread hands reports over.
+%% @private Passes a report as the follower's thread does.
 report(Leveled) ->
     service_domain_db ! {domain_follower, {reports, [Leveled]}},
     ok.
 
-%% @private As the program says something.
+%% @private Passes a message as the program does.
 to_door(Frame) ->
     mongoose_domain_admin ! {element(2, sys:get_state(mongoose_domain_admin)), {data, term_to_binary(Frame)}},
     ok.
 
-%% A node that ends when an application does not start has no time to lose.
+%% A node that ends because an application does not start must still print the reason.
 why_a_node_does_not_start_is_printed(Config) ->
     Node = boot(Config, #{host_types => no_list}, []),
     {error, _} = md_stock:call(Node, application, start, [mongoose_domain]),
@@ -270,18 +270,18 @@ what_a_caller_on_another_node_provokes_is_printed_where_it_happened(Config) ->
                                     [Name, mongoose_domain_core, delete, [<<"static.example">>]]),
     printed(Node, [domain_static_but_was_in_db]).
 
-%% OTP's handler drops all reports alike when there are more than five hundred in a second.
+%% OTP's handler drops all reports when there are more than five hundred in a second.
 a_flood_of_one_event_hides_no_other(Config) ->
     Node = start(Config, maps:remove(service_domain_db, environment(none, #{}))),
     ok = md_stock:call(Node, ?MODULE, provoke_many, [3000]),
     printed(Node, [domain_static_but_in_db]),
-    %% How many there were is told.
+    %% The log also says how many reports were left out.
     md_wait:until(fun() ->
         {error, static} = md_stock:call(Node, mongoose_domain_core, delete, [<<"static.example">>]),
         [] =/= [Before || #{what := domain_static_but_was_in_db, not_logged := Before} <- md_stock:all_printed(Node)]
     end).
 
-%% @private So many of one event, and at once one of another.
+%% @private Logs one event this many times and then another event once.
 provoke_many(Times) ->
     lists:foreach(fun(_) -> {error, static} = mongoose_domain_core:delete(<<"static.example">>) end, lists:seq(1, Times)),
     {error, static} = mongoose_domain_core:insert(<<"static.example">>, <<"type1">>, 1),

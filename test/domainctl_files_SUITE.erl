@@ -1,4 +1,4 @@
-%% The files that `domainctl' writes: a regular file is replaced when all is well, and everything else stays what it is.
+%% The files that `domainctl' writes: after success it replaces a regular file; other kinds of files stay in place.
 -module(domainctl_files_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -46,7 +46,7 @@ a_device_or_a_pipe_is_written_to_and_never_replaced_by_a_file(Config) ->
     ?assertEqual({symlink, device}, {type(Null), type_behind(Null)}),
     case shell(Config, ["mknod ", at(Config, "device"), " c 1 3"]) of
         #{exit := 0} ->
-            %% It may not be opened where this file system has no devices.
+            %% The device cannot be opened on file systems without devices.
             _ = command(Config, ["export", at(Config, "device")]),
             _ = command(Config, ["import", "-", "--refused", at(Config, "device")]),
             ?assertEqual(device, type(at(Config, "device")));
@@ -65,7 +65,7 @@ a_links_target_is_replaced_with_its_owner_and_mode_and_the_link_stays(Config) ->
     [Target, Link, Dangling] = [at(Config, Name) || Name <- ["target", "link", "dangling"]],
     ok = file:write_file(Target, "an older one"),
     ok = file:change_mode(Target, 8#604),
-    %% Only root may do that.
+    %% Only root may change the owner.
     _ = file:change_owner(Target, 12345, 54321),
     {ok, #file_info{uid = User, gid = Group, inode = Inode}} = file:read_file_info(Target),
     ok = file:make_symlink("target", Link),

@@ -1,10 +1,10 @@
-%% A node follows its database: what any program commits there shows in its table.
+%% A node follows its database: its table shows what any program commits there.
 %%
-%% The writer is a process of another program that writes plain SQL, and the nodes are VMs that are
-%% not connected, except where a test says so. A node shows everything up to its cursor, so a test
-%% that knows the id of the newest event waits for that and then compares the whole table.
+%% The writer is another program that writes plain SQL, and the nodes are VMs that are not connected, except where a
+%% case says so. A node shows every event up to its cursor, so a case waits for the newest id and then compares the
+%% whole table.
 %%
-%% An hour between polls stands for never: what a node then sees, it was told of.
+%% The hour between two polls is longer than any test, so a node that shows a change earlier was notified.
 -module(follow_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -71,7 +71,7 @@ end_per_testcase(_Case, Config) ->
         sqlite -> ok
     end.
 
-%% What a node is started with, and the writer: a client of the database, whose tables are there.
+%% The environment of a node, and the writer, a client of the database with its tables.
 environment(Config, PollInterval) ->
     #{host_types => ?HOST_TYPES,
       service_domain_db => #{database => ?config(database, Config), poll_interval => PollInterval}}.
@@ -98,8 +98,8 @@ nodes_that_are_not_connected_follow_by_their_poll_interval(Config) ->
 nodes_that_are_not_connected_are_woken_by_a_notification(Config) ->
     two_nodes_follow_everything(Config, ?HOUR, fun md_writer:write_and_notify/2).
 
-%% Every name is in some batch: all are added, then a fifth each is disabled, moved, deleted,
-%% disabled and enabled again, or left alone.
+%% Every name is in one of the batches: all are added, then a fifth each is disabled, moved, deleted, disabled and
+%% enabled again, or left alone.
 two_nodes_follow_everything(Config, PollInterval, Write) ->
     Writer = writer(Config),
     Environment = environment(Config, PollInterval),
@@ -120,7 +120,7 @@ two_nodes_follow_everything(Config, PollInterval, Write) ->
         md_node:wait_until_at(Node, Newest),
         ?assertEqual(Wanted, md_node:routes(Node)),
         ?assertEqual([], unanswered(Node, [{Name, {error, not_found}} || Name <- Disabled ++ Deleted])),
-        %% All of it came by following: the one load found nothing.
+        %% All routes came by following: the one load found no rows.
         ?assertMatch(#{loads := 1, lag := 0}, md_node:status(Node))
      end || Node <- Nodes].
 
@@ -134,7 +134,7 @@ a_check_for_updates_reaches_every_connected_node(Config) ->
     ok = md_writer:write(Writer, [{add, <<"type1">>, [<<"a.example">>]}]),
     ok = md_node:call(One, service_domain_db, force_check_for_updates, []),
     [md_wait:until(fun() -> md_node:lookup(Node, <<"a.example">>) end, {ok, <<"type1">>}) || Node <- Nodes],
-    %% Nodes ask each other whether they are there.
+    %% A node can ping the service of another node.
     ?assertEqual(pong, md_node:call(One, service_domain_db, ping, [md_node:call(Other, erlang, node, [])])).
 
 a_check_for_updates_message_wakes_the_service(Config) ->
@@ -183,7 +183,7 @@ neither_order_nor_repetition_of_events_matters(Config) ->
     ok = md_node:sync(Node),
     Names = [Gone, Stays | _] = md_names:some(50),
     ok = md_writer:write(Writer, [{add, <<"type1">>, Names}, {delete, [Gone]}, {move, <<"type2">>, [Stays]}]),
-    %% Events that say nothing new, in the other order, of domains that never were, and each twice.
+    %% Events without changes: in reverse order, of domains that never existed, and each twice.
     ok = md_writer:add_events(Writer, lists:reverse(Names) ++ Names ++ [<<"never.example">>, <<"never.example">>]),
     ok = md_node:sync(Node),
     Wanted = maps:from_list([{Name, <<"type1">>} || Name <- Names]),
@@ -192,7 +192,7 @@ neither_order_nor_repetition_of_events_matters(Config) ->
     ok = md_node:sync(Node),
     ?assertEqual(maps:remove(Gone, Wanted#{Stays := <<"type2">>}), md_node:routes(Node)).
 
-%% A statement reads a thousand events; none is lost where two of them meet.
+%% A statement reads a thousand events; none is lost at the border between two statements.
 any_number_of_events_at_once_is_followed(Config) ->
     Writer = writer(Config),
     Node = md_node:start(environment(Config, ?HOUR)),
@@ -207,8 +207,8 @@ any_number_of_events_at_once_is_followed(Config) ->
     end, #{}, [999, 1000, 1001, 2000, 3500]),
     ?assertMatch(#{cursor := 8500, events := 8500, loads := 1}, md_node:status(Node)).
 
-%% A transaction that was rolled back has used up an id, and a log may have been pruned to nothing.
-%% Neither is a reason for alarm.
+%% A rolled-back transaction has used up an id, and pruning may have emptied the log.
+%% Neither counts as data loss.
 the_first_event_of_an_empty_log_may_have_any_id(Config) ->
     Writer = writer(Config),
     ok = md_writer:write(Writer, [{add, <<"type1">>, [<<"a.example">>]}]),
@@ -243,7 +243,7 @@ a_fresh_file_gets_the_tables(Config) ->
 
 %% Helpers
 
-%% The domains whose lookup answers something else than was wanted.
+%% The domains whose lookup returns another answer than the expected one.
 unanswered(Node, Wanted) ->
     Answers = md_node:lookups(Node, [Domain || {Domain, _} <- Wanted]),
     [{Domain, Answer} || {{Domain, Want}, Answer} <- lists:zip(Wanted, Answers), Answer =/= Want].
@@ -254,7 +254,7 @@ parts(List, Length) ->
     {Part, Rest} = lists:split(Length, List),
     [Part | parts(Rest, Length)].
 
-%% Four fifths of the list, and what is left.
+%% Four fifths of the list, and the rest.
 fifths(List) ->
     Length = length(List) div 5,
     lists:mapfoldl(fun(_, Rest) -> lists:split(Length, Rest) end, List, lists:seq(1, 4)).

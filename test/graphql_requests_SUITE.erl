@@ -1,6 +1,6 @@
-%% What is wrong with a GraphQL request before anything of it is done: each refusal with its status, its code, its
-%% message and its path, as MongooseIM answers; on a real node and PostgreSQL. Where this project decides
-%% otherwise, the case says so.
+%% GraphQL requests that are refused before anything is executed: each refusal with its status, code, message and path,
+%% compared with MongooseIM's, on a real node with PostgreSQL.
+%% A comment marks where this project differs on purpose.
 -module(graphql_requests_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
@@ -93,7 +93,7 @@ a_get_asks_what_a_post_asks(Config) ->
     ?assertMatch({400, {variables_invalid_json, _, none}},
                  fault(md_graphql:get(?config(door, Config), [{"query", "{a}"}, {"variables", "["}]))).
 
-%% The peer does it: a page elsewhere could have a browser that knows the password send it.
+%% MongooseIM executes it. A page of another site could make a browser that knows the password send it.
 a_get_changes_nothing(Config) ->
     Mutation = "mutation {domain {addDomain(domain: \"a.example\", hostType: \"type1\") {domain}}}",
     ?assertMatch({400, {unsupported_operation, _, none}},
@@ -143,7 +143,7 @@ a_document_must_parse_and_is_not_quoted(Config) ->
      end || Document <- ["", "{", "{domain {", "query {}", "{domain(swordfish}", "\"swordfish",
                          "mutation {domain {setDomainPassword(password: \"swordfish\" !}}"]].
 
-%% The codes that the peer's description does not name are this project's. None of it is done.
+%% Where MongooseIM's description names no code, the code is this project's. No part of such a document is executed.
 documents_that_do_not_fit_the_schema_are_refused(Config) ->
     Add = fun(Arguments) -> ["mutation {domain {x: addDomain(domain: \"a.example\"", Arguments, ") {domain}}}"] end,
     At = fun(Names) -> [list_to_binary(Name) || Name <- Names] end,
@@ -177,7 +177,7 @@ the_operation_that_is_named_is_done(Config) ->
      || Request <- [#{query => Two}, #{query => Two, operationName => 'C'},
                     #{query => <<"{__typename}">>, operationName => 'C'}]].
 
-%% gql and graphql-core, from PyPI.
+%% The clients gql and graphql-core, from PyPI.
 a_client_that_others_wrote_is_served(Config) ->
     #{host := Host, port := Port} = ?config(door, Config),
     Url = lists:flatten(io_lib:format("http://~s:~b", [Host, Port])),
@@ -212,7 +212,7 @@ a_bad_name_in_a_variable_is_refused_at_the_variable(Config) ->
     ?assertMatch({400, {type_mismatch, _, [<<"Q">>, <<"l">>]}},
                  fault(asked(Config, "query Q($l: Int) {domain {domains(limit: $l) {domain}}}", #{l => <<"1">>}))).
 
-%% The peer takes names of up to 1023 bytes and crashes on those that fit no column.
+%% MongooseIM accepts names of up to 1023 bytes and crashes on those that are too long for the column.
 bad_names() ->
     Long = fun(Length) -> ["\"", binary:copy(<<"a">>, Length), "\""] end,
     [{"\"\"", "empty_domain_name"}, {Long(251), "failed_to_parse_domain_name"},
@@ -258,7 +258,7 @@ deep_and_complex_documents_are_refused(Config) ->
          {query_too_deep, "{...f} fragment f on AdminQuery {...f}"}]],
     ?assertMatch({200, _}, post(Config, ["{domain {", lists:sublist(Many, 3), "}}"])).
 
-%% What is shown
+%% The page and the schema
 
 a_browser_gets_a_page_that_loads_nothing(Config) ->
     Browser = #{user => none, headers => [{"accept", "text/html,application/xhtml+xml,*/*;q=0.8"}]},
@@ -293,7 +293,7 @@ refused(Status, Code, Message) ->
     Extensions = #{<<"code">> => atom_to_binary(Code)},
     {Status, #{<<"errors">> => [#{<<"message">> => Message, <<"extensions">> => Extensions}]}}.
 
-%% The one error that an answer without data has. A path of nothing is not sent.
+%% The only error of an answer without data. The answer has no path when the path is empty.
 fault({Status, #{<<"errors">> := [Error]} = Answer}) ->
     ?assertEqual(1, map_size(Answer)),
     #{<<"message">> := Message, <<"extensions">> := #{<<"code">> := Code} = Extensions} = Error,

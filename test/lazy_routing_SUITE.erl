@@ -1,7 +1,7 @@
-%% Lazy routing on a node: what the router is told of hosts and of handlers, in which order, and what it is spared.
+%% Lazy routing on a node: which calls the router gets for hosts and handlers, in which order, and which are avoided.
 %%
-%% The router (md_router) writes down all calls, and fails when it is told to. That a name is known without a process is
-%% shown by suspending mongoose_lazy_routing: whoever called it would wait.
+%% The router (md_router) records all calls and fails where a test sets it. A case suspends mongoose_lazy_routing to
+%% show that a known name needs no process: a call to the process would wait.
 -module(lazy_routing_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -11,7 +11,7 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% Hosts that are used.
+%% Hosts that become known.
 -export([a_domain_becomes_a_host_when_it_is_first_used/1,
          a_static_domain_becomes_a_host_too/1,
          a_subdomain_becomes_a_host_with_what_is_known_of_it/1,
@@ -21,7 +21,7 @@
          many_who_ask_at_once_make_one_host/1,
          the_router_that_only_keeps_a_table_can_be_asked/1,
          a_router_may_have_packet_handlers_of_its_own_shape/1]).
-%% Hosts that go.
+%% Hosts that disappear.
 -export([a_deleted_domain_goes_with_its_subdomains/1,
          a_domain_that_was_away_is_unregistered_once_and_comes_again/1,
          an_unregistered_pattern_takes_its_hosts_along/1,
@@ -38,7 +38,7 @@
          a_handler_is_for_the_hosts_of_its_kind_alone/1,
          a_handler_is_registered_once/1,
          a_missing_handler_cannot_be_unregistered/1]).
-%% What fails.
+%% Failures.
 -export([a_host_that_the_router_refuses_is_logged_and_tried_again/1,
          a_router_that_crashes_harms_no_other_host/1,
          a_failing_unregistration_is_logged_and_the_host_goes/1,
@@ -143,21 +143,21 @@ end_per_testcase(_Case, Config) ->
 environment() ->
     #{hosts => [{?STATIC, <<"static type">>}], host_types => [<<"type1">>, <<"type2">>], router => md_router}.
 
-%% A handler that comes back is shown as the test gave it.
+%% Strips what mongoose_lazy_routing adds to a handler that it returns.
 lazy(Node, Function, Args) ->
     case md_node:call(Node, mongoose_lazy_routing, Function, Args) of
         {ok, Handler} -> {ok, plain(Handler)};
         Answer -> Answer
     end.
 
-%% Whether it is a host, now or already.
+%% Whether the name is a host, before or after this call.
 ask(Node, Name) ->
     lazy(Node, maybe_add_domain_or_subdomain, [Name]).
 
 behave(Node, Function, Host, Behaviour) ->
     ok = md_node:call(Node, md_router, behave, [Function, Host, Behaviour]).
 
-%% What the router was told since it was last asked here, without what mongoose_lazy_routing adds to each call.
+%% The router's calls since the last take, without what mongoose_lazy_routing adds to each.
 told(Node) ->
     [without_additions(Call) || Call <- told_in_full(Node)].
 
@@ -173,7 +173,7 @@ without_additions(Call) -> Call.
 plain({extended, Handler, #{host_type := _}}) -> Handler;
 plain(Handler) -> Handler.
 
-%% While Fun runs, nobody who calls the process gets an answer.
+%% While Fun runs, the process answers no calls.
 suspended(Node, Fun) ->
     ok = md_node:call(Node, sys, suspend, [mongoose_lazy_routing]),
     Fun(),
@@ -189,7 +189,7 @@ subdomain(Node, Name) ->
     {ok, Info} = subdomains(Node, get_subdomain_info, [Name]),
     {subdomain, Info}.
 
-%% Hosts that are used
+%% Hosts that become known
 
 a_domain_becomes_a_host_when_it_is_first_used(Config) ->
     Node = ?config(node, Config),
@@ -275,7 +275,7 @@ a_router_may_have_packet_handlers_of_its_own_shape(Config) ->
         packet_handler := {extended, its_own, #{host_type := <<"type1">>}}
     }}}], told(Node)).
 
-%% Hosts that go
+%% Hosts that disappear
 
 a_deleted_domain_goes_with_its_subdomains(Config) ->
     Node = ?config(node, Config),
@@ -289,7 +289,7 @@ a_deleted_domain_goes_with_its_subdomains(Config) ->
     [?assertNot(ask(Node, Name)) || Name <- [?A, ?MUC_A]],
     suspended(Node, fun() -> [?assert(ask(Node, Name)) || Name <- Names -- [?A, ?MUC_A]] end).
 
-%% Whoever was connected to it was so before it was away.
+%% Clients that were connected to the domain were connected before it disappeared.
 a_domain_that_was_away_is_unregistered_once_and_comes_again(Config) ->
     Node = ?config(node, Config),
     ?assert(ask(Node, ?A)),
@@ -331,7 +331,7 @@ a_domain_takes_over_from_a_subdomain_of_its_name(Config) ->
         ?assert(ask(Node, Name)),
         ?assertEqual([{register_host, Name, domain(<<"type1">>)}], told(Node))
      end || Name <- [?MUC_A, ?ROOMS]],
-    %% The domain stays when the subdomain of its name goes.
+    %% The domain stays a host when the subdomain with its name disappears.
     ok = unregister(Node, <<"type1">>, ?MUC),
     ok = delete(Node, ?A),
     ?assertEqual([], told(Node)).
@@ -357,7 +357,7 @@ a_subdomain_whose_winner_goes_becomes_a_host_of_the_next(Config) ->
     ?assertEqual([{unregister_host, ?MUC_A}], told(Node)),
     ?assert(ask(Node, ?MUC_A)),
     ?assertMatch([{register_host, _, {subdomain, #{host_type := <<"type2">>}}}], told(Node)),
-    %% The domain comes again, and has the name no more.
+    %% The domain comes back, but another host has the name now.
     ok = insert(Node, <<"type1">>, [?A]),
     ok = unregister(Node, <<"type1">>, ?MUC),
     ?assertEqual([], told(Node)).
@@ -459,7 +459,7 @@ a_handler_is_for_hosts_that_are_there_too(Config) ->
     ?assertEqual([{unregister_handler, Name, ?NS, sessions} || Name <- [?A, ?B]], lists:sort(told(Node))),
     ?assertEqual({ok, another}, lazy(Node, unregister_iq_handler_for_subdomain, [<<"type1">>, ?MUC, ?NS, sessions])),
     ?assertEqual([{unregister_handler, ?MUC_A, ?NS, sessions}], told(Node)),
-    %% A host that goes has none any more.
+    %% A host that disappears loses its handlers.
     ok = delete(Node, ?A),
     ?assertEqual([{unregister_host, ?A}, {unregister_host, ?MUC_A}], told(Node)).
 
@@ -488,7 +488,7 @@ a_handler_is_registered_once(Config) ->
     ?assertMatch([{warning, #{host_type := <<"type1">>, namespace := ?NS, component := sessions}},
                   {warning, #{host_type := <<"type1">>, namespace := ?NS, component := sessions,
                               subdomain_pattern := ?MUC}}], md_node:logged(Node, iq_already_registered)),
-    %% Another component, namespace, host type or pattern is another handler.
+    %% Another component, namespace, host type or pattern makes another handler.
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type1">>, ?NS, rooms, third])),
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type1">>, <<"another">>, sessions, third])),
     ?assertEqual(ok, lazy(Node, register_iq_handler_for_domain, [<<"type2">>, ?NS, sessions, third])),
@@ -510,7 +510,7 @@ a_missing_handler_cannot_be_unregistered(Config) ->
                   {warning, #{host_type := <<"type1">>, subdomain_pattern := ?MUC}}], Logged),
     ?assertEqual({ok, handler}, lazy(Node, unregister_iq_handler_for_domain, [<<"type1">>, ?NS, sessions])).
 
-%% What fails
+%% Failures
 
 a_host_that_the_router_refuses_is_logged_and_tried_again(Config) ->
     Node = ?config(node, Config),
@@ -518,7 +518,7 @@ a_host_that_the_router_refuses_is_logged_and_tried_again(Config) ->
     Tried = [{register_handler, ?A, ?NS, sessions, handler}, {register_host, ?A, domain(<<"type1">>)}],
     behave(Node, register_host, ?A, {error, full}),
     ?assertNot(ask(Node, ?A)),
-    %% Its handlers are taken away again.
+    %% Its handlers are removed again.
     ?assertEqual(Tried ++ [{unregister_handler, ?A, ?NS, sessions}], told(Node)),
     ?assertMatch([{error, #{router := md_router, function := register_host, host := ?A, reason := {error, full}}}],
                  md_node:logged(Node, lazy_routing_failed)),
@@ -568,7 +568,7 @@ a_handler_that_the_router_refuses_is_logged_and_the_host_serves(Config) ->
     ?assert(ask(Node, ?A)),
     ?assertMatch([{error, #{function := register_handler, host := ?A}}], md_node:logged(Node, lazy_routing_failed)).
 
-%% Also when it ends for no bad reason, such as the port of a socket.
+%% This also holds when the linked process ends normally, as a socket's port does.
 what_the_router_links_takes_nobody_along(Config) ->
     Node = ?config(node, Config),
     Pid = pid(Node),
@@ -588,7 +588,7 @@ a_crash_loses_no_host_and_the_successor_catches_up(Config) ->
     _ = md_node:kill(Node, mongoose_lazy_routing),
     ?assertEqual([], told(Node)),
     suspended(Node, fun() -> [?assert(ask(Node, Name)) || Name <- Names] end),
-    %% What comes to pass while it can do nothing, and it dies before it is told.
+    %% These changes happen while the process is suspended, and it is killed before it sees them.
     ok = md_node:call(Node, sys, suspend, [mongoose_lazy_routing]),
     ok = delete(Node, ?A),
     ok = delete(Node, ?B),
@@ -618,7 +618,7 @@ a_crash_of_the_core_changes_no_host_and_its_restart_those_that_went(Config) ->
     ?assertEqual([{unregister_host, Name} || Name <- [?A, ?MUC_A]], lists:sort(told(Node))),
     suspended(Node, fun() -> [?assert(ask(Node, Name)) || Name <- [?ROOMS, ?STATIC]] end).
 
-%% For a moment of restart_core/1, which here lasts.
+%% restart_core/1 closes the table for a moment; here it stays closed.
 a_closed_table_serves_nobody_and_crashes_nothing(Config) ->
     Node = ?config(node, Config),
     ?assert(ask(Node, ?A)),
@@ -645,7 +645,7 @@ an_orderly_stop_unregisters_all(Config) ->
     Calls = [without_additions(Call) || Call <- md_node:call(Node, md_router, take_calls, [])],
     ?assertEqual([{unregister_host, Name} || Name <- Names], lists:sort(Calls -- [Handler])),
     ?assertNotEqual(Handler, hd(Calls)),
-    %% Nothing is known of them when it starts again.
+    %% A new start knows none of the old hosts.
     ok = md_node:start_application(Node, unchanged),
     ?assertNot(ask(Node, ?A)),
     ?assert(ask(Node, ?STATIC)),

@@ -1,12 +1,12 @@
-%% The log of events as databases really have it: with gaps, out of order, cut short, with jumps, with events of no
-%% domain, and pruned by several nodes at once.
+%% Event logs as databases really have them: with gaps, out of order, truncated, with jumps, with events of no domain,
+%% and pruned by several nodes at once.
 %%
-%% Ids are handed out before their transactions commit, so an event may show below those that were read already. A
-%% node passes by what it doesn't see, remembers the gap, and waits for nobody. Whatever the log looks like, every
-%% event is followed, and one look at the whole database, the load at the start, is enough for it: unless a part of
-%% the log is gone that the node had not read.
+%% PostgreSQL assigns ids before the transactions commit, so an event may become visible below ids that were already
+%% read. A node does not wait for a missing id: it passes it and remembers the gap. For every such log, the node
+%% follows all events, and the load at the start stays the only one. A further load is needed only when events are gone
+%% that the node had not read.
 %%
-%% An hour between polls stands for never: there, only what PostgreSQL tells it makes a node look.
+%% Where the polls are an hour apart, only PostgreSQL's notifications make a node read.
 -module(log_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -60,8 +60,8 @@ a_transaction_that_is_rolled_back_leaves_no_gap(Config) ->
         [?assertEqual(?UNSERVED, md_node:lookup(Node, ?A)) || Node <- Nodes]
     end).
 
-%% A transaction has its event's id and does not commit, while a thousand others get theirs before and after it, and
-%% do. Then it ends in this way.
+%% A transaction takes an id for its event and stays open, while a thousand others take ids before and after it and
+%% commit. Then it ends with this statement.
 hold_in_the_middle(Config, End) ->
     Nodes = start(?config(database, Config), told()),
     watching(Nodes, fun() ->
@@ -71,7 +71,7 @@ hold_in_the_middle(Config, End) ->
                                     "INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1'); "
                                     "INSERT INTO domain_events (domain) VALUES ('a.example')"]),
         [ok = write(Config, [{add, <<"type1">>, Names}]) || Names <- in_parts(md_names:numbered(<<"second-">>, 500))],
-        %% Nobody waits for it.
+        %% The nodes do not wait for the open transaction.
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         ?assertEqual(1001, maps:size(md_node:routes(hd(Nodes)))),
         [?assertEqual(?UNSERVED, md_node:lookup(Node, ?A)) || Node <- Nodes],
@@ -95,7 +95,7 @@ a_log_that_was_truncated_past_the_cursor_is_made_up_for(Config) ->
         silently(Config, "TRUNCATE domain_events"),
         ok = write(Config, [{add, <<"type2">>, [?B]}]),
         ok = md_gate:open(Gate),
-        %% Nothing says that data was lost: what the table lacks is gone.
+        %% This does not count as data loss, so routes without a row are removed.
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
         change_on_each(Nodes, ?config(client, Config))
     end).
@@ -109,9 +109,9 @@ a_sequence_that_jumped_by_a_million_is_followed(Config) ->
         ok = write(Config, [{add, <<"type1">>, [?A]}]),
         wait_until_found(Nodes, ?A),
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config)),
-        %% One event is one event.
+        %% The jump counts as one event.
         ?assertEqual([Count + 1 || Count <- Before], [maps:get(events, md_node:status(Node)) || Node <- Nodes]),
-        %% The ids in between are no gaps for ever; some of them may come all the same.
+        %% The ids between do not stay open gaps, but an event may still appear there.
         ok = write(Config, [{add, <<"type1">>, [?B]}]),
         wait_until_found(Nodes, ?B),
         ok = add_event_with_id(Config, 500000, {add, <<"c.example">>}),
@@ -135,8 +135,8 @@ ids_below_the_oldest_are_followed(Config) ->
         ok = md_rows:wait_until_agreed(Nodes, ?config(client, Config))
     end).
 
-%% A change whose event has an id that somebody chose. Ids that no transaction holds any more are looked at with
-%% each poll.
+%% Makes a change whose event has the given id.
+%% Each poll checks the gap ids that no open transaction can hold.
 add_event_with_id(Config, Id, Change) ->
     {Settings, Domain} = case Change of
         {add, Name} ->
@@ -149,7 +149,7 @@ add_event_with_id(Config, Id, Change) ->
                         "NOTIFY mongoose_domain_events; COMMIT"]),
     ok.
 
-%% MongooseIM fills gaps with them.
+%% MongooseIM fills gaps with dummy events.
 dummy_events_are_skipped_wherever_they_are(Config) ->
     Nodes = start(?config(database, Config), told()),
     watching(Nodes, fun() ->
@@ -167,7 +167,7 @@ dummy_events_are_skipped_wherever_they_are(Config) ->
     end),
     [?assertEqual([], md_node:logged(Node, ignore_domain_from_db_with_invalid_name)) || Node <- Nodes].
 
-%% Two nodes do it at the same time, each second. An event is older than any node needs to follow it.
+%% Two nodes prune at the same time, each second. Pruned events are older than any node needs.
 old_events_go_and_the_newest_stays(Config) ->
     Nodes = start(?config(database, Config), #{event_cleaning_interval => 1, event_max_age => 3}),
     watching(Nodes, fun() ->

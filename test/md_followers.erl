@@ -1,8 +1,8 @@
-%% Two nodes that follow one database through a fault, and what a case asks of them.
+%% Two nodes that follow one database through a fault, and the steps that such test cases share.
 %%
-%% What is promised is the same whatever breaks: the tables agree with the database in the end, what it lost is kept
-%% until somebody says so, users can change domains on each node, and a domain that nobody touches is answered
-%% throughout. So the cases of several suites are alike:
+%% The promises are the same for every fault. In the end the tables agree with the database. Routes of lost rows are
+%% kept until their host type is declared fresh. Users can change domains on each node. A domain that does not change is
+%% found at every moment. So the cases of several suites are alike:
 %%
 %%   Config = with_steady(md_database:create(), Config0),        % in init_per_testcase
 %%   Nodes = start(?config(database, Config), told()),           % two, and both follow
@@ -12,8 +12,8 @@
 %%       change_on_each(Nodes, ?config(client, Config))
 %%   end).
 %%
-%% The nodes serve `static.example' from their configuration, and `steady.example', which nobody touches, from the
-%% database. They know nothing of each other. Nothing here breaks anything: see md_gate and md_cluster for that.
+%% The nodes serve `static.example' from their configuration, and `steady.example', which never changes, from the
+%% database. They are not connected to each other. This module causes no faults: see md_gate and md_cluster.
 -module(md_followers).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -32,8 +32,8 @@
 -define(HOUR, 3600000).
 -define(STEADY, <<"steady.example">>).
 
-%% @doc The configuration of a case with this database, its tables and the domain that nobody touches in it, and a
-%% client.
+%% @doc Creates the tables in this database, adds the steady domain, and adds the database and a client of it to the
+%% configuration.
 -spec with_steady(string(), config()) -> config().
 with_steady(Database, Config) ->
     Client = md_client:open(md_database:with_tables(Database)),
@@ -42,14 +42,14 @@ with_steady(Database, Config) ->
 
 %% Nodes
 
-%% @doc The application's environment of a node that follows this; the options are the service's.
+%% @doc The application environment of a node that follows this database with these options of the service.
 -spec environment(string(), options()) -> #{atom() => term()}.
 environment(Url, Options) ->
     #{hosts => [{<<"static.example">>, <<"static type">>}],
       host_types => [<<"type1">>, <<"type2">>],
       service_domain_db => maps:merge(#{database => Url, poll_interval => 200}, Options)}.
 
-%% @doc Two nodes that know nothing of each other and follow this.
+%% @doc Starts two unconnected nodes that follow this database.
 -spec start(string(), options()) -> [md_node:t()].
 start(Url, Options) ->
     Nodes = md_node:start_many([environment(Url, Options), environment(Url, Options)]),
@@ -61,41 +61,41 @@ start(Url, Options) ->
 hasty() ->
     #{connect_timeout => 1000, statement_timeout => 1000, lock_timeout => 500}.
 
-%% @doc Options with which a node looks only when PostgreSQL tells it something: an hour between polls stands for
-%% never.
+%% @doc Options with which a node reads the database only after a notification: the hour between two polls is longer
+%% than any test.
 -spec told() -> options().
 told() ->
     #{poll_interval => ?HOUR}.
 
-%% @doc Does this while the untouched domain is looked up on each node.
+%% @doc Runs this while the steady domain is looked up on each node.
 -spec watching([md_node:t()], fun(() -> term())) -> ok.
 watching(Nodes, Do) ->
     Watch = md_watch:start(Nodes, [?STEADY]),
     Do(),
     md_watch:stop(Watch).
 
-%% @doc Calls a function of mongoose_domain_api there.
+%% @doc Calls a function of mongoose_domain_api in the node.
 -spec api(md_node:t(), atom(), [term()]) -> term().
 api(Node, Function, Args) ->
     md_node:call(Node, mongoose_domain_api, Function, Args).
 
-%% @doc Calls a function of service_domain_db there.
+%% @doc Calls a function of service_domain_db in the node.
 -spec service(md_node:t(), atom(), [term()]) -> term().
 service(Node, Function, Args) ->
     md_node:call(Node, service_domain_db, Function, Args).
 
-%% @doc Has the node compare everything with the database; what it repaired.
+%% @doc Makes the node compare its whole table with the database; returns what it repaired.
 -spec converge(md_node:t()) -> {ok, map()} | {error, binary()}.
 converge(Node) ->
     service(Node, converge, []).
 
-%% @doc Who filled the database with the domains of a host type says that it is complete, for so many seconds or, with
-%% 0, for ever. Any node will do.
+%% @doc Declares a host type complete, for that many seconds or, with 0, without an end.
+%% Any node can do this.
 -spec make_fresh(md_node:t(), binary(), non_neg_integer()) -> ok.
 make_fresh(Node, HostType, Seconds) ->
     md_node:call(Node, mongoose_domain_freshness, upsert, [HostType, Seconds]).
 
-%% @doc Adds a domain on each node, by the way that users have; the tables agree afterwards.
+%% @doc Adds a domain on each node through the API; afterwards the tables agree with the database.
 -spec change_on_each([md_node:t()], md_client:t()) -> ok.
 change_on_each(Nodes, Client) ->
     [begin
@@ -105,27 +105,27 @@ change_on_each(Nodes, Client) ->
      end || Node <- Nodes],
     md_rows:wait_until_agreed(Nodes, Client).
 
-%% @doc Until the status of each tells this state.
+%% @doc Waits until the status of each node has this state.
 -spec wait_for_state([md_node:t()], atom()) -> ok.
 wait_for_state(Nodes, State) ->
     wait_for_status(Nodes, state, State).
 
-%% @doc Until this value stands in the status of each.
+%% @doc Waits until the status of each node has this value.
 -spec wait_for_status([md_node:t()], atom(), term()) -> ok.
 wait_for_status(Nodes, Key, Value) ->
     lists:foreach(fun(Node) -> md_wait:until(fun() -> maps:get(Key, md_node:status(Node)) end, Value) end, Nodes).
 
-%% @doc Until each serves this domain, of the first host type.
+%% @doc Waits until each node serves this domain with the first host type.
 -spec wait_until_found([md_node:t()], binary()) -> ok.
 wait_until_found(Nodes, Domain) ->
     lists:foreach(fun(Node) -> md_wait:until(fun() -> md_node:lookup(Node, Domain) end, {ok, <<"type1">>}) end, Nodes).
 
-%% @doc Until the node has logged this so many times. It may log it again.
+%% @doc Waits until the node has logged this that many times. It may log it again.
 -spec wait_until_logged(md_node:t(), atom(), non_neg_integer()) -> ok.
 wait_until_logged(Node, What, Count) ->
     md_wait:until(fun() -> md_node:count(Node, What) end, Count).
 
-%% @doc Until the tables say what the database says and these routes besides, and the nodes tell of each that it is
+%% @doc Waits until the tables have the database's routes and these besides, and the nodes report each of these as
 %% kept.
 -spec wait_until_kept([md_node:t()], md_client:t(), routes()) -> ok.
 wait_until_kept(Nodes, Client, Kept) ->
@@ -135,35 +135,35 @@ wait_until_kept(Nodes, Client, Kept) ->
 
 %% The database
 
-%% @doc The rows that this brings.
+%% @doc The rows that this statement returns.
 -spec query(config(), iodata()) -> [[binary()]].
 query(Config, Sql) ->
     md_client:query(?config(client, Config), Sql).
 
-%% @doc Changes domains with their events, in one transaction that tells every node.
+%% @doc Changes domains and writes their events, in one transaction that notifies every node.
 -spec write(config(), [md_writer:change()]) -> ok.
 write(Config, Changes) ->
     md_writer:write_and_notify(?config(client, Config), Changes).
 
-%% @doc Does this, which brings no rows, without an event and without a word.
+%% @doc Runs a statement that returns no rows and writes no event and no notification.
 -spec silently(config(), iodata()) -> ok.
 silently(Config, Sql) ->
     [] = query(Config, Sql),
     ok.
 
-%% @doc Adds domains without an event and without a word.
+%% @doc Adds domains without an event and without a notification.
 -spec add_silently(config(), binary(), [binary()]) -> ok.
 add_silently(Config, HostType, Names) ->
     Rows = lists:join(", ", [["(", md_writer:literal(Name), ", ", md_writer:literal(HostType), ")"] || Name <- Names]),
     silently(Config, ["INSERT INTO domain_settings (domain, host_type) VALUES ", Rows]).
 
-%% @doc Deletes domains without an event and without a word.
+%% @doc Deletes domains without an event and without a notification.
 -spec delete_silently(config(), [binary()]) -> ok.
 delete_silently(Config, Names) ->
     silently(Config, ["DELETE FROM domain_settings WHERE domain IN (",
                       lists:join(", ", [md_writer:literal(Name) || Name <- Names]), ")"]).
 
-%% @doc An open gate before the database, and the URL that leads through it.
+%% @doc An open gate in front of the database, and the URL that leads through it.
 -spec gate(config()) -> {md_gate:t(), Url :: string()}.
 gate(Config) ->
     Database = ?config(database, Config),
@@ -178,7 +178,7 @@ gate(Config) ->
 routes(HostType, Names) ->
     maps:from_list([{Name, HostType} || Name <- Names]).
 
-%% @doc Ten by ten; there must be tens of them.
+%% @doc The list in parts of ten; its length must be a multiple of ten.
 -spec in_parts([binary()]) -> [[binary()]].
 in_parts([]) -> [];
 in_parts(Names) ->

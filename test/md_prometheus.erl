@@ -1,12 +1,12 @@
-%% Reads Prometheus' text format (0.0.4) as strictly as it is written down, and fails with the line that breaks it.
+%% A strict parser of Prometheus' text format (0.0.4); it fails with the line that breaks the format.
 %%
 %%   Metrics = md_prometheus:parse(Text),
 %%   2.0 = md_prometheus:value(Metrics, "mongoose_domain_domains", #{<<"host_type">> => <<"type1">>}),
 %%   ok = md_prometheus:only_grew(Before, After).
 %%
-%% Beyond the format it wants what this project promises: each family has its HELP, then its TYPE, then all of its
-%% samples, and no family comes twice; names and labels are as they should be, and no two samples have the same; a
-%% counter is called `_total' and is not negative; a histogram's buckets grow and end with `+Inf', its count.
+%% It also checks this project's promises: each family appears once, with its HELP, then its TYPE, then all its samples;
+%% names and labels are well-formed, and no two samples are equal in both; a counter's name ends with `_total', and its
+%% value is not negative; the buckets of a histogram grow and end with `+Inf', which equals its count.
 -module(md_prometheus).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -20,7 +20,7 @@
 -type family() :: #{kind := counter | gauge | histogram, samples := [{Name :: binary(), labels(), number_of()}]}.
 -type t() :: #{Name :: binary() => family()}.
 
-%% @doc What the text says.
+%% @doc Parses the text.
 -spec parse(binary()) -> t().
 parse(Text) ->
     ?assertEqual($\n, binary:last(Text)),
@@ -29,7 +29,7 @@ parse(Text) ->
     maps:foreach(fun check/2, Families),
     Families.
 
-%% @doc The names of all families, those without samples too.
+%% @doc The names of all families, including those without samples.
 -spec families(t()) -> [binary()].
 families(Metrics) ->
     lists:sort(maps:keys(Metrics)).
@@ -40,8 +40,8 @@ samples(Metrics, Family) ->
     #{samples := Samples} = map_get(list_to_binary(Family), Metrics),
     [{Labels, Value} || {_Name, Labels, Value} <- Samples].
 
-%% @doc The value of the only sample of this name that has these labels and perhaps others; `absent' where there is
-%% none.
+%% @doc The value of the only sample of this name that has at least these labels;
+%% `absent' where there is none.
 -spec value(t(), string(), labels()) -> number_of() | absent.
 value(Metrics, Name, Labels) ->
     All = lists:append([Samples || #{samples := Samples} <- maps:values(Metrics)]),
@@ -51,7 +51,7 @@ value(Metrics, Name, Labels) ->
         [] -> absent
     end.
 
-%% @doc Whether no counter, and nothing in a histogram, went back or away.
+%% @doc Checks that no counter and no part of a histogram has decreased or disappeared.
 -spec only_grew(t(), t()) -> ok.
 only_grew(Before, After) ->
     Counts = fun(Metrics) ->
@@ -142,7 +142,7 @@ check(histogram, Name, Samples) ->
          [_] = [Value || {Is, Has, Value} <- Samples, Is =:= Sum, Has =:= Labels],
          Buckets = [{number(map_get(<<"le">>, Has)), Value}
                     || {Is, Has, Value} <- Samples, Is =:= Bucket, maps:remove(<<"le">>, Has) =:= Labels],
-         %% An atom is more than any number.
+         %% In Erlang's order an atom is greater than every number.
          ?assertEqual(Buckets, lists:usort(Buckets)),
          ?assertEqual([Value || {_, Value} <- Buckets], lists:sort([Value || {_, Value} <- Buckets])),
          ?assertEqual({infinity, All}, lists:last(Buckets))

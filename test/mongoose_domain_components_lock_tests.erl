@@ -1,4 +1,4 @@
-%% Turns: real processes that ask for one, have it and die. Each test has the table and the process to itself.
+%% The lock of the components: real processes request it, hold it and die. Each test has its own table and process.
 -module(mongoose_domain_components_lock_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -41,7 +41,7 @@ kill() ->
     true = exit(whereis(?TURNS), kill),
     receive {'DOWN', Monitor, process, _, killed} -> ok end.
 
-%% A process that asks for a turn, tells when it has it, and ends it when it is told to.
+%% Starts a process that requests the lock, reports when it holds it, and releases it on request.
 ask() ->
     Self = self(),
     {Pid, _} = spawn_monitor(fun() ->
@@ -52,7 +52,7 @@ ask() ->
     end),
     Pid.
 
-%% One whose turn it is.
+%% Starts a process that holds the lock.
 have_turn() ->
     Pid = ask(),
     ok = await_turn(Pid),
@@ -61,13 +61,13 @@ have_turn() ->
 await_turn(Pid) ->
     receive {turn, Pid} -> ok end.
 
-%% One that waits; those that asked before are this many.
+%% Starts a process that waits for the lock behind this many others.
 wait_in_queue(Before) ->
     Pid = ask(),
     md_wait:until(fun() -> known() end, Before + 1),
     Pid.
 
-%% How many have a turn or wait for one.
+%% The number of processes that hold the lock or wait for it.
 known() ->
     {monitors, Monitors} = process_info(whereis(?TURNS), monitors),
     length(Monitors).
@@ -92,7 +92,7 @@ turns_come_in_the_order_in_which_they_were_asked_for() ->
     no_turn_yet(),
     ?assertEqual(normal, proceed(First)),
     lists:foreach(fun(Pid) ->
-        %% Whoever has the next turn, says so now.
+        %% The next holder reports itself.
         receive {turn, Had} -> ?assertEqual(Pid, Had) end,
         no_turn_yet(),
         ?assertEqual(normal, proceed(Pid))
@@ -101,7 +101,7 @@ turns_come_in_the_order_in_which_they_were_asked_for() ->
 whoever_has_the_turn_may_ask_again() ->
     Ask = fun(Fun) -> ?TURNS:exclusively(Fun) end,
     ?assertEqual(inner, Ask(fun() -> Ask(fun() -> Ask(fun() -> inner end) end) end)),
-    %% The inner end is no end.
+    %% The end of the inner call does not release the lock.
     Second = Ask(fun() ->
         ok = Ask(fun() -> ok end),
         Waiting = wait_in_queue(1),

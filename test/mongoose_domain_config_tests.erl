@@ -1,5 +1,5 @@
-%% The application environment: what each key may be, what it is when it is absent, and what the
-%% report of a wrong value says.
+%% The application environment: the valid values of each key, its default, and the report of a
+%% wrong value.
 -module(mongoose_domain_config_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -52,7 +52,7 @@
 all_test_() ->
     md_promises:of_module(?MODULE, fun empty/0, fun restore/1).
 
-%% An environment without any key; the real one comes back afterwards.
+%% Starts with an environment without keys; the cleanup restores the real one.
 empty() ->
     _ = application:load(mongoose_domain),
     Before = application:get_all_env(mongoose_domain),
@@ -70,7 +70,7 @@ read(Environment) ->
     maps:foreach(fun(Key, Value) -> ok = application:set_env(mongoose_domain, Key, Value) end, Environment),
     mongoose_domain_config:read().
 
-%% A report that names this key and shows this value, and says in words what was expected.
+%% Asserts a report that has this key and this value and describes the expected value.
 -define(assertWrong(Key, Value, Environment),
     (fun() ->
         {error, Problem} = read(Environment),
@@ -109,7 +109,7 @@ a_data_directory_is_made() ->
     Directory = filename:join([temporary(), "data", "below"]),
     ?assertMatch({ok, #{data_dir := Directory}}, read(#{data_dir => Directory})),
     ?assert(filelib:is_dir(Directory)),
-    %% For this user alone, since passwords may lie there; one that is there is left as it is.
+    %% Only this user may read a new directory, since it may contain passwords. An existing one keeps its mode.
     ?assertEqual(8#700, rights(Directory)),
     ok = file:change_mode(Directory, 8#750),
     AsBinary = unicode:characters_to_binary(Directory),
@@ -127,7 +127,7 @@ a_data_directory_that_cannot_be_made_is_named() ->
     [?assertWrong(data_dir, Value, #{data_dir => Value}) || Value <- [File, Below, "", <<>>, 7, true, [1, a]]],
     ok = file:delete(File).
 
-%% Where files are named in Latin-1, in a VM of its own.
+%% Tested in a VM whose file names are Latin-1.
 a_data_directory_whose_name_cannot_be_encoded_is_named() ->
     Path = filename:dirname(code:which(mongoose_domain_config)),
     {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => ["+fnl", "-pa", Path]}),
@@ -141,7 +141,7 @@ a_data_directory_whose_name_cannot_be_encoded_is_named() ->
     {error, Problem} = Read(Base ++ [$/, 16#4E2D]),
     ?assertMatch(#{key := data_dir, value := [_ | _], expected := <<_, _/binary>>}, Problem),
     ?assertNot(filelib:is_file(Base)),
-    %% What can be encoded is a file's name there.
+    %% A name that Latin-1 can encode is valid there.
     {ok, Config} = Read(Base ++ [$/, 16#E4]),
     ?assertEqual(<<(list_to_binary(Base))/binary, $/, 16#E4, "/routes.snapshot">>,
                  peer:call(Peer, mongoose_domain_config, snapshot_file, [Config])),
@@ -166,7 +166,7 @@ a_door_has_every_default() ->
                                             allowed_names := [<<"diego">>]},
                                    allowed_origins := [<<"https://admin.example">>]}}}, read(#{admin => Given})).
 
-%% As Erlang's configuration has it, and as Elixir's has it.
+%% Erlang's and Elixir's configurations write texts differently.
 every_text_may_be_a_binary_a_string_or_an_atom() ->
     Spellings = [fun unicode:characters_to_list/1, fun(Text) -> Text end, fun(Text) -> [Text] end,
                  fun(Text) -> binary_to_atom(Text) end],
@@ -203,7 +203,7 @@ what_is_nil_or_undefined_is_not_given() ->
     })) || Absent <- [nil, undefined]],
     [begin
         ?assertEqual(read(#{}), read(#{admin => Absent, service_domain_db => Absent})),
-        %% What must be there is missed.
+        %% A required key must not be absent.
         ?assertWrong([service_domain_db, database], undefined, #{service_domain_db => #{database => Absent}}),
         ?assertWrong([admin, password], undefined, #{admin => #{username => "admin", password => Absent}})
      end || Absent <- [nil, undefined]].
@@ -481,7 +481,7 @@ a_database_that_is_no_text_is_a_problem() ->
                   problem_of(#{service_domain_db => #{database => Database}}))
      || Database <- ["", <<>>, <<?URL, 16#F3>>, [?URL, 16#110000], [?URL, not_a_character], [?URL | {}]]].
 
-%% Wherever the problem is found: when the configuration is read, or when the URL is.
+%% Some problems are found when the configuration is read, others when the URL is.
 problem_of(Environment) ->
     case read(Environment) of
         {ok, #{service_domain_db := #{database := Database}}} -> mongoose_domain_config:database_url(Database);

@@ -1,4 +1,4 @@
-%% Which modules are started, with which options and in which order, as sentences.
+%% Which modules are started, with which options and in which order.
 -module(mongoose_domain_module_deps_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -33,7 +33,7 @@
 all_test_() ->
     md_promises:of_module(?MODULE, fun() -> ok end, fun(ok) -> ok end).
 
-%% Dependencies that do not look at options.
+%% Dependencies that do not depend on options.
 deps(Graph) ->
     fun(Module, _Options) -> maps:get(Module, Graph, []) end.
 
@@ -75,7 +75,7 @@ an_optional_dependency_comes_before_who_mentions_it() ->
     ?assertEqual([b, a], names([a, b], #{a => [{b, #{}, optional}]})).
 
 optional_options_are_applied_when_all_else_is_done() ->
-    %% c is looked at after a, and a's wish still comes last.
+    %% c is resolved after a, and the options of a's optional edge are still applied last.
     Graph = #{a => [{b, #{x => optional}, optional}], c => [{b, #{x => soft}, soft}]},
     ?assertMatch(#{b := #{x := optional}}, options(#{a => #{}, c => #{}}, Graph)).
 
@@ -84,7 +84,7 @@ the_last_of_several_optional_wishes_replaces_the_others() ->
     ?assertMatch(#{z := #{x := 2} = Options} when map_size(Options) =:= 1,
                  options(#{a => #{}, b => #{}, c => #{}}, Graph)).
 
-%% What a asks of c is looked at after what b asks of it, since b is the first that a names.
+%% a's options for c are applied after b's, since b comes first in a's list.
 between_dependents_the_later_one_wins_and_it_is_said() ->
     Graph = #{a => [{b, #{}, hard}, {c, #{x => parent}, hard}], b => [{c, #{x => child, y => 1}, hard}]},
     Result = resolve(#{a => #{}}, Graph),
@@ -161,19 +161,19 @@ a_soft_edge_that_would_close_a_cycle_is_left_out() ->
      || First <- [hard, soft, optional], Kind <- [soft, optional]].
 
 a_hard_cycle_behind_a_soft_one_is_found() ->
-    %% Two ways lead back from a to d: the shorter one is soft.
+    %% Two paths lead back from a to d; the shorter one is soft.
     Graph = #{a => [{d, #{}, soft}, {b, #{}, hard}], b => [{d, #{}, hard}], d => [{a, #{}, hard}]},
     {error, {dependency_cycle, Path}, _} = resolve(#{a => #{}}, Graph),
     ?assertEqual([a, b, d], lists:usort(Path)).
 
-%% a and b want two things of c, whose wishes change both, so that they ask again.
+%% a and b set different options for c, and c sets options for both, so their dependencies are computed again.
 wishes_that_replace_each_other_around_a_cycle_settle() ->
     Graph = #{a => [{c, #{x => 1}, soft}, {b, #{y => 1}, soft}], b => [{c, #{x => 2}, soft}, {a, #{y => 1}, soft}],
               c => [{a, #{y => 2}, soft}, {b, #{y => 2}, soft}]},
     ?assertMatch(#{a := #{y := _}, b := #{y := _}, c := #{x := _}}, options(#{a => #{}, b => #{}}, Graph)).
 
 a_soft_edge_is_kept_when_what_was_against_it_gives_way() ->
-    %% b after c was left out because of a after b, which gives way to b after a.
+    %% The edge b-c was dropped for a-b. It is restored when a-b is dropped for b-a.
     Graph = #{a => [{b, #{}, soft}], b => [{c, #{}, soft}, {a, #{}, hard}], c => [{a, #{}, hard}]},
     ?assertEqual([a, c, b], names([c], Graph)).
 
@@ -193,5 +193,5 @@ no_note_shows_a_value() ->
 an_order_for_stopping_is_there_whatever_they_depend_on() ->
     Hard = deps(#{a => [{b, #{}, hard}], b => [{a, #{}, hard}], c => [{a, #{}, hard}]}),
     ?assertEqual([b, a, c], mongoose_domain_module_deps:order([{b, #{}}, {a, #{}}, {c, #{}}], Hard)),
-    %% One that was started anew, after what depends on it.
+    %% a was started again, after the module that depends on it.
     ?assertEqual([b, a], mongoose_domain_module_deps:order([{a, #{}}, {b, #{}}], deps(#{a => [{b, #{}, hard}]}))).

@@ -255,7 +255,7 @@ ten_thousand_changes_wait_and_more_become_everything(Config) ->
     ok = observer(Node, handle, [Slow]),
     md_wait:until(fun() -> length(observer(Node, told, [Slow])) end, 3),
     ?assertEqual([everything, First, added(<<"type1">>, Most)], observer(Node, told, [Slow])),
-    %% The observer still holds the limit of changes; this is one more.
+    %% That batch has the largest size. Now one change more than that waits.
     lists:foreach(fun(Name) -> ok = delete(Node, Name) end, [<<"first.example">>]),
     ok = insert(Node, <<"type2">>, md_names:numbered(<<"e">>, 9999)),
     ok = insert(Node, <<"type1">>, [Last]),

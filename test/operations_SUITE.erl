@@ -1,7 +1,7 @@
-%% What the operations of mongoose_domain_api answer and do, on one node, with both databases.
+%% The results and the effects of the operations of mongoose_domain_api, on one node, with both databases.
 %%
-%% What an operation wrote is read by another program, and how many events it wrote is counted: one for
-%% each change, none for what changed nothing.
+%% Another program reads what an operation wrote and counts its events: one for each change, none for an operation that
+%% changed nothing.
 -module(operations_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -155,14 +155,14 @@ end_per_testcase(_Case, Config) ->
         sqlite -> ok
     end.
 
-%% An hour between polls: what the table shows when a call returns, that call brought about.
+%% With an hour between polls, the table shows a change at the return of a call only because of that call.
 environment(Database, Lease) ->
     #{hosts => [{?STATIC, <<"static type">>}],
       host_types => ?TYPES,
       service_domain_db => #{database => Database, poll_interval => ?HOUR, password_iterations => 7,
                              removal_lease => Lease}}.
 
-%% Short where a lease has to end. Elsewhere none does, however slow the machine is.
+%% Short where a lease has to expire. Elsewhere none expires, even on a slow machine.
 lease(a_removal_survives_the_processes_that_run_it) -> 2000;
 lease(a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were) -> 2000;
 lease(a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal) -> 2000;
@@ -185,7 +185,7 @@ handlers(Config, Function, Args) ->
 query(Config, Sql) ->
     md_client:query(?config(client, Config), Sql).
 
-%% The row of a domain: its host type and the number of its status.
+%% The row of a domain: its host type and its status as a number.
 row(Config, Domain) ->
     query(Config, ["SELECT host_type, status FROM domain_settings WHERE domain = ", md_writer:literal(Domain)]).
 
@@ -219,7 +219,7 @@ what_another_host_type_has_is_a_duplicate(Config) ->
     ?assertEqual(?DUPLICATE, api(Config, insert_domain, [?A, <<"type1">>])),
     ?assertEqual([?A, ?A], events(Config)).
 
-%% Name, static, host type, database.
+%% The order is: name, static domain, host type, database.
 what_is_wrong_is_told_in_the_peers_order(Config) ->
     Nowhere = <<"nowhere">>,
     Bad = <<"UPPER.example">>,
@@ -246,7 +246,7 @@ a_deleted_domain_is_gone_when_the_call_returns(Config) ->
     ?assertEqual({error, not_found}, lookup(Config, ?A)),
     ?assertEqual([], row(Config, ?A)),
     ?assertEqual([], api(Config, get_removals, [])),
-    %% Added, marked, deleted.
+    %% The events of the addition, the mark and the deletion.
     ?assertEqual([?A, ?A, ?A], events(Config)),
     {ok, _} = api(Config, insert_domain, [?A, <<"type2">>]),
     ?assertEqual({ok, <<"type2">>}, lookup(Config, ?A)).
@@ -382,7 +382,7 @@ a_change_that_is_not_visible_in_time_succeeds_with_a_warning(Config) ->
 
 %% Passwords
 
-%% The peer's format, computed here from its description and by nothing of this project.
+%% MongooseIM's format, computed from its description without this project's code.
 stored(Password, Salt, Iterations) ->
     Salted = crypto:pbkdf2_hmac(sha512, Password, Salt, Iterations, 64),
     StoredKey = crypto:hash(sha512, crypto:mac(hmac, sha512, Salted, <<"Client Key">>)),
@@ -394,7 +394,7 @@ stored(Config, Domain) ->
     [[Stored]] = whole_lines(query(Config, ["SELECT pass_details FROM domain_admins WHERE domain = ", md_writer:literal(Domain)])),
     Stored.
 
-%% The client separates columns by the character that separates the keys.
+%% The client splits rows at the character that also separates the keys, so this joins them again.
 whole_lines(Rows) ->
     [[iolist_to_binary(lists:join("|", Columns))] || Columns <- Rows].
 
@@ -449,7 +449,7 @@ a_password_that_is_no_utf8_is_invalid_and_nobodys(Config) ->
     [?assertError(badarg, api(Config, Function, [?A, secret]))
      || Function <- [set_domain_password, check_domain_password]].
 
-%% Also where another program deletes the row and leaves the password.
+%% This also holds when another program deletes the row and leaves the password.
 a_password_ends_with_the_row_of_its_domain(Config) ->
     Check = fun() -> api(Config, check_domain_password, [?A, <<"secret">>]) end,
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
@@ -491,7 +491,7 @@ an_admins_password_is_shown_nowhere(Config) ->
     {ok, _} = api(Config, set_domain_password, [?STATIC, Password]),
     ok = api(Config, check_domain_password, [?STATIC, Password]),
     {error, wrong_password} = api(Config, check_domain_password, [?STATIC, <<Password/binary, "x">>]),
-    %% What dies shows its last words and its messages.
+    %% A crash report prints the last message and the message queue.
     ok = md_node:call(Node, sys, suspend, [mongoose_domain_operations]),
     Self = self(),
     Waiting = spawn_link(fun() -> Self ! {self(), api(Config, check_domain_password, [?STATIC, Password])} end),
@@ -545,7 +545,7 @@ a_failed_handler_stops_the_removal_until_it_is_requested_again(Config) ->
     ok = handlers(Config, behave, [second, ok]),
     ?assertMatch({ok, #{status := deleted}}, api(Config, delete_domain, [?A, <<"type1">>])),
     ?assertEqual([], row(Config, ?A)),
-    %% Each time from the first handler.
+    %% Each attempt starts with the first handler.
     ?assertEqual(lists:append(lists:duplicate(4, [first, second])), [Name || {Name, _, _} <- handlers(Config, calls, [])]).
 
 a_requested_removal_goes_on_by_itself(Config) ->
@@ -580,7 +580,7 @@ a_removal_survives_the_processes_that_run_it(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
     md_wait:until(fun() -> length(handlers(Config, calls, [])) end, 1),
-    %% The successor of the one finds the job to be its own, that of the other when the lease has ended.
+    %% A new removal_jobs process recognizes its job. After the end of operations, the lease has to expire first.
     [begin
         Calls = length(handlers(Config, calls, [])),
         true = md_node:call(?config(node, Config), erlang, exit,
@@ -590,7 +590,7 @@ a_removal_survives_the_processes_that_run_it(Config) ->
     ok = handlers(Config, behave, [first, ok]),
     md_wait:until(fun() -> api(Config, get_domain_details, [?A]) end, ?NOT_FOUND).
 
-%% Registrations end with the application, and the jobs it left are taken over before it is complete again.
+%% Registrations end with the application, and its jobs are taken over before all handlers are registered again.
 a_removal_goes_on_after_a_restart_with_the_handlers_that_there_were(Config) ->
     Node = ?config(node, Config),
     ok = handlers(Config, register, [<<"type1">>, first, 10]),
@@ -620,7 +620,7 @@ a_removal_waits_while_nobody_can_tell_how_long_a_lease_is(Config) ->
     true = md_node:call(Node, erlang, exit, [md_node:call(Node, erlang, whereis, [mongoose_domain_removal_jobs]), kill]),
     md_wait:until(fun() -> md_node:count(Node, wrong_configuration) end, 1),
     {ok, _} = api(Config, request_delete_domain, [?A, <<"type1">>]),
-    %% Its second try is past, with the job in its hands.
+    %% Its second attempt is over, and it has the job.
     md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [mongoose_domain_removal_jobs]) > 200 end),
     ?assertEqual([], handlers(Config, calls, [])),
     ?assertMatch({ok, #{status := deleting}}, api(Config, get_domain_details, [?A])),
@@ -656,7 +656,7 @@ begin_deletion(Config, Domain) ->
 end_deletion(Tag) ->
     receive {Tag, Answer} -> Answer end.
 
-%% The handlers of ?A wait, and the first one was called.
+%% The handlers of ?A wait, and the first one runs.
 begin_deletion_and_wait(Config) ->
     ok = both_handlers(Config),
     ok = handlers(Config, behave, [first, wait]),
@@ -671,7 +671,7 @@ served_again(Config) ->
 jobs(Config) ->
     query(Config, "SELECT domain FROM domain_removals ORDER BY domain").
 
-%% As a node leaves it that dies in a removal, while another program deletes the domain and adds it again.
+%% The state after a node died in a removal, while another program deleted the domain and added it again.
 a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal(Config) ->
     Node = ?config(node, Config),
     ok = both_handlers(Config),
@@ -696,7 +696,7 @@ a_job_that_was_left_runs_no_handler_for_a_domain_that_is_not_in_removal(Config) 
     ?assertMatch(#{<<"disabled.example">> := {<<"type1">>, disabled}, <<"gone.example">> := not_found,
                    <<"moved.example">> := {<<"type2">>, deleting}}, Logged).
 
-%% Nobody prolongs a lease here but the one who looks before the second handler.
+%% The lease is extended only before the second handler.
 a_removal_ends_before_the_next_handler_when_the_domain_is_served_again(Config) ->
     Deletion = begin_deletion_and_wait(Config),
     ok = served_again(Config),
@@ -733,16 +733,16 @@ a_removal_whose_row_was_deleted_is_not_called_done(Config) ->
     ?assertMatch([{warning, #{domain := ?A, row := not_found}}],
                  md_node:logged(?config(node, Config), domain_removal_ended)).
 
-%% What the handler at work has deleted is of the life before.
+%% The running handler deletes data from before the domain was added again.
 a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler(Config) ->
     Deletion = begin_deletion_and_wait(Config),
     ok = served_again(Config),
     Again = begin_deletion(Config, ?A),
-    %% The second request has the domain in removal again, and the handler of the first one never returns.
+    %% The second request puts the domain into removal again, and the handler of the first request never returns.
     md_wait:until(fun() -> md_node:count(?config(node, Config), domain_removal_stopped) end, 1),
     ok = handlers(Config, behave, [first, ok]),
     ?assertMatch({ok, #{status := deleted}}, end_deletion(Again)),
-    %% Its job ended, or was begun anew, whichever this node saw first.
+    %% The first job has ended or was restarted: the node may notice either first.
     ?assertMatch({Tag, _} when Tag =:= ok; Tag =:= removal_ended, end_deletion(Deletion)),
     ?assertEqual([{first, ?A}, {first, ?A}, {second, ?A}], called(Config)),
     ?assertEqual([], row(Config, ?A)).
@@ -752,7 +752,7 @@ a_removal_of_a_domain_that_was_served_again_begins_with_the_first_handler(Config
 freshness(Config, Function, Args) ->
     md_node:call(?config(node, Config), mongoose_domain_freshness, Function, Args).
 
-%% What is fresh, and all that was declared, by their domains.
+%% The fresh host types, and all declarations by host type.
 fresh(Config) ->
     {ok, Fresh} = freshness(Config, list, []),
     Fresh.
@@ -761,7 +761,7 @@ declared(Config) ->
     {ok, All} = freshness(Config, details, []),
     maps:from_list([{Domain, Details} || #{domain := Domain} = Details <- All]).
 
-%% As if it had been declared for longer or shorter, or earlier.
+%% Changes a declaration as if it had been made earlier or for another time.
 expire_at(Config, Domain, Nanoseconds) ->
     [] = query(Config, ["UPDATE domain_freshness SET expire_time = ", integer_to_list(Nanoseconds), " WHERE domain = ",
                         md_writer:literal(Domain)]),
@@ -786,10 +786,10 @@ a_declaration_is_fresh_until_it_expires(Config) ->
     ?assert(Before + Hour =< ExpireTime),
     ?assert(ExpireTime =< After + Hour),
     ?assertEqual([[integer_to_binary(ExpireTime)]], query(Config, "SELECT expire_time FROM domain_freshness")),
-    %% The present time is rounded, half a second down at most.
+    %% The present time is rounded by at most half a second.
     ok = expire_at(Config, <<"type1">>, Before - 1000000000),
     ?assertEqual([], fresh(Config)),
-    %% A declaration is about no domain in particular.
+    %% A declaration concerns no single domain, so it writes no event.
     ?assertEqual([?A], events(Config)).
 
 a_declaration_for_0_seconds_is_for_ever(Config) ->
@@ -846,7 +846,7 @@ the_first_declaration_makes_the_table(Config) ->
     ok = freshness(Config, upsert, [<<"type1">>, 3600]),
     ?assertEqual([[<<"domain_freshness">>]], tables(Config)).
 
-%% Somebody else's table of the same name.
+%% The table has the same name but belongs to another program.
 a_table_of_freshness_that_fails_is_told_in_words(Config) ->
     [] = query(Config, "CREATE TABLE domain_freshness (note TEXT)"),
     Refused = {db_error, <<"Database error: nothing was changed">>},
@@ -855,7 +855,7 @@ a_table_of_freshness_that_fails_is_told_in_words(Config) ->
     Logged = md_node:logged(?config(node, Config), domain_operation_not_done),
     ?assertEqual(3, length([Reason || {error, #{reason := Reason}} <- Logged,
                                       string:find(Reason, "freshness") =/= nomatch])),
-    %% And the connections are as good as before.
+    %% The connections still work.
     ?assertMatch({ok, _}, api(Config, insert_domain, [?A, <<"type1">>])).
 
 without_a_service_changes_are_refused_in_words(_Config) ->

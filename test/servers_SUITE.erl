@@ -1,12 +1,12 @@
-%% Servers that die, hang, lose their data or are replaced, on real PostgreSQL processes.
+%% Servers that die, hang, lose their data or are replaced, with real PostgreSQL processes.
 %%
-%% Two promises end each case. In the end every node's table says what the database says; where data was lost, the
-%% routes that the gate keeps besides are exactly those that were lost. And a domain that nobody touches is answered
-%% throughout, on every node, whatever happens to the server.
+%% Each case ends with two checks. The table of each node equals the database, except for the routes that the gate
+%% keeps, which are exactly those of lost rows. And a domain that does not change was found on each node at every moment
+%% of the fault.
 %%
-%% A case has a server of its own, since it hurts it; the other group has a standby besides, which copies the primary
-%% through a gate: with that closed, it lacks the primary's last changes. Nobody restarts a node, nor tells it where its
-%% database went: nodes find that out by their time-outs and by the URL that they were given.
+%% Each case has a server of its own, since it damages it. The second group also has a standby, which copies the primary
+%% through a gate: with the gate closed, it lacks the primary's last changes. No case restarts a node or tells it where
+%% the database moved: nodes find this out by their time-outs and by the URL of their configuration.
 -module(servers_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -27,7 +27,7 @@
 -import(md_followers, [start/2, hasty/0, watching/2, api/3, service/3, converge/1, make_fresh/3, wait_for_state/2,
                        wait_until_kept/3, change_on_each/2, routes/2, write/2, with_steady/2]).
 
-%% The domain that nobody touches.
+%% The domain that never changes.
 -define(STEADY, <<"steady.example">>).
 -define(A, <<"a.example">>).
 
@@ -97,7 +97,7 @@ fault_and_cure(Config, Options, Fault, Cure) ->
         ok = md_rows:wait_until_agreed(Nodes, Client),
         change_on_each(Nodes, Client)
     end),
-    %% It is said once that it is away, and once that it is back.
+    %% The nodes report once that the database is away and once that it is back.
     [?assertEqual({1, 1}, {md_node:count(Node, domain_database_away), md_node:count(Node, domain_database_back)})
      || Node <- Nodes].
 
@@ -111,11 +111,11 @@ an_empty_server_takes_no_route_before_its_host_type_is_fresh(Config) ->
         ok = md_cluster:kill(Cluster),
         wait_for_state(Nodes, away),
         ok = md_cluster:empty(Cluster),
-        %% The nodes make the tables, and keep what these lack.
+        %% The nodes create the tables and keep the routes that these lack.
         wait_for_state(Nodes, following),
         Client = md_client:open(Url),
         wait_until_kept(Nodes, Client, maps:merge(AllOnes, AllTwos)),
-        %% A part of it comes again.
+        %% A part of the rows comes back.
         {SomeOnes, LostOnes} = lists:split(15, Ones),
         {SomeTwos, LostTwos} = lists:split(5, Twos),
         ok = md_writer:write_and_notify(Client, [{add, <<"type1">>, [?STEADY | SomeOnes]},
@@ -142,7 +142,7 @@ an_older_copy_takes_no_route_before_convergence_is_forced(Config) ->
         wait_for_state(Nodes, away),
         ok = md_cluster:restore(Cluster),
         Client = md_client:open(Url),
-        %% What the copy has is served, and what it never knew stays.
+        %% The rows of the backup are served, and the routes of newer rows are kept.
         wait_until_kept(Nodes, Client, routes(<<"type1">>, Late)),
         [?assertMatch({ok, #{removed := 0, kept := 5}}, converge(Node)) || Node <- Nodes],
         wait_until_kept(Nodes, Client, routes(<<"type1">>, Late)),
@@ -197,7 +197,7 @@ routes_that_only_the_dead_primary_knew_are_kept_until_their_host_type_is_fresh(C
         ok = md_cluster:promote(Standby),
         Client = md_client:open(md_cluster:url(Standby)),
         wait_until_kept(Nodes, Client, maps:merge(Ones, Twos)),
-        %% One comes again, and is like any other from then on.
+        %% One domain is added again and loses the state of a kept route.
         [Again | _] = LostOnes,
         ?assertMatch({ok, _}, api(One, insert_domain, [Again, <<"type1">>])),
         wait_until_kept(Nodes, Client, maps:merge(maps:remove(Again, Ones), Twos)),

@@ -1,8 +1,8 @@
-%% The service and its processes through what happens to them: a database that is away, a connection
-%% that breaks, processes that are suspended, killed, restarted and stopped.
+%% The service and its processes: a database that is away, a connection that breaks, and processes that are suspended,
+%% killed, restarted and stopped.
 %%
-%% Two promises run through all of it: no route is lost that the database did not take away, and what
-%% is wrong is said once.
+%% Two promises hold throughout: a route is lost only when the database removed it, and each
+%% problem is reported once.
 -module(service_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -10,7 +10,7 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% The database goes and comes.
+%% The database goes away and comes back.
 -export([a_node_starts_without_its_database_and_loads_when_it_comes/1,
          a_connection_that_breaks_is_said_once_and_caught_up_after/1,
          a_database_that_does_not_exist_is_named/1,
@@ -18,7 +18,7 @@
          a_lost_event_log_is_noticed_and_made_good/1,
          an_emptied_event_log_is_noticed_and_made_good/1,
          ids_that_ran_backwards_are_noticed_and_lose_no_route/1]).
-%% The processes go and come.
+%% Processes stop and start.
 -export([nothing_is_applied_while_the_service_is_suspended/1,
          the_successor_of_a_killed_service_goes_on_from_the_cursor/1,
          a_service_killed_again_and_again_leaves_one_thread/1,
@@ -38,7 +38,7 @@
          an_application_that_stops_and_starts_again_loads_again/1,
          a_stop_ends_every_thread/1,
          static_domains_need_no_service/1]).
-%% What it says of itself.
+%% Status and answers.
 -export([status_tells_what_the_service_is_doing/1,
          status_answers_whatever_becomes_of_the_service/1,
          what_waits_for_a_service_that_dies_is_told_in_words/1,
@@ -108,7 +108,7 @@ init_per_group(_Group, Config) ->
 end_per_group(_Group, _Config) ->
     ok.
 
-%% A database with three domains, and a writer.
+%% A database with three domains, and a client that writes.
 init_per_testcase(_Case, Config) ->
     md_database:or_fail(fun() ->
         Database = md_database:with_tables(md_database:create()),
@@ -129,14 +129,14 @@ environment(Config, Options) ->
       host_types => [<<"type1">>, <<"type2">>],
       service_domain_db => maps:merge(Service, Options)}.
 
-%% A node that has loaded the three domains.
+%% Starts a node and waits until it has loaded the three domains.
 start(Config) ->
     Node = md_node:start(environment(Config)),
     md_node:wait_until_following(Node),
     assert_loaded(Node),
     Node.
 
-%% The same behind a gate, which is open.
+%% The same behind an open gate.
 start_behind_gate(Config) ->
     {Gate, Url} = gate(Config),
     ok = md_gate:open(Gate),
@@ -178,7 +178,7 @@ wait_for_state(Node, State) ->
 wait_until_found(Node, Domain, HostType) ->
     md_wait:until(fun() -> md_node:lookup(Node, Domain) end, {ok, HostType}).
 
-%% So many failed attempts after this one.
+%% Waits for that many further failed attempts.
 wait_for_retries(_Node, 0) ->
     ok;
 wait_for_retries(Node, Count) ->
@@ -186,7 +186,7 @@ wait_for_retries(Node, Count) ->
     md_wait:until(fun() -> maps:get(last_error_at, md_node:status(Node)) =/= Last end),
     wait_for_retries(Node, Count - 1).
 
-%% Until the service, which does not read them, has it among its messages.
+%% Waits until the suspended service has this message in its queue.
 wait_for_message(Node, Message) ->
     Service = md_node:service(Node),
     md_wait:until(fun() ->
@@ -203,7 +203,7 @@ kill(Node, Name) ->
     end),
     Pid.
 
-%% The database goes and comes
+%% The database goes away and comes back
 
 a_node_starts_without_its_database_and_loads_when_it_comes(Config) ->
     {Gate, Url} = gate(Config),
@@ -228,7 +228,7 @@ a_connection_that_breaks_is_said_once_and_caught_up_after(Config) ->
     wait_for_state(Node, away),
     ok = write(Config, [{add, <<"type2">>, [<<"d.example">>]}, {delete, [<<"a.example">>]}]),
     wait_for_retries(Node, 4),
-    %% Lookups answer from the table as it was.
+    %% Lookups still return the routes of the table.
     assert_loaded(Node),
     ?assertEqual(1, md_node:count(Node, domain_database_away)),
     ok = md_gate:open(Gate),
@@ -237,7 +237,7 @@ a_connection_that_breaks_is_said_once_and_caught_up_after(Config) ->
     md_wait:until(fun() -> md_node:count(Node, domain_database_back) end, 1),
     ?assertEqual(1, md_node:count(Node, domain_database_away)),
     ?assertMatch(#{loads := 1}, md_node:status(Node)),
-    %% And the next time it is said again.
+    %% The next absence is reported again.
     ok = md_gate:close(Gate),
     md_wait:until(fun() -> md_node:count(Node, domain_database_away) end, 2),
     ok = md_gate:open(Gate),
@@ -259,7 +259,7 @@ sync_local_answers_an_error_while_the_database_is_away(Config) ->
     ok = md_gate:open(Gate),
     md_wait:until(fun() -> md_node:sync(Node) end, ok).
 
-%% Events that the node has not seen are gone, among them the one that took a domain away.
+%% Events that the node has not read are gone, including that of a deletion.
 a_lost_event_log_is_noticed_and_made_good(Config) ->
     Node = start(Config),
     ok = write(Config, [{delete, [<<"a.example">>]}, {add, <<"type2">>, [<<"d.example">>]}, {move, <<"type2">>, [<<"b.example">>]}]),
@@ -282,13 +282,13 @@ ids_that_ran_backwards_are_noticed_and_lose_no_route(Config) ->
     ok = write(Config, [{add, <<"type2">>, [<<"d.example">>]}]),
     assert_kept(Config, Node).
 
-%% Nothing says that rows are lost, so what the database does not have goes.
+%% This does not count as lost rows, so routes without a row are removed.
 assert_made_good(Config, Node) ->
     assert_noticed(Config, Node, maps:remove(<<"a.example">>, loaded())),
     ?assertEqual([], md_node:logged(Node, outdated_domains_kept)),
     ?assertEqual([], md_node:call(Node, service_domain_db, kept, [])).
 
-%% What the database has is served, what it no longer has is kept.
+%% The rows of the database are served; the route without a row is kept.
 assert_kept(Config, Node) ->
     assert_noticed(Config, Node, loaded()),
     ?assertMatch([{warning, #{count := 1, reason := ids_backwards, host_types := <<"type1">>}}],
@@ -296,7 +296,7 @@ assert_kept(Config, Node) ->
     ?assertEqual([{<<"a.example">>, <<"type1">>}], md_node:call(Node, service_domain_db, kept, [])),
     ?assertMatch(#{kept := 1}, md_node:status(Node)).
 
-%% It is said, and the node follows from there.
+%% The node reports the loss and follows from there.
 assert_noticed(Config, Node, Rest) ->
     ok = md_node:sync(Node),
     Wanted = Rest#{<<"b.example">> => <<"type2">>, <<"d.example">> => <<"type2">>},
@@ -309,13 +309,13 @@ assert_noticed(Config, Node, Rest) ->
     ok = md_node:sync(Node),
     ?assertEqual(maps:remove(<<"b.example">>, Wanted), md_node:routes(Node)).
 
-%% The processes go and come
+%% Processes stop and start
 
 nothing_is_applied_while_the_service_is_suspended(Config) ->
     Node = start(Config),
     ok = md_node:call(Node, sys, suspend, [service_domain_db]),
     ok = md_writer:write_and_notify(?config(writer, Config), [{add, <<"type1">>, [<<"d.example">>]}, {delete, [<<"a.example">>]}]),
-    %% The thread was woken, has read the events, and requests a permit.
+    %% The thread has read the events and requests a permit.
     wait_for_message(Node, {domain_follower, request_permit}),
     assert_loaded(Node),
     ok = md_node:call(Node, sys, resume, [service_domain_db]),
@@ -361,7 +361,7 @@ a_thread_that_ends_is_started_again_after_a_pause(Config) ->
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, 1),
     assert_goes_on(Config, Node, Before).
 
-%% The words of a thread that panicked; the thread itself is stopped, since none can be made to.
+%% The message is that of a panic; the thread is only stopped, since a test cannot make it panic.
 a_thread_that_panics_is_started_again_after_a_pause(Config) ->
     Node = start(Config),
     Before = md_node:service(Node),
@@ -376,7 +376,7 @@ a_thread_that_panics_is_started_again_after_a_pause(Config) ->
                  md_node:logged(Node, domain_follower_ended)),
     assert_goes_on(Config, Node, Before).
 
-%% What it says before it ends is no sign of health; that it lived for long is one.
+%% Reports before the end do not shorten the pause; a long life of the thread does.
 a_thread_that_reports_and_ends_again_and_again_is_given_longer_and_longer_pauses(Config) ->
     Node = start(Config),
     ok = md_node:call(Node, md_looker, set_retry, [100, 0]),
@@ -393,7 +393,7 @@ report_and_end(Node, Count) ->
     ok = md_node:call(Node, mongoose_domain_nif, follower_command, [follower(Node), stop]),
     md_wait:until(fun() -> md_node:count(Node, domain_follower_ended) end, Count).
 
-%% A comparison that a silent database holds up, and a service that is told to end meanwhile.
+%% The comparison hangs in the database while the service restarts.
 who_waits_for_an_answer_when_the_service_stops_gets_one(Config) ->
     {Node, Gate} = start_behind_gate(Config),
     ok = md_gate:hush(Gate),
@@ -402,7 +402,7 @@ who_waits_for_an_answer_when_the_service_stops_gets_one(Config) ->
     ok = md_node:call(Node, service_domain_db, restart, []),
     ?assertEqual({error, <<"the follower has ended">>}, Answer()).
 
-%% Asks in a process of its own; answers with what waits for the answer.
+%% Calls in another process; returns a function that waits for the answer.
 ask(Node, Function, Args) ->
     Self = self(),
     Pid = spawn_link(fun() ->
@@ -415,7 +415,7 @@ ask(Node, Function, Args) ->
     end),
     fun() -> receive {Pid, Answer} -> Answer end end.
 
-%% Secrets are rotated; all that needs this one is restarted while it is not there.
+%% The file of a secret is absent for a moment, while all processes that need it restart.
 a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again(Config) ->
     File = filename:join(?config(priv_dir, Config), "database_url"),
     ok = file:write_file(File, ?config(database, Config)),
@@ -428,7 +428,7 @@ a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again(Config) ->
     assert_waits_for_configuration(Node),
     {db_error, Text} = Insert(),
     ?assertNotEqual(nomatch, binary:match(Text, <<"nothing was changed">>)),
-    %% Each of the two that read it says so once, however often it tries.
+    %% Both processes that read it report it once, however often they try.
     ?assertMatch([{error, #{value := {file, File}}}, {error, #{value := {file, File}}}],
                  md_node:logged(Node, wrong_configuration)),
     ok = file:write_file(File, ?config(database, Config)),
@@ -438,7 +438,7 @@ a_url_that_cannot_be_read_stops_no_lookup_and_is_read_again(Config) ->
     ?assertEqual(2, md_node:count(Node, configuration_right_again)),
     ok = md_watch:stop(Watch).
 
-%% Changes need no such directory.
+%% Changes do not need the data directory.
 a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again(Config) ->
     Directory = filename:join(?config(priv_dir, Config), "data"),
     Node = md_node:start((environment(Config))#{data_dir => Directory}),
@@ -454,7 +454,7 @@ a_data_directory_that_cannot_be_made_stops_no_lookup_and_is_tried_again(Config) 
     md_node:wait_until_following(Node),
     ok = md_watch:stop(Watch).
 
-%% Several times by now, with growing pauses.
+%% The service has tried several times, with growing pauses.
 assert_waits_for_configuration(Node) ->
     md_wait:until(fun() -> md_node:call(Node, md_looker, next_pause, [service_domain_db]) > 400 end),
     ?assertEqual(#{state => ended}, md_node:status(Node)),
@@ -481,7 +481,7 @@ a_scope_that_another_application_restarts_is_joined_again(Config) ->
     md_node:wait_until_following(Node),
     wait_until_joined(Node),
     true = md_node:call(Node, erlang, exit, [First, kill]),
-    %% Nobody else takes its place.
+    %% No other process starts the scope.
     md_wait:until(fun() -> element(6, md_node:call(Node, sys, get_state, [service_domain_db])) end, undefined),
     ?assertEqual(undefined, md_node:call(Node, erlang, whereis, [Scope])),
     ?assertEqual(ok, md_node:call(Node, service_domain_db, force_check_for_updates, [])),
@@ -492,7 +492,7 @@ wait_until_joined(Node) ->
     Group = [service_domain_db:scope(), service_domain_db_group],
     md_wait:until(fun() -> md_node:call(Node, pg, get_members, Group) end, [md_node:service(Node)]).
 
-%% The handle of the thread, from the service's state.
+%% The handle of the thread, from the state of the service.
 follower(Node) ->
     element(2, md_node:call(Node, sys, get_state, [service_domain_db])).
 
@@ -540,7 +540,7 @@ restart_core_may_change_the_lists(Config) ->
     ?assertEqual(#{<<"d.example">> => <<"type3">>}, md_node:routes(Node)),
     ?assertEqual({error, not_found}, md_node:lookup(Node, ?STATIC)),
     ?assertEqual({ok, <<"x">>}, md_node:lookup(Node, <<"other.example">>)),
-    %% The rules are other ones, so other rows are bad now.
+    %% The host types are different now, so other rows are invalid.
     ?assertEqual(1 + length(?NAMES), md_node:count(Node, ignore_domain_from_db_with_unknown_host_type)).
 
 restart_core_without_arguments_begins_with_the_configuration(Config) ->
@@ -553,7 +553,7 @@ restart_core_without_arguments_begins_with_the_configuration(Config) ->
     ?assertEqual(Before, md_node:call(Node, mongoose_domain_core, get_start_args, [])),
     ok = md_node:sync(Node),
     assert_loaded(Node),
-    %% What was changed meanwhile in the configuration counts; what is wrong there changes nothing.
+    %% A changed configuration is used, and a wrong one changes nothing.
     ok = md_node:call(Node, application, set_env, [mongoose_domain, host_types, no_list]),
     ?assertMatch({error, {wrong_configuration, #{key := host_types}}}, Restart([])),
     assert_loaded(Node),
@@ -580,7 +580,7 @@ an_application_that_stops_and_starts_again_loads_again(Config) ->
         assert_one_thread(Node)
      end || Time <- [1, 2, 3]].
 
-%% At once: threads that end when their next timer is due would be there for half a minute.
+%% Threads that only ended at their next timer would stay for half a minute.
 a_stop_ends_every_thread(Config) ->
     Node = start(Config),
     {ok, _} = md_node:call(Node, mongoose_domain_api, insert_domain, [<<"d.example">>, <<"type1">>]),
@@ -610,7 +610,7 @@ static_domains_need_no_service(Config) ->
     ?assertEqual([], md_node:call(Node, supervisor, which_children, [mongoose_domain_database_sup])),
     ok = md_node:stop_application(Node).
 
-%% What it says of itself
+%% Status and answers
 
 status_tells_what_the_service_is_doing(Config) ->
     {Gate, Url} = gate(Config),
@@ -622,7 +622,7 @@ status_tells_what_the_service_is_doing(Config) ->
                    loads := 0, events := 0}, md_node:status(Node)),
     ok = md_gate:close(Gate),
     wait_for_state(Node, away),
-    %% A lock on the table holds the load.
+    %% A lock on the table stops the load.
     [] = query(Config, "BEGIN; LOCK TABLE domain_settings IN ACCESS EXCLUSIVE MODE"),
     ok = md_gate:open(Gate),
     wait_for_state(Node, loading),
@@ -638,7 +638,7 @@ status_tells_what_the_service_is_doing(Config) ->
     [?assert(Before =< Time andalso Time =< After) || Time <- [Since, CurrentAt, maps:get(last_error_at, Status)]],
     ?assertEqual(Url, binary_to_list(Database)),
     ?assertEqual(true, md_node:call(Node, service_domain_db, enabled, [])),
-    %% A thread that ends is started again after a pause; a long one lets us see that.
+    %% The service restarts a thread after a pause; a long pause shows the state between.
     ok = md_node:call(Node, md_looker, set_retry, [?HOUR, 0]),
     ok = md_node:call(Node, mongoose_domain_nif, follower_command, [follower(Node), stop]),
     wait_for_state(Node, ended),
@@ -662,7 +662,7 @@ what_waits_for_a_service_that_dies_is_told_in_words(Config) ->
     [?assertEqual({error, <<"the service is not running">>}, md_node:call(Node, service_domain_db, Function, Args))
      || {Function, Args} <- Questions].
 
-%% What each call answers when the service is killed before it looks at it.
+%% The answers of these calls when the service is killed before it handles them.
 dies_while_asked(Node, Questions) ->
     Service = md_node:service(Node),
     ok = md_node:call(Node, sys, suspend, [Service]),
@@ -682,7 +682,7 @@ ping_tells_whether_a_nodes_service_answers(Config) ->
     ok = md_node:stop_application(Node),
     ?assertMatch({error, noproc}, md_node:call(Node, service_domain_db, ping, [Self])).
 
-%% Members may be processes of MongooseIM's own, which answer a ping as ours do.
+%% The group may also have processes of MongooseIM, which answer a ping as ours do.
 ping_takes_a_member_of_the_group_too(Config) ->
     Node = start(Config),
     Ping = fun(Member) -> md_node:call(Node, service_domain_db, ping, [Member]) end,
@@ -729,7 +729,7 @@ a_password_is_shown_nowhere_while_the_database_is_away(Config) ->
     {error, _} = md_node:sync(Node),
     assert_shown_nowhere(Node).
 
-%% Only the application's environment knows it: the node was given it there.
+%% Only the application environment may contain it, since the configuration sets it there.
 assert_shown_nowhere(Node) ->
     Places = md_node:call(Node, md_looker, everything_shown, []),
     ?assertEqual([], [Place || {Place, Shown} <- Places, md_secret:is_in(?SECRET, Shown)]).
@@ -765,6 +765,6 @@ a_wrong_configuration_stops_the_start_and_names_the_key(Config) ->
         {repeated_operations, #{repeated_operations => 'maybe'}},
         {[service_domain_db, poll_interval], environment(Config, #{poll_interval => 0})},
         {[service_domain_db, pol_interval], environment(Config, #{pol_interval => 1})}]],
-    %% Once it is right, it starts.
+    %% With the right configuration it starts.
     ok = md_node:start_application(Node, environment(Config)),
     md_node:wait_until_following(Node).

@@ -363,7 +363,7 @@ what_runs_already_is_answered_while_another_start_hangs(_Config) ->
     Hanging = call_beside(Node, ensure_started, [?B, #{}]),
     await_held(Node),
     ?assertEqual(already_started, services(Node, ensure_started, [?A, #{x => 1}])),
-    %% Neither a service with other options nor one that is still starting can be answered at once.
+    %% A call with other options, or for a service that is still starting, has to wait.
     Others = call_beside(Node, ensure_started, [?A, #{x => 2}]),
     await_callers(Node, 2),
     Same = call_beside(Node, ensure_started, [?B, #{}]),

@@ -1,7 +1,7 @@
-%% Names that are claimed twice, by two patterns or by a pattern and a domain: who serves them, and that each
-%% conflict is logged once, under MongooseIM's names.
+%% Names that are claimed twice, by two patterns or by a pattern and a domain: which claim wins, and that each conflict
+%% is logged once with MongooseIM's event names.
 %%
-%% Most tests need no database: they put domains into the table by hand.
+%% Most tests need no database: they insert domains into the table directly.
 -module(subdomain_conflicts_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -80,13 +80,13 @@ a_domain_that_comes_goes_before_a_subdomain_of_its_name(Config) ->
     ?assertEqual([], conflicts(Node)),
     Names = [?MUC_A, <<"rooms.example">>],
     insert(Node, <<"type2">>, Names),
-    %% Both are there, and the domain serves.
+    %% Both exist, and a lookup returns the domain.
     [begin
         ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, Name)),
         assert_subdomain(Node, <<"type1">>, Name)
      end || Name <- Names],
     ?assertEqual([{check_domain_name_failed, Name} || Name <- Names], conflicts(Node)),
-    %% What changes nothing is not said again.
+    %% Repetitions do not log a conflict again.
     insert(Node, <<"type2">>, Names),
     ok = register(Node, <<"type2">>, ?MUC),
     ?assertEqual(2, length(conflicts(Node))),
@@ -101,7 +101,7 @@ a_domain_that_is_there_goes_before_a_subdomain_of_its_name(Config) ->
     ?assertEqual([{check_subdomain_name_failed, ?MUC_A}], conflicts(Node)),
     ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, ?MUC_A)),
     assert_subdomain(Node, <<"type1">>, ?MUC_A),
-    %% A domain whose subdomain would have a domain's name comes later.
+    %% A later domain whose subdomain has the name of a domain loses that name, too.
     insert(Node, <<"type1">>, [?B]),
     ?assertEqual([{check_subdomain_name_failed, Name} || Name <- [?MUC_A, <<"muc.b.example">>]], conflicts(Node)),
     ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, <<"muc.b.example">>)),
@@ -129,15 +129,15 @@ of_two_prefixes_the_first_one_has_the_name(Config) ->
     delete(Node, <<"b.x">>),
     assert_subdomain(Node, <<"type1">>, <<"a.b.x">>).
 
-%% While the process is suspended, the table gets ahead of the changes that it is told of: of the first one alone, and
-%% then of all others at once.
+%% The suspended process reads the changes late: the table already has the later ones when it handles the first one,
+%% and then it reads all others at once.
 the_one_that_came_second_is_named_however_quickly_they_come(Config) ->
     Node = ?config(node, Config),
     ok = register(Node, <<"type1">>, ?MUC),
     Names = md_names:numbered(<<"d">>, 40),
     {Parents, Subdomains} = lists:split(20, Names),
     ok = md_node:call(Node, sys, suspend, [mongoose_subdomain_core]),
-    %% Of some the domain comes second, of the others the subdomain, which comes with its parent.
+    %% In some pairs the domain comes second, in the others the subdomain, which comes with its parent.
     lists:foreach(fun(Name) ->
         ok = md_subdomains:insert(Node, <<"type1">>, [Name]),
         ok = md_subdomains:insert(Node, <<"type2">>, [<<"muc.", Name/binary>>])
@@ -183,7 +183,7 @@ an_fqdn_does_not_take_the_name_that_a_prefix_makes(Config) ->
     assert_subdomain(Node, <<"type1">>, ?MUC_A),
     delete(Node, ?A),
     assert_subdomain(Node, <<"type2">>, ?MUC_A),
-    %% Now it was there first.
+    %% The other subdomain is the first one now.
     insert(Node, <<"type1">>, [?A]),
     assert_subdomain(Node, <<"type2">>, ?MUC_A).
 
@@ -197,19 +197,19 @@ of_two_fqdns_the_first_one_has_the_name(Config) ->
     assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
     ok = unregister(Node, <<"type1">>, Rooms),
     assert_subdomain(Node, <<"type2">>, <<"rooms.example">>),
-    %% Who comes again is last.
+    %% A pattern that is registered again is the last one.
     {error, subdomain_already_exists} = register(Node, <<"type1">>, Rooms),
     ok = unregister(Node, <<"type2">>, Rooms),
     assert_subdomain(Node, <<"type3">>, <<"rooms.example">>).
 
-%% The one that is first comes and goes all the time.
+%% The first claim disappears and comes back all the time.
 a_name_that_is_always_claimed_is_always_known(Config) ->
     Node = ?config(node, Config),
     insert(Node, <<"type1">>, [?A]),
     Unknown = md_node:call(Node, erlang, apply, [fun come_and_go/0, []]),
     ?assertEqual([], Unknown).
 
-%% Runs in the node. The looker says what it did not find.
+%% Runs in the node. The looker returns the lookups that found nothing.
 come_and_go() ->
     Tester = self(),
     ok = mongoose_subdomain_core:register_subdomain(<<"type1">>, ?MUC, ?HANDLER),
@@ -237,7 +237,7 @@ a_conflict_that_was_over_is_logged_again(Config) ->
     ok = register(Node, <<"type1">>, ?MUC),
     insert(Node, <<"type2">>, [?MUC_A]),
     ?assertEqual([{check_domain_name_failed, ?MUC_A}], conflicts(Node)),
-    %% The domain goes and comes, or the subdomain's parent, or its pattern.
+    %% The domain disappears and comes back, then the subdomain's parent, then its pattern.
     delete(Node, ?MUC_A),
     insert(Node, <<"type2">>, [?MUC_A]),
     ?assertEqual(2, length(conflicts(Node))),
@@ -254,7 +254,7 @@ a_conflict_that_was_over_is_logged_again(Config) ->
     Seven = lists:nthtail(5, conflicts(Node)),
     ?assertEqual([{check_subdomain_name_failed, ?MUC_A}, {subdomains_collision, ?MUC_A}], lists:sort(Seven)).
 
-%% What a change brings is looked at before the next one is made: of a domain and a subdomain, the later one is named.
+%% Each change is checked before the next one, so of a domain and a subdomain the later one is logged.
 insert(Node, HostType, Domains) ->
     ok = md_subdomains:insert(Node, HostType, Domains),
     ok = subdomains(Node, sync, []).
@@ -270,7 +270,7 @@ conflicts_are_found_on_every_page_of_domains(Config) ->
     Node = ?config(node, Config),
     Parents = md_names:numbered(<<"many-">>, 3500),
     insert(Node, <<"type1">>, Parents),
-    %% A domain has the name of every 49th's subdomain; of some others' names two patterns make one.
+    %% The subdomain of every 49th parent has the name of a domain; some other names have two patterns.
     Domains = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 49 =:= 0],
     insert(Node, <<"type2">>, Domains),
     Fqdns = [<<"muc.", Parent/binary>> || {Number, Parent} <- lists:enumerate(Parents), Number rem 150 =:= 1],
@@ -294,18 +294,18 @@ no_more_than_a_hundred_conflicts_are_logged_and_that_there_are_more_once(Config)
     ?assertEqual(100, length([Name || {check_subdomain_name_failed, Name} <- Conflicts])),
     ?assertMatch([{error, #{limit := 100}}], md_node:logged(Node, subdomain_conflicts_not_reported)),
     ?assertEqual(101, length(Conflicts)),
-    %% More are not logged, also after changes that end none of those that were.
+    %% Further conflicts are not logged, even after changes that end none of the logged ones.
     insert(Node, <<"type2">>, [<<"unrelated.example">>, <<"muc.other.example">>]),
     delete(Node, <<"unrelated.example">>),
     insert(Node, <<"type1">>, [<<"other.example">>]),
     ?assertEqual(101, length(conflicts(Node))),
-    %% One that ends makes room for another.
+    %% The end of a conflict makes room for another.
     [{_, Reported} | _] = Conflicts,
     delete(Node, Reported),
     {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, Reported}),
     ?assertEqual({102, {subdomains_collision, Reported}}, last(conflicts(Node))).
 
-%% The table was emptied, so nobody was told of each that ended.
+%% The table was emptied, so the ends of the conflicts were not seen one by one.
 conflicts_that_ended_unseen_make_room_for_others(Config) ->
     Node = ?config(node, Config),
     Parents = md_names:numbered(<<"many-">>, 100),
@@ -318,7 +318,7 @@ conflicts_that_ended_unseen_make_room_for_others(Config) ->
     insert(Node, <<"type1">>, [?A]),
     insert(Node, <<"type2">>, [?MUC_A]),
     ?assertEqual({101, {check_domain_name_failed, ?MUC_A}}, last(conflicts(Node))),
-    %% And are logged when they come again.
+    %% They are logged when they come back.
     insert(Node, <<"type1">>, [hd(Parents)]),
     insert(Node, <<"type2">>, [<<"muc.", (hd(Parents))/binary>>]),
     ?assertEqual({102, {check_domain_name_failed, <<"muc.", (hd(Parents))/binary>>}}, last(conflicts(Node))).
@@ -329,7 +329,7 @@ what_a_load_brings_is_looked_at_for_conflicts(Config) ->
     ok = register(Node, <<"type1">>, {fqdn, <<"rooms.example">>}),
     ok = register(Node, <<"type2">>, {fqdn, <<"muc.b.example">>}),
     ?assertEqual([], conflicts(Node)),
-    %% Domains of both kinds of subdomains' names, and a domain whose subdomain has another's name.
+    %% Domains with the names of both kinds of subdomains, and a domain whose subdomain has another's name.
     Domains = [{add, <<"type1">>, [?A, ?B]}, {add, <<"type2">>, [?MUC_A, <<"rooms.example">>]}],
     ok = md_writer:write(?config(writer, Config), Domains),
     ok = restart_core(Node),

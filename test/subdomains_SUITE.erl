@@ -1,7 +1,7 @@
-%% Subdomains on a node: what registering and unregistering answer, which names are served by whom, what is known of
-%% them, and what a registration survives. What is said when a name is claimed twice is in subdomain_conflicts_SUITE.
+%% Subdomains on a node: the results of registering and unregistering, the host type of a name, the information about a
+%% subdomain, and what a registration survives. subdomain_conflicts_SUITE tests the log of names that are claimed twice.
 %%
-%% The rules and the words are MongooseIM's. Most tests need no database: they put domains into the table by hand.
+%% The rules and the results are MongooseIM's. Most tests need no database: they insert domains into the table directly.
 -module(subdomains_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -12,7 +12,7 @@
 
 -export([all/0, groups/0, suite/0]).
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
-%% Registration and what it brings.
+%% Registration and its effects.
 -export([a_prefix_is_for_the_domains_that_are_there_and_those_that_come/1,
          a_prefix_is_for_static_domains_too/1,
          any_host_type_may_register_even_one_that_nobody_knows/1,
@@ -22,13 +22,13 @@
          unregistering_the_loser_leaves_the_winner/1,
          what_is_no_pattern_is_a_badarg/1,
          a_pattern_adds_nothing_for_each_domain/1]).
-%% What is known of a subdomain.
+%% Information about a subdomain.
 -export([the_info_of_a_subdomain_has_the_peers_keys/1,
          a_packet_handler_gets_the_host_type/1,
          the_subdomains_of_a_domain_are_listed/1,
          who_looks_up_a_name_finds_subdomains_and_who_looks_up_a_domain_does_not/1,
          a_subdomain_has_no_subdomains/1]).
-%% What comes and goes.
+%% Removal and restarts.
 -export([a_removed_domain_takes_its_subdomains_along_at_once/1,
          a_domain_that_comes_with_another_host_type_has_that_ones_subdomains/1,
          registrations_survive_a_crash_of_the_process_that_keeps_them/1,
@@ -111,7 +111,7 @@ end_per_testcase(_Case, Config) ->
 environment() ->
     #{hosts => [{?STATIC, <<"static type">>}], host_types => [<<"type1">>, <<"type2">>]}.
 
-%% A node that has loaded what the database has.
+%% Starts a node that has loaded the database.
 start_with_database(Config) ->
     Service = #{database => ?config(database, Config), poll_interval => ?HOUR, password_iterations => 7},
     Node = md_node:start((environment())#{service_domain_db => Service}),
@@ -122,7 +122,7 @@ write(Config, Node, Changes) ->
     ok = md_writer:write(?config(writer, Config), Changes),
     ok = md_node:sync(Node).
 
-%% Registration and what it brings
+%% Registration and its effects
 
 a_prefix_is_for_the_domains_that_are_there_and_those_that_come(Config) ->
     Node = ?config(node, Config),
@@ -132,7 +132,7 @@ a_prefix_is_for_the_domains_that_are_there_and_those_that_come(Config) ->
     assert_no_subdomain(Node, <<"muc.b.example">>),
     insert(Node, <<"type1">>, [?B]),
     assert_subdomain(Node, <<"type1">>, <<"muc.b.example">>),
-    %% And for those of this host type alone.
+    %% Only the domains of this host type have the subdomain.
     insert(Node, <<"type2">>, [<<"c.example">>]),
     assert_no_subdomain(Node, <<"muc.c.example">>),
     ?assertEqual([], conflicts(Node)).
@@ -149,7 +149,7 @@ any_host_type_may_register_even_one_that_nobody_knows(Config) ->
     ?assertEqual(ok, register(Node, <<"type2">>, ?MUC)), % which has no domain
     assert_subdomain(Node, <<"unheard of">>, <<"rooms.example">>),
     ?assertEqual({ok, <<"unheard of">>}, md_node:lookup(Node, <<"rooms.example">>)),
-    %% That makes it no host type that domains may have.
+    %% Dynamic domains still cannot have this host type.
     ?assertEqual({error, unknown_host_type}, core(Node, insert, [?A, <<"unheard of">>, 1])),
     ?assertNot(core(Node, is_host_type_allowed, [<<"unheard of">>])).
 
@@ -164,7 +164,7 @@ a_pattern_is_registered_once_for_a_host_type(Config) ->
         ?assertMatch({some_rooms, _}, Handler)
      end || {Pattern, Name} <- [{?MUC, ?MUC_A}, {{fqdn, <<"rooms.example">>}, <<"rooms.example">>}]],
     ?assertEqual([], conflicts(Node)),
-    %% Once it is unregistered, it can be registered again.
+    %% An unregistered pattern can be registered again.
     ok = unregister(Node, <<"type1">>, ?MUC),
     ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)).
 
@@ -174,7 +174,7 @@ an_fqdn_that_another_subdomain_has_stays_registered_and_takes_over_from_it(Confi
     ?assertEqual(ok, register(Node, <<"type1">>, Rooms)),
     ?assertEqual({error, subdomain_already_exists}, register(Node, <<"type2">>, Rooms)),
     assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
-    %% The same answer to who asks again.
+    %% A repeated registration returns the same result.
     ?assertEqual(ok, register(Node, <<"type1">>, Rooms)),
     ?assertEqual({error, subdomain_already_exists}, register(Node, <<"type2">>, Rooms)),
     ?assertEqual({error, already_registered}, subdomains(Node, register_subdomain, [<<"type2">>, Rooms, other])),
@@ -203,7 +203,7 @@ unregistering_the_loser_leaves_the_winner(Config) ->
     {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
     ok = unregister(Node, <<"type2">>, {fqdn, ?MUC_A}),
     assert_subdomain(Node, <<"type1">>, ?MUC_A),
-    %% The same for a loser whose domain goes.
+    %% The same when the losing pattern's domain is removed.
     insert(Node, <<"type2">>, [<<"example">>]),
     ok = register(Node, <<"type2">>, {prefix, <<"muc.a.">>}),
     assert_subdomain(Node, <<"type1">>, ?MUC_A),
@@ -216,12 +216,12 @@ what_is_no_pattern_is_a_badarg(Config) ->
      || Pattern <- [{prefix, <<>>}, {prefix, <<"muc">>}, {fqdn, <<>>}, {suffix, <<"muc.">>}]],
     [?assertError(badarg, register(Node, HostType, ?MUC))
      || HostType <- [<<>>, binary:copy(<<"a">>, 251)]],
-    %% Nothing is left of them.
+    %% No trace of them is left.
     insert(Node, <<"type1">>, [?A]),
     ?assertEqual([], subdomains(Node, get_all_subdomains_for_domain, [?A])),
     ?assertEqual([], subdomains(Node, get_all_subdomains_for_domain, [no_parent_domain])).
 
-%% However many domains there are: no entry more in the table, and no message to those who serve.
+%% The number of domains does not matter: the table gets no entries, and no process gets a message.
 a_pattern_adds_nothing_for_each_domain(Config) ->
     Node = ?config(node, Config),
     insert(Node, <<"type1">>, md_names:numbered(<<"many-">>, 5000)),
@@ -241,7 +241,7 @@ a_pattern_adds_nothing_for_each_domain(Config) ->
     ?assertEqual({ok, #{mongoose_domain_core => 0, mongoose_lazy_routing => 1}}, Unregistered),
     assert_no_subdomain(Node, <<"muc.many-5000.example">>).
 
-%% What is known of a subdomain
+%% Information about a subdomain
 
 the_info_of_a_subdomain_has_the_peers_keys(Config) ->
     Node = ?config(node, Config),
@@ -262,7 +262,7 @@ a_packet_handler_gets_the_host_type(Config) ->
     insert(Node, <<"type1">>, [?A]),
     Handlers = [{{rooms, #{}}, {rooms, #{host_type => <<"type1">>}}},
                 {{rooms, #{host_type => <<"another">>}}, {rooms, #{host_type => <<"type1">>}}},
-                %% Another shape is the router's own, and this one has none.
+                %% A handler of another shape gets no host type.
                 {<<"opaque">>, <<"opaque">>},
                 {{rooms, no_map}, {rooms, no_map}}],
     [begin
@@ -282,7 +282,7 @@ the_subdomains_of_a_domain_are_listed(Config) ->
     {error, subdomain_already_exists} = register(Node, <<"type2">>, {fqdn, ?MUC_A}),
     ?assertEqual([?MUC_A, <<"pubsub.a.example">>], listed(Node, ?A)),
     ?assertEqual([<<"muc.b.example">>, <<"pubsub.b.example">>], listed(Node, ?B)),
-    %% Without the one whose name the prefix had first.
+    %% The name that the prefix had first is not listed.
     ?assertEqual([<<"rooms.example">>], listed(Node, no_parent_domain)),
     [?assertEqual([], listed(Node, Domain)) || Domain <- [<<"nowhere.example">>, ?STATIC, ?MUC_A]],
     Infos = subdomains(Node, get_all_subdomains_for_domain, [?A]),
@@ -318,9 +318,9 @@ a_subdomain_has_no_subdomains(Config) ->
     [assert_no_subdomain(Node, Name) || Name <- [<<"muc.muc.a.example">>, <<"muc.rooms.example">>]],
     ?assertEqual([], subdomains(Node, get_all_subdomains_for_domain, [?MUC_A])).
 
-%% What comes and goes
+%% Removal and restarts
 
-%% The process that looks for conflicts takes no part in it.
+%% The process that checks for conflicts is not needed for this.
 a_removed_domain_takes_its_subdomains_along_at_once(Config) ->
     Node = ?config(node, Config),
     insert(Node, <<"type1">>, [?A, ?B]),
@@ -331,7 +331,7 @@ a_removed_domain_takes_its_subdomains_along_at_once(Config) ->
     ?assertEqual({error, not_found}, md_node:lookup(Node, ?MUC_A)),
     ?assertEqual([], subdomains(Node, get_all_subdomains_for_domain, [?A])),
     assert_subdomain(Node, <<"type1">>, <<"muc.b.example">>),
-    %% Again and again does no harm.
+    %% Repetitions do no harm.
     [begin
         insert(Node, <<"type1">>, [?A]),
         insert(Node, <<"type1">>, [?A]),
@@ -364,7 +364,7 @@ registrations_survive_a_crash_of_the_process_that_keeps_them(Config) ->
     assert_subdomain(Node, <<"type2">>, <<"rooms.example">>),
     ?assertEqual(ok, register(Node, <<"type1">>, ?MUC)),
     ?assertEqual({error, already_registered}, subdomains(Node, register_subdomain, [<<"type1">>, ?MUC, other])),
-    %% The successor looks for conflicts, too.
+    %% The restarted process checks for conflicts, too.
     insert(Node, <<"type2">>, [?MUC_A]),
     ?assertMatch([{_, ?MUC_A}], conflicts(Node)),
     ok = unregister(Node, <<"type1">>, ?MUC),
@@ -381,7 +381,7 @@ a_process_that_registers_when_it_starts_survives_its_crashes(Config) ->
     assert_subdomain(Node, <<"type1">>, <<"rooms.example">>),
     ?assertEqual([md_handler_first], md_node:call(Node, mongoose_domain_removal, handlers, [<<"type1">>])).
 
-%% Before a dynamic domain is loaded, and again after each start.
+%% They exist before the first dynamic domain is loaded, and after each start.
 subdomains_of_the_configuration_are_there_after_the_start(Config) ->
     Node = ?config(node, Config),
     ok = md_node:stop_application(Node),
@@ -394,7 +394,7 @@ subdomains_of_the_configuration_are_there_after_the_start(Config) ->
         insert(Node, <<"type1">>, [?A]),
         ?assertMatch({ok, #{packet_handler := {my_rooms, #{host_type := <<"type1">>}}}},
                      subdomains(Node, get_subdomain_info, [?MUC_A])),
-        %% It can be taken away, and stays so when its process crashes.
+        %% An unregistered one stays away after a crash of the process.
         ok = unregister(Node, <<"type1">>, ?MUC),
         _ = md_node:kill(Node, mongoose_subdomain_core),
         assert_no_subdomain(Node, ?MUC_A),
@@ -411,7 +411,7 @@ registrations_survive_a_crash_of_the_core_and_its_restart(Config) ->
     assert_subdomain(Node, <<"type1">>, ?MUC_A),
     assert_subdomain(Node, <<"unheard of">>, <<"rooms.example">>),
     ok = restart_core(Node),
-    %% The domain is gone, the patterns are not.
+    %% The domain is gone; the patterns stay.
     assert_no_subdomain(Node, ?MUC_A),
     assert_subdomain(Node, <<"static type">>, <<"muc.static.example">>),
     assert_subdomain(Node, <<"unheard of">>, <<"rooms.example">>),
@@ -470,7 +470,7 @@ a_changed_host_type_moves_the_subdomains(Config) ->
     assert_subdomain(Node, <<"type2">>, <<"rooms.a.example">>),
     assert_subdomain(Node, <<"type1">>, <<"muc.b.example">>),
     assert_no_subdomain(Node, <<"rooms.b.example">>),
-    %% With the same pattern, its handler is the other host type's.
+    %% With the same pattern, the handler is that of the other host type.
     ok = register(Node, <<"type2">>, ?MUC),
     ?assertMatch({ok, #{packet_handler := {_, #{host_type := <<"type2">>}}}},
                  subdomains(Node, get_subdomain_info, [?MUC_A])),
