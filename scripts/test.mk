@@ -54,7 +54,7 @@ xref: strict-compile
 dialyzer: xref
 	$(step) $@ check rebar3 dialyzer
 docs: dialyzer cargo-clippy
-	$(step) $@ check scripts/docs
+	$(later) $@ check scripts/docs
 example: dialyzer
 	$(step) $@ ct $(MAKE) -C examples/filebox test
 openapi: example
