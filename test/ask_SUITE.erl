@@ -211,7 +211,7 @@ a_port_that_is_taken_keeps_no_other_door_shut_and_is_taken_when_it_is_free(Confi
     Node = ?config(node, Config),
     ok = md_node:stop_application(Node),
     #{port := Port} = ?config(edge, Config),
-    {ok, Listener} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]),
+    {ok, Listener} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]), % closed connections still have it
     ok = md_node:call(Node, md_log, clear, []),
     ok = md_node:start_application(Node, unchanged),
     md_wait:until(fun() -> md_node:count(Node, domain_ask_not_listening) > 1 end),

@@ -94,13 +94,18 @@ answer(Socket, Head) ->
             answer(Socket, Some)
     end.
 
-%% @doc A port of this machine on which no program listens at the moment.
+%% @doc A port of this machine on which no program listens at the moment. It lies below the ports that the system gives to
+%% clients: one of those could be in use again at once, by a suite that runs at the same time.
 -spec free_port() -> inet:port_number().
 free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
+    Port = 10000 + rand:uniform(6000),
+    case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
+        {ok, Socket} ->
+            ok = gen_tcp:close(Socket),
+            Port;
+        {error, eaddrinuse} ->
+            free_port()
+    end.
 
 %% @doc The block of this kind in docs/doors.md.
 -spec block(string()) -> binary().
