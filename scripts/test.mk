@@ -10,7 +10,7 @@ step = @scripts/step $(DIRECTORY)
 # Cargo's chain gets what the others leave of the processors: the tests of Erlang wait most of the time, so they start early.
 later = @nice scripts/step $(DIRECTORY)
 
-STEPS = shell-scripts cargo-fmt layers library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
+STEPS = shell-scripts cargo-fmt layers downloads library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
     common-test xref dialyzer docs example openapi release
 
 .PHONY: all names $(STEPS)
@@ -25,6 +25,10 @@ cargo-fmt:
 
 layers:
 	$(step) $@ check scripts/layers
+
+# Before the tests that need them, since a download counts against the time limit of a test.
+downloads:
+	$(step) $@ check scripts/test-downloads
 
 # rebar3 would build the library, too; a step of its own shows its time.
 library:
@@ -46,7 +50,7 @@ benchmarks:
 	$(step) $@ check erlc +warn_missing_spec -o $(DIRECTORY) bench/src/*.erl
 eunit: strict-compile
 	$(step) $@ eunit rebar3 eunit
-common-test: eunit
+common-test: eunit downloads
 	$(step) $@ ct scripts/test-suites
 
 xref: strict-compile
@@ -57,7 +61,7 @@ docs: dialyzer cargo-clippy
 	$(later) $@ check scripts/docs
 example: dialyzer
 	$(step) $@ ct $(MAKE) -C examples/filebox test
-openapi: example
+openapi: example downloads
 	$(step) $@ check scripts/test-openapi
 release: openapi
 	$(step) $@ check scripts/test-release
