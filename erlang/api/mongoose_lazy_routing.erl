@@ -116,10 +116,7 @@ unregister_handler(Kind, Namespace, Component) ->
 %% @doc Returns when the router knows of all that lookups showed before the call.
 -spec sync() -> ok.
 sync() ->
-    %% A process that was started just now observes once it answers.
-    ok = mongoose_domain_running:call(?MODULE, sync, infinity),
-    ok = mongoose_domain_observers:sync(whereis(?MODULE)),
-    mongoose_domain_running:call(?MODULE, sync, infinity).
+    mongoose_domain_observers:sync_server(?MODULE).
 
 %% @private The supervisor owns the tables: they live as long as the application.
 -spec create_registry() -> ok.

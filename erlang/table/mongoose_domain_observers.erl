@@ -23,7 +23,7 @@
 %% process sends the batches and keeps a t() of this module, they get `everything'.
 -module(mongoose_domain_observers).
 
--export([observe/0, handled/1, sync/1]).
+-export([observe/0, handled/1, sync/1, sync_server/1]).
 -export([request_sync/1, create_registry/0, new/0, register_observer/2, notify/2, handled/3, sync/3, ended/2]).
 
 -export_type([t/0, change/0, changes/0]).
@@ -66,7 +66,15 @@ handled(Batch) ->
 sync(Pid) ->
     mongoose_domain_running:call(mongoose_domain_core, {sync_observer, Pid}, infinity).
 
-%% @private The same without waiting: the request is answered then.
+%% @private The same for an observer that is a registered gen_server of this application and answers `sync' with `ok'.
+-spec sync_server(module()) -> ok.
+sync_server(Name) ->
+    %% A process that was started just now observes once it answers.
+    ok = mongoose_domain_running:call(Name, sync, infinity),
+    ok = sync(whereis(Name)),
+    mongoose_domain_running:call(Name, sync, infinity).
+
+%% @private The same as sync/1 without waiting: the request is answered then.
 -spec request_sync(pid()) -> gen_server:request_id().
 request_sync(Pid) ->
     gen_server:send_request(mongoose_domain_core, {sync_observer, Pid}).

@@ -147,10 +147,7 @@ prefixes(HostType) ->
 %% @doc Returns when all conflicts are logged that were there before the call.
 -spec sync() -> ok.
 sync() ->
-    %% A process that was started just now observes once it answers.
-    ok = mongoose_domain_running:call(?MODULE, sync, infinity),
-    ok = mongoose_domain_observers:sync(whereis(?MODULE)),
-    mongoose_domain_running:call(?MODULE, sync, infinity).
+    mongoose_domain_observers:sync_server(?MODULE).
 
 %% @private The supervisor owns the registry: registrations live as long as the application.
 -spec create_registry() -> ok.
