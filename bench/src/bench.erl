@@ -3,7 +3,8 @@
 %%
 %%   erl -noinput -pa ... -run bench main PART SCALE ROWS RESULTS URL PSQL PROCESSES
 %%
-%% A part appends its results, as Erlang terms, to the file RESULTS. The database at URL already holds ROWS
+%% A part appends its results, as Erlang terms, to the file RESULTS. The part `report' prints them as tables and writes
+%% them to RESULTS.jsonl; after it, the part `plots' draws RESULTS-NAME.svg. The database at URL already holds ROWS
 %% domains (written by bench_names:write/2). PSQL is the path of the program. PROCESSES lists the numbers of processes
 %% that look up at the same time, such as 1,2,4; when it is empty, they are 1, 2, 4 and so on up to the number of cores.
 -module(bench).
@@ -16,7 +17,9 @@
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
 %% The parts in which the application follows the database.
--define(FOLLOWING, ["load", "latency", "idle", "propagation", "operations", "catchup", "ask"]).
+-define(FOLLOWING, ["load", "latency", "idle", "propagation", "additions", "changes", "busy", "import", "catchup", "ask"]).
+%% How many callers change domains at the same time, where many do.
+-define(MANY, 64).
 
 -spec main([string()]) -> no_return().
 main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
@@ -39,18 +42,21 @@ main([Part, Scale, Rows, Results, Url, Psql, Processes]) ->
 %% database.
 scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
-      latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, changes => 50,
-      operations => {1000, 3}, lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
+      latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, propagation => 50,
+      additions => #{rounds => 2, seconds => 1}, changes => {2, [{1, 100}, {?MANY, 640}]}, imports => {2, 10000},
+      lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
       turns => #{callers => [1, 10], rounds => 10}, ask => #{connections => [1, 64], rounds => 2, seconds => 1}};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
-      latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, changes => 500,
-      operations => {2000, 5}, lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
+      latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, propagation => 500,
+      additions => #{rounds => 5, seconds => 2}, changes => {5, [{1, 300}, {?MANY, 3200}]}, imports => {3, 100000},
+      lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
       turns => #{callers => [1, 10], rounds => 30}, ask => #{connections => [1, 16, 64, 256], rounds => 5, seconds => 2}};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
       loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
-      changes => 2000, operations => {4000, 7}, lists => 15, subdomains => [1000, 10000, 1000000],
+      propagation => 2000, additions => #{rounds => 9, seconds => 3}, changes => {9, [{1, 1000}, {?MANY, 6400}]},
+      imports => {5, 100000}, lists => 15, subdomains => [1000, 10000, 1000000],
       crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100},
       ask => #{connections => [1, 16, 64, 256], rounds => 9, seconds => 3}};
 %% The same, and a table of three million domains.
@@ -78,11 +84,16 @@ part(latency, #{rows := Rows, latency := Options, url := Url, psql := Psql}, Res
     save_all(Results, bench_latency:run(Rows, Options, Url, Psql));
 part(idle, #{idle := Milliseconds}, Results) ->
     save(Results, bench_follower:run(Milliseconds));
-part(propagation, #{changes := Changes, url := Url, psql := Psql}, Results) ->
+part(propagation, #{propagation := Changes, url := Url, psql := Psql}, Results) ->
     save(Results, bench_propagation:run(Changes, Url, Psql));
-part(operations, #{operations := {Additions, Rounds}, url := Url, psql := Psql}, Results) ->
-    File = filename:join(filename:dirname(Results), "additions.sql"),
-    save_all(Results, bench_operations:run(Additions, Rounds, Url, Psql, File));
+part(additions, #{additions := Options, url := Url, psql := Psql}, Results) ->
+    save_all(Results, bench_additions:run(Options, Url, Psql, filename:dirname(Results)));
+part(changes, #{changes := {Rounds, Sizes}}, Results) ->
+    save_all(Results, bench_changes:run(Rounds, Sizes));
+part(busy, #{rows := Rows, latency := Options}, Results) ->
+    save_all(Results, bench_busy:run(Rows, ?MANY, Options));
+part(import, #{imports := {Rounds, Lines}, url := Url, psql := Psql}, Results) ->
+    save(Results, bench_import:run(Rounds, Lines, Url, Psql, filename:dirname(Results)));
 part(catchup, #{catchup := {Domains, Rounds}, url := Url, psql := Psql}, Results) ->
     save(Results, bench_catchup:run(Domains, Rounds, Url, Psql));
 part(lookup, #{sizes := Sizes, lookups := Options, processes := Processes}, Results) ->
@@ -126,9 +137,14 @@ part(listing, #{rows := Rows, lists := Rounds}, Results) ->
     save(Results, bench_pages:run(Rows, <<"type2">>, 10 * Rounds));
 part(report, _Options, Results) ->
     {ok, Terms} = file:consult(Results),
-    ok = file:write_file(Results, bench_json:lines(Terms)),
-    ok = bench_plots:write(filename:rootname(Results), Terms),
-    bench_report:print(Terms).
+    ok = file:write_file(Results ++ ".jsonl", bench_json:lines(Terms)),
+    bench_report:print(Terms);
+part(plots, _Options, Results) ->
+    {ok, Terms} = file:consult(Results),
+    case bench_plots:write(Results, Terms) of
+        ok -> ok;
+        {error, Failed} -> exit({not_drawn, Failed})
+    end.
 
 %% With one domain, a hit is a lookup of the hot key.
 keys(1) -> [hot, misses];
@@ -165,6 +181,6 @@ save_all(Results, Found) ->
 %% Appends the result to the file, and prints it to standard error.
 save(Results, {What, Facts} = Result) ->
     Shown = [domains, keys, patterns, milliseconds, processes, phase, side, times_as_fast, times_as_long, p999,
-             beyond_commit, bytes_a_domain, what, callers, connections, p99],
+             beyond_commit, bytes_a_domain, what, callers, connections, p99, share, p50_times_as_long],
     io:format(standard_error, "  ~s ~0p~n", [What, maps:with(Shown, Facts)]),
     ok = file:write_file(Results, io_lib:format("~w.~n", [Result]), [append]).

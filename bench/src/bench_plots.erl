@@ -1,19 +1,43 @@
-%% The four pictures of a run: which figures they show. bench_plot draws them.
+%% The pictures of a run: which figures they show. bench_plot draws them.
 -module(bench_plots).
 
 -export([write/2]).
 
-%% @doc Writes BASE-lookup.svg, BASE-latency.svg, BASE-load.svg and BASE-scaling.svg, each if there are results for it.
--spec write(file:filename(), [bench:result()]) -> ok.
+%% @doc Writes BASE-lookup.svg, BASE-latency.svg and so on, each if there are results for it. A picture that cannot be drawn
+%% leaves the others alone; then the names of those that failed are returned, with the reasons.
+-spec write(file:filename(), [bench:result()]) -> ok | {error, [{Name :: string(), Reason :: term()}, ...]}.
 write(Base, Results) ->
-    lists:foreach(fun({Name, Title, Panels}) ->
-        ok = bench_plot:write(Base ++ "-" ++ Name ++ ".svg", Title, Panels)
-    end, [
-        {"lookup", "What a lookup costs", lookup(found(lookup, Results))},
-        {"latency", "How many lookups are slower", latency(found(latency, Results))},
-        {"load", "How long loading takes", load(found(load, Results))},
-        {"scaling", "Lookups by several processes", scaling(found(lookup, Results))}
-    ]).
+    Failed = [{Name, Reason} || {Name, Draw} <- pictures(Results), {error, Reason} <- [draw(Base, Name, Draw)]],
+    case Failed of
+        [] -> ok;
+        _ -> {error, Failed}
+    end.
+
+%% Each is a function, since to find the points of a picture may fail, too.
+pictures(Results) ->
+    [
+        {"lookup", fun() -> {"What a lookup costs", lookup(found(lookup, Results))} end},
+        {"latency", fun() -> {"How many lookups are slower", latency(found(latency, Results))} end},
+        {"load", fun() -> {"How long loading takes", load(found(load, Results))} end},
+        {"scaling", fun() -> {"Lookups by several processes", scaling(found(lookup, Results))} end},
+        {"additions-latency", fun() -> {"How long an addition takes", addition(found(additions, Results))} end},
+        {"additions-rate", fun() -> {"Additions by many callers", rate(found(additions, Results))} end}
+    ].
+
+%% In a process of its own, since a program that ends too early ends its port, and the port ends its owner.
+draw(Base, Name, Draw) ->
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        try
+            {Title, Panels} = Draw(),
+            ok = bench_plot:write(Base ++ "-" ++ Name ++ ".svg", Title, Panels)
+        catch
+            _Class:Reason -> exit(Reason)
+        end
+    end),
+    receive
+        {'DOWN', Monitor, process, Pid, normal} -> ok;
+        {'DOWN', Monitor, process, Pid, Reason} -> {error, Reason}
+    end.
 
 %% Lookups by one process. A table of one domain has results for the hot key only, which are shown as random names.
 lookup(Lookups) ->
@@ -76,9 +100,29 @@ scaling(Lookups) ->
 ideal(Points) ->
     [{Processes, Processes * Rate / One} || {One, Rate} <- lists:sublist(Points, 1), {Processes, _} <- Points].
 
+%% The callers of ours, and the connections of pgbench with the same transaction.
+addition(Additions) ->
+    [#{title => Title, x => #{label => "callers at the same time", scale => log},
+       y => #{label => "milliseconds", scale => log},
+       curves => [(ours())#{marks => true, points => by_callers(ours, What, Additions)},
+                  (pgbench())#{marks => true, points => by_callers(notify, What, Additions)}]}
+     || {What, Title} <- [{p50, "median"}, {p99, "99th percentile"}]].
+
+rate(Additions) ->
+    Points = fun(Side) -> [{Callers, Rate} || {Callers, #{median := Rate}} <- by_callers(Side, rate, Additions)] end,
+    [#{title => Title, x => #{label => "callers at the same time", scale => log},
+       y => #{label => "additions a second (median)", scale => log},
+       curves => [(ours())#{marks => true, points => Points(ours)}, (pgbench())#{marks => true, points => Points(Kind)}]}
+     || {Kind, Title} <- [{notify, "pgbench with the same NOTIFY"}, {plain, "pgbench without NOTIFY"}]].
+
+by_callers(Side, What, Additions) ->
+    [{Callers, map_get(What, Facts)} || #{side := Is, callers := Callers} = Facts <- Additions, Is =:= Side].
+
 ets() -> #{name => "ETS", colour => orange}.
 
 ours() -> #{name => "ours", colour => blue}.
+
+pgbench() -> #{name => "pgbench", colour => orange}.
 
 loop() -> #{name => "no lookup", colour => grey, style => dashed}.
 

@@ -1,7 +1,7 @@
-%% psql: the yardstick for reading and adding domains, and the other program that changes some.
+%% psql: the yardstick for reading domains, and the other program that changes some.
 -module(bench_psql).
 
--export([copy_out/2, add/5]).
+-export([copy_out/2]).
 -export([open/2, ask/2, tell/2, told/1, copy/1, enabled/0, close/1]).
 
 -export_type([session/0]).
@@ -18,26 +18,6 @@ copy_out(Psql, Url) ->
     Command = ["'", Psql, "' -X -q -c '", ?COPY, "' '", Url, "' | wc -c"],
     {Microseconds, Output} = timer:tc(fun() -> os:cmd(lists:flatten(Command)) end),
     {Microseconds / 1000, list_to_integer(string:trim(Output))}.
-
-%% @doc Adds domains by a psql that reads its statements from File, which is created and deleted. Each domain and its
-%% event are a transaction of their own, and one message to the server. Returns the seconds without the start of psql.
--spec add(file:filename(), string(), file:filename(), [binary()], binary()) -> Seconds :: float().
-add(Psql, Url, File, Domains, HostType) ->
-    Transactions = [
-        ["BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES ('", Domain, "', '", HostType, "') \\; "
-         "INSERT INTO domain_events (domain) VALUES ('", Domain, "') \\; COMMIT;\n"]
-     || Domain <- Domains
-    ],
-    ok = file:write_file(File, ["\\echo begin\n", Transactions, "\\echo end\n"]),
-    Args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", File, Url],
-    Port = open_port({spawn_executable, Psql}, [{args, Args}, {line, 1000}, binary, use_stdio, exit_status]),
-    receive {Port, {data, {eol, <<"begin">>}}} -> ok end,
-    Begin = erlang:monotonic_time(microsecond),
-    receive {Port, {data, {eol, <<"end">>}}} -> ok end,
-    End = erlang:monotonic_time(microsecond),
-    receive {Port, {exit_status, 0}} -> ok end,
-    ok = file:delete(File),
-    (End - Begin) / 1000000.
 
 %% @doc Starts a psql that waits for statements. It ends with close/1 or with the calling process.
 -spec open(file:filename(), string()) -> session().

@@ -10,7 +10,8 @@
 print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
                 subdomain_memories(Results), latencies(Results), loads(Results),
-                memories(Results), catchups(Results), propagations(Results), idle(Results), operations(Results),
+                memories(Results), catchups(Results), propagations(Results), idle(Results), additions(Results), changes(Results),
+                busy(Results), imports(Results),
                 listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), asks(Results),
                 targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
@@ -133,22 +134,65 @@ idle(Results) ->
          || #{duration := Duration, ticks := Ticks, waits := Waits, preemptions := Preemptions} <- all(idle, Results)]
     ).
 
-operations(Results) ->
+additions(Results) ->
     RoundTrips = [
-        ["round trips an addition", number(Count / Additions), "", ""]
+        ["round trips an addition", "", number(Count / Additions) | lists:duplicate(5, "")]
      || #{additions := Additions, round_trips := Count} <- all(round_trips, Results)
     ],
     table(
-        "Additions to PostgreSQL until this node shows them, beside psql with as many transactions",
-        ["who adds", "a second", "microseconds each", "times as fast"],
-        [[adder(Side), summary(Rate), number(round(1000000 / map_get(median, Rate))), number(Faster)]
-         || #{side := Side, rate := Rate, times_as_fast := Faster} <- all(additions, Results)] ++ RoundTrips
+        "Additions to PostgreSQL until this node shows them, beside pgbench: a second, and milliseconds of a call",
+        ["who adds", "callers", "a second", "share of pgbench's", "p50", "times its p50", "p99", "times its p99"],
+        [[adder(Side), number(Callers), summary(Rate), ratio(share, Facts), number(P50), ratio(p50_times_as_long, Facts),
+          number(P99), ratio(p99_times_as_long, Facts)]
+         || #{side := Side, callers := Callers, rate := Rate, p50 := P50, p99 := P99} = Facts <-
+                all(additions, Results)] ++ RoundTrips
     ).
 
-adder(one_caller) -> "one caller";
-adder(eight_callers) -> "eight callers";
-adder(batches) -> "one caller, batches of 1,000";
-adder(psql) -> "psql, from a file".
+adder(ours) -> "insert_domain/2";
+adder(batches) -> "insert_domains/1, 1,000 a call";
+adder(notify) -> "pgbench, the same transaction";
+adder(plain) -> "pgbench, without NOTIFY".
+
+ratio(What, Facts) ->
+    case Facts of
+        #{What := Ratio} -> number(Ratio);
+        #{} -> ""
+    end.
+
+changes(Results) ->
+    table(
+        "Changes in PostgreSQL until this node shows them: a second, and milliseconds of a call",
+        ["change", "callers", "domains", "a second", "p50", "p99", "times an addition's"],
+        [[change(What), number(Callers), number(Domains), summary(Rate), number(P50), number(P99), number(Longer)]
+         || #{what := What, callers := Callers, domains := Domains, rate := Rate, p50 := P50, p99 := P99,
+              times_as_long := Longer} <- all(changes, Results)]
+    ).
+
+change(add) -> "insert_domain/2";
+change(disable) -> "disable_domain/1";
+change(enable) -> "enable_domain/1";
+change(delete) -> "delete_domain/2, no handlers".
+
+busy(Results) ->
+    table(
+        "Single lookups of random names while domains are added through the node: nanoseconds, the clock's own cost included",
+        ["callers that add", "side", "additions a second", "lookups", "p50", "p99", "p99.9", "p99.99", "longest"],
+        [[adders(Facts), side(Side) | [number(Figure) || Figure <-
+            [round(Rate), Lookups, round(P50), round(P99), round(P999), round(P9999), Longest]]]
+         || #{side := Side, writes_a_second := Rate, lookups := Lookups, p50 := P50, p99 := P99, p999 := P999,
+              p9999 := P9999, longest := Longest} = Facts <- all(busy, Results)]
+    ).
+
+adders(#{phase := quiet}) -> "none";
+adders(#{phase := adding, callers := Callers}) -> number(Callers).
+
+imports(Results) ->
+    table(
+        "Importing a file: lines a second, beside psql with one COPY and one transaction",
+        ["lines", "domainctl import", "psql", "share of psql's"],
+        [[number(Lines), summary(Ours), summary(Copy), number(Share)]
+         || #{lines := Lines, ours := Ours, copy := Copy, share := Share} <- all(import, Results)]
+    ).
 
 listings(Results) ->
     table(

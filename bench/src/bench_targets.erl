@@ -14,7 +14,8 @@
 all(Results) ->
     lists:append([
         hot(Results), random(Results), scaling(Results), memory(Results), load(Results), catchup(Results),
-        propagation(Results), tails(Results), long(Results), listing(Results), idle(Results), crowd(Results)
+        propagation(Results), additions(Results), changes(Results), busy(Results), import(Results), tails(Results),
+        long(Results), listing(Results), idle(Results), crowd(Results)
     ]).
 
 hot(Results) ->
@@ -55,10 +56,35 @@ catchup(Results) ->
 
 propagation(Results) ->
     lists:append([
-        [target("addition until another node shows it, median beyond psql's commit, ms", at_most, 2, Beyond),
-         target("addition until another node shows it, p99, ms", at_most, 10, P99)]
+        [target("addition until another node shows it, median beyond psql's commit, ms", at_most, 1, Beyond),
+         target("addition until another node shows it, p99, ms", at_most, 4, P99)]
      || #{beyond_commit := Beyond, visible := #{p99 := P99}} <- found(propagation, Results)
     ]).
+
+additions(Results) ->
+    lists:append([
+        [target("insert_domain/2 by one caller, median, times pgbench's same transaction", at_most, 2, P50),
+         target("insert_domain/2 by one caller, p99, times pgbench's p99", at_most, 4, P99)]
+     || #{side := ours, callers := 1, p50_times_as_long := P50, p99_times_as_long := P99} <- found(additions, Results)
+    ]) ++
+    [target(["additions a second, callers: ", bench_table:number(Callers)], at_least, Wanted, Rate)
+     || {Callers, Wanted} <- [{1, 1000}, {8, 4000}, {64, 12000}, {1000, 15000}],
+        #{side := ours, callers := Are, rate := #{median := Rate}} <- found(additions, Results), Are =:= Callers].
+
+changes(Results) ->
+    [target([atom_to_list(What), ", time as a multiple of an addition's, callers: ", bench_table:number(Callers)],
+            at_most, 1.3, Longer)
+     || #{what := What, callers := Callers, times_as_long := Longer} <- found(changes, Results), What =/= add].
+
+busy(Results) ->
+    [target(["p99.9 of a lookup, times the quiet one, while so many callers add: ", bench_table:number(Callers)],
+            at_most, 1.5, Busy / Quiet)
+     || #{phase := quiet, side := ours, p999 := Quiet} <- found(busy, Results),
+        #{phase := adding, side := ours, callers := Callers, p999 := Busy} <- found(busy, Results)].
+
+import(Results) ->
+    [target(["import of ", bench_table:number(Lines), " lines, lines a second"], at_least, 20000, Rate)
+     || #{lines := Lines, ours := #{median := Rate}} <- found(import, Results)].
 
 %% The tail under writes, compared with the tail without writes and with the baseline's.
 tails(Results) ->
