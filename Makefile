@@ -15,7 +15,7 @@ help:
 	@echo 'make test-long  the models of the table and the simulated faults of the follower, many more of each, in about an hour'
 	@echo 'make docs     the reference of the Erlang modules and of the Rust crates; checks the documents'"'"' links'
 	@echo 'make sanitize the tests of the table under the compiler'"'"'s sanitizers, in some minutes'
-	@echo 'make bench    the benchmarks, in some minutes; make bench-full takes half an hour for more of them'
+	@echo 'make bench    the benchmarks, in some minutes; make bench-full three quarters of an hour for more of them'
 	@echo '              make bench-maps: the table beside other maps, without the VM'
 	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
 	@echo 'make format   formats the Rust sources'

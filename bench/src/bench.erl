@@ -16,7 +16,7 @@
 %% What was measured, and the figures.
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
-%% The parts in which the application follows the database.
+%% The parts in which the application of this VM follows the database.
 -define(FOLLOWING, ["load", "latency", "idle", "propagation", "additions", "changes", "busy", "import", "catchup", "ask"]).
 %% How many callers change domains at the same time, where many do.
 -define(MANY, 64).
@@ -44,19 +44,19 @@ scale("quick") ->
     #{sizes => [1, 1000, 10000, 100000], lookups => #{passes => 3, rounds => 31, calls => 1000}, loads => 3,
       latency => #{rounds => 2, milliseconds => 1000}, catchup => {20000, 4}, idle => 2000, propagation => 50,
       additions => #{rounds => 2, seconds => 1}, changes => {2, [{1, 100}, {?MANY, 640}]}, imports => {2, 10000},
-      lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
+      nodes => #{rounds => 2, seconds => 1, stopped => 3}, lists => 3, subdomains => [1000, 100000], crowd => #{crowd => 200000, rounds => 3},
       turns => #{callers => [1, 10], rounds => 10}, ask => #{connections => [1, 64], rounds => 2, seconds => 1}};
 scale("standard") ->
     #{sizes => [1, 1000, 10000, 1000000], lookups => #{passes => 9, rounds => 61, calls => 1000}, loads => 5,
       latency => #{rounds => 3, milliseconds => 3000}, catchup => {100000, 6}, idle => 10000, propagation => 500,
-      additions => #{rounds => 5, seconds => 2}, changes => {5, [{1, 300}, {?MANY, 3200}]}, imports => {3, 100000},
-      lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
+      additions => #{rounds => 5, seconds => 2}, changes => {3, [{1, 300}, {?MANY, 1280}]}, imports => {3, 100000},
+      nodes => #{rounds => 3, seconds => 2, stopped => 10}, lists => 7, subdomains => [1000, 1000000], crowd => #{crowd => 200000, rounds => 7},
       turns => #{callers => [1, 10], rounds => 30}, ask => #{connections => [1, 16, 64, 256], rounds => 5, seconds => 2}};
 scale("full") ->
     #{sizes => [1, 100, 1000, 10000, 100000, 1000000], lookups => #{passes => 15, rounds => 61, calls => 1000},
       loads => 9, latency => #{rounds => 9, milliseconds => 5000}, catchup => {100000, 10}, idle => 30000,
-      propagation => 2000, additions => #{rounds => 9, seconds => 3}, changes => {9, [{1, 1000}, {?MANY, 6400}]},
-      imports => {5, 100000}, lists => 15, subdomains => [1000, 10000, 1000000],
+      propagation => 2000, additions => #{rounds => 9, seconds => 3}, changes => {9, [{1, 1000}, {?MANY, 3200}]},
+      imports => {5, 100000}, nodes => #{rounds => 9, seconds => 3, stopped => 60}, lists => 15, subdomains => [1000, 10000, 1000000],
       crowd => #{crowd => 200000, rounds => 15}, turns => #{callers => [1, 10], rounds => 100},
       ask => #{connections => [1, 16, 64, 256], rounds => 9, seconds => 3}};
 %% The same, and a table of three million domains.
@@ -94,6 +94,8 @@ part(busy, #{rows := Rows, latency := Options}, Results) ->
     save_all(Results, bench_busy:run(Rows, ?MANY, Options));
 part(import, #{imports := {Rounds, Lines}, url := Url, psql := Psql}, Results) ->
     save(Results, bench_import:run(Rounds, Lines, Url, Psql, filename:dirname(Results)));
+part(nodes, #{nodes := Options, url := Url, psql := Psql}, Results) ->
+    save_all(Results, bench_nodes:run(Options, ?MANY, Url, Psql));
 part(catchup, #{catchup := {Domains, Rounds}, url := Url, psql := Psql}, Results) ->
     save(Results, bench_catchup:run(Domains, Rounds, Url, Psql));
 part(lookup, #{sizes := Sizes, lookups := Options, processes := Processes}, Results) ->

@@ -1,8 +1,7 @@
 %% From one node to another: how long after an addition here a lookup on the other node finds the domain.
 %%
-%% The other node is a VM that is connected to this one by its standard input and output only. There is no distribution
-%% between them, so it learns of a change only from PostgreSQL. bench_watcher watches the table there. Both VMs read the
-%% machine's monotonic clock.
+%% The other node is a VM of its own (bench_peers), which learns of a change only from PostgreSQL. bench_watcher watches the
+%% table there. Both VMs read the machine's monotonic clock.
 %%
 %% In turns with that, psql adds a domain by the same transaction (row, event and NOTIFY), in one message on one
 %% connection. The time that psql reports is the commit alone. Both nodes follow those changes too, and the other one
@@ -22,14 +21,14 @@
 -spec run(pos_integer(), string(), file:filename()) -> bench:result().
 run(Changes, Url, Psql) ->
     ok = bench_node:start(),
-    Other = other_node(Url),
+    Other = bench_peers:start(Url),
     ok = same_clock(Other),
     Session = bench_psql:open(Psql, Url),
     Numbers = lists:seq(1, ?WARM + Changes),
     ok = peer:call(Other, bench_watcher, start, [lists:append([[name(here, N), name(psql, N)] || N <- Numbers])]),
     Times = lists:nthtail(?WARM, [{here(N), psql(Session, N)} || N <- Numbers]),
     Seen = lists:nthtail(2 * ?WARM, peer:call(Other, bench_watcher, seen, [], infinity)),
-    ok = peer:stop(Other),
+    ok = bench_peers:stop(Other),
     ok = bench_psql:close(Session),
     {Here, ByPsql} = lists:unzip(Times),
     Facts = #{
@@ -42,15 +41,6 @@ run(Changes, Url, Psql) ->
 
 since_begin(Changes, Seen) ->
     [(At - Begin) / 1.0e6 || {{Begin, _Took}, At} <- lists:zip(Changes, Seen)].
-
-other_node(Url) ->
-    Directories = [filename:dirname(code:which(Module)) || Module <- [?MODULE, mongoose_domain_api]],
-    Args = ["-kernel", "logger_level", "warning" | lists:append([["-pa", filename:absname(D)] || D <- Directories])],
-    {ok, Other, _Name} = peer:start_link(#{connection => standard_io, args => Args}),
-    nonode@nohost = peer:call(Other, erlang, node, []),
-    ok = peer:call(Other, bench_node, configure, [Url]),
-    ok = peer:call(Other, bench_node, start, [], infinity),
-    Other.
 
 %% Checks that a reading of the clock there lies between two readings here.
 same_clock(Other) ->

@@ -1,7 +1,7 @@
 %% psql: the yardstick for reading domains, and the other program that changes some.
 -module(bench_psql).
 
--export([copy_out/2]).
+-export([copy_out/2, value/3]).
 -export([open/2, ask/2, tell/2, told/1, copy/1, enabled/0, close/1]).
 
 -export_type([session/0]).
@@ -18,6 +18,11 @@ copy_out(Psql, Url) ->
     Command = ["'", Psql, "' -X -q -c '", ?COPY, "' '", Url, "' | wc -c"],
     {Microseconds, Output} = timer:tc(fun() -> os:cmd(lists:flatten(Command)) end),
     {Microseconds / 1000, list_to_integer(string:trim(Output))}.
+
+%% @doc The number with a decimal point that this query returns, from a psql of its own.
+-spec value(file:filename(), string(), string()) -> float().
+value(Psql, Url, Query) ->
+    list_to_float(string:trim(os:cmd(["'", Psql, "' -X -q -A -t -c '", Query, "' '", Url, "'"]))).
 
 %% @doc Starts a psql that waits for statements. It ends with close/1 or with the calling process.
 -spec open(file:filename(), string()) -> session().

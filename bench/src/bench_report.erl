@@ -11,7 +11,7 @@ print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
                 subdomain_memories(Results), latencies(Results), loads(Results),
                 memories(Results), catchups(Results), propagations(Results), idle(Results), additions(Results), changes(Results),
-                busy(Results), imports(Results),
+                busy(Results), imports(Results), on_nodes(Results), stopped(Results),
                 listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), asks(Results),
                 targets(Results)],
     io:put_chars(lists:join($\n, [Section || Section <- Sections, Section =/= []])).
@@ -192,6 +192,28 @@ imports(Results) ->
         ["lines", "domainctl import", "psql", "share of psql's"],
         [[number(Lines), summary(Ours), summary(Copy), number(Share)]
          || #{lines := Lines, ours := Ours, copy := Copy, share := Share} <- all(import, Results)]
+    ).
+
+on_nodes(Results) ->
+    table(
+        "Additions on several nodes at the same time: a second, and milliseconds of a call",
+        ["how", "nodes", "callers", "a second", "p99", "share"],
+        [[notified(Side), number(Nodes), number(Callers), summary(Rate), number(P99), number(Share)]
+         || #{side := Side, nodes := Nodes, callers := Callers, rate := Rate, p99 := P99, share := Share} <-
+                all(nodes, Results)]
+    ).
+
+notified(notify) -> "as always";
+notified(plain) -> "without NOTIFY".
+
+stopped(Results) ->
+    table(
+        "A node that the system stops, while callers add on the others",
+        ["seconds", "callers", "additions a second before", "meanwhile", "share", "of the server's queue, %", "caught up after, ms"],
+        [[number(Seconds), number(Callers), number(Before), number(During), number(Share), number(100 * Usage),
+          number(CaughtUp)]
+         || #{seconds := Seconds, callers := Callers, before := Before, during := During, share := Share,
+              queue_usage := Usage, caught_up := CaughtUp} <- all(stopped, Results)]
     ).
 
 listings(Results) ->

@@ -14,8 +14,8 @@
 all(Results) ->
     lists:append([
         hot(Results), random(Results), scaling(Results), memory(Results), load(Results), catchup(Results),
-        propagation(Results), additions(Results), changes(Results), busy(Results), import(Results), tails(Results),
-        long(Results), listing(Results), idle(Results), crowd(Results)
+        propagation(Results), additions(Results), changes(Results), busy(Results), import(Results), on_nodes(Results),
+        tails(Results), long(Results), listing(Results), idle(Results), crowd(Results)
     ]).
 
 hot(Results) ->
@@ -76,15 +76,30 @@ changes(Results) ->
             at_most, 1.3, Longer)
      || #{what := What, callers := Callers, times_as_long := Longer} <- found(changes, Results), What =/= add].
 
+%% The machine's own delays grow, too: the loop that looks nothing up shows by how much.
 busy(Results) ->
-    [target(["p99.9 of a lookup, times the quiet one, while so many callers add: ", bench_table:number(Callers)],
-            at_most, 1.5, Busy / Quiet)
-     || #{phase := quiet, side := ours, p999 := Quiet} <- found(busy, Results),
-        #{phase := adding, side := ours, callers := Callers, p999 := Busy} <- found(busy, Results)].
+    P999 = fun(Phase, Side) -> [Found || #{phase := In, side := Of, p999 := Found} <- found(busy, Results),
+                                         In =:= Phase, Of =:= Side] end,
+    lists:append([
+        [target("p99.9 of a lookup while many callers add, times the quiet one", at_most, 1.5, Busy / Quiet),
+         target("the same, to that of the loop that looks nothing up", at_most, 1.5, (Busy / Quiet) / (BusyLoop / QuietLoop))]
+     || Quiet <- P999(quiet, ours), Busy <- P999(adding, ours), QuietLoop <- P999(quiet, loop),
+        BusyLoop <- P999(adding, loop)
+    ]).
 
 import(Results) ->
     [target(["import of ", bench_table:number(Lines), " lines, lines a second"], at_least, 20000, Rate)
      || #{lines := Lines, ours := #{median := Rate}} <- found(import, Results)].
+
+on_nodes(Results) ->
+    [target([bench_table:number(Callers), " callers on ", bench_table:number(Nodes), " nodes, share of their rate without NOTIFY"],
+            at_least, 0.9, Share)
+     || #{side := notify, nodes := Nodes, callers := Callers, share := Share} <- found(nodes, Results)] ++
+    lists:append([
+        [target("additions a second while a node is stopped, share of those before", at_least, 0.9, Share),
+         target("the server's queue of notifications meanwhile, %", at_most, 1, 100 * Usage)]
+     || #{share := Share, queue_usage := Usage} <- found(stopped, Results)
+    ]).
 
 %% The tail under writes, compared with the tail without writes and with the baseline's.
 tails(Results) ->
