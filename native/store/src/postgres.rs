@@ -10,6 +10,7 @@
 //! | `sqlstate` | what PostgreSQL's error codes mean |
 //! | `url` | what a `postgres://` URL says |
 //! | `tls` | what its `ssl*` parameters mean |
+//! | `prepared` | statements that the server parses once for a connection |
 //! | `settings` | the settings of a session |
 //! | `connect` | connects to the first suitable server of a URL |
 //! | `rights` | what the database's user may see and do |
@@ -25,6 +26,7 @@ mod identity;
 mod load;
 mod log;
 mod message_limits;
+mod prepared;
 mod rights;
 mod session;
 mod settings;

@@ -95,8 +95,8 @@ impl Load<'_, '_> {
         self.rows = Vec::with_capacity(self.request.batch);
         let builder = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let snapshot = self.step(builder.start()).await?;
-        // The server's statement time-out is for short statements.
-        self.step(snapshot.batch_execute("SET LOCAL statement_timeout = 0")).await?;
+        // The server's statement time-out is for short statements, and an index for few rows.
+        self.step(snapshot.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")).await?;
         let loaded = self.step(self.summary(&snapshot)).await?;
         let read = match method {
             LoadMethod::Copy => self.copy(&snapshot).await?,

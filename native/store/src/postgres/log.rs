@@ -1,8 +1,8 @@
 //! The statements about the log of events.
 //!
-//! Each is one statement with one snapshot, sent unnamed. The planner's statistics of the log are often old or missing,
-//! since events are soon deleted and the table is analysed late. So each statement has a shape that leaves the planner
-//! one plan: the index on the ids.
+//! Each is one statement with one snapshot; those of each pass are prepared. The planner's statistics of the log are often
+//! old or missing, since events are soon deleted and the table is analysed late. So each statement has a shape that leaves
+//! the planner one plan: the index on the ids.
 
 use std::collections::HashSet;
 
@@ -10,6 +10,7 @@ use domain_core::{EventId, HostTypes};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Row as SqlRow};
 
+use super::session::Session;
 use super::sql::{bounded_name, now_ms};
 use super::sqlstate::if_supported;
 use super::value::{RawText, row_settings};
@@ -34,7 +35,7 @@ macro_rules! event_rows {
 }
 
 pub(super) async fn events(
-    client: &Client,
+    session: &Session,
     host_types: &HostTypes,
     cursor: EventId,
     oldest: EventId,
@@ -45,24 +46,21 @@ pub(super) async fn events(
     let limit = i64::from(limit) + 1;
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&cursor.0, Type::INT8), (&limit, Type::INT8)];
     let known: [(&(dyn ToSql + Sync), Type); 1] = [(&oldest.0, Type::INT8)];
-    let (rows, bounds) = tokio::try_join!(
-        client.query_typed(
-            // The upper bound makes the planner expect few events; LATERAL with LIMIT leaves it one plan.
-            event_rows!(
-                "(SELECT id, domain FROM domain_events
-                   WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e",
-                "ORDER BY e.id"
-            ),
-            &parameters,
-        ),
-        // Pruned events stay in the index, before the oldest one, as long as any transaction has an older snapshot.
-        client.query_typed_one(
-            "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= $1), (SELECT min(id) FROM domain_events)),
-                    (SELECT max(id) FROM domain_events)",
-            &known,
-        ),
-    )?;
-    let mut events = Events { bounds: read_bounds(&bounds)?, anchor: None, events: Vec::with_capacity(rows.len()) };
+    // The upper bound makes the planner expect few events; LATERAL with LIMIT leaves it one plan.
+    let after_cursor = event_rows!(
+        "(SELECT id, domain FROM domain_events
+           WHERE id >= $1 AND id <= 9223372036854775807 ORDER BY id LIMIT $2) e",
+        "ORDER BY e.id"
+    );
+    // Pruned events stay in the index, before the oldest one, as long as any transaction has an older snapshot.
+    let ends =
+        "SELECT coalesce((SELECT min(id) FROM domain_events WHERE id >= $1), (SELECT min(id) FROM domain_events)),
+                       (SELECT max(id) FROM domain_events)";
+    let Session { client, prepared, .. } = session;
+    let (rows, ends) = prepared.query_both(client, (after_cursor, &parameters), (ends, &known)).await?;
+    // The second statement always returns a row.
+    let bounds = ends.first().map_or(Ok(LogBounds::Empty), read_bounds)?;
+    let mut events = Events { bounds, anchor: None, events: Vec::with_capacity(rows.len()) };
     for row in &rows {
         let id: i64 = row.try_get(0)?;
         if id == cursor.0 {
@@ -78,15 +76,15 @@ pub(super) async fn events(
 }
 
 pub(super) async fn events_in(
-    client: &Client,
+    session: &Session,
     host_types: &HostTypes,
     ranges: &[IdRange],
     limit: u32,
 ) -> Result<Vec<Event>, Error> {
     let first: Vec<i64> = ranges.iter().map(|range| range.first.0).collect();
     let last: Vec<i64> = ranges.iter().map(|range| range.last.0).collect();
-    let rows = client
-        .query_typed(
+    let rows = session
+        .query(
             event_rows!(
                 "unnest($1::bigint[], $2::bigint[]) AS range (first, last)
                   CROSS JOIN LATERAL (SELECT id, domain FROM domain_events
@@ -152,9 +150,9 @@ pub(super) async fn gaps(client: &impl GenericClient, limit: i64) -> Result<Vec<
 /// The transactions that hold a lock which insertions of events take: `nextval` locks the sequence, and INSERT locks the
 /// table, until the end of the transaction is visible. Unknown where the sequence caches ids, because a session then
 /// uses ids without a lock, and on a server in recovery, which does not show the locks of its primary.
-pub(super) async fn open_transactions(client: &Client) -> Result<OpenTransactions, Error> {
-    let row = client
-        .query_typed_one(
+pub(super) async fn open_transactions(session: &Session) -> Result<OpenTransactions, Error> {
+    let rows = session
+        .query(
             "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_sequence WHERE seqrelid = ids.seq AND seqcache = 1),
                     ARRAY(SELECT DISTINCT CASE WHEN pid IS NOT NULL THEN virtualtransaction END FROM pg_locks
                            WHERE locktype = 'relation' AND mode = 'RowExclusiveLock'
@@ -165,7 +163,8 @@ pub(super) async fn open_transactions(client: &Client) -> Result<OpenTransaction
             &[],
         )
         .await;
-    let Some(row) = if_supported(row)? else { return Ok(OpenTransactions::Unknown) };
+    let rows = if_supported(rows)?.unwrap_or_default();
+    let Some(row) = rows.first() else { return Ok(OpenTransactions::Unknown) };
     if !row.try_get::<_, bool>(0)? {
         return Ok(OpenTransactions::Unknown);
     }

@@ -5,8 +5,8 @@
 //! connected, would block the thread for ever. Here every statement races against its deadline and the stop signal, and
 //! a wait for a notification against a wake-up from another thread.
 //!
-//! Statements are sent unnamed and unprepared (`query_typed`), which takes one round trip and leaves nothing behind in
-//! the session. The exception is COPY, once per load.
+//! Statements that run often are prepared ([`Session::query`]). The others are sent unnamed and unprepared (`query_typed`),
+//! which takes one round trip and leaves nothing behind in the session. The exception is COPY, once per load.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::connect::{ConnectError, Target};
+use super::prepared::{Parameters, PreparedStatements, Route};
 use super::sqlstate::statement_error;
 use super::{rights, settings};
 use crate::error::chain;
@@ -26,6 +27,7 @@ use crate::{Signal, StoreError, Timeouts};
 
 pub(super) struct Session {
     pub(super) client: Client,
+    pub(super) prepared: PreparedStatements,
     /// Ends with the connection; its result is the reason.
     pub(super) driver: tokio::task::JoinHandle<String>,
     pub(super) notified: Arc<Notify>,
@@ -80,9 +82,11 @@ impl Session {
             });
             Ok((client, driver))
         })?;
-        let session = Session { client, driver, notified, timeouts, signal, runtime };
-        session.call("making the session's settings", timeouts.statement, settings::apply(&session.client))?;
-        Ok(session)
+        let prepared = PreparedStatements::new(Route::Pooled);
+        let session = Session { client, prepared, driver, notified, timeouts, signal, runtime };
+        let settings = settings::apply(&session.client);
+        let route = session.call("making the session's settings", timeouts.statement, settings)?;
+        Ok(Session { prepared: PreparedStatements::new(route), ..session })
     }
 
     pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {
@@ -106,6 +110,15 @@ impl Session {
             return Err(StoreError::Refused { doing, reason });
         }
         self.call(doing, limit, run_script(&self.client, schema::POSTGRES))
+    }
+
+    /// Runs a statement that runs often, see [`super::prepared`]. It is a transaction of its own.
+    pub(super) async fn query(
+        &self,
+        sql: &'static str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.prepared.query(&self.client, sql, parameters).await
     }
 
     /// Runs a statement against its deadline and the stop signal.

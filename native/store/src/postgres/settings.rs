@@ -22,37 +22,55 @@
 //! | `standard_conforming_strings`, `backslash_quote`, `transform_null_equals` | unchanged: no statement here has a backslash or a comparison with NULL |
 //! | `DateStyle`, `IntervalStyle`, `TimeZone`, `extra_float_digits`, `bytea_output`, `xmloption` | unchanged: values are binary, and times are numbers since 1970 |
 //! | `lc_messages` | unchanged: errors are recognised by their codes |
-//! | `jit`, `enable_*`, `plan_cache_mode`, `work_mem` and other costs | unchanged: they affect how long a statement takes, not its result |
+//! | `enable_seqscan` | off, where statements are [`prepared`](super::prepared) and the URL does not set it: the plan that is kept for a small table must suit a large one. The load, which reads a whole table, sets it on |
+//! | `jit`, other `enable_*`, `plan_cache_mode`, `work_mem` and other costs | unchanged: they affect how long a statement takes, not its result |
 
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
+use super::prepared::{self, Parameters, Route};
 use super::sqlstate::if_supported;
 
 /// Settings for the startup `options`.
 pub(super) const AT_START: [&str; 2] = [r"default_transaction_isolation=read\ committed", "row_security=off"];
 
-/// Makes the settings that depend on the server. A database that lacks one of the functions keeps its own.
-pub(super) async fn apply(client: &Client) -> Result<(), Error> {
+/// Makes the settings that depend on the server, and finds out where the connection leads. A database that lacks one of
+/// the functions keeps its own.
+pub(super) async fn apply(client: &Client) -> Result<Route, Error> {
+    let process = prepared::process_id(client).await;
+    let of_process: [(&(dyn ToSql + Sync), Type); 1] = [(&process, Type::INT4)];
     // Pipelined: one round trip.
-    tokio::try_join!(
+    let (direct, ..) = tokio::try_join!(
+        set(client, "SELECT WHERE pg_backend_pid() = $1", &of_process),
         set(
             client,
-            "SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE getdatabaseencoding() = 'SQL_ASCII'"
+            "SELECT set_config(name, 'off', false) FROM pg_settings
+              WHERE name = 'enable_seqscan' AND source <> 'client' AND pg_backend_pid() = $1",
+            &of_process
+        ),
+        set(
+            client,
+            "SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE getdatabaseencoding() = 'SQL_ASCII'",
+            &[]
         ),
         set(
             client,
             "SELECT set_config('synchronous_commit', 'on', false)
-              WHERE current_setting('synchronous_commit', true) = 'off'"
+              WHERE current_setting('synchronous_commit', true) = 'off'",
+            &[]
         ),
         set(
             client,
             "SELECT set_config(name, '0', false) FROM pg_settings
-              WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0'"
+              WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0'",
+            &[]
         ),
     )?;
-    Ok(())
+    Ok(if direct > 0 { Route::Direct } else { Route::Pooled })
 }
 
-async fn set(client: &Client, sql: &str) -> Result<(), Error> {
-    if_supported(client.query_typed(sql, &[]).await).map(|_| ())
+/// Runs a statement that the database may lack, and returns the number of its rows.
+async fn set(client: &Client, sql: &str, parameters: &Parameters<'_>) -> Result<usize, Error> {
+    let rows = if_supported(client.query_typed(sql, parameters).await)?;
+    Ok(rows.map_or(0, |rows| rows.len()))
 }

@@ -99,8 +99,8 @@ impl Store for PostgresStore {
     }
 
     fn events(&mut self, cursor: EventId, oldest: EventId, limit: u32) -> Result<Events, StoreError> {
-        let client = &self.session.client;
-        let events = log::events(client, &self.host_types, cursor, oldest, limit);
+        let Session { client, .. } = &self.session;
+        let events = log::events(&self.session, &self.host_types, cursor, oldest, limit);
         let writable_wanted = match self.attrs {
             TargetSessionAttrs::ReadWrite => true,
             TargetSessionAttrs::ReadOnly => false,
@@ -113,11 +113,11 @@ impl Store for PostgresStore {
     }
 
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError> {
-        self.call(log::DOING, log::events_in(&self.session.client, &self.host_types, ranges, limit))
+        self.call(log::DOING, log::events_in(&self.session, &self.host_types, ranges, limit))
     }
 
     fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {
-        self.call("asking who writes events", log::open_transactions(&self.session.client))
+        self.call("asking who writes events", log::open_transactions(&self.session))
     }
 
     fn fresh(&mut self) -> Result<Vec<HostTypeId>, StoreError> {

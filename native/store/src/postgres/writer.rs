@@ -26,12 +26,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
+use tokio_postgres::types::FromSqlOwned;
 
 use self::change::change;
 use self::own_table::OwnTable;
 use super::connect::Target;
 use super::identity;
+use super::prepared::Parameters;
 use super::session::Session;
 use super::value::cell;
 use crate::readable::Cell;
@@ -57,14 +58,26 @@ impl PostgresWriter {
         Ok(PostgresWriter { session, identity, removals: OwnTable::REMOVALS, freshness: OwnTable::FRESHNESS })
     }
 
+    /// Runs a statement that is planned for its parameters.
     fn query(
         &self,
         doing: &'static str,
         sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        parameters: &Parameters<'_>,
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
         change(&self.session, doing, until, self.session.client.query_typed(sql, parameters))
+    }
+
+    /// Runs a statement that runs often and has one plan, see [`super::prepared`].
+    fn query_prepared(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        parameters: &Parameters<'_>,
+        until: Instant,
+    ) -> Result<Vec<Row>, StoreError> {
+        change(&self.session, doing, until, self.session.query(sql, parameters))
     }
 }
 

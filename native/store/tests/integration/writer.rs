@@ -4,6 +4,7 @@ mod declarations;
 mod domains;
 mod passwords;
 mod postgres_only;
+mod prepared;
 mod removals;
 mod void_jobs;
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::parts::{insert_events, notify};
 use super::{PostgresWriter, get, settings};
@@ -16,6 +16,11 @@ use crate::writer::{
 };
 use crate::{Readable, StoreError};
 
+/// The most domains that a prepared statement adds. The plan that suits all parameters is one for few domains: it compares
+/// each with each event. LIMIT, which removes nothing, has the planner expect few. For more domains, planning costs little
+/// beside adding them.
+const MAX_PREPARED: usize = 32;
+
 impl DomainOperations for PostgresWriter {
     fn insert(&mut self, domains: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError> {
         const DOING: &str = "adding domains";
@@ -26,39 +31,44 @@ impl DomainOperations for PostgresWriter {
             .iter()
             .flat_map(|new| new.subdomains.iter().map(|name| (name.as_str(), new.domain.as_str())))
             .unzip();
-        let rows = self.query(
-            DOING,
+        let sql =
             concat!(
                 "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $5::int2[])
-                                    WITH ORDINALITY AS w (domain, host_type, status, position)),
+                                    WITH ORDINALITY AS w (domain, host_type, status, position)
+                                 LIMIT cardinality($1::text[])),
                    added AS (INSERT INTO domain_settings (domain, host_type, status)
                              SELECT domain, host_type, status FROM wanted
-                              WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain)
+                              WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = wanted.domain OFFSET 0)
                               ORDER BY domain RETURNING domain), ",
                 insert_events!("added"),
                 // A row that was deleted by hand has left its passwords.
-                ", cleared AS (DELETE FROM domain_admins a
-                    USING (SELECT domain AS name FROM added
-                           UNION ALL
-                           SELECT b.name FROM unnest($3::text[], $4::text[]) AS b (name, parent)
-                             JOIN added ON added.domain = b.parent
-                            WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name)) c
-                    WHERE a.domain = c.name)
+                ", cleared AS (DELETE FROM domain_admins WHERE domain = ANY (ARRAY(
+                      SELECT domain FROM added
+                       UNION ALL
+                      SELECT b.name FROM (SELECT * FROM unnest($3::text[], $4::text[]) LIMIT cardinality($3::text[]))
+                             AS b (name, parent)
+                        JOIN added ON added.domain = b.parent
+                       WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name OFFSET 0))))
                    SELECT l.id, ",
                 bounded_name!("s.host_type"),
                 ", s.status, ",
                 notify!(),
-                " FROM wanted w LEFT JOIN logged l USING (domain) LEFT JOIN domain_settings s USING (domain) ORDER BY w.position"
-            ),
-            &[
-                (&names, Type::TEXT_ARRAY),
-                (&host_types, Type::TEXT_ARRAY),
-                (&subdomains, Type::TEXT_ARRAY),
-                (&parents, Type::TEXT_ARRAY),
-                (&statuses, Type::INT2_ARRAY),
-            ],
-            until,
-        )?;
+                " FROM wanted w LEFT JOIN logged l USING (domain)
+                   LEFT JOIN LATERAL (SELECT host_type, status FROM domain_settings WHERE domain = w.domain LIMIT 1) s ON true
+                  ORDER BY w.position"
+            );
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&names, Type::TEXT_ARRAY),
+            (&host_types, Type::TEXT_ARRAY),
+            (&subdomains, Type::TEXT_ARRAY),
+            (&parents, Type::TEXT_ARRAY),
+            (&statuses, Type::INT2_ARRAY),
+        ];
+        let rows = if domains.len() > MAX_PREPARED {
+            self.query(DOING, sql, &parameters, until)?
+        } else {
+            self.query_prepared(DOING, sql, &parameters, until)?
+        };
         rows.iter()
             .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
                 (Some(id), _) => Ok(InsertOutcome::Added(EventId(id))),
@@ -77,7 +87,7 @@ impl DomainOperations for PostgresWriter {
     ) -> Result<SetStatusOutcome, StoreError> {
         const DOING: &str = "changing a domain's status";
         let status = wanted.number();
-        let rows = self.query(
+        let rows = self.query_prepared(
             DOING,
             concat!(
                 "WITH found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
@@ -107,7 +117,7 @@ impl DomainOperations for PostgresWriter {
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {
         const DOING: &str = "reading a domain";
         let sql = concat!("SELECT ", bounded_name!("host_type"), ", status FROM domain_settings WHERE domain = $1");
-        let rows = self.query(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        let rows = self.query_prepared(DOING, sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
         Ok(rows.first().and_then(|row| settings(row, 0)))
     }
 

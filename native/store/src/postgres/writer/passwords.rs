@@ -78,7 +78,7 @@ impl PasswordOperations for PostgresWriter {
         let client = &self.session.client;
         let rows = change(&self.session, "storing a password", until, async {
             match origin {
-                NameOrigin::Row | NameOrigin::StaticDomain => client.query_typed(STORE, &parameters).await,
+                NameOrigin::Row | NameOrigin::StaticDomain => self.session.query(STORE, &parameters).await,
                 NameOrigin::SubdomainOf(_) | NameOrigin::ConfiguredSubdomain => {
                     let result = store_exclusively(client, &parameters).await;
                     client.batch_execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
@@ -96,13 +96,13 @@ impl PasswordOperations for PostgresWriter {
         until: Instant,
     ) -> Result<Option<String>, StoreError> {
         const DOING: &str = "reading a password";
-        let rows = self.query(DOING, SELECT, &parameters(&name.as_str(), &origin.into()), until)?;
+        let rows = self.query_prepared(DOING, SELECT, &parameters(&name.as_str(), &origin.into()), until)?;
         rows.first().map(|row| get(row, 0, DOING)).transpose()
     }
 
     fn delete_password(&mut self, domain: &DomainName, until: Instant) -> Result<Found, StoreError> {
         let sql = "DELETE FROM domain_admins WHERE domain = $1 RETURNING 1";
-        let rows = self.query("deleting a password", sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
+        let rows = self.query_prepared("deleting a password", sql, &[(&domain.as_str(), Type::VARCHAR)], until)?;
         Ok(if rows.is_empty() { Found::No } else { Found::Yes })
     }
 }

@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::parts::{delete_admins, insert_events, notify};
 use super::{PostgresWriter, get, no_row, settings};
+use crate::postgres::prepared::Parameters;
 use crate::postgres::sql::{bounded_name, bounded_text, now_ms};
 use crate::postgres::value::cell;
 use crate::writer::{
@@ -43,24 +44,24 @@ macro_rules! job_outcome {
 }
 
 impl PostgresWriter {
-    /// Runs a statement on the table of removals, which is created if it does not exist.
+    /// Runs a statement about one domain on the table of removals, which is created if it does not exist.
     fn query_removals(
         &mut self,
         doing: &'static str,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        sql: &'static str,
+        parameters: &Parameters<'_>,
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
         self.removals.create(&self.session, doing, until)?;
-        self.query(doing, sql, parameters, until)
+        self.query_prepared(doing, sql, parameters, until)
     }
 
-    /// The same, except that the result is empty if the table does not exist.
+    /// Runs a statement that joins this table with others. The result is empty if the table does not exist.
     fn query_removals_if_any(
         &mut self,
         doing: &'static str,
         sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        parameters: &Parameters<'_>,
         until: Instant,
     ) -> Result<Vec<Row>, StoreError> {
         if !self.removals.exists(&self.session, doing, until)? {
@@ -219,7 +220,7 @@ impl RemovalOperations for PostgresWriter {
                 "mine AS (DELETE FROM domain_removals r USING present p
                            WHERE domain = $1 AND owner = $2 AND p.status = 2 AND p.host_type = r.host_type
                           RETURNING r.domain),
-                   gone AS (DELETE FROM domain_settings s USING mine WHERE s.domain = mine.domain RETURNING s.domain),
+                   gone AS (DELETE FROM domain_settings WHERE domain = (SELECT domain FROM mine) RETURNING domain),
                    ",
                 delete_admins!("gone", "$3"),
                 ", ",
