@@ -17,19 +17,23 @@
 //! | `request`, `error`, `response` | [`Request`], [`OperationError`], [`Response`] |
 //! | `pool` | the connections |
 //! | `executor` | calls a writer for each request |
-//! | `workers` | [`Workers`]: the queue and the threads |
+//! | `company` | requests that travel together |
+//! | `queue` | the bounded queue |
+//! | `workers` | [`Workers`]: the threads |
 //!
 //! # The way of a change, from the queue to the commit
 //!
-//! `workers` → `executor` → `pool` → `domain_store`'s `writer/domains` → `postgres/writer/domains` →
+//! `workers` → `queue` → `company` → `executor` → `pool` → `domain_store`'s `writer/domains` → `postgres/writer/domains` →
 //! `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and back to `workers`, which passes the result
 //! on.
 
+mod company;
 mod error;
 mod executor;
 mod options;
 mod password;
 mod pool;
+mod queue;
 mod request;
 mod response;
 mod workers;
@@ -37,6 +41,7 @@ mod workers;
 pub use error::{FailureKind, OperationError};
 pub use options::Options;
 pub use password::Iterations;
+pub use queue::{IsAwaited, Overloaded, Reply};
 pub use request::{Request, Secret};
 pub use response::{PasswordCheck, Response};
-pub use workers::{IsAwaited, Overloaded, Reply, Workers};
+pub use workers::Workers;

@@ -49,6 +49,46 @@ pub enum Request {
     Sequences,
 }
 
+impl Request {
+    /// The domains that the request is about. A request about none of them in particular concerns all or none.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &DomainName> {
+        let (several, one) = match self {
+            Request::Insert(domains) => (&domains[..], None),
+            Request::SetStatus(domain, _)
+            | Request::Details(domain)
+            | Request::PutPassword(domain, _)
+            | Request::CheckPassword(domain, _)
+            | Request::DeletePassword(domain)
+            | Request::BeginRemoval(domain, ..)
+            | Request::NoteRemoval(domain, _)
+            | Request::FailRemoval(domain, _)
+            | Request::FinishRemoval(domain)
+            | Request::Removals(Some(domain)) => (&[][..], Some(domain)),
+            Request::List(..)
+            | Request::RenewRemovals
+            | Request::TakeOverRemovals(_)
+            | Request::Removals(None)
+            | Request::UpsertFreshness(..)
+            | Request::Freshness
+            | Request::Changes(..)
+            | Request::Findings
+            | Request::Survey
+            | Request::Sequences => (&[][..], None),
+        };
+        several.iter().map(|(domain, ..)| domain).chain(one)
+    }
+
+    /// Whether the request may be carried out together with others of its kind.
+    pub(crate) fn travels_in_company(&self) -> bool {
+        matches!(self, Request::Insert(_))
+    }
+
+    /// Whether the request may be carried out together with this one, if they are about different domains.
+    pub(crate) fn travels_with(&self, other: &Request) -> bool {
+        matches!((self, other), (Request::Insert(_), Request::Insert(_)))
+    }
+}
+
 /// A password in a request. `Debug` does not show it.
 pub struct Secret(pub String);
 

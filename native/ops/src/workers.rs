@@ -1,47 +1,29 @@
-//! The queue and its threads.
+//! The threads, which take requests from the queue.
 //!
-//! The queue is bounded: if it is full, a request is refused at once. A worker that panics returns an error for the request
+//! The queue is bounded: if it is full, a request is refused at once. Additions that wait travel together: one statement,
+//! one transaction, one notification, and a result for each caller. A worker that panics returns an error for the request
 //! and takes the next one. [`Workers::stop`] aborts what the workers do, and every queued request fails.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::Table;
 use domain_store::{Database, FollowedDatabase, Signal};
-use parking_lot::Mutex;
-use thiserror::Error;
 
+use crate::company::{self, Outcome};
 use crate::executor::Executor;
 use crate::pool::Pool;
-use crate::{OperationError, Options, Request, Response};
-
-/// Called once with the result, by a worker.
-pub type Reply = Box<dyn FnOnce(Result<Response, OperationError>) + Send>;
-
-/// Whether the caller still waits for the result.
-pub type IsAwaited = Box<dyn Fn() -> bool + Send>;
-
-/// The queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the queue of operations is full")]
-pub struct Overloaded;
+use crate::queue::{IsAwaited, Overloaded, Queue, Reply, Task};
+use crate::{OperationError, Options, Request};
 
 /// A handle to the workers. After it is dropped, they end when the queue is empty.
 pub struct Workers {
-    queue: SyncSender<Task>,
+    queue: Arc<Queue>,
     signal: Arc<Signal>,
     executor: Arc<Executor>,
-}
-
-struct Task {
-    request: Request,
-    until: Instant,
-    is_awaited: IsAwaited,
-    reply: Reply,
 }
 
 impl Workers {
@@ -55,16 +37,18 @@ impl Workers {
         options: Options,
     ) -> std::io::Result<Workers> {
         let signal = Arc::new(Signal::default());
-        let (queue, tasks) = sync_channel(options.queue);
-        let tasks = Arc::new(Mutex::new(tasks));
+        let queue = Arc::new(Queue::new(options.queue));
         let workers = options.workers;
         let pool = Pool::new(database, signal.clone(), followed, workers);
         let executor = Arc::new(Executor::new(pool, table, options));
+        // Dropping it ends the threads that were started, also if another one cannot be.
+        let handle = Workers { queue, signal, executor };
         for _ in 0..workers {
-            let (executor, tasks, signal) = (executor.clone(), tasks.clone(), signal.clone());
-            thread::Builder::new().name("domain_worker".to_owned()).spawn(move || run(&executor, &tasks, &signal))?;
+            let Workers { queue, signal, executor } = &handle;
+            let (queue, signal, executor) = (queue.clone(), signal.clone(), executor.clone());
+            thread::Builder::new().name("domain_worker".to_owned()).spawn(move || run(&executor, &queue, &signal))?;
         }
-        Ok(Workers { queue, signal, executor })
+        Ok(handle)
     }
 
     /// Queues a request, whose result is due within `limit`. A worker does nothing if the caller no longer waits, since
@@ -77,9 +61,7 @@ impl Workers {
         reply: Reply,
     ) -> Result<(), Overloaded> {
         let task = Task { request, until: Instant::now() + limit, is_awaited, reply };
-        self.queue.try_send(task).map_err(|refused| match refused {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
-        })
+        self.queue.push(task)
     }
 
     /// Has the workers and the follower reconnect. Returns at once.
@@ -93,21 +75,56 @@ impl Workers {
     }
 }
 
-fn run(executor: &Executor, tasks: &Mutex<Receiver<Task>>, signal: &Signal) {
-    loop {
-        // Held while waiting for a task: the other workers wait for the lock.
-        let task = tasks.lock().recv();
-        let Ok(Task { request, until, is_awaited, reply }) = task else { return };
-        let result = if signal.is_stopped() {
-            Err(OperationError::Unavailable("stopped".to_owned()))
-        } else if !is_awaited() {
-            Err(OperationError::Abandoned)
-        } else {
-            catch_unwind(AssertUnwindSafe(|| executor.run(&request, until)))
-                .unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
-        };
-        reply(result);
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.queue.close();
     }
+}
+
+fn run(executor: &Executor, queue: &Queue, signal: &Signal) {
+    while let Some(tasks) = queue.take() {
+        let (requests, due): (Vec<_>, Vec<_>) = tasks.into_iter().filter_map(|task| begin(task, signal)).unzip();
+        let counts = company::counts(&requests);
+        let until = due.iter().map(|due| due.until).min();
+        let (Some(together), Some(until)) = (company::join(requests), until) else { continue };
+        match carry_out(executor, &together, until) {
+            // Of many rows, one that others write may be one too many.
+            Err(OperationError::Contended { .. }) if due.len() > 1 => {
+                for (request, Due { until, reply }) in company::part(together, &counts).into_iter().zip(due) {
+                    reply(carry_out(executor, &request, until));
+                }
+            }
+            outcome => {
+                company::split(outcome, &counts).into_iter().zip(due).for_each(|(outcome, due)| (due.reply)(outcome));
+            }
+        }
+    }
+}
+
+/// When a result is due, and who gets it.
+struct Due {
+    until: Instant,
+    reply: Reply,
+}
+
+/// Answers a task that is not to be carried out.
+fn begin(Task { request, until, is_awaited, reply }: Task, signal: &Signal) -> Option<(Request, Due)> {
+    let failure = if signal.is_stopped() {
+        OperationError::Unavailable("stopped".to_owned())
+    } else if !is_awaited() {
+        OperationError::Abandoned
+    } else if Instant::now() >= until {
+        OperationError::Expired
+    } else {
+        return Some((request, Due { until, reply }));
+    };
+    reply(Err(failure));
+    None
+}
+
+fn carry_out(executor: &Executor, request: &Request, until: Instant) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| executor.run(request, until)))
+        .unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+mod company;
 mod outages;
 mod refusals;
 mod requests;
