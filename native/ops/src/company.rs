@@ -1,48 +1,82 @@
-//! Requests that travel together: one request of all of them, and the part of the result that each caller gets.
+//! Requests that travel together: one change of all their domains, and the part of the result that each caller gets.
 
-use domain_store::InsertOutcome;
+use std::iter;
+
+use domain_core::{DomainName, HostTypeId};
+use domain_store::{Activation, InsertOutcome, SetStatusOutcome, StoreError};
 
 use crate::{OperationError, Request, Response};
 
 /// The result of a request.
 pub(crate) type Outcome = Result<Response, OperationError>;
 
-/// The number of domains of each request.
-pub(crate) fn counts(requests: &[Request]) -> Vec<usize> {
-    requests.iter().map(|request| request.domains().count()).collect()
+/// Requests that are carried out together.
+pub(crate) enum Company {
+    /// A request alone.
+    One(Request),
+    /// Additions, each with the number of its domains.
+    Additions(Vec<(DomainName, HostTypeId, Activation)>, Vec<usize>),
+    /// Domains to enable or to disable, one of each request.
+    Statuses(Vec<(DomainName, Activation)>),
 }
 
-/// One request of several. A single one stays as it is.
-pub(crate) fn join(requests: Vec<Request>) -> Option<Request> {
-    requests.into_iter().reduce(|all, one| match (all, one) {
-        (Request::Insert(mut all), Request::Insert(one)) => {
-            all.extend(one);
-            Request::Insert(all)
+impl Company {
+    /// Joins requests of one kind. Nothing if there are none.
+    pub(crate) fn join(requests: Vec<Request>) -> Option<Company> {
+        let mut all = None;
+        for request in requests {
+            all = Some(match (all, request) {
+                (None, request) => Company::One(request),
+                (Some(Company::One(Request::Insert(first))), Request::Insert(next)) => {
+                    let counts = vec![first.len(), next.len()];
+                    Company::Additions(first.into_iter().chain(next).collect(), counts)
+                }
+                (Some(Company::Additions(mut domains, mut counts)), Request::Insert(next)) => {
+                    counts.push(next.len());
+                    domains.extend(next);
+                    Company::Additions(domains, counts)
+                }
+                (Some(Company::One(Request::SetStatus(domain, wanted))), Request::SetStatus(next, next_wanted)) => {
+                    Company::Statuses(vec![(domain, wanted), (next, next_wanted)])
+                }
+                (Some(Company::Statuses(mut changes)), Request::SetStatus(next, wanted)) => {
+                    changes.push((next, wanted));
+                    Company::Statuses(changes)
+                }
+                // The queue joins requests of one kind only.
+                (Some(company), _) => company,
+            });
         }
-        (first, _) => first,
-    })
-}
+        all
+    }
 
-/// The requests that were joined.
-pub(crate) fn part(all: Request, counts: &[usize]) -> Vec<Request> {
-    match all {
-        Request::Insert(domains) => {
-            let mut domains = domains.into_iter();
-            counts.iter().map(|&count| Request::Insert(domains.by_ref().take(count).collect())).collect()
+    /// The requests, in order.
+    pub(crate) fn part(self) -> Vec<Request> {
+        match self {
+            Company::One(request) => vec![request],
+            Company::Additions(domains, counts) => parts(domains, &counts).into_iter().map(Request::Insert).collect(),
+            Company::Statuses(changes) => {
+                changes.into_iter().map(|(domain, wanted)| Request::SetStatus(domain, wanted)).collect()
+            }
         }
-        other => vec![other],
     }
 }
 
-/// The result of each request, in order.
-pub(crate) fn split(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
+/// The result of each addition, in order.
+pub(crate) fn of_additions(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
     match outcome {
-        Ok(Response::Inserted(outcomes)) if counts.len() > 1 => {
-            let mut outcomes = outcomes.into_iter();
-            counts.iter().map(|&count| own(outcomes.by_ref().take(count).collect())).collect()
-        }
+        Ok(Response::Inserted(outcomes)) => parts(outcomes, counts).into_iter().map(own).collect(),
         other => vec![other; counts.len()],
     }
+}
+
+/// The result of each change of a status, in order.
+pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>) -> Vec<Outcome> {
+    let own = |outcome| match outcome {
+        SetStatusOutcome::Skipped => Err(StoreError::row_skipped("changing a domain's status").into()),
+        outcome => Ok(Response::StatusSet(outcome)),
+    };
+    outcomes.into_iter().map(own).collect()
 }
 
 /// A caller's part. A failure that is about no row fails the request, as it does without company.
@@ -53,4 +87,15 @@ fn own(outcomes: Vec<Result<InsertOutcome, OperationError>>) -> Outcome {
         [Err(failure), ..] if outcomes.iter().all(failed) => Err(failure.clone()),
         _ => Ok(Response::Inserted(outcomes)),
     }
+}
+
+/// Parts of these lengths.
+fn parts<T>(all: Vec<T>, counts: &[usize]) -> Vec<Vec<T>> {
+    let mut all = all.into_iter();
+    counts.iter().map(|&count| all.by_ref().take(count).collect()).collect()
+}
+
+/// The same failure for each of several callers.
+pub(crate) fn of_all(failure: &OperationError, callers: usize) -> Vec<Outcome> {
+    iter::repeat_n(Err(failure.clone()), callers).collect()
 }

@@ -11,7 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{ClaimKind, DomainName, HostTypeId, HostTypes, Table};
-use domain_store::{Activation, Found, InsertOutcome, Lease, NameOrigin, NewDomain, StoreError, Writer};
+use domain_store::{
+    Activation, Found, InsertOutcome, Lease, NameOrigin, NewDomain, SetStatusOutcome, StoreError, Writer,
+};
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
@@ -117,7 +119,18 @@ impl Executor {
         }
     }
 
-    fn insert(
+    /// Enables or disables domains: an outcome for each, in order. No domain may occur twice.
+    pub(crate) fn set_statuses(
+        &self,
+        changes: &[(DomainName, Activation)],
+        until: Instant,
+    ) -> Result<Vec<SetStatusOutcome>, OperationError> {
+        let allowed = self.allowed();
+        let changes: Vec<_> = changes.iter().map(|(domain, wanted)| (domain, *wanted)).collect();
+        self.write(until, |writer| writer.set_statuses(&changes, &allowed, until))
+    }
+
+    pub(crate) fn insert(
         &self,
         pairs: &[(DomainName, HostTypeId, Activation)],
         until: Instant,

@@ -80,12 +80,15 @@ impl Request {
 
     /// Whether the request may be carried out together with others of its kind.
     pub(crate) fn travels_in_company(&self) -> bool {
-        matches!(self, Request::Insert(_))
+        matches!(self, Request::Insert(_) | Request::SetStatus(..))
     }
 
     /// Whether the request may be carried out together with this one, if they are about different domains.
     pub(crate) fn travels_with(&self, other: &Request) -> bool {
-        matches!((self, other), (Request::Insert(_), Request::Insert(_)))
+        matches!(
+            (self, other),
+            (Request::Insert(_), Request::Insert(_)) | (Request::SetStatus(..), Request::SetStatus(..))
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The threads, which take requests from the queue.
 //!
-//! The queue is bounded: if it is full, a request is refused at once. Additions that wait travel together: one statement,
-//! one transaction, one notification, and a result for each caller. A worker that panics returns an error for the request
+//! The queue is bounded: if it is full, a request is refused at once. Additions that wait travel together, and so do
+//! changes of statuses: one statement, one transaction, one notification, and a result for each caller. A worker that panics returns an error for the request
 //! and takes the next one. [`Workers::stop`] aborts what the workers do, and every queued request fails.
 
 use std::any::Any;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use domain_core::Table;
 use domain_store::{Database, FollowedDatabase, Signal};
 
-use crate::company::{self, Outcome};
+use crate::company::{self, Company, Outcome};
 use crate::executor::Executor;
 use crate::pool::Pool;
 use crate::queue::{IsAwaited, Overloaded, Queue, Reply, Task};
@@ -84,20 +84,41 @@ impl Drop for Workers {
 fn run(executor: &Executor, queue: &Queue, signal: &Signal) {
     while let Some(tasks) = queue.take() {
         let (requests, due): (Vec<_>, Vec<_>) = tasks.into_iter().filter_map(|task| begin(task, signal)).unzip();
-        let counts = company::counts(&requests);
         let until = due.iter().map(|due| due.until).min();
-        let (Some(together), Some(until)) = (company::join(requests), until) else { continue };
-        match carry_out(executor, &together, until) {
-            // Of many rows, one that others write may be one too many.
-            Err(OperationError::Contended { .. }) if due.len() > 1 => {
-                for (request, Due { until, reply }) in company::part(together, &counts).into_iter().zip(due) {
-                    reply(carry_out(executor, &request, until));
+        let (Some(company), Some(until)) = (Company::join(requests), until) else { continue };
+        match together(executor, &company, until) {
+            Together::Done(outcomes) => outcomes.into_iter().zip(due).for_each(|(outcome, due)| (due.reply)(outcome)),
+            Together::Apart => {
+                for (request, Due { until, reply }) in company.part().into_iter().zip(due) {
+                    reply(guarded(|| executor.run(&request, until)));
                 }
             }
-            outcome => {
-                company::split(outcome, &counts).into_iter().zip(due).for_each(|(outcome, due)| (due.reply)(outcome));
-            }
         }
+    }
+}
+
+/// What became of requests that travelled together.
+enum Together {
+    /// The result of each.
+    Done(Vec<Outcome>),
+    /// Nothing was changed, because of one of them. Each is to be tried alone.
+    Apart,
+}
+
+fn together(executor: &Executor, company: &Company, until: Instant) -> Together {
+    match company {
+        Company::One(request) => Together::Done(vec![guarded(|| executor.run(request, until))]),
+        Company::Additions(domains, counts) => match guarded(|| executor.insert(domains, until)) {
+            // Of many rows, one that others write may be one too many.
+            Err(OperationError::Contended { .. }) => Together::Apart,
+            outcome => Together::Done(company::of_additions(outcome, counts)),
+        },
+        Company::Statuses(changes) => match guarded(|| executor.set_statuses(changes, until)) {
+            Ok(outcomes) => Together::Done(company::of_statuses(outcomes)),
+            Err(OperationError::Contended { .. }) => Together::Apart,
+            Err(refused) if refused.refusal().is_some() => Together::Apart,
+            Err(failure) => Together::Done(company::of_all(&failure, changes.len())),
+        },
     }
 }
 
@@ -122,9 +143,9 @@ fn begin(Task { request, until, is_awaited, reply }: Task, signal: &Signal) -> O
     None
 }
 
-fn carry_out(executor: &Executor, request: &Request, until: Instant) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| executor.run(request, until)))
-        .unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
+/// A panic becomes an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, OperationError>) -> Result<T, OperationError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(OperationError::Panicked(message(&*panic))))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

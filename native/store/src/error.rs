@@ -102,6 +102,11 @@ impl StoreError {
     /// The longest reason of [`StoreError::RowRefused`], in bytes.
     pub const MAX_REASON_BYTES: usize = 500;
 
+    /// The error of a row that the database skips.
+    pub fn row_skipped(doing: &'static str) -> StoreError {
+        StoreError::RowRefused { doing, reason: StoreError::SKIPPED.to_owned() }
+    }
+
     pub(crate) fn row_refused(doing: &'static str, mut reason: String) -> StoreError {
         if reason.len() > StoreError::MAX_REASON_BYTES {
             const END: &str = " …";

@@ -58,6 +58,9 @@ fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
         | Response::NotServed => word(atoms::not_found()),
         Response::StatusSet(SetStatusOutcome::UnknownHostType) => word(atoms::unknown_host_type()),
         Response::StatusSet(SetStatusOutcome::Deleting) => word(atoms::deleted()),
+        Response::StatusSet(SetStatusOutcome::Skipped) => {
+            (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env)
+        }
         Response::Details(row) => row_term(env, row.as_ref()),
         Response::Listed(rows) => readable_term(env, rows, listed_term),
         Response::PasswordStored | Response::PasswordDeleted(Found::Yes) | Response::FreshnessDeclared => {

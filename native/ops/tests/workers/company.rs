@@ -6,6 +6,7 @@ on_both_databases! {
     each_caller_of_several_gets_its_own_answer
     a_caller_who_is_gone_or_late_keeps_no_company
     no_request_overtakes_an_earlier_one_about_the_same_domain
+    statuses_that_are_changed_together_have_their_own_outcomes
 }
 
 /// Keeps the only worker busy until the returned value is dropped, so that the next requests wait together.
@@ -111,6 +112,24 @@ fn no_request_overtakes_an_earlier_one_about_the_same_domain(fixture: &mut Fixtu
     assert!(matches!(heard(&off).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
 }
 
+fn statuses_that_are_changed_together_have_their_own_outcomes(fixture: &mut Fixture) {
+    let workers = fixture.workers(1, 100);
+    let pairs = (0..10).map(|n| fixture.pair(&format!("d{n}.example"))).collect();
+    ask(&workers, Request::Insert(pairs));
+    let set = |domain: &str, wanted| submit(&workers, Request::SetStatus(name(domain), wanted), LONG).unwrap();
+    let (on, off) = (Activation::Enabled, Activation::Disabled);
+    let release = busy(&workers);
+    let disabled: Vec<_> = (0..10).map(|n| set(&format!("d{n}.example"), off)).collect();
+    let (none, again) = (set("none.example", on), set("d3.example", on));
+    drop(release);
+    for answer in &disabled {
+        assert!(matches!(heard(answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+    }
+    assert_eq!(heard(&none).unwrap(), Response::StatusSet(SetStatusOutcome::NotFound));
+    // Not taken along, since it would be about the same domain.
+    assert!(matches!(heard(&again).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+}
+
 /// The number of transactions that have written events.
 fn transactions(fixture: &mut Fixture) -> i64 {
     fixture.client().query_one("SELECT count(DISTINCT xmin::text) FROM domain_events", &[]).unwrap().get(0)
@@ -145,6 +164,37 @@ fn requests_that_wait_together_are_one_transaction_and_a_refused_one_leaves_the_
         }
     }
     assert!(transactions(&mut fixture) < 10);
+}
+
+#[test]
+fn a_status_that_is_refused_leaves_the_others_alone() {
+    let mut fixture = Fixture::postgres();
+    let workers = fixture.workers(1, 100);
+    let pairs = (0..10).map(|n| fixture.pair(&format!("d{n}.example"))).collect();
+    ask(&workers, Request::Insert(pairs));
+    let set = |wanted| {
+        let release = busy(&workers);
+        let request = |n| Request::SetStatus(name(&format!("d{n}.example")), wanted);
+        let answers: Vec<_> = (0..10).map(|n| submit(&workers, request(n), LONG).unwrap()).collect();
+        drop(release);
+        answers
+    };
+    for answer in set(Activation::Disabled) {
+        assert!(matches!(heard(&answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+    }
+    // The additions are one transaction, and these changes another one.
+    assert_eq!(transactions(&mut fixture), 2);
+    let refuse = "ALTER TABLE domain_settings ADD CONSTRAINT off CHECK (domain <> 'd4.example' OR status = 0)";
+    fixture.client().batch_execute(refuse).unwrap();
+    for (n, answer) in set(Activation::Enabled).iter().enumerate() {
+        match heard(answer) {
+            Ok(answer) => {
+                assert!(matches!(answer, Response::StatusSet(SetStatusOutcome::Changed(_))), "{answer:?}");
+                assert_ne!(n, 4);
+            }
+            Err(refused) => assert!(n == 4 && refused.refusal().is_some(), "{refused:?}"),
+        }
+    }
 }
 
 #[test]

@@ -13,15 +13,29 @@ pub trait DomainOperations {
     /// deleted, and those of its subdomains.
     fn insert(&mut self, domains: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError>;
 
-    /// Enables or disables a domain, with an event if that changes the row. `allowed` are the host types that dynamic
-    /// domains may have on this node.
+    /// Enables or disables domains, each with an event if that changes its row. Returns an outcome for each domain, in
+    /// order. No domain may occur twice in `changes`. `allowed` are the host types that dynamic domains may have on this
+    /// node.
+    fn set_statuses(
+        &mut self,
+        changes: &[(&DomainName, Activation)],
+        allowed: &[String],
+        until: Instant,
+    ) -> Result<Vec<SetStatusOutcome>, StoreError>;
+
+    /// The same for one domain. A row that the database skips counts as refused.
     fn set_status(
         &mut self,
         domain: &DomainName,
         wanted: Activation,
         allowed: &[String],
         until: Instant,
-    ) -> Result<SetStatusOutcome, StoreError>;
+    ) -> Result<SetStatusOutcome, StoreError> {
+        match self.set_statuses(&[(domain, wanted)], allowed, until)?.pop() {
+            Some(SetStatusOutcome::Skipped) | None => Err(StoreError::row_skipped("changing a domain's status")),
+            Some(outcome) => Ok(outcome),
+        }
+    }
 
     /// Reads the row of a domain.
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError>;
@@ -98,6 +112,8 @@ pub enum SetStatusOutcome {
     UnknownHostType,
     /// The domain is in removal.
     Deleting,
+    /// The database did not change the row and gave no reason: [`StoreError::SKIPPED`].
+    Skipped,
 }
 
 /// The row of a domain.

@@ -6,6 +6,7 @@ mod passwords;
 mod postgres_only;
 mod prepared;
 mod removals;
+mod statuses;
 mod void_jobs;
 
 use std::collections::BTreeSet;

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::parts::{insert_events, notify};
 use super::{PostgresWriter, get, settings};
+use crate::postgres::prepared::Parameters;
 use crate::postgres::sql::bounded_name;
 use crate::postgres::value::{RawText, cell};
 use crate::readable::Cell;
@@ -16,10 +18,28 @@ use crate::writer::{
 };
 use crate::{Readable, StoreError};
 
-/// The most domains that a prepared statement adds. The plan that suits all parameters is one for few domains: it compares
+/// The most domains that a prepared statement changes. The plan that suits all parameters is one for few domains: it compares
 /// each with each event. LIMIT, which removes nothing, has the planner expect few. For more domains, planning costs little
-/// beside adding them.
+/// beside changing them.
 const MAX_PREPARED: usize = 32;
+
+impl PostgresWriter {
+    /// Runs a statement for this number of domains.
+    fn query_for(
+        &self,
+        domains: usize,
+        doing: &'static str,
+        sql: &'static str,
+        parameters: &Parameters<'_>,
+        until: Instant,
+    ) -> Result<Vec<Row>, StoreError> {
+        if domains > MAX_PREPARED {
+            self.query(doing, sql, parameters, until)
+        } else {
+            self.query_prepared(doing, sql, parameters, until)
+        }
+    }
+}
 
 impl DomainOperations for PostgresWriter {
     fn insert(&mut self, domains: &[NewDomain<'_>], until: Instant) -> Result<Vec<InsertOutcome>, StoreError> {
@@ -64,11 +84,7 @@ impl DomainOperations for PostgresWriter {
             (&parents, Type::TEXT_ARRAY),
             (&statuses, Type::INT2_ARRAY),
         ];
-        let rows = if domains.len() > MAX_PREPARED {
-            self.query(DOING, sql, &parameters, until)?
-        } else {
-            self.query_prepared(DOING, sql, &parameters, until)?
-        };
+        let rows = self.query_for(domains.len(), DOING, sql, &parameters, until)?;
         rows.iter()
             .map(|row| match (get(row, 0, DOING)?, settings(row, 1)) {
                 (Some(id), _) => Ok(InsertOutcome::Added(EventId(id))),
@@ -78,40 +94,54 @@ impl DomainOperations for PostgresWriter {
             .collect()
     }
 
-    fn set_status(
+    fn set_statuses(
         &mut self,
-        domain: &DomainName,
-        wanted: Activation,
+        changes: &[(&DomainName, Activation)],
         allowed: &[String],
         until: Instant,
-    ) -> Result<SetStatusOutcome, StoreError> {
+    ) -> Result<Vec<SetStatusOutcome>, StoreError> {
         const DOING: &str = "changing a domain's status";
-        let status = wanted.number();
-        let rows = self.query_prepared(
-            DOING,
-            concat!(
-                "WITH found AS (SELECT host_type, status, host_type = ANY($3) AS allowed
-                                  FROM domain_settings WHERE domain = $1 FOR UPDATE),
-                   changed AS (UPDATE domain_settings s SET status = $2 FROM found
-                                WHERE domain = $1 AND found.allowed AND found.status <> 2 AND found.status <> $2
-                               RETURNING s.domain), ",
-                insert_events!("changed"),
-                " SELECT status, allowed, (SELECT id FROM logged), ",
-                notify!(),
-                " FROM found"
-            ),
-            &[(&domain.as_str(), Type::VARCHAR), (&status, Type::INT2), (&allowed, Type::TEXT_ARRAY)],
-            until,
-        )?;
-        let Some(row) = rows.first() else { return Ok(SetStatusOutcome::NotFound) };
-        let before = Status::new(i64::from(get::<i16>(row, 0, DOING)?));
-        match (get(row, 1, DOING)?, before, get::<Option<i64>>(row, 2, DOING)?) {
-            (false, ..) => Ok(SetStatusOutcome::UnknownHostType),
-            (true, Status::Deleting, _) => Ok(SetStatusOutcome::Deleting),
-            (true, _, Some(id)) => Ok(SetStatusOutcome::Changed(EventId(id))),
-            (true, before, None) if before == Status::new(i64::from(status)) => Ok(SetStatusOutcome::Unchanged),
-            (true, _, None) => Err(StoreError::row_refused(DOING, StoreError::SKIPPED.to_owned())),
-        }
+        let names: Vec<&str> = changes.iter().map(|(domain, _)| domain.as_str()).collect();
+        let statuses: Vec<i16> = changes.iter().map(|(_, wanted)| wanted.number()).collect();
+        // Rows are locked in the order of their names, so that two of these statements cannot deadlock.
+        let sql = concat!(
+            "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int2[])
+                                WITH ORDINALITY AS w (domain, status, position)
+                             LIMIT cardinality($1::text[])),
+                  found AS MATERIALIZED (
+                    SELECT w.position, w.status AS wanted, s.domain, s.status, s.host_type = ANY ($3) AS allowed
+                      FROM (SELECT * FROM wanted ORDER BY domain) w
+                      CROSS JOIN LATERAL (SELECT domain, host_type, status FROM domain_settings
+                                           WHERE domain = w.domain LIMIT 1 FOR UPDATE) s),
+                  changed AS (
+                    UPDATE domain_settings s
+                       SET status = (SELECT f.wanted FROM found f WHERE f.domain = s.domain)
+                     WHERE s.domain = ANY (ARRAY(SELECT domain FROM found
+                                                  WHERE allowed AND status <> 2 AND status <> wanted))
+                    RETURNING s.domain), ",
+            insert_events!("changed"),
+            " SELECT f.position IS NOT NULL, f.status, f.allowed, l.id, ",
+            notify!(),
+            " FROM wanted w LEFT JOIN found f USING (position) LEFT JOIN logged l ON l.domain = f.domain
+              ORDER BY w.position"
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&names, Type::TEXT_ARRAY), (&statuses, Type::INT2_ARRAY), (&allowed, Type::TEXT_ARRAY)];
+        let rows = self.query_for(changes.len(), DOING, sql, &parameters, until)?;
+        let outcome = |(row, wanted): (&Row, &i16)| {
+            if !get(row, 0, DOING)? {
+                return Ok(SetStatusOutcome::NotFound);
+            }
+            let before = Status::new(i64::from(get::<i16>(row, 1, DOING)?));
+            Ok(match (get(row, 2, DOING)?, before, get::<Option<i64>>(row, 3, DOING)?) {
+                (false, ..) => SetStatusOutcome::UnknownHostType,
+                (true, Status::Deleting, _) => SetStatusOutcome::Deleting,
+                (true, _, Some(id)) => SetStatusOutcome::Changed(EventId(id)),
+                (true, before, None) if before == Status::new(i64::from(*wanted)) => SetStatusOutcome::Unchanged,
+                (true, _, None) => SetStatusOutcome::Skipped,
+            })
+        };
+        rows.iter().zip(&statuses).map(outcome).collect()
     }
 
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
+use rusqlite::Transaction;
 
 use super::SqliteWriter;
 use super::statements::{add_event, delete_admins, read_settings, update_status};
@@ -38,28 +39,28 @@ impl DomainOperations for SqliteWriter {
         })
     }
 
-    fn set_status(
+    fn set_statuses(
         &mut self,
-        domain: &DomainName,
-        wanted: Activation,
+        changes: &[(&DomainName, Activation)],
         allowed: &[String],
         until: Instant,
-    ) -> Result<SetStatusOutcome, StoreError> {
-        let number = wanted.number();
-        let wanted = Status::new(number.into());
-        self.transact("changing a domain's status", until, |transaction| {
+    ) -> Result<Vec<SetStatusOutcome>, StoreError> {
+        let set = |transaction: &Transaction<'_>, domain: &DomainName, wanted: Activation| {
             let Some(before) = read_settings(transaction, domain)? else { return Ok(SetStatusOutcome::NotFound) };
             if !allowed.contains(&before.host_type) {
                 return Ok(SetStatusOutcome::UnknownHostType);
             }
             match before.status {
                 Status::Deleting => Ok(SetStatusOutcome::Deleting),
-                status if status == wanted => Ok(SetStatusOutcome::Unchanged),
+                status if status == Status::new(wanted.number().into()) => Ok(SetStatusOutcome::Unchanged),
                 _ => {
-                    update_status(transaction, domain, number)?;
+                    update_status(transaction, domain, wanted.number())?;
                     add_event(transaction, domain).map(SetStatusOutcome::Changed)
                 }
             }
+        };
+        self.transact("changing a domain's status", until, |transaction| {
+            changes.iter().map(|(domain, wanted)| set(transaction, domain, *wanted)).collect()
         })
     }
 
