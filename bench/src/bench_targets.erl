@@ -57,14 +57,17 @@ catchup(Results) ->
 propagation(Results) ->
     lists:append([
         [target("addition until another node shows it, median beyond psql's commit, ms", at_most, 1, Beyond),
-         target("addition until another node shows it, p99, ms", at_most, 4, P99)]
-     || #{beyond_commit := Beyond, visible := #{p99 := P99}} <- found(propagation, Results)
+         target("addition until another node shows it, p99, ms", at_most, 4, P99),
+         target("insert_domain/2 with pauses, median, times psql's commit", at_most, 2, Median / CommitMedian),
+         target("insert_domain/2 with pauses, p99, times psql's", at_most, 4, Tail / CommitTail)]
+     || #{beyond_commit := Beyond, visible := #{p99 := P99}, returned := #{median := Median, p99 := Tail},
+          commit := #{median := CommitMedian, p99 := CommitTail}} <- found(propagation, Results)
     ]).
 
 additions(Results) ->
     lists:append([
-        [target("insert_domain/2 by one caller, median, times pgbench's same transaction", at_most, 2, P50),
-         target("insert_domain/2 by one caller, p99, times pgbench's p99", at_most, 4, P99)]
+        [target("insert_domain/2 without pauses, median, times pgbench's", at_most, 2, P50),
+         target("insert_domain/2 without pauses, p99, times pgbench's", at_most, 4, P99)]
      || #{side := ours, callers := 1, p50_times_as_long := P50, p99_times_as_long := P99} <- found(additions, Results)
     ]) ++
     [target(["additions a second, callers: ", bench_table:number(Callers)], at_least, Wanted, Rate)
