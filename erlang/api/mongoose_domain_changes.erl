@@ -66,7 +66,10 @@ insert_part(Part) ->
             Failures = maps:from_list([{Failed, mongoose_domain_operations:failed(Doubt, Reason)}
                                        || {failed, Doubt, Reason} = Failed <- lists:usort(Outcomes)]),
             %% Each part is one transaction, so where the newest event is visible, all are.
-            Newest = lists:max([0 | [Event || {added, Event} <- Outcomes]]),
+            Newest = case [Event || {added, Event} <- Outcomes, is_integer(Event)] of
+                [] -> visible;
+                Events -> lists:max(Events)
+            end,
             Inserted = fun(One, Outcome) -> inserted(One, maps:get(Outcome, Failures, Outcome), Newest) end,
             lists:zip(Numbers, lists:zipwith(Inserted, Wanted, Outcomes));
         Failure -> [{Number, Failure} || Number <- Numbers]

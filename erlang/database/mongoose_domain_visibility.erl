@@ -1,21 +1,27 @@
 %% Waits until this node's table shows a change that was committed.
 %%
+%% Most changes of this node are visible at once: the worker that has committed one puts it into the table. The others are
+%% visible when the follower has read their events.
+%%
 %% The change is durable, so a follower that does not answer in time is worth a warning and no error. One that answers and
 %% does not find the event of the change follows another database: then the change is of no use on this node.
 -module(mongoose_domain_visibility).
 
 -export([visible/2, wait/1]).
 
+-export_type([event/0]).
+
 -include("../base/mongoose_domain_log.hrl").
 
 %% The pause before the table is checked again, in milliseconds.
 -define(PAUSE, 50).
 
--type event() :: integer() | undefined.
+%% The id of an event, or `visible' where the table shows the change already.
+-type event() :: integer() | visible.
 -type failure() :: {db_error, binary()}.
 
 %% @doc The result, once the change is visible.
--spec visible(event(), Result) -> Result | failure().
+-spec visible(event() | undefined, Result) -> Result | failure().
 visible(Event, Result) ->
     case wait(Event) of
         ok -> Result;
@@ -24,15 +30,21 @@ visible(Event, Result) ->
 
 %% @doc Returns when the change is visible, or `visibility_timeout' has passed. Without an event, waits for all that was
 %% committed before the call.
--spec wait(event()) -> ok | failure().
+-spec wait(event() | undefined) -> ok | failure().
+wait(visible) ->
+    notify_nodes();
 wait(Event) ->
+    ok = notify_nodes(),
     Timeout = mongoose_domain_config:visibility_timeout(),
-    try
-        ok = service_domain_db:force_check_for_updates()
-    catch
-        error:{not_running, mongoose_domain} -> ok % which is reported below
-    end,
     wait(Event, Timeout, erlang:monotonic_time(millisecond) + Timeout).
+
+%% Not every database notifies.
+notify_nodes() ->
+    try
+        service_domain_db:force_check_for_updates()
+    catch
+        error:{not_running, mongoose_domain} -> ok % which is reported to a caller that waits
+    end.
 
 wait(Event, Timeout, End) ->
     Left = max(0, End - erlang:monotonic_time(millisecond)),

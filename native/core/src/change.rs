@@ -65,6 +65,9 @@ pub enum Outcome {
     Absent,
     /// A static rule forbids the change, and nothing was changed.
     Refused(Refusal),
+    /// This node has changed the domain in the database since the row was read, with this event, and the table shows that
+    /// change. The domain has to be read again. Only rows that were read are overtaken.
+    Overtaken(EventId),
 }
 
 /// The static rule that forbids a change.

@@ -51,8 +51,9 @@
 //! | `page` | one bounded part of a listing |
 //! | `change` | the types of the table's interface |
 //! | `named_sources` | the sources that callers name |
+//! | `own_changes` | changes that this node makes in the database itself |
 //! | `writer_state` | what only writers use, and how a change works |
-//! | `table` | [`Table`]: the interface |
+//! | `table` | [`Table`]: the interface; `table/subdomains`, `table/own_changes`: its parts |
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("mongoose_domain runs on 64-bit systems only: the table computes with 64-bit words");
@@ -73,6 +74,7 @@ mod lookup_counts;
 mod memory;
 mod name;
 mod named_sources;
+mod own_changes;
 mod page;
 mod patterns;
 mod route_map;
@@ -101,3 +103,4 @@ pub use patterns::{Claim, ClaimKind, Pattern};
 #[cfg(loom)]
 pub use sync::{Barrier, disable_barrier};
 pub use table::Table;
+pub use table::own_changes::{DatabaseRead, OwnChanges, OwnChangesPause, Visibility};

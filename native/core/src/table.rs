@@ -11,6 +11,7 @@
 //! at once. By the [`Epoch`] a load notices that the table was emptied since it began, and its changes are refused. Code
 //! that stores more about these routes, such as the event up to which they are current, notices it in the same way.
 
+pub(crate) mod own_changes;
 mod subdomains;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -19,8 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::change::{
-    Change, Closed, DomainCounts, Epoch, InsertError, Inserted, IsStatic, LookupError, MemoryUsage, Outcome, Progress,
-    Stale, StaticRoute,
+    Change, Closed, DomainCounts, Epoch, EventId, InsertError, Inserted, IsStatic, LookupError, MemoryUsage, Outcome,
+    Progress, Stale, StaticRoute,
 };
 use crate::change_feed::Changes;
 use crate::entries::EntryIndex;
@@ -265,17 +266,29 @@ impl Table {
 
     /// Applies changes that the database has. Returns their outcomes, in order. Lookups see each change as a whole.
     pub fn apply(&self, epoch: Epoch, source: Source, changes: &[Change]) -> Result<Vec<Outcome>, Stale> {
-        let mut outcomes = Vec::with_capacity(changes.len());
+        self.apply_rows(epoch, source, changes, |change| (None, change))
+    }
+
+    fn apply_rows<T>(
+        &self,
+        epoch: Epoch,
+        source: Source,
+        rows: &[T],
+        row: impl Fn(&T) -> (Option<EventId>, &Change),
+    ) -> Result<Vec<Outcome>, Stale> {
+        let mut outcomes = Vec::with_capacity(rows.len());
         let mut names = Vec::with_capacity(CHANGES_PER_TURN);
-        for turn in changes.chunks(CHANGES_PER_TURN) {
+        for turn in rows.chunks(CHANGES_PER_TURN) {
             names.clear();
-            names.extend(turn.iter().map(|change| self.routes.hash(change.domain().as_bytes())));
+            names.extend(turn.iter().map(|one| self.routes.hash(row(one).1.domain().as_bytes())));
             // Outside of the mutex, where nothing waits for it.
             self.routes.prefetch(&names);
             self.change(|state| {
                 state.check_epoch(epoch)?;
-                let named = turn.iter().zip(&names);
-                outcomes.extend(named.map(|(change, name)| state.apply(&self.routes, change, *name, source)));
+                for (one, name) in turn.iter().zip(&names) {
+                    let (event, change) = row(one);
+                    outcomes.push(state.apply_row(&self.routes, event, change, *name, source));
+                }
                 Ok(())
             })?;
         }

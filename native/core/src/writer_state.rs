@@ -6,7 +6,9 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::change::{Change, DomainCounts, Epoch, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale};
+use crate::change::{
+    Change, DomainCounts, Epoch, EventId, InsertError, Inserted, IsStatic, Outcome, Progress, Refusal, Stale,
+};
 use crate::change_feed::{ChangeFeed, ChangeKind};
 use crate::claim_order::ClaimOrder;
 use crate::entries::EntryIndex;
@@ -15,6 +17,7 @@ use crate::fault::fault_point;
 use crate::hashed_name::HashedName;
 use crate::host_types::HostTypeId;
 use crate::named_sources::NamedSources;
+use crate::own_changes::OwnChanges;
 use crate::patterns::{Claim, ClaimKind, Patterns};
 use crate::route_writer::RouteWriter;
 use crate::routes::{BuiltRoutes, Openness, Routes};
@@ -34,6 +37,7 @@ pub(crate) struct WriterState {
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) claim_order: ClaimOrder,
     pub(crate) change_feed: ChangeFeed,
+    pub(crate) own_changes: OwnChanges,
 }
 
 impl WriterState {
@@ -50,6 +54,7 @@ impl WriterState {
             patterns: Arc::default(),
             claim_order: ClaimOrder::default(),
             change_feed: ChangeFeed::new(),
+            own_changes: OwnChanges::default(),
         }
     }
 
@@ -170,6 +175,22 @@ impl WriterState {
                 Ok(Inserted::Added)
             }
         }
+    }
+
+    /// Applies what the follower has read about a domain, unless this node has changed the domain since.
+    pub(crate) fn apply_row(
+        &mut self,
+        routes: &Routes,
+        event: Option<EventId>,
+        change: &Change,
+        domain: HashedName,
+        source: Source,
+    ) -> Outcome {
+        if let Some(overtaker) = self.own_changes.overtaker(domain.name) {
+            return Outcome::Overtaken(overtaker);
+        }
+        self.own_changes.touch(domain.name, event);
+        self.apply(routes, change, domain, source)
     }
 
     /// Applies a change, whose domain is `domain`.

@@ -8,7 +8,7 @@ mod response;
 
 use std::time::Duration;
 
-use domain_ops::{Iterations, OperationError, Options, Response, Workers};
+use domain_ops::{Completed, Iterations, OperationError, Options, Workers};
 use domain_store::{Database, Timeouts};
 use rustler::{
     Atom, Binary, Encoder, Env, LocalPid, Monitor, NifMap, NifResult, OwnedEnv, Resource, ResourceArc, Term,
@@ -93,7 +93,7 @@ fn operation(
 ) -> NifResult<Atom> {
     let owner = env.pid();
     let is_awaited = move || OwnedEnv::new().run(|env| requester.is_alive(env));
-    let respond = move |result: Result<Response, OperationError>| {
+    let respond = move |result: Result<Completed, OperationError>| {
         // It does not matter if the owner has exited.
         let _ = OwnedEnv::new()
             .send_and_clear(&owner, |env| (atoms::domain_operation(), ticket, result_term(env, &result)).encode(env));

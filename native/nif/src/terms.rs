@@ -14,7 +14,7 @@ pub(crate) mod atoms {
         closed, unloaded, reset, following,
         domain, no_domain, prefix, fqdn, domain_changes, everything,
         domain_operation, overloaded, failed, refused, none, broken, timeout, too_late, forgotten,
-        changed, not_found, deleted, wrong_host_type, invalid_password, right, wrong, corrupt,
+        changed, visible, not_found, deleted, wrong_host_type, invalid_password, right, wrong, corrupt,
         disabled, enabled, deleting, unknown, readable, warning, behind, in_order,
         claimed, elsewhere, held, lost, running, orphaned, r#in = "in", past, infinity,
         domain_follower, request_permit, reports, answer, missing, ended, stopped, panicked,

@@ -1,14 +1,15 @@
 //! Requests that travel together: one change of all their domains, and the part of the result that each caller gets.
 
+use std::collections::HashSet;
 use std::iter;
 
-use domain_core::{DomainName, HostTypeId};
+use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{Activation, InsertOutcome, SetStatusOutcome, StoreError};
 
-use crate::{OperationError, Request, Response};
+use crate::{Completed, OperationError, Request, Response};
 
 /// The result of a request.
-pub(crate) type Outcome = Result<Response, OperationError>;
+pub(crate) type Outcome = Result<Completed, OperationError>;
 
 /// Requests that are carried out together.
 pub(crate) enum Company {
@@ -65,27 +66,39 @@ impl Company {
 /// The result of each addition, in order.
 pub(crate) fn of_additions(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
     match outcome {
-        Ok(Response::Inserted(outcomes)) => parts(outcomes, counts).into_iter().map(own).collect(),
+        Ok(Completed { response: Response::Inserted(outcomes), visible }) => {
+            parts(outcomes, counts).into_iter().map(|outcomes| own(outcomes, &visible)).collect()
+        }
         other => vec![other; counts.len()],
     }
 }
 
 /// The result of each change of a status, in order.
-pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>) -> Vec<Outcome> {
-    let own = |outcome| match outcome {
-        SetStatusOutcome::Skipped => Err(StoreError::row_skipped("changing a domain's status").into()),
-        outcome => Ok(Response::StatusSet(outcome)),
+pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
+    let own = |outcome| {
+        let visible = match &outcome {
+            SetStatusOutcome::Skipped => return Err(StoreError::row_skipped("changing a domain's status").into()),
+            SetStatusOutcome::Changed(event, _) => visible.get(event).copied(),
+            _ => None,
+        };
+        Ok(Completed { response: Response::StatusSet(outcome), visible: visible.into_iter().collect() })
     };
     outcomes.into_iter().map(own).collect()
 }
 
 /// A caller's part. A failure that is about no row fails the request, as it does without company.
-fn own(outcomes: Vec<Result<InsertOutcome, OperationError>>) -> Outcome {
+fn own(outcomes: Vec<Result<InsertOutcome, OperationError>>, visible: &HashSet<EventId>) -> Outcome {
     let failed =
         |outcome: &Result<_, OperationError>| outcome.as_ref().is_err_and(|failure| failure.refusal().is_none());
     match &outcomes[..] {
         [Err(failure), ..] if outcomes.iter().all(failed) => Err(failure.clone()),
-        _ => Ok(Response::Inserted(outcomes)),
+        _ => {
+            let events = outcomes.iter().filter_map(|outcome| match outcome {
+                Ok(InsertOutcome::Added(event)) => visible.get(event).copied(),
+                _ => None,
+            });
+            Ok(Completed { visible: events.collect(), response: Response::Inserted(outcomes) })
+        }
     }
 }
 

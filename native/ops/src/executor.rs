@@ -3,22 +3,27 @@
 //! Domains are added by one statement, which the database refuses as a whole if it refuses one row. Then each half of the
 //! rows is tried, and so on, until a refused row is alone: the other rows are added, and this one has its reason.
 //!
+//! A change is announced to the table before it is sent, and put into the table when it is committed, unless the follower
+//! has read something about the domain meanwhile: see [`Table::begin_own_changes`].
+//!
 //! A change that conflicts with another transaction is run again, a limited number of times and within the caller's
 //! time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use domain_core::{ClaimKind, DomainName, HostTypeId, HostTypes, Table};
+use domain_core::{Change, ClaimKind, DomainName, EventId, HostTypeId, HostTypes, OwnChanges, Table, Visibility};
 use domain_store::{
-    Activation, Found, InsertOutcome, Lease, NameOrigin, NewDomain, SetStatusOutcome, StoreError, Writer,
+    Activation, BeginRemovalOutcome, Found, IdentityMatch, InsertOutcome, Lease, NameOrigin, NewDomain,
+    SetStatusOutcome, StoreError, Writer,
 };
 
 use crate::password::{self, PasswordError, Verdict};
 use crate::pool::{self, Condition, Pool};
 use crate::request::Secret;
-use crate::{OperationError, Options, PasswordCheck, Request, Response};
+use crate::{Completed, OperationError, Options, PasswordCheck, Request, Response};
 
 /// The number of attempts of a change.
 const MAX_ATTEMPTS: u32 = 10;
@@ -45,15 +50,31 @@ impl Executor {
     }
 
     /// Carries out a request.
-    pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Response, OperationError> {
+    pub(crate) fn run(&self, request: &Request, until: Instant) -> Result<Completed, OperationError> {
+        let mut visible = HashSet::new();
+        let response = self.respond(request, until, &mut visible)?;
+        Ok(Completed { response, visible })
+    }
+
+    fn respond(
+        &self,
+        request: &Request,
+        until: Instant,
+        visible: &mut HashSet<EventId>,
+    ) -> Result<Response, OperationError> {
         if Instant::now() >= until {
             return Err(OperationError::Expired);
         }
         match request {
-            Request::Insert(pairs) => self.insert(pairs, until),
+            Request::Insert(pairs) => self.insert(pairs, until, visible),
             Request::SetStatus(domain, wanted) => {
-                let allowed = self.allowed();
-                self.write(until, |writer| writer.set_status(domain, *wanted, &allowed, until).map(Response::StatusSet))
+                let changes = [(domain.clone(), *wanted)];
+                let outcomes = self.set_statuses(&changes, until, visible)?;
+                let outcome = outcomes.into_iter().next().unwrap_or(SetStatusOutcome::Skipped);
+                if outcome == SetStatusOutcome::Skipped {
+                    return Err(StoreError::row_skipped("changing a domain's status").into());
+                }
+                Ok(Response::StatusSet(outcome))
             }
             Request::Details(domain) => {
                 self.write(until, |writer| writer.settings(domain, until).map(Response::Details))
@@ -69,10 +90,14 @@ impl Executor {
             Request::BeginRemoval(domain, id, handlers) => {
                 let host_type = self.name(*id);
                 let (lease, subdomains) = (self.lease(), self.subdomains(domain, &[*id]));
-                self.write(until, |writer| {
-                    let begun = writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until);
-                    begun.map(Response::RemovalBegun)
-                })
+                let own = self.table.begin_own_changes(vec![domain.clone()]);
+                let (outcome, compared) = self.write_compared(until, |writer| {
+                    writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until)
+                })?;
+                if let BeginRemovalOutcome::Claimed(event) | BeginRemovalOutcome::OwnedElsewhere(event) = &outcome {
+                    show(&own, compared, &[(0, *event, Change::Remove(domain.clone()))], visible);
+                }
+                Ok(Response::RemovalBegun(outcome))
             }
             Request::RenewRemovals => {
                 self.write(until, |writer| writer.renew_removals(self.lease(), until).map(Response::RemovalsRenewed))
@@ -124,42 +149,79 @@ impl Executor {
         &self,
         changes: &[(DomainName, Activation)],
         until: Instant,
+        visible: &mut HashSet<EventId>,
     ) -> Result<Vec<SetStatusOutcome>, OperationError> {
         let allowed = self.allowed();
-        let changes: Vec<_> = changes.iter().map(|(domain, wanted)| (domain, *wanted)).collect();
-        self.write(until, |writer| writer.set_statuses(&changes, &allowed, until))
+        let own = self.table.begin_own_changes(changes.iter().map(|(domain, _)| domain.clone()).collect());
+        let wanted: Vec<_> = changes.iter().map(|(domain, wanted)| (domain, *wanted)).collect();
+        let (outcomes, compared) =
+            self.write_compared(until, |writer| writer.set_statuses(&wanted, &allowed, until))?;
+        let committed: Vec<_> = outcomes
+            .iter()
+            .zip(changes)
+            .enumerate()
+            .filter_map(|(index, (outcome, (domain, activation)))| {
+                let SetStatusOutcome::Changed(event, host_type) = outcome else { return None };
+                let change = match activation {
+                    Activation::Enabled => Change::Put(domain.clone(), self.host_types().id(host_type.as_bytes())?),
+                    Activation::Disabled => Change::Remove(domain.clone()),
+                };
+                Some((index, *event, change))
+            })
+            .collect();
+        show(&own, compared, &committed, visible);
+        Ok(outcomes)
     }
 
     pub(crate) fn insert(
         &self,
         pairs: &[(DomainName, HostTypeId, Activation)],
         until: Instant,
+        visible: &mut HashSet<EventId>,
     ) -> Result<Response, OperationError> {
+        let own = self.table.begin_own_changes(pairs.iter().map(|(domain, _, _)| domain.clone()).collect());
         let named =
             pairs.iter().map(|(domain, id, status)| (domain, self.name(*id), *status, self.subdomains(domain, &[*id])));
         let named: Vec<_> = named.collect();
-        let pairs: Vec<_> = named
+        let new: Vec<_> = named
             .iter()
             .map(|(domain, host_type, status, subdomains)| NewDomain { domain, host_type, status: *status, subdomains })
             .collect();
-        let mut outcomes = vec![None; pairs.len()];
-        let whole = 0..pairs.len();
+        let mut outcomes = vec![None; new.len()];
+        let mut compared = IdentityMatch::Same;
+        let whole = 0..new.len();
         let mut parts = vec![whole];
         while let Some(part) = parts.pop() {
             let middle = part.start + part.len() / 2;
-            match self.write(until, |writer| writer.insert(&pairs[part.clone()], until)) {
-                Ok(inserted) => {
+            match self.write_compared(until, |writer| writer.insert(&new[part.clone()], until)) {
+                Ok((inserted, now)) => {
+                    compared = if now == IdentityMatch::Same { compared } else { now };
                     part.zip(inserted).for_each(|(index, inserted)| outcomes[index] = Some(check_skipped(inserted)))
                 }
                 // The database may refuse only one of these rows.
                 Err(refused) if refused.refusal().is_some() && part.len() > 1 => {
                     parts.extend([middle..part.end, part.start..middle]);
                 }
-                Err(failure) if failure.refusal().is_none() && part.len() == pairs.len() => return Err(failure),
+                Err(failure) if failure.refusal().is_none() && part.len() == new.len() => return Err(failure),
                 Err(failure) => part.for_each(|index| outcomes[index] = Some(Err(failure.clone()))),
             }
         }
-        Ok(Response::Inserted(outcomes.into_iter().flatten().collect()))
+        let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
+        let committed: Vec<_> = outcomes
+            .iter()
+            .zip(pairs)
+            .enumerate()
+            .filter_map(|(index, (outcome, (domain, host_type, activation)))| {
+                let Ok(InsertOutcome::Added(event)) = outcome else { return None };
+                let change = match activation {
+                    Activation::Enabled => Change::Put(domain.clone(), *host_type),
+                    Activation::Disabled => Change::Remove(domain.clone()),
+                };
+                Some((index, *event, change))
+            })
+            .collect();
+        show(&own, compared, &committed, visible);
+        Ok(Response::Inserted(outcomes))
     }
 
     fn put_password(
@@ -210,8 +272,17 @@ impl Executor {
     fn write<T>(
         &self,
         until: Instant,
-        mut call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
+        call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
     ) -> Result<T, OperationError> {
+        self.write_compared(until, call).map(|(answer, _)| answer)
+    }
+
+    /// The same. Tells whether the follower is known to be connected to the database of the change.
+    fn write_compared<T>(
+        &self,
+        until: Instant,
+        mut call: impl FnMut(&mut dyn Writer) -> Result<T, StoreError>,
+    ) -> Result<(T, IdentityMatch), OperationError> {
         let (mut reconnects, mut attempts) = (0, 0);
         let mut last_conflict = None;
         loop {
@@ -225,11 +296,13 @@ impl Executor {
             let (mut connection, identity) = self.pool.get(until).map_err(contended)?;
             match call(&mut *connection.writer) {
                 // The follower may have connected to another database since.
-                Ok(answer) if self.pool.is_followed(identity.as_ref()) => return Ok(answer),
-                Ok(_) => {
-                    self.pool.expire();
-                    return Err(OperationError::FollowerMoved { database: pool::name(identity.as_ref()) });
-                }
+                Ok(answer) => match self.pool.compare(identity.as_ref()) {
+                    IdentityMatch::Different => {
+                        self.pool.expire();
+                        return Err(OperationError::FollowerMoved { database: pool::name(identity.as_ref()) });
+                    }
+                    compared => return Ok((answer, compared)),
+                },
                 // Another server of the URL may take changes, or another file has the name.
                 Err(StoreError::StaleConnection { .. }) if reconnects < MAX_RECONNECTS => {
                     reconnects += 1;
@@ -292,6 +365,20 @@ impl Executor {
 
     fn allowed(&self) -> Vec<String> {
         self.table.allowed_host_types().into_iter().map(|id| self.name(id)).collect()
+    }
+}
+
+/// Puts changes that were committed into the table, and adds the events of those that are visible. A change in a database
+/// that may be another one than the follower's has to be found by the follower.
+fn show(
+    own: &OwnChanges<'_>,
+    compared: IdentityMatch,
+    committed: &[(usize, EventId, Change)],
+    visible: &mut HashSet<EventId>,
+) {
+    if compared == IdentityMatch::Same {
+        let visibilities = committed.iter().zip(own.apply(committed));
+        visible.extend(visibilities.filter(|(_, is)| *is == Visibility::Visible).map(|((_, event, _), _)| *event));
     }
 }
 

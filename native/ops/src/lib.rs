@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `password` | how a domain admin's password is stored and compared |
 //! | `options` | [`Options`] |
-//! | `request`, `error`, `response` | [`Request`], [`OperationError`], [`Response`] |
+//! | `request`, `error`, `response` | [`Request`], [`OperationError`], [`Completed`] |
 //! | `pool` | the connections |
 //! | `executor` | calls a writer for each request |
 //! | `company` | requests that travel together |
@@ -43,5 +43,5 @@ pub use options::Options;
 pub use password::Iterations;
 pub use queue::{IsAwaited, Overloaded, Reply};
 pub use request::{Request, Secret};
-pub use response::{PasswordCheck, Response};
+pub use response::{Completed, PasswordCheck, Response};
 pub use workers::Workers;

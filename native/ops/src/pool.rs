@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain_store::{Database, DatabaseIdentity, FollowedDatabase, Signal, StoreError, Writer};
+use domain_store::{Database, DatabaseIdentity, FollowedDatabase, IdentityMatch, Signal, StoreError, Writer};
 use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection, PooledConnection};
 use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
@@ -112,7 +112,7 @@ impl Pool {
         until: Instant,
     ) -> Result<(PooledConnection<Manager>, Option<DatabaseIdentity>), OperationError> {
         let (connection, identity) = self.identified(until)?;
-        if self.is_followed(identity.as_ref()) {
+        if self.compare(identity.as_ref()) != IdentityMatch::Different {
             return Ok((connection, identity));
         }
         // Either this connection or the follower's is stale. Replacing this one costs less.
@@ -126,8 +126,8 @@ impl Pool {
     }
 
     /// Whether the follower reads this database.
-    pub(crate) fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
-        self.followed.is_followed(identity)
+    pub(crate) fn compare(&self, identity: Option<&DatabaseIdentity>) -> IdentityMatch {
+        self.followed.compare(identity)
     }
 
     /// No present connection is used again.

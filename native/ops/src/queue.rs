@@ -11,10 +11,10 @@ use domain_core::DomainName;
 use parking_lot::{Condvar, Mutex};
 use thiserror::Error;
 
-use crate::{OperationError, Request, Response};
+use crate::{Completed, OperationError, Request};
 
 /// Called once with the result, by a worker.
-pub type Reply = Box<dyn FnOnce(Result<Response, OperationError>) + Send>;
+pub type Reply = Box<dyn FnOnce(Result<Completed, OperationError>) + Send>;
 
 /// Whether the caller still waits for the result.
 pub type IsAwaited = Box<dyn Fn() -> bool + Send>;

@@ -1,5 +1,8 @@
 //! The results of the requests.
 
+use std::collections::HashSet;
+
+use domain_core::EventId;
 use domain_store::{
     BeginRemovalOutcome, ChangedDomain, DomainSettings, Finding, Found, FreshnessDeclaration, InsertOutcome,
     JobOutcome, ListedDomain, Readable, RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome, Survey,
@@ -8,6 +11,16 @@ use domain_store::{
 use crate::OperationError;
 #[cfg(doc)]
 use crate::Request;
+
+/// A request that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The result.
+    pub response: Response,
+    /// Those of the response's events whose changes lookups on this node show already. The others show when the follower
+    /// has read them.
+    pub visible: HashSet<EventId>,
+}
 
 /// The result of a request that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]

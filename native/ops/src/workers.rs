@@ -5,6 +5,7 @@
 //! and takes the next one. [`Workers::stop`] aborts what the workers do, and every queued request fails.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +18,7 @@ use crate::company::{self, Company, Outcome};
 use crate::executor::Executor;
 use crate::pool::Pool;
 use crate::queue::{IsAwaited, Overloaded, Queue, Reply, Task};
-use crate::{OperationError, Options, Request};
+use crate::{Completed, OperationError, Options, Request};
 
 /// A handle to the workers. After it is dropped, they end when the queue is empty.
 pub struct Workers {
@@ -108,17 +109,26 @@ enum Together {
 fn together(executor: &Executor, company: &Company, until: Instant) -> Together {
     match company {
         Company::One(request) => Together::Done(vec![guarded(|| executor.run(request, until))]),
-        Company::Additions(domains, counts) => match guarded(|| executor.insert(domains, until)) {
-            // Of many rows, one that others write may be one too many.
-            Err(OperationError::Contended { .. }) => Together::Apart,
-            outcome => Together::Done(company::of_additions(outcome, counts)),
-        },
-        Company::Statuses(changes) => match guarded(|| executor.set_statuses(changes, until)) {
-            Ok(outcomes) => Together::Done(company::of_statuses(outcomes)),
-            Err(OperationError::Contended { .. }) => Together::Apart,
-            Err(refused) if refused.refusal().is_some() => Together::Apart,
-            Err(failure) => Together::Done(company::of_all(&failure, changes.len())),
-        },
+        Company::Additions(domains, counts) => {
+            let mut visible = HashSet::new();
+            match guarded(|| executor.insert(domains, until, &mut visible)) {
+                // Of many rows, one that others write may be one too many.
+                Err(OperationError::Contended { .. }) => Together::Apart,
+                outcome => {
+                    let outcome = outcome.map(|response| Completed { response, visible });
+                    Together::Done(company::of_additions(outcome, counts))
+                }
+            }
+        }
+        Company::Statuses(changes) => {
+            let mut visible = HashSet::new();
+            match guarded(|| executor.set_statuses(changes, until, &mut visible)) {
+                Ok(outcomes) => Together::Done(company::of_statuses(outcomes, &visible)),
+                Err(OperationError::Contended { .. }) => Together::Apart,
+                Err(refused) if refused.refusal().is_some() => Together::Apart,
+                Err(failure) => Together::Done(company::of_all(&failure, changes.len())),
+            }
+        }
     }
 }
 

@@ -19,6 +19,17 @@ use crate::{DatabaseIdentity, Signal};
 /// one.
 const MIN_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Whether a database is the one that the follower is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityMatch {
+    /// It is.
+    Same,
+    /// It is another one.
+    Different,
+    /// No follower is connected, or one of the databases does not tell its identity.
+    Unknown,
+}
+
 /// Shared by the follower and the writers of one node.
 #[derive(Default)]
 pub struct FollowedDatabase {
@@ -69,8 +80,8 @@ impl FollowedDatabase {
     }
 
     /// Whether the follower sees changes of this database.
-    pub fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
-        self.state.lock().is_followed(identity)
+    pub fn compare(&self, identity: Option<&DatabaseIdentity>) -> IdentityMatch {
+        self.state.lock().compare(identity)
     }
 
     /// Has the follower reconnect, unless that was requested shortly before.
@@ -111,8 +122,16 @@ impl State {
         }
     }
 
+    fn compare(&self, identity: Option<&DatabaseIdentity>) -> IdentityMatch {
+        match self.identity.as_ref().zip(identity) {
+            None => IdentityMatch::Unknown,
+            Some((followed, identity)) if followed.is_same_as(identity) => IdentityMatch::Same,
+            Some(_) => IdentityMatch::Different,
+        }
+    }
+
     fn is_followed(&self, identity: Option<&DatabaseIdentity>) -> bool {
-        self.identity.as_ref().zip(identity).is_none_or(|(followed, identity)| followed.is_same_as(identity))
+        self.compare(identity) != IdentityMatch::Different
     }
 }
 
@@ -131,7 +150,8 @@ mod tests {
         let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
         followed.follower_started(signal.clone());
         followed.follower_connected(Some(file(1)));
-        assert!(followed.is_followed(Some(&file(1))) && !followed.is_followed(Some(&file(2))));
+        assert_eq!(followed.compare(Some(&file(1))), IdentityMatch::Same);
+        assert_eq!(followed.compare(Some(&file(2))), IdentityMatch::Different);
         thread::scope(|scope| {
             let settled =
                 scope.spawn(|| followed.ensure_followed(Some(&file(2)), Instant::now() + Duration::from_secs(60)));
@@ -155,12 +175,12 @@ mod tests {
     #[test]
     fn every_database_is_followed_while_no_follower_runs() {
         let (followed, signal) = (FollowedDatabase::default(), Arc::<Signal>::default());
-        assert!(followed.is_followed(Some(&file(1))));
+        assert_eq!(followed.compare(Some(&file(1))), IdentityMatch::Unknown);
         followed.follower_started(signal.clone());
         followed.follower_connected(Some(file(1)));
         followed.follower_started(Arc::default());
         followed.follower_connected(Some(file(1)));
         followed.follower_stopped(&signal); // it was not the present one
-        assert!(!followed.is_followed(Some(&file(2))));
+        assert_eq!(followed.compare(Some(&file(2))), IdentityMatch::Different);
     }
 }

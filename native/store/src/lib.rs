@@ -51,7 +51,7 @@ mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
 pub use error::StoreError;
-pub use followed::FollowedDatabase;
+pub use followed::{FollowedDatabase, IdentityMatch};
 pub use follower_priority::FollowerPriority;
 pub use freshness::{Expiry, FreshnessDeclaration, Ttl};
 pub use identity::{DatabaseIdentity, PersistentId, ServerRole};

@@ -53,7 +53,7 @@ impl LoadStats {
                 *self.confirmed.entry(*host_type).or_default() += 1;
                 None
             }
-            Outcome::Removed(_) | Outcome::Absent | Outcome::Refused(_) => return,
+            Outcome::Removed(_) | Outcome::Absent | Outcome::Refused(_) | Outcome::Overtaken(_) => return,
         };
         self.routes += 1;
         if let Some(repair) = repair {

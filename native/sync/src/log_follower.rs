@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use domain_core::{Epoch, EventId, Outcome, Source};
-use domain_store::{Event, IdRange, LogBounds, Row, Store};
+use domain_core::{DatabaseRead, Epoch, EventId, Outcome, Source};
+use domain_store::{Event, IdRange, LogBounds, Store};
 
 use crate::context::Context;
 use crate::cursor::{Cursor, LogFault};
@@ -15,7 +15,7 @@ use crate::gaps::Scope;
 use crate::halt::{Halt, StepError};
 use crate::recent_events::RecentEvents;
 use crate::report::Report;
-use crate::rows::apply_rows;
+use crate::rows::apply_events;
 use crate::state::Age;
 
 /// The most events of one statement.
@@ -65,6 +65,8 @@ impl Counts {
                 Outcome::Added | Outcome::Moved(_) => self.inserts += 1,
                 Outcome::Removed(_) => self.deletes += 1,
                 Outcome::Kept | Outcome::Absent | Outcome::Refused(_) => self.skips += 1,
+                // The domain is read again.
+                Outcome::Overtaken(_) => (),
             }
         }
     }
@@ -109,6 +111,7 @@ impl LogFollower {
     ) -> Result<usize, StepError> {
         let mut found = 0;
         loop {
+            let read = context.table.begin_database_read();
             let cursor = cursor(context)?;
             let mut events = store.events(cursor.at, cursor.gaps.oldest(), LIMIT)?;
             let mut check = cursor.check(&events);
@@ -120,7 +123,7 @@ impl LogFollower {
             let bounds = events.bounds;
             // The first answer that contradicts the cursor counts: a later one may agree with it by chance.
             check.map_err(|fault| out_of_sync(context, fault, bounds))?;
-            self.apply_events(context, reading, &events.events)?;
+            self.apply_events(context, store, reading, read, &events.events)?;
             let cursor = self::cursor(context)?;
             cursor.advance(&events, reading.now);
             cursor.note_oldest(bounds, reading.now).map_err(|fault| out_of_sync(context, fault, bounds))?;
@@ -148,8 +151,9 @@ impl LogFollower {
             if ranges.is_empty() {
                 break;
             }
+            let read = context.table.begin_database_read();
             let events = store.events_in(&ranges, LIMIT)?;
-            self.apply_events(context, reading, &events)?;
+            self.apply_events(context, store, reading, read, &events)?;
             context.outbox.status(|status| status.events += events.len() as u64);
             let gaps = &mut cursor(context)?.gaps;
             events.iter().for_each(|event| gaps.fill(event.id, reading.now));
@@ -164,21 +168,51 @@ impl LogFollower {
         Ok(())
     }
 
+    /// Applies events that were just read. Domains that this node has changed meanwhile are read again, until the table shows
+    /// a row that is at least as new as each of these events.
     fn apply_events(
         &mut self,
         context: &mut Context<'_>,
+        store: &mut dyn Store,
         reading: &mut Reading<'_>,
+        read: DatabaseRead<'_>,
         events: &[Event],
     ) -> Result<(), StepError> {
-        self.recent.add(events);
-        let rows: Vec<Row> = events.iter().filter_map(|event| event.row.clone()).collect();
-        rows.iter().for_each(|row| (reading.on_row)(row.domain()));
-        reading.counts.skips += (events.len() - rows.len()) as u64;
-        if !rows.is_empty() {
-            let (_, outcomes) = apply_rows(context, reading.epoch, reading.source, rows)?;
-            reading.counts.add(&outcomes);
+        let mut overtakers = self.apply_once(context, reading, read, events)?;
+        while !overtakers.is_empty() {
+            let read = context.table.begin_database_read();
+            let ranges: Vec<_> = overtakers.iter().map(|&id| IdRange { first: id, last: id }).collect();
+            let events = store.events_in(&ranges, LIMIT)?;
+            if events.len() < ranges.len() {
+                return Err(StepError::Log(LogFault::Truncated));
+            }
+            overtakers = self.apply_once(context, reading, read, &events)?;
         }
         Ok(())
+    }
+
+    /// Returns the events of the own changes that were made meanwhile.
+    fn apply_once(
+        &mut self,
+        context: &mut Context<'_>,
+        reading: &mut Reading<'_>,
+        _read: DatabaseRead<'_>,
+        events: &[Event],
+    ) -> Result<HashSet<EventId>, StepError> {
+        self.recent.add(events);
+        let rows: Vec<_> = events.iter().filter_map(|event| Some((event.id, event.row.clone()?))).collect();
+        rows.iter().for_each(|(_, row)| (reading.on_row)(row.domain()));
+        reading.counts.skips += (events.len() - rows.len()) as u64;
+        if rows.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let outcomes = apply_events(context, reading.epoch, reading.source, rows)?;
+        reading.counts.add(&outcomes);
+        let overtaker = |outcome: &Outcome| match outcome {
+            Outcome::Overtaken(event) => Some(*event),
+            _ => None,
+        };
+        Ok(outcomes.iter().filter_map(overtaker).collect())
     }
 
     /// Those of the events that callers wait for which the table shows.

@@ -1,6 +1,8 @@
 //! Reconciling: the whole table is compared with one snapshot of the database, and repaired. The API calls it
 //! `converge`.
 //!
+//! Meanwhile no change that this node makes itself is put into the table at its commit: the log brings it.
+//!
 //! 1. The loader puts every enabled row into the table. That adds the routes that were missing and moves those that had
 //!    another host type, in brief write sections.
 //! 2. The log is followed to its end, so that changes since the snapshot, and those that the table had not seen yet, do
@@ -52,6 +54,8 @@ impl Reconciler {
         now: Instant,
     ) -> Result<Repairs, StepError> {
         let begin = Instant::now();
+        // A route that shows a change since the snapshot must neither count as a fault nor be outdated.
+        let _pause = context.table.pause_own_changes();
         context.enter(if self.comparison.reason == Reason::Cold { State::Loading } else { State::Converging });
         let added_before = context.state.added.clone();
         let loader = Loader::new(self.epoch, self.source, self.comparison);

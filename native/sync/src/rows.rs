@@ -1,13 +1,13 @@
 //! From rows of the database to routes in the table.
 
-use domain_core::{Change, DomainName, Epoch, HostTypeId, Outcome, Refusal, Source};
+use domain_core::{Change, DomainName, Epoch, EventId, HostTypeId, Outcome, Refusal, Source};
 use domain_store::Row;
 
 use crate::context::Context;
 use crate::halt::StepError;
 use crate::report::RowWarning;
 
-/// Makes the table say what these rows say, once the owner permits it. Returns the changes and their outcomes.
+/// Makes the table say what these rows of a load say, once the owner permits it. Returns the changes and their outcomes.
 pub(crate) fn apply_rows(
     context: &mut Context<'_>,
     epoch: Epoch,
@@ -18,10 +18,24 @@ pub(crate) fn apply_rows(
     let changes: Vec<Change> = rows.into_iter().filter_map(|row| change(context, row, &allowed)).collect();
     context.outbox.await_permit()?;
     let outcomes = context.table.apply(epoch, source, &changes)?;
-    for (change, outcome) in changes.iter().zip(&outcomes) {
-        warn_of_refusal(context, change, *outcome);
-    }
+    warn_of_refusals(context, changes.iter().zip(&outcomes));
     Ok((changes, outcomes))
+}
+
+/// The same for rows that were read with their events. Returns the outcomes.
+pub(crate) fn apply_events(
+    context: &mut Context<'_>,
+    epoch: Epoch,
+    source: Source,
+    rows: Vec<(EventId, Row)>,
+) -> Result<Vec<Outcome>, StepError> {
+    let allowed = context.table.allowed_host_types();
+    let changes: Vec<(EventId, Change)> =
+        rows.into_iter().filter_map(|(id, row)| Some((id, change(context, row, &allowed)?))).collect();
+    context.outbox.await_permit()?;
+    let outcomes = context.table.apply_events(epoch, source, &changes)?;
+    warn_of_refusals(context, changes.iter().map(|(_, change)| change).zip(&outcomes));
+    Ok(outcomes)
 }
 
 /// The change that a row calls for.
@@ -51,6 +65,10 @@ fn warn_of_host_type(context: &mut Context<'_>, domain: &str, host_type: HostTyp
     context.outbox.warnings.add(RowWarning::UnknownHostType { domain: domain.to_owned(), host_type });
 }
 
+fn warn_of_refusals<'c>(context: &mut Context<'_>, outcomes: impl Iterator<Item = (&'c Change, &'c Outcome)>) {
+    outcomes.for_each(|(change, outcome)| warn_of_refusal(context, change, *outcome));
+}
+
 fn warn_of_refusal(context: &mut Context<'_>, change: &Change, outcome: Outcome) {
     let domain = change.domain().as_str();
     let warnings = &mut context.outbox.warnings;
@@ -64,7 +82,7 @@ fn warn_of_refusal(context: &mut Context<'_>, change: &Change, outcome: Outcome)
         (Change::Put(_, host_type), Outcome::Refused(Refusal::UnknownHostType)) => {
             warn_of_host_type(context, domain, *host_type);
         }
+        (Change::Put(..), Outcome::Overtaken(_)) | (Change::Remove(_), _) => (),
         (Change::Put(..), _) => warnings.withdraw(domain),
-        (Change::Remove(_), _) => (),
     }
 }

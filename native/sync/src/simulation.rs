@@ -1,7 +1,7 @@
 //! A day of faults in a few milliseconds, a thousand times.
 //!
 //! One or two followers, without their threads, follow a database in memory while a seed chooses the faults: see
-//! [`faults`]. Time is simulated and nothing waits, so a seed that fails does so again:
+//! [`faults`]. Meanwhile their nodes change domains themselves: see [`own_changes`]. Time is simulated and nothing waits, so a seed that fails does so again:
 //!
 //! | variable | seeds |
 //! |---|---|
@@ -28,6 +28,7 @@ mod faults;
 mod hidden;
 mod node;
 mod oracle;
+mod own_changes;
 mod pass_record;
 mod routes;
 mod scenarios;
@@ -140,6 +141,9 @@ impl Simulation<'_> {
                 let mut database = self.world.database.lock();
                 faults::apply(&mut database, event);
                 database.crowded |= event == faults::Incident::ManyGaps;
+                for node in &self.nodes {
+                    node.workers.lock().step(&mut database);
+                }
                 drop(database);
                 self.notify();
             }

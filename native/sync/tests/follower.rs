@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, Progress};
-use domain_store::{Activation, NewDomain};
+use domain_store::{Activation, IdentityMatch, NewDomain};
 use domain_sync::{Ended, Evidence, Force, GateMode, Permit, PruneOptions, Reason, Repairs, Report, RowWarning, State};
 use support::{Fixture, Message, OwnerReply};
 
@@ -539,7 +539,7 @@ fn a_writer_in_another_database_makes_the_follower_connect_anew() {
     let mut writer = database.connect_writer(Arc::default()).unwrap();
     let until = Instant::now() + Duration::from_secs(60);
     let identity = writer.identity(until).unwrap();
-    assert!(!fixture.followed.is_followed(identity.as_ref()));
+    assert_eq!(fixture.followed.compare(identity.as_ref()), IdentityMatch::Different);
     assert_eq!(fixture.followed.ensure_followed(identity.as_ref(), until), Ok(()));
     let domain = DomainName::new("a.example").unwrap();
     writer

@@ -1,7 +1,7 @@
 //! The workers' responses, as terms.
 
 use domain_core::EventId;
-use domain_ops::{FailureKind, OperationError, PasswordCheck, Response};
+use domain_ops::{Completed, FailureKind, OperationError, PasswordCheck, Response};
 use domain_store::{
     BeginRemovalOutcome, ChangedDomain, DomainSettings, Expiry, Finding, Found, FreshnessDeclaration, InsertOutcome,
     JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob, RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome,
@@ -12,9 +12,9 @@ use rustler::{Atom, Encoder, Env, Term};
 use crate::terms::{atoms, binary};
 
 /// `{ok, Response}`, or what [`error_term`] returns.
-pub(super) fn result_term<'a>(env: Env<'a>, result: &Result<Response, OperationError>) -> Term<'a> {
+pub(super) fn result_term<'a>(env: Env<'a>, result: &Result<Completed, OperationError>) -> Term<'a> {
     match result {
-        Ok(response) => (atoms::ok(), response_term(env, response)).encode(env),
+        Ok(completed) => (atoms::ok(), response_term(env, completed)).encode(env),
         Err(error) => error_term(env, error),
     }
 }
@@ -34,13 +34,15 @@ fn error_term<'a>(env: Env<'a>, error: &OperationError) -> Term<'a> {
     (atoms::failed(), kind, binary(env, error.to_string().as_bytes())).encode(env)
 }
 
-fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
+fn response_term<'a>(env: Env<'a>, Completed { response, visible }: &Completed) -> Term<'a> {
     let word = |atom: Atom| atom.encode(env);
+    // The id of the event, for which a caller waits, or `visible`.
+    let event = |id: &EventId| if visible.contains(id) { word(atoms::visible()) } else { id.0.encode(env) };
     match response {
         Response::Inserted(outcomes) => outcomes
             .iter()
             .map(|outcome| match outcome {
-                Ok(InsertOutcome::Added(EventId(event))) => (atoms::added(), *event).encode(env),
+                Ok(InsertOutcome::Added(id)) => (atoms::added(), event(id)).encode(env),
                 Ok(InsertOutcome::Exists(settings)) => settings_term(env, settings),
                 Ok(InsertOutcome::Skipped) => {
                     (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env)
@@ -49,7 +51,7 @@ fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
             })
             .collect::<Vec<_>>()
             .encode(env),
-        Response::StatusSet(SetStatusOutcome::Changed(EventId(event))) => (atoms::changed(), *event).encode(env),
+        Response::StatusSet(SetStatusOutcome::Changed(id, _)) => (atoms::changed(), event(id)).encode(env),
         Response::StatusSet(SetStatusOutcome::Unchanged) => word(atoms::kept()),
         Response::StatusSet(SetStatusOutcome::NotFound)
         | Response::RemovalBegun(BeginRemovalOutcome::NotFound)
@@ -70,10 +72,8 @@ fn response_term<'a>(env: Env<'a>, response: &Response) -> Term<'a> {
         Response::PasswordChecked(PasswordCheck::Right) => word(atoms::right()),
         Response::PasswordChecked(PasswordCheck::Wrong) => word(atoms::wrong()),
         Response::PasswordChecked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
-        Response::RemovalBegun(BeginRemovalOutcome::Claimed(EventId(event))) => (atoms::claimed(), *event).encode(env),
-        Response::RemovalBegun(BeginRemovalOutcome::OwnedElsewhere(EventId(event))) => {
-            (atoms::elsewhere(), *event).encode(env)
-        }
+        Response::RemovalBegun(BeginRemovalOutcome::Claimed(id)) => (atoms::claimed(), event(id)).encode(env),
+        Response::RemovalBegun(BeginRemovalOutcome::OwnedElsewhere(id)) => (atoms::elsewhere(), event(id)).encode(env),
         Response::RemovalBegun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
         Response::RemovalsRenewed(jobs) | Response::RemovalsTakenOver(jobs) => {
             (atoms::readable(), jobs_term(env, jobs), unreadable_term(env, &jobs.left_out)).encode(env)

@@ -13,7 +13,7 @@ on_both_databases! {
 fn busy(workers: &Workers) -> impl Drop + use<> {
     let (release, wait) = channel::<()>();
     let (began, begins) = channel::<()>();
-    let slow = Box::new(move |_: Outcome| {
+    let slow = Box::new(move |_: Result<Completed, OperationError>| {
         began.send(()).unwrap();
         // Ends with an error when the sender is dropped.
         let _ = wait.recv();
@@ -85,7 +85,7 @@ fn a_caller_who_is_gone_or_late_keeps_no_company(fixture: &mut Fixture) {
     let release = busy(&workers);
     let first = submit(&workers, insert("a.example"), LONG).unwrap();
     let (reply, gone) = channel();
-    let reply = Box::new(move |result| drop(reply.send(result)));
+    let reply = Box::new(move |result: Result<Completed, _>| drop(reply.send(result.map(|done| done.response))));
     workers.submit(insert("gone.example"), LONG, Box::new(|| false), reply).unwrap();
     let late = submit(&workers, insert("late.example"), Duration::ZERO).unwrap();
     let last = submit(&workers, insert("b.example"), LONG).unwrap();
@@ -109,7 +109,7 @@ fn no_request_overtakes_an_earlier_one_about_the_same_domain(fixture: &mut Fixtu
     drop(release);
     assert!([first, second, third].iter().all(is_added));
     assert_eq!(heard(&before).unwrap(), Response::Details(None));
-    assert!(matches!(heard(&off).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+    assert!(matches!(heard(&off).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(..))));
 }
 
 fn statuses_that_are_changed_together_have_their_own_outcomes(fixture: &mut Fixture) {
@@ -123,11 +123,11 @@ fn statuses_that_are_changed_together_have_their_own_outcomes(fixture: &mut Fixt
     let (none, again) = (set("none.example", on), set("d3.example", on));
     drop(release);
     for answer in &disabled {
-        assert!(matches!(heard(answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+        assert!(matches!(heard(answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(..))));
     }
     assert_eq!(heard(&none).unwrap(), Response::StatusSet(SetStatusOutcome::NotFound));
     // Not taken along, since it would be about the same domain.
-    assert!(matches!(heard(&again).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+    assert!(matches!(heard(&again).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(..))));
 }
 
 /// The number of transactions that have written events.
@@ -180,7 +180,7 @@ fn a_status_that_is_refused_leaves_the_others_alone() {
         answers
     };
     for answer in set(Activation::Disabled) {
-        assert!(matches!(heard(&answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(_))));
+        assert!(matches!(heard(&answer).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(..))));
     }
     // The additions are one transaction, and these changes another one.
     assert_eq!(transactions(&mut fixture), 2);
@@ -189,7 +189,7 @@ fn a_status_that_is_refused_leaves_the_others_alone() {
     for (n, answer) in set(Activation::Enabled).iter().enumerate() {
         match heard(answer) {
             Ok(answer) => {
-                assert!(matches!(answer, Response::StatusSet(SetStatusOutcome::Changed(_))), "{answer:?}");
+                assert!(matches!(answer, Response::StatusSet(SetStatusOutcome::Changed(..))), "{answer:?}");
                 assert_ne!(n, 4);
             }
             Err(refused) => assert!(n == 4 && refused.refusal().is_some(), "{refused:?}"),

@@ -20,7 +20,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, EventId, Pattern};
-use domain_ops::{FailureKind, OperationError, Overloaded, PasswordCheck, Request, Response, Workers};
+use domain_ops::{Completed, FailureKind, OperationError, Overloaded, PasswordCheck, Request, Response, Workers};
 use domain_store::{
     Activation, BeginRemovalOutcome, DomainSettings, Expiry, Filter, Found, HandlerProgress, InsertOutcome, JobOutcome,
     LeaseState, ListedDomain, NameOrigin, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome, Signal, Status,

@@ -162,7 +162,7 @@ fn a_worker_whose_reply_takes_its_time_keeps_no_other_from_working() {
     let fixture = Fixture::sqlite();
     let workers = fixture.workers(2, 10);
     let (release, wait) = channel::<()>();
-    let slow = Box::new(move |_: Outcome| wait.recv().unwrap());
+    let slow = Box::new(move |_: Result<Completed, OperationError>| wait.recv().unwrap());
     workers.submit(Request::Details(name("a.example")), LONG, Box::new(|| true), slow).unwrap();
     for _ in 0..4 {
         assert_eq!(ask(&workers, Request::Details(name("a.example"))), Response::Details(None));

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, Table};
-use domain_ops::{Iterations, OperationError, Options, Overloaded, Request, Response, Secret, Workers};
+use domain_ops::{Completed, Iterations, OperationError, Options, Overloaded, Request, Response, Secret, Workers};
 use domain_store::{Activation, Database, Readable, Timeouts};
 use tempfile::TempDir;
 
@@ -156,7 +156,8 @@ pub type Outcome = Result<Response, OperationError>;
 
 pub fn submit(workers: &Workers, request: Request, limit: Duration) -> Result<Receiver<Outcome>, Overloaded> {
     let (reply, answer) = channel();
-    workers.submit(request, limit, Box::new(|| true), Box::new(move |result| drop(reply.send(result))))?;
+    let reply = Box::new(move |result: Result<Completed, _>| drop(reply.send(result.map(|done| done.response))));
+    workers.submit(request, limit, Box::new(|| true), reply)?;
     Ok(answer)
 }
 

@@ -102,8 +102,8 @@ impl Activation {
 /// The outcome of enabling or disabling a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetStatusOutcome {
-    /// The status was changed, with this event.
-    Changed(EventId),
+    /// The status was changed, with this event. The domain has this host type.
+    Changed(EventId, String),
     /// The domain already had this status.
     Unchanged,
     /// The domain has no row.

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::database::{Content, Database, Kind};
 use super::faults::{self, Conditions};
+use super::own_changes::Workers;
 
 /// The most calls of a pass, whatever happens. More mean that the pass does not end.
 const MAX_CALLS: u32 = 120;
@@ -68,6 +69,8 @@ pub(super) enum Masked {
     BeginsBehind(u64),
 }
 
+type Watch<'a> = Box<dyn Fn(&Database, &Workers<'a>) + Send + 'a>;
+
 pub(super) struct Connection<'a> {
     database: Arc<Mutex<Database>>,
     host_types: Arc<HostTypes>,
@@ -77,8 +80,10 @@ pub(super) struct Connection<'a> {
     pub(super) identity: Option<PersistentId>,
     pub(super) breaks: Breaks,
     pub(super) observed: Observed,
+    /// The node's own changes.
+    workers: Arc<Mutex<Workers<'a>>>,
     /// Called whenever other programs may have done something.
-    watch: Box<dyn Fn(&Database) + Send + 'a>,
+    watch: Watch<'a>,
 }
 
 impl<'a> Connection<'a> {
@@ -88,6 +93,7 @@ impl<'a> Connection<'a> {
         conditions: Conditions,
         max_age: Duration,
         breaks: Breaks,
+        workers: Arc<Mutex<Workers<'a>>>,
     ) -> Connection<'a> {
         let (restarts, identity) = {
             let database = database.lock();
@@ -102,12 +108,13 @@ impl<'a> Connection<'a> {
             identity,
             breaks,
             observed: Observed::default(),
-            watch: Box::new(|_| ()),
+            workers,
+            watch: Box::new(|_, _| ()),
         }
     }
 
     /// From now on, calls this whenever other programs may have done something.
-    pub(super) fn watch(&mut self, watch: Box<dyn Fn(&Database) + Send + 'a>) {
+    pub(super) fn watch(&mut self, watch: Watch<'a>) {
         self.watch = watch;
     }
 
@@ -137,7 +144,16 @@ impl<'a> Connection<'a> {
     fn meanwhile(&self) {
         let mut database = self.database.lock();
         faults::meanwhile(&mut database, self.conditions);
-        (self.watch)(&database);
+        let mut workers = self.workers.lock();
+        workers.step(&mut database);
+        (self.watch)(&database, &workers);
+    }
+
+    /// The answer was read, and is not applied yet.
+    fn workers_go_on(&self) {
+        for _ in 0..2 {
+            self.workers.lock().step(&mut self.database.lock());
+        }
     }
 
     fn row(&self, content: &Content, domain: &str) -> Row {
@@ -189,6 +205,11 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// The identity of the database of this name.
+pub(super) fn server(database: String) -> DatabaseIdentity {
+    DatabaseIdentity::Server { database, timeline: "1".to_owned(), role: ServerRole::Standby }
+}
+
 fn invalid(name: DomainName, reason: InvalidRowReason) -> Row {
     Row::Invalid(InvalidRow { domain: name.as_str().to_owned(), name: Some(name), reason })
 }
@@ -211,12 +232,7 @@ fn gaps(content: &Content, most: usize) -> Vec<IdRange> {
 impl Store for Connection<'_> {
     fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError> {
         self.call("place")?;
-        let place = |PersistentId(database)| DatabaseIdentity::Server {
-            database,
-            timeline: "1".to_owned(),
-            role: ServerRole::Standby,
-        };
-        Ok(self.identity.clone().map(place))
+        Ok(self.identity.clone().map(|PersistentId(name)| server(name)))
     }
 
     fn load(
@@ -275,6 +291,7 @@ impl Store for Connection<'_> {
         events.bounds = bounds(&self.database.lock().content, oldest);
         self.observed.read += events.events.len() as u64;
         self.judge(cursor, &events);
+        self.workers_go_on();
         Ok(events)
     }
 
@@ -284,7 +301,9 @@ impl Store for Connection<'_> {
         let content = &database.content;
         let found = ranges.iter().flat_map(|range| content.events.range(range.first.0..=range.last.0));
         let events: Vec<Event> = found.take(limit as usize).map(|(&id, _)| self.event(content, id)).collect();
+        drop(database);
         self.observed.read += events.len() as u64;
+        self.workers_go_on();
         Ok(events)
     }
 

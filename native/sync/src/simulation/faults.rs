@@ -270,10 +270,11 @@ fn rename(database: &mut Database) {
 }
 
 fn any_domain() -> String {
-    match fastrand::usize(0..DOMAINS + 1) {
-        DOMAINS => any_of(&STATIC_DOMAINS).to_owned(),
-        n => format!("d{n}.example"),
-    }
+    if fastrand::usize(0..DOMAINS + 1) == DOMAINS { any_of(&STATIC_DOMAINS).to_owned() } else { any_dynamic_domain() }
+}
+
+pub(super) fn any_dynamic_domain() -> String {
+    format!("d{}.example", fastrand::usize(0..DOMAINS))
 }
 
 fn any_row() -> Option<Settings> {
@@ -296,7 +297,7 @@ fn any_open(database: &Database) -> Option<u64> {
     (!open.is_empty()).then(|| any_of(&open))
 }
 
-fn any_of<T: Copy>(all: &[T]) -> T {
+pub(super) fn any_of<T: Copy>(all: &[T]) -> T {
     all[fastrand::usize(0..all.len())]
 }
 

@@ -14,6 +14,7 @@ use super::connection::{Breaks, Connection, Observed};
 use super::database::Database;
 use super::faults::{ALLOWED, Conditions, STATIC, STATIC_DOMAINS};
 use super::oracle::Oracle;
+use super::own_changes::Workers;
 use super::pass_record::{Ending, PassRecord};
 use super::routes::{Routes, routes};
 use crate::comparison::Comparison;
@@ -101,11 +102,14 @@ pub(super) struct Node<'a> {
     parts: Option<Synchronizer<'a>>,
     reports: Reports,
     connection: Option<Connection<'a>>,
+    /// What changes domains on this node.
+    pub(super) workers: Arc<Mutex<Workers<'a>>>,
     options: &'a Options,
     pub(super) oracle: Oracle,
     force: Option<Force>,
-    /// The routes after the last pass. They are those of the table unless it was opened anew, since only passes change it.
-    routes: Option<(Epoch, Routes)>,
+    /// The routes after the last pass, and how many own changes the table shows. Only passes and own changes change an open
+    /// table.
+    routes: Option<(Epoch, u64, Routes)>,
     /// The loads and comparisons that the last pass reported, for the trace.
     pub(super) reported: String,
 }
@@ -114,6 +118,7 @@ impl<'a> Node<'a> {
     pub(super) fn new(machine: &'a mut Machine, options: &'a Options, now: Instant) -> Node<'a> {
         let Machine { table, state, outbox, reports } = machine;
         let table: &'a Arc<Table> = table;
+        let workers = Arc::new(Mutex::new(Workers::new(table, outbox.shared.followed.clone())));
         let parts = Some(Synchronizer::new(outbox, state, table, options, now));
         let oracle = Oracle::new(options.gate);
         Node {
@@ -121,6 +126,7 @@ impl<'a> Node<'a> {
             parts,
             reports: reports.clone(),
             connection: None,
+            workers,
             options,
             oracle,
             force: None,
@@ -146,6 +152,7 @@ impl<'a> Node<'a> {
         let Some(Synchronizer { context, .. }) = self.parts.take() else { return };
         let Context { outbox, state, table, options, .. } = context;
         *outbox = new_outbox(&self.reports);
+        self.workers.lock().followed = outbox.shared.followed.clone();
         self.connection = None;
         self.force = None;
         self.parts = Some(Synchronizer::new(outbox, state, table, options, now));
@@ -187,7 +194,9 @@ impl<'a> Node<'a> {
             None => {
                 let max_age = self.options.pruning.max_age;
                 let host_types = self.table.host_types();
-                let mut connection = Connection::open(&world.database, host_types, world.conditions, max_age, breaks);
+                let workers = self.workers.clone();
+                let mut connection =
+                    Connection::open(&world.database, host_types, world.conditions, max_age, breaks, workers);
                 if self.parts_mut().connected(&mut connection).is_err() {
                     return Ending::Away;
                 }
@@ -199,8 +208,9 @@ impl<'a> Node<'a> {
         parts.context.outbox.take_requests();
         let reads_all_gaps = parts.schedule.is_poll_due(world.now) || parts.context.outbox.has_requests();
         let epoch = table.epoch();
+        let shown = self.workers.lock().shown;
         let before = match self.routes.take() {
-            Some((of, routes)) if of == epoch => routes,
+            Some((of, at, routes)) if (of, at) == (epoch, shown) => routes,
             _ => routes(table),
         };
         // A restart of the service keeps the cursor.
@@ -209,10 +219,13 @@ impl<'a> Node<'a> {
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
         let anchor = cursor.as_ref().and_then(|cursor| self.oracle.anchor(cursor));
         connection.observed = Observed { anchor, masked_before: self.oracle.masked(), ..Observed::default() };
-        connection.watch(Box::new(move |database| {
+        self.workers.lock().touched.clear();
+        connection.watch(Box::new(move |database, workers| {
             statics_answer(table);
             for (domain, host_type) in &stable {
-                let same = database.touched.contains(domain) || table.host_type(domain.as_bytes()) == Ok(*host_type);
+                let same = database.touched.contains(domain)
+                    || workers.touched.contains(domain)
+                    || table.host_type(domain.as_bytes()) == Ok(*host_type);
                 assert!(same, "{domain} is routed throughout, and not found");
             }
         }));
@@ -238,7 +251,7 @@ impl<'a> Node<'a> {
         self.reported = reports.iter().filter(is_comparison).map(|report| format!("\n    {report:?}")).collect();
         let after = routes(table);
         self.oracle.end(&world.database, table.host_types(), &record, &after, parts.context.state.cursor.as_ref());
-        self.routes = Some((table.epoch(), after));
+        self.routes = Some((table.epoch(), self.workers.lock().shown, after));
         self.force = None;
         match result {
             Ok(repairs) => {

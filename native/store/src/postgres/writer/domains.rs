@@ -109,7 +109,7 @@ impl DomainOperations for PostgresWriter {
                                 WITH ORDINALITY AS w (domain, status, position)
                              LIMIT cardinality($1::text[])),
                   found AS MATERIALIZED (
-                    SELECT w.position, w.status AS wanted, s.domain, s.status, s.host_type = ANY ($3) AS allowed
+                    SELECT w.position, w.status AS wanted, s.domain, s.status, s.host_type, s.host_type = ANY ($3) AS allowed
                       FROM (SELECT * FROM wanted ORDER BY domain) w
                       CROSS JOIN LATERAL (SELECT domain, host_type, status FROM domain_settings
                                            WHERE domain = w.domain LIMIT 1 FOR UPDATE) s),
@@ -120,7 +120,7 @@ impl DomainOperations for PostgresWriter {
                                                   WHERE allowed AND status <> 2 AND status <> wanted))
                     RETURNING s.domain), ",
             insert_events!("changed"),
-            " SELECT f.position IS NOT NULL, f.status, f.allowed, l.id, ",
+            " SELECT f.position IS NOT NULL, f.status, f.allowed, l.id, CASE WHEN f.allowed THEN f.host_type::text END, ",
             notify!(),
             " FROM wanted w LEFT JOIN found f USING (position) LEFT JOIN logged l ON l.domain = f.domain
               ORDER BY w.position"
@@ -136,7 +136,7 @@ impl DomainOperations for PostgresWriter {
             Ok(match (get(row, 2, DOING)?, before, get::<Option<i64>>(row, 3, DOING)?) {
                 (false, ..) => SetStatusOutcome::UnknownHostType,
                 (true, Status::Deleting, _) => SetStatusOutcome::Deleting,
-                (true, _, Some(id)) => SetStatusOutcome::Changed(EventId(id)),
+                (true, _, Some(id)) => SetStatusOutcome::Changed(EventId(id), get(row, 4, DOING)?),
                 (true, before, None) if before == Status::new(i64::from(*wanted)) => SetStatusOutcome::Unchanged,
                 (true, _, None) => SetStatusOutcome::Skipped,
             })

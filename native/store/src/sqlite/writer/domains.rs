@@ -55,7 +55,7 @@ impl DomainOperations for SqliteWriter {
                 status if status == Status::new(wanted.number().into()) => Ok(SetStatusOutcome::Unchanged),
                 _ => {
                     update_status(transaction, domain, wanted.number())?;
-                    add_event(transaction, domain).map(SetStatusOutcome::Changed)
+                    Ok(SetStatusOutcome::Changed(add_event(transaction, domain)?, before.host_type))
                 }
             }
         };

@@ -148,7 +148,7 @@ fn a_switch_that_changes_something_writes_one_event(fixture: &mut Fixture) {
         [("a.example", Activation::Disabled), ("a.example", Activation::Enabled), ("odd.example", Activation::Disabled)]
     {
         match set_status(&mut *writer, domain, wanted, ALLOWED) {
-            SetStatusOutcome::Changed(id) => expected.push(event(id, domain)),
+            SetStatusOutcome::Changed(id, _) => expected.push(event(id, domain)),
             other => panic!("{domain} {wanted:?}: {other:?}"),
         }
         assert_eq!(events(fixture), expected);
@@ -177,8 +177,8 @@ fn of_two_equal_switches_at_once_one_changes_something(fixture: &mut Fixture) {
     for round in one.iter().zip(&two) {
         let fine = matches!(
             round,
-            (SetStatusOutcome::Changed(_), SetStatusOutcome::Unchanged)
-                | (SetStatusOutcome::Unchanged, SetStatusOutcome::Changed(_))
+            (SetStatusOutcome::Changed(..), SetStatusOutcome::Unchanged)
+                | (SetStatusOutcome::Unchanged, SetStatusOutcome::Changed(..))
         );
         assert!(fine, "{round:?}");
     }

@@ -27,11 +27,11 @@ fn each_of_several_domains_has_its_own_outcome(fixture: &mut Fixture) {
         [("on.example", off), ("none.example", on), ("going.example", on), ("b.example", off), ("off.example", on)];
     match &set_all(&mut *writer, &changes)[..] {
         [
-            SetStatusOutcome::Changed(first),
+            SetStatusOutcome::Changed(first, _),
             SetStatusOutcome::NotFound,
             SetStatusOutcome::Deleting,
             SetStatusOutcome::UnknownHostType,
-            SetStatusOutcome::Changed(second),
+            SetStatusOutcome::Changed(second, _),
         ] => {
             let found: BTreeSet<_> = events(fixture).into_iter().collect();
             assert_eq!(found, [event(*first, "on.example"), event(*second, "off.example")].into());
@@ -55,7 +55,7 @@ fn each_of_several_domains_has_its_own_outcome(fixture: &mut Fixture) {
         .iter()
         .zip(&names)
         .map(|(outcome, name)| match outcome {
-            SetStatusOutcome::Changed(id) => event(*id, name),
+            SetStatusOutcome::Changed(id, _) => event(*id, name),
             other => panic!("{other:?}"),
         })
         .collect();
