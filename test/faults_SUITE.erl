@@ -304,11 +304,12 @@ a_change_while_the_database_is_away_is_refused_in_words(Config) ->
         Answer = {Tag, Text} = insert(Node, ?B),
         ?assert(lists:member(Tag, [db_error, timeout])),
         ?assertEqual({true, Text}, {is_surely_not_made(Answer), Text}),
-        [{error, #{reason := Reason}}] = md_node:logged(Node, domain_operation_not_done) -- Before,
+        %% The node prolongs its leases meanwhile, which may fail, too.
+        [_ | _] = Reasons = [Reason || {error, #{reason := Reason}} <- md_node:logged(Node, domain_operation_not_done) -- Before],
         %% The log contains the reason, the answer does not.
-        ?assert(byte_size(Reason) > 0),
+        ?assert(lists:all(fun(Reason) -> byte_size(Reason) > 0 end, Reasons)),
         [?assertEqual({nomatch, Text}, {binary:match(Text, Word), Text})
-         || Word <- [Reason, integer_to_binary(md_gate:port(Gate)), <<"refused">>, <<"connect">>]]
+         || Word <- [integer_to_binary(md_gate:port(Gate)), <<"refused">>, <<"connect">> | Reasons]]
      end || Away <- [close, stall]],
     ?assertEqual([?A], domains(Config)),
     ok = md_gate:open(Gate),
