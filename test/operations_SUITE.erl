@@ -25,6 +25,7 @@
          the_domains_of_a_host_type_come_from_the_table/1,
          a_batch_answers_for_each_pair/1,
          a_batch_of_many_is_added_whole/1,
+         the_own_change_is_visible_before_the_follower_reads_it/1,
          a_change_that_is_not_visible_in_time_succeeds_with_a_warning/1]).
 -export([a_password_is_stored_in_the_peers_format/1,
          a_password_that_the_peer_stored_is_checked/1,
