@@ -85,8 +85,9 @@ a_change_whose_answer_is_lost_is_made_exactly_once(Config) ->
     md_node:wait_until_following(Node),
     watching([Node], fun() ->
         [begin
-            %% Opens the worker's connection.
+            %% Opens the worker's connection, and prepares the statements.
             ?assertMatch({ok, _}, api(Node, insert_domain, [<<"warm.", Name/binary>>, <<"type1">>])),
+            ?assertMatch({ok, _}, api(Node, disable_domain, [<<"warm.", Name/binary>>])),
             prepare_change(Node, Change, Name),
             ok = md_node:sync(Node),
             Before = events(Config, Name),

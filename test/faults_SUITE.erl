@@ -188,12 +188,12 @@ a_hung_database_slows_neither_lookups_nor_files(Config) ->
     [?assertEqual([], failed(add(Node, Domains)))
      || {Node, Domains} <- [{Patient, [?A | names(<<"before-">>, 20)]}, {Hasty, names(<<"before-too-">>, 20)}]],
     ok = md_cluster:freeze(?config(cluster, Config)),
-    {Waiting, Late} = {names(<<"waiting-">>, 200), names(<<"late-">>, 20)},
+    {Waiting, Late} = {names(<<"waiting-">>, 200), names(<<"late-">>, 216)},
     Waiters = start_adding(Patient, Waiting),
     ?assertEqual({100000, 1000}, md_node:call(Patient, md_adders, use_the_node, [?A, 100000, 1000])),
     ?assertEqual(#{}, answers(Patient, Waiters)),
 
-    %% The queue and the workers are full now, except for as many places as there are workers.
+    %% The workers hang. They have taken some of the additions, or all of them together, so the queue has at most 200 places.
     Latecomers = start_adding(Patient, Late),
     md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) >= 16 end),
     Refused = answers(Patient, Latecomers),

@@ -120,7 +120,7 @@ exempt() ->
      {mongoose_domain_removal, suspend, 0}, {mongoose_domain_removal, resume, 0},
      {mongoose_subdomain_core, register_configured, 1}, {mongoose_domain_table_events, publish, 1},
      {mongoose_domain_admin, write_frames, 1}, {mongoose_domain_metrics, ask_database, 0},
-     {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, new, 0},
+     {mongoose_domain_observers, request_sync, 1}, {mongoose_domain_observers, sync_server, 1}, {mongoose_domain_observers, new, 0},
      {mongoose_domain_observers, register_observer, 2},
      {mongoose_domain_observers, notify, 2}, {mongoose_domain_observers, handled, 3},
      {mongoose_domain_observers, sync, 3}, {mongoose_domain_observers, ended, 2}].

@@ -283,6 +283,7 @@ what_is_declared_fresh_is_shown(Config) ->
 
 the_status_tells_what_the_node_is_and_does(Config) ->
     {200, _, _} = import(Config, line(<<"a.example">>)),
+    ok = md_node:sync(?config(node, Config)),
     Node = atom_to_binary(md_node:call(?config(node, Config), erlang, node, [])),
     ?assertMatch(#{<<"node">> := Node, <<"version">> := <<"0.", _/binary>>, <<"host_types">> := [<<"type1">>, <<"type2">>],
                    <<"domains">> := #{<<"static">> := 1, <<"dynamic">> := 1},

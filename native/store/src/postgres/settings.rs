@@ -22,7 +22,7 @@
 //! | `standard_conforming_strings`, `backslash_quote`, `transform_null_equals` | unchanged: no statement here has a backslash or a comparison with NULL |
 //! | `DateStyle`, `IntervalStyle`, `TimeZone`, `extra_float_digits`, `bytea_output`, `xmloption` | unchanged: values are binary, and times are numbers since 1970 |
 //! | `lc_messages` | unchanged: errors are recognised by their codes |
-//! | `enable_seqscan` | off, where statements are [`prepared`](super::prepared) and the URL does not set it: the plan that is kept for a small table must suit a large one. The load, which reads a whole table, sets it on |
+//! | `enable_seqscan` | off, where statements are [`prepared`] and the URL does not set it: the plan that is kept for a small table must suit a large one. The load, which reads a whole table, sets it on |
 //! | `jit`, other `enable_*`, `plan_cache_mode`, `work_mem` and other costs | unchanged: they affect how long a statement takes, not its result |
 
 use tokio_postgres::types::{ToSql, Type};
