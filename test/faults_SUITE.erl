@@ -201,13 +201,12 @@ a_hung_database_slows_neither_lookups_nor_files(Config) ->
     ?assertEqual(#{}, answers(Patient, Waiters)),
 
     %% All callers get an answer while the database hangs, and the node goes on.
-    Hurried = names(<<"hurried-">>, 200),
+    Hurried = names(<<"hurried-">>, 400),
     Answers = add(Hasty, Hurried),
     ?assertEqual([], [Answer || Answer <- maps:values(Answers), not is_refusal(Answer)]),
     ?assert(length(with_answer({error, overloaded}, Answers)) >= 96),
-    %% The statements of the workers: the database has received them and may execute them.
-    InDoubt = length([Text || {timeout, Text} = Answer <- maps:values(Answers), is_in_doubt(Answer)]),
-    ?assert(InDoubt >= 1 andalso InDoubt =< 4),
+    %% The statements of the workers, each of one addition or of several: the database has received them and may execute them.
+    ?assertNotEqual([], [Text || {timeout, Text} = Answer <- maps:values(Answers), is_in_doubt(Answer)]),
     ?assertEqual({1000, 10}, md_node:call(Hasty, md_adders, use_the_node, [?A, 1000, 10])),
     Later = insert(Hasty, ?B),
     ?assertEqual({true, Later}, {is_refusal(Later) andalso is_surely_not_made(Later), Later}),
@@ -215,7 +214,7 @@ a_hung_database_slows_neither_lookups_nor_files(Config) ->
     ok = md_cluster:thaw(?config(cluster, Config)),
     md_wait:until(fun() -> map_size(answers(Patient, Waiters)) end, 200),
     ?assertEqual([], failed(answers(Patient, Waiters))),
-    md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) end, 20),
+    md_wait:until(fun() -> map_size(answers(Patient, Latecomers)) end, length(Late)),
     wait_until_idle(Config),
     Domains = domains(Config),
     ?assertEqual([], Waiting -- Domains),
