@@ -21,18 +21,10 @@ use crate::change::EventId;
 pub(crate) struct OwnChanges {
     /// The domains with announced changes.
     announced: HashMap<Box<[u8]>, Announced>,
-    reading: Reading,
-    /// The own changes that were applied since the reading began.
-    applied: HashMap<Box<[u8]>, EventId>,
+    /// The own changes that were applied since the reading began. None while the follower reads nothing.
+    since_read: Option<HashMap<Box<[u8]>, EventId>>,
     /// While this is not 0, no own change is applied.
     pauses: usize,
-}
-
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    #[default]
-    None,
-    UnderWay,
 }
 
 /// The announced changes of one domain.
@@ -86,26 +78,24 @@ impl OwnChanges {
     /// An own change was applied.
     pub(crate) fn applied(&mut self, domain: &[u8], event: EventId) {
         self.touch(domain, Some(event));
-        if self.reading == Reading::UnderWay {
-            self.applied.insert(domain.into(), event);
+        if let Some(applied) = &mut self.since_read {
+            applied.insert(domain.into(), event);
         }
     }
 
     /// The follower begins to read. What it has read before is applied.
     pub(crate) fn begin_read(&mut self) {
-        self.reading = Reading::UnderWay;
-        self.applied.clear();
+        self.since_read = Some(HashMap::new());
     }
 
     /// What the follower has read is applied.
     pub(crate) fn end_read(&mut self) {
-        self.reading = Reading::None;
-        self.applied = HashMap::new();
+        self.since_read = None;
     }
 
     /// The own change that makes a row of this domain outdated, if there is one.
     pub(crate) fn overtaker(&self, domain: &[u8]) -> Option<EventId> {
-        self.applied.get(domain).copied()
+        self.since_read.as_ref()?.get(domain).copied()
     }
 
     /// A row of this domain is applied; its event, if it was read with one.
