@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::iter;
 
 use domain_core::{DomainName, EventId, HostTypeId};
-use domain_store::{Activation, InsertOutcome, SetStatusOutcome, StoreError};
+use domain_store::{Activation, InsertOutcome, SetStatusOutcome};
 
+use crate::executor::status_set;
 use crate::{Completed, OperationError, Request, Response};
 
 /// The result of a request.
@@ -77,11 +78,10 @@ pub(crate) fn of_additions(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
 pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
     let own = |outcome| {
         let visible = match &outcome {
-            SetStatusOutcome::Skipped => return Err(StoreError::row_skipped("changing a domain's status").into()),
             SetStatusOutcome::Changed(event, _) => visible.get(event).copied(),
             _ => None,
         };
-        Ok(Completed { response: Response::StatusSet(outcome), visible: visible.into_iter().collect() })
+        Ok(Completed { response: status_set(outcome)?, visible: visible.into_iter().collect() })
     };
     outcomes.into_iter().map(own).collect()
 }

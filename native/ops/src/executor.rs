@@ -70,11 +70,7 @@ impl Executor {
             Request::SetStatus(domain, wanted) => {
                 let changes = [(domain.clone(), *wanted)];
                 let outcomes = self.set_statuses(&changes, until, visible)?;
-                let outcome = outcomes.into_iter().next().unwrap_or(SetStatusOutcome::Skipped);
-                if outcome == SetStatusOutcome::Skipped {
-                    return Err(StoreError::row_skipped("changing a domain's status").into());
-                }
-                Ok(Response::StatusSet(outcome))
+                status_set(outcomes.into_iter().next().unwrap_or(SetStatusOutcome::Skipped))
             }
             Request::Details(domain) => {
                 self.write(until, |writer| writer.settings(domain, until).map(Response::Details))
@@ -379,6 +375,14 @@ fn show(
     if compared == IdentityMatch::Same {
         let visibilities = committed.iter().zip(own.apply(committed));
         visible.extend(visibilities.filter(|(_, is)| *is == Visibility::Visible).map(|((_, event, _), _)| *event));
+    }
+}
+
+/// The response to a change of a status. A row that the database skips without a reason counts as refused.
+pub(crate) fn status_set(outcome: SetStatusOutcome) -> Result<Response, OperationError> {
+    match outcome {
+        SetStatusOutcome::Skipped => Err(StoreError::row_skipped("changing a domain's status").into()),
+        outcome => Ok(Response::StatusSet(outcome)),
     }
 }
 

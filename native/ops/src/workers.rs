@@ -1,8 +1,9 @@
 //! The threads, which take requests from the queue.
 //!
 //! The queue is bounded: if it is full, a request is refused at once. Additions that wait travel together, and so do
-//! changes of statuses: one statement, one transaction, one notification, and a result for each caller. A worker that panics returns an error for the request
-//! and takes the next one. [`Workers::stop`] aborts what the workers do, and every queued request fails.
+//! changes of statuses: one statement, one transaction, one notification, and a result for each caller. A worker that
+//! panics returns an error for the request and takes the next one. [`Workers::stop`] aborts what the workers do, and every
+//! queued request fails.
 
 use std::any::Any;
 use std::collections::HashSet;
