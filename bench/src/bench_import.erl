@@ -63,16 +63,8 @@ copy(Psql, Url, Directory, Round, Lines) ->
 
 timed(Lines, Program, Args) ->
     Begin = erlang:monotonic_time(microsecond),
-    Port = open_port({spawn_executable, Program}, [{args, Args}, binary, exit_status, stderr_to_stdout]),
-    ok = ended(Port, []),
+    _ = bench_program:run(Program, Args),
     Lines * 1.0e6 / (erlang:monotonic_time(microsecond) - Begin).
-
-ended(Port, Output) ->
-    receive
-        {Port, {data, Bytes}} -> ended(Port, [Output, Bytes]);
-        {Port, {exit_status, 0}} -> ok;
-        {Port, {exit_status, Status}} -> error({program, Status, iolist_to_binary(Output)})
-    end.
 
 %% Writes the file, and returns it with the domain of its last line.
 file(Directory, Side, Round, Lines) ->

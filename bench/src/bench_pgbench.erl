@@ -28,8 +28,7 @@ add(Psql, Url, Directory, Kind, {Round, Connections}, Domains) ->
             "--define=number=0", "--define=round=" ++ Round, "--client=" ++ integer_to_list(Connections),
             "--transactions=" ++ integer_to_list(max(1, Domains div Connections)), Url],
     Pgbench = filename:join(filename:dirname(Psql), "pgbench"),
-    Port = open_port({spawn_executable, Pgbench}, [{args, Args}, binary, exit_status, stderr_to_stdout]),
-    {match, [Rate]} = re:run(output(Port, []), "tps = ([0-9.]+) \\((?:without|excluding)",
+    {match, [Rate]} = re:run(bench_program:run(Pgbench, Args), "tps = ([0-9.]+) \\((?:without|excluding)",
                              [{capture, all_but_first, binary}]),
     Milliseconds = lists:append([durations(File) || File <- filelib:wildcard(Log ++ ".*")]),
     ok = file:delete(Script),
@@ -42,13 +41,6 @@ script(Kind) ->
     ["\\set number :number + 1\n"
      "BEGIN \\; INSERT INTO domain_settings (domain, host_type) VALUES (", Name, ", '", ?HOST_TYPE, "') \\; "
      "INSERT INTO domain_events (domain) VALUES (", Name, ") \\; ", Notify, "COMMIT;\n"].
-
-output(Port, Output) ->
-    receive
-        {Port, {data, Bytes}} -> output(Port, [Output, Bytes]);
-        {Port, {exit_status, 0}} -> Output;
-        {Port, {exit_status, Status}} -> error({pgbench, Status, iolist_to_binary(Output)})
-    end.
 
 %% A line of the log is: connection, transaction, microseconds, and more.
 durations(File) ->
