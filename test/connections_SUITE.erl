@@ -85,13 +85,12 @@ a_change_whose_answer_is_lost_is_made_exactly_once(Config) ->
     md_node:wait_until_following(Node),
     watching([Node], fun() ->
         [begin
-            %% Opens the worker's connection, and prepares the statements.
-            ?assertMatch({ok, _}, api(Node, insert_domain, [<<"warm.", Name/binary>>, <<"type1">>])),
-            ?assertMatch({ok, _}, api(Node, disable_domain, [<<"warm.", Name/binary>>])),
+            %% Opens the worker's connection.
+            ?assertMatch({ok, _}, api(Node, insert_domain, [<<"warm.", (atom_to_binary(Change))/binary>>, <<"type1">>])),
             prepare_change(Node, Change, Name),
             ok = md_node:sync(Node),
             Before = events(Config, Name),
-            ok = md_gate:swallow(Gate),
+            ok = md_gate:swallow(Gate, Name),
             {Tag, Text} = api(Node, Change, [Name | Args]),
             ?assert(lists:member(Tag, [db_error, timeout])),
             ?assertEqual({true, Text}, {is_in_doubt(Text), Text}),

@@ -75,7 +75,7 @@ what_the_server_refuses_is_told_in_its_words(Config) ->
 
 a_change_that_may_have_been_made_is_told_of_so(Config) ->
     #{service_domain_db := Service} = Environment = environment(?config(database, Config)),
-    Node = md_node:start(Environment#{service_domain_db := Service#{operation_timeout => 1000}}),
+    Node = md_node:start(Environment#{service_domain_db := Service#{pool_size => 1, operation_timeout => 5000}}),
     ok = md_node:wait_until_following(Node),
     Admin = md_command:admin(md_http:door(Node)),
     #{exit := 0} = md_command:run(["add", "a.example", "type1"], Admin),

@@ -13,7 +13,7 @@
 %%   ok = md_gate:hush(Gate),                % keeps old and new connections, and forwards nothing
 %%   ok = md_gate:half_close(Gate, client),  % the client reads the end of the stream, and may still write
 %%   ok = md_gate:cut_after(Gate, 4000),     % closes after 4000 more bytes of the server
-%%   ok = md_gate:swallow(Gate).             % closes when the server answers, and drops the answer
+%%   ok = md_gate:swallow(Gate, Bytes).      % closes when the server answers a client that sent these bytes
 %%
 %% After the last two, md_gate:is_closed/1 returns whether the gate has closed. After any of the four, open/1 cuts the
 %% remaining connections and starts anew. The gate keeps its port in every state. It ends with the process that started
@@ -21,7 +21,7 @@
 -module(md_gate).
 
 -export([start/1, open/1, close/1, stall/1, lead_to/2, port/1]).
--export([hush/1, half_close/2, cut_after/2, swallow/1, is_closed/1]).
+-export([hush/1, half_close/2, cut_after/2, swallow/2, is_closed/1]).
 
 -export_type([t/0]).
 
@@ -33,7 +33,7 @@
     %% Always bound; it listens unless the gate is closed.
     socket :: socket:socket(),
     is_closed = true :: boolean(),
-    valve :: atomics:atomics_ref(),
+    valve :: valve(),
     connections = [] :: [pid()],
     %% Only the connections that reached the server.
     pairs = [] :: [{Client :: socket:socket(), Server :: socket:socket()}]
@@ -41,10 +41,14 @@
 
 %% State that the connections of an open gate share. Each opening makes a new one, so that an old connection that ends
 %% cannot change the state of the new ones.
--define(QUIET, 1). % 1: nothing comes through
--define(HALVED, 2). % 1: one direction is closed, and what is meant for it is thrown away
--define(BUDGET, 3). % bytes that the server may still send
--define(TARGET, 4). % the port that new connections are forwarded to
+%%
+%%   quiet              whether nothing is forwarded
+%%   halved             whether one direction is closed, and what is meant for it is thrown away
+%%   budget             bytes that the server may still send
+%%   target             the port that new connections are forwarded to
+%%   swallow            bytes of a client after which the server's answer is dropped, or none
+%%   {answer, Client}   set when this client has sent these bytes
+-type valve() :: ets:table().
 
 -define(PLENTY, 1 bsl 60).
 
@@ -82,7 +86,7 @@ lead_to(Gate, Target) ->
 %% connections are accepted, and nothing is sent on them.
 -spec hush(t()) -> ok.
 hush(Gate) ->
-    call(Gate, {set, ?QUIET, 1}).
+    call(Gate, {set, quiet, true}).
 
 %% @doc Shuts one direction of every connection: this side reads the end of the stream.
 -spec half_close(t(), client | server) -> ok.
@@ -93,13 +97,13 @@ half_close(Gate, Deaf) ->
 %% forwarded.
 -spec cut_after(t(), non_neg_integer()) -> ok.
 cut_after(Gate, Bytes) ->
-    call(Gate, {set, ?BUDGET, Bytes}).
+    call(Gate, {set, budget, Bytes}).
 
-%% @doc Closes the gate as soon as the server sends anything, and drops those bytes: the server has executed the
-%% request, and the client gets no answer.
--spec swallow(t()) -> ok.
-swallow(Gate) ->
-    cut_after(Gate, 0).
+%% @doc Closes the gate as soon as the server answers a client that sends these bytes, at once, from now on, and drops the
+%% answer: the server has executed the request, and the client does not know. Other connections are served until then.
+-spec swallow(t(), binary()) -> ok.
+swallow(Gate, Bytes) ->
+    call(Gate, {set, swallow, Bytes}).
 
 %% @doc Whether the gate refuses connections.
 -spec is_closed(t()) -> boolean().
@@ -153,11 +157,11 @@ answer({listen, How}, Gate) ->
     _ = spawn_link(fun() -> accept(Self, Valve, Socket, How) end),
     {ok, Shut#gate{is_closed = false}};
 answer({lead_to, Target}, #gate{valve = Valve} = Gate) ->
-    {atomics:put(Valve, ?TARGET, Target), Gate#gate{target = Target}};
+    {set(target, Target, Valve), Gate#gate{target = Target}};
 answer({set, What, Value}, #gate{valve = Valve} = Gate) ->
-    {atomics:put(Valve, What, Value), Gate};
+    {set(What, Value, Valve), Gate};
 answer({half_close, Deaf}, #gate{valve = Valve, pairs = Pairs} = Gate) ->
-    ok = atomics:put(Valve, ?HALVED, 1),
+    ok = set(halved, true, Valve),
     _ = [socket:shutdown(side(Deaf, Pair), write) || Pair <- Pairs],
     {ok, Gate}.
 
@@ -165,10 +169,16 @@ side(client, {Client, _Server}) -> Client;
 side(server, {_Client, Server}) -> Server.
 
 valve(Target) ->
-    Valve = atomics:new(4, []),
-    ok = atomics:put(Valve, ?TARGET, Target),
-    ok = atomics:put(Valve, ?BUDGET, ?PLENTY),
+    Valve = ets:new(valve, [public]),
+    true = ets:insert(Valve, [{quiet, false}, {halved, false}, {budget, ?PLENTY}, {target, Target}, {swallow, none}]),
     Valve.
+
+set(What, Value, Valve) ->
+    true = ets:insert(Valve, {What, Value}),
+    ok.
+
+get(What, Valve) ->
+    ets:lookup_element(Valve, What, 2).
 
 shut(#gate{port = Port, target = Target, socket = Socket, connections = Connections} = Gate) ->
     ok = socket:close(Socket),
@@ -202,13 +212,13 @@ accept(Gate, Valve, Listener, How) ->
 connection(stall, _Gate, _Valve, _Client) ->
     receive never -> ok end;
 connection(forward, Gate, Valve, Client) ->
-    Target = atomics:get(Valve, ?TARGET),
+    Target = get(target, Valve),
     {ok, Server} = socket:open(inet, stream, tcp),
     case socket:connect(Server, #{family => inet, addr => {127, 0, 0, 1}, port => Target}) of
         ok ->
             Gate ! {pair, Valve, {Client, Server}},
             _ = spawn_link(fun() -> pump(Server, Valve, fun(Bytes) -> say(Bytes, Client, Gate, Valve) end) end),
-            pump(Client, Valve, fun(Bytes) -> socket:send(Server, Bytes) end);
+            pump(Client, Valve, fun(Bytes) -> ask(Bytes, Client, Server, Valve) end);
         {error, _} ->
             ok
     end.
@@ -216,19 +226,25 @@ connection(forward, Gate, Valve, Client) ->
 pump(From, Valve, Send) ->
     case socket:recv(From) of
         {ok, Bytes} ->
-            _ = [receive never -> ok end || is(?QUIET, Valve)],
-            _ = Send(Bytes) =:= ok orelse is(?HALVED, Valve) orelse exit(cut),
+            _ = [receive never -> ok end || get(quiet, Valve)],
+            _ = Send(Bytes) =:= ok orelse get(halved, Valve) orelse exit(cut),
             pump(From, Valve, Send);
         {error, _} ->
             exit(cut)
     end.
 
-is(What, Valve) ->
-    atomics:get(Valve, What) =:= 1.
+ask(Bytes, Client, Server, Valve) ->
+    Swallow = get(swallow, Valve),
+    _ = [ets:insert(Valve, {{answer, Client}, dropped}) || is_binary(Swallow), binary:match(Bytes, Swallow) =/= nomatch],
+    socket:send(Server, Bytes).
 
 %% Forwards as many of the bytes as the limit allows.
 say(Bytes, Client, Gate, Valve) ->
-    case atomics:sub_get(Valve, ?BUDGET, byte_size(Bytes)) of
+    Limit = case ets:member(Valve, {answer, Client}) of
+        true -> ?PLENTY;
+        false -> byte_size(Bytes)
+    end,
+    case ets:update_counter(Valve, budget, -Limit) of
         Left when Left >= 0 ->
             socket:send(Client, Bytes);
         Left ->
