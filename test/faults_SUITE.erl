@@ -263,7 +263,7 @@ says(Words, Text) ->
 
 a_call_that_times_out_says_so(Config) ->
     %% The only worker is connected after the first change, so the second one waits for the lock, and for nothing else.
-    Node = start(?config(database, Config), #{pool_size => 1}),
+    Node = start(?config(database, Config), #{pool_size => 1, lock_timeout => ?HOUR, statement_timeout => ?HOUR}),
     ?assertMatch({ok, _}, insert(Node, ?A)),
     Locking = md_client:open(?config(database, Config)),
     [] = md_client:query(Locking, "BEGIN; LOCK TABLE domain_settings"),

@@ -181,9 +181,9 @@ insert_domains(Wanted) ->
     mongoose_domain_changes:insert(Wanted).
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
-%% of its host type delete its data, and deletes its row and its admin's password. Returns when all that is
-%% done, however long it takes. `removal_failed' when a handler failed: the domain stays in removal, and a
-%% new request begins with the first handler again.
+%% of its host type delete its data, and deletes its row and its admin's password. Without handlers, one transaction
+%% deletes both. Returns when all that is done, however long it takes. `removal_failed' when a handler failed: the
+%% domain stays in removal, and a new request begins with the first handler again.
 -spec delete_domain(domain(), host_type()) -> {ok, details()} | error().
 delete_domain(Domain, HostType) ->
     mongoose_domain_deletion:delete(Domain, HostType).

@@ -1,4 +1,5 @@
-%% Removes domains: marks the row, and has the removal's job (mongoose_domain_removal_jobs) do the rest.
+%% Removes domains. Where handlers have to delete data first, marks the row, and has the removal's job
+%% (mongoose_domain_removal_jobs) do the rest. Where none has to, one statement deletes the row.
 -module(mongoose_domain_deletion).
 
 -export([delete/2, delete/1, request/2]).
@@ -13,6 +14,17 @@
 %% @doc What mongoose_domain_api:delete_domain/2 returns.
 -spec delete(domain(), host_type()) -> result().
 delete(Domain, HostType) ->
+    Result = case mongoose_domain_removal:ready_handlers(HostType) of
+        {ok, []} -> delete_at_once(Domain, HostType);
+        _HandlersOrWaiting -> has_job
+    end,
+    case Result of
+        has_job -> delete_by_job(Domain, HostType);
+        {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
+        Error -> Error
+    end.
+
+delete_by_job(Domain, HostType) ->
     case begin_removal(Domain, HostType) of
         {ok, gone} -> {ok, removed(Domain, HostType, deleted)};
         {ok, {here, Handlers}} ->
@@ -48,6 +60,19 @@ request(Domain, HostType) ->
         Error -> Error
     end.
 
+%% `has_job': the domain is in removal already, or the database refuses to delete the row, which the job is to report.
+delete_at_once(Domain, HostType) ->
+    Rules = mongoose_domain_request:rules(HostType),
+    Result = mongoose_domain_request:run(Rules, Domain, {delete, Domain, HostType}, fun
+        ({removed, Event}) -> mongoose_domain_visibility:visible(Event, {ok, gone});
+        (kept) -> has_job;
+        (Other) -> not_removed(Other)
+    end),
+    case Result of
+        {refused, _Text} -> has_job;
+        _ -> Result
+    end.
+
 %% Returns when this node's route is gone, since no handler may run before. `here': this node has the job, which the caller
 %% starts. A node that does not follow the mark does not start it; a node that does takes it over.
 begin_removal(Domain, HostType) ->
@@ -58,12 +83,15 @@ begin_removal(Domain, HostType) ->
             mongoose_domain_visibility:visible(Event, {ok, {here, Handlers}});
         ({elsewhere, Event}) ->
             mongoose_domain_visibility:visible(Event, {ok, elsewhere});
-        (not_found) ->
-            %% Another node may have removed it just now.
-            Result = mongoose_domain_request:repeated(gone, mongoose_domain_request:not_found()),
-            mongoose_domain_visibility:visible(undefined, Result);
-        (wrong_host_type) -> {wrong_host_type, <<"Wrong host type was provided">>}
+        (Other) -> not_removed(Other)
     end).
+
+not_removed(not_found) ->
+    %% Another node may have removed it just now.
+    Result = mongoose_domain_request:repeated(gone, mongoose_domain_request:not_found()),
+    mongoose_domain_visibility:visible(undefined, Result);
+not_removed(wrong_host_type) ->
+    {wrong_host_type, <<"Wrong host type was provided">>}.
 
 await_removal(Domain, HostType) ->
     removed_or_not(mongoose_domain_removal_jobs:await(Domain), Domain, HostType).

@@ -59,6 +59,7 @@
 -type request() ::
     {insert, [{binary(), HostType :: binary(), enabled | disabled}]}
     | {set_status, binary(), enabled | disabled}
+    | {delete, binary(), HostType :: binary()}
     | {details | delete_password | finish_removal | removal, binary()}
     | {list, choice(), Limit :: pos_integer()}
     | {put_password | check_password, binary(), Password :: binary()}

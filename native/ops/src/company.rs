@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter;
 
 use domain_core::{DomainName, EventId, HostTypeId};
-use domain_store::{Activation, InsertOutcome, SetStatusOutcome};
+use domain_store::{Activation, DeleteOutcome, InsertOutcome, SetStatusOutcome};
 
 use crate::executor::status_set;
 use crate::{Completed, OperationError, Request, Response};
@@ -20,6 +20,8 @@ pub(crate) enum Company {
     Additions(Vec<(DomainName, HostTypeId, Activation)>, Vec<usize>),
     /// Domains to enable or to disable, one of each request.
     Statuses(Vec<(DomainName, Activation)>),
+    /// Domains to delete, one of each request.
+    Deletions(Vec<(DomainName, HostTypeId)>),
 }
 
 impl Company {
@@ -45,6 +47,13 @@ impl Company {
                     changes.push((next, wanted));
                     Company::Statuses(changes)
                 }
+                (Some(Company::One(Request::Delete(domain, host_type))), Request::Delete(next, next_host_type)) => {
+                    Company::Deletions(vec![(domain, host_type), (next, next_host_type)])
+                }
+                (Some(Company::Deletions(mut domains)), Request::Delete(next, host_type)) => {
+                    domains.push((next, host_type));
+                    Company::Deletions(domains)
+                }
                 // The queue joins requests of one kind only.
                 (Some(company), _) => company,
             });
@@ -59,6 +68,9 @@ impl Company {
             Company::Additions(domains, counts) => parts(domains, &counts).into_iter().map(Request::Insert).collect(),
             Company::Statuses(changes) => {
                 changes.into_iter().map(|(domain, wanted)| Request::SetStatus(domain, wanted)).collect()
+            }
+            Company::Deletions(domains) => {
+                domains.into_iter().map(|(domain, host_type)| Request::Delete(domain, host_type)).collect()
             }
         }
     }
@@ -77,13 +89,31 @@ pub(crate) fn of_additions(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
 /// The result of each change of a status, in order.
 pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
     let own = |outcome| {
-        let visible = match &outcome {
-            SetStatusOutcome::Changed(event, _) => visible.get(event).copied(),
+        let event = match &outcome {
+            SetStatusOutcome::Changed(event, _) => Some(event),
             _ => None,
         };
-        Ok(Completed { response: status_set(outcome)?, visible: visible.into_iter().collect() })
+        let visible = event_if_visible(event, visible);
+        Ok(Completed { response: status_set(outcome)?, visible })
     };
     outcomes.into_iter().map(own).collect()
+}
+
+/// The result of each deletion, in order.
+pub(crate) fn of_deletions(outcomes: Vec<DeleteOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
+    let own = |outcome| {
+        let event = match &outcome {
+            DeleteOutcome::Deleted(event) => Some(event),
+            _ => None,
+        };
+        let visible = event_if_visible(event, visible);
+        Ok(Completed { response: Response::Deleted(outcome), visible })
+    };
+    outcomes.into_iter().map(own).collect()
+}
+
+fn event_if_visible(event: Option<&EventId>, visible: &HashSet<EventId>) -> HashSet<EventId> {
+    event.filter(|event| visible.contains(event)).copied().into_iter().collect()
 }
 
 /// A caller's part. A failure that is about no row fails the request, as it does without company.

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use domain_core::{Change, ClaimKind, DomainName, EventId, HostTypeId, HostTypes, OwnChanges, Table, Visibility};
 use domain_store::{
-    Activation, BeginRemovalOutcome, Found, IdentityMatch, InsertOutcome, Lease, NameOrigin, NewDomain,
-    SetStatusOutcome, StoreError, Writer,
+    Activation, BeginRemovalOutcome, DeleteOutcome, Found, IdentityMatch, InsertOutcome, Lease, NameOrigin, NewDomain,
+    OldDomain, SetStatusOutcome, StoreError, Writer,
 };
 
 use crate::password::{self, PasswordError, Verdict};
@@ -71,6 +71,10 @@ impl Executor {
                 let changes = [(domain.clone(), *wanted)];
                 let outcomes = self.set_statuses(&changes, until, visible)?;
                 status_set(outcomes.into_iter().next().unwrap_or(SetStatusOutcome::Skipped))
+            }
+            Request::Delete(domain, host_type) => {
+                let outcomes = self.delete(&[(domain.clone(), *host_type)], until, visible)?;
+                Ok(Response::Deleted(outcomes.into_iter().next().unwrap_or(DeleteOutcome::Kept)))
             }
             Request::Details(domain) => {
                 self.write(until, |writer| writer.settings(domain, until).map(Response::Details))
@@ -163,6 +167,32 @@ impl Executor {
                     Activation::Disabled => Change::Remove(domain.clone()),
                 };
                 Some((index, *event, change))
+            })
+            .collect();
+        show(&own, compared, &committed, visible);
+        Ok(outcomes)
+    }
+
+    /// Deletes domains at once: an outcome for each, in order. No domain may occur twice.
+    pub(crate) fn delete(
+        &self,
+        domains: &[(DomainName, HostTypeId)],
+        until: Instant,
+        visible: &mut HashSet<EventId>,
+    ) -> Result<Vec<DeleteOutcome>, OperationError> {
+        let own = self.table.begin_own_changes(domains.iter().map(|(domain, _)| domain.clone()).collect());
+        let named = domains.iter().map(|(domain, id)| (domain, self.name(*id), self.subdomains(domain, &[*id])));
+        let named: Vec<_> = named.collect();
+        let old: Vec<_> =
+            named.iter().map(|(domain, host_type, subdomains)| OldDomain { domain, host_type, subdomains }).collect();
+        let (outcomes, compared) = self.write_compared(until, |writer| writer.delete(&old, until))?;
+        let committed: Vec<_> = outcomes
+            .iter()
+            .zip(domains)
+            .enumerate()
+            .filter_map(|(index, (outcome, (domain, _)))| {
+                let DeleteOutcome::Deleted(event) = outcome else { return None };
+                Some((index, *event, Change::Remove(domain.clone())))
             })
             .collect();
         show(&own, compared, &committed, visible);

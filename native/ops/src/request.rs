@@ -11,6 +11,8 @@ pub enum Request {
     Insert(Vec<(DomainName, HostTypeId, Activation)>),
     /// Enables or disables a domain.
     SetStatus(DomainName, Activation),
+    /// Deletes a domain of this host type at once, unless it is in removal.
+    Delete(DomainName, HostTypeId),
     /// Reads the row of a domain.
     Details(DomainName),
     /// Lists up to this number of rows.
@@ -55,6 +57,7 @@ impl Request {
         let (several, one) = match self {
             Request::Insert(domains) => (&domains[..], None),
             Request::SetStatus(domain, _)
+            | Request::Delete(domain, _)
             | Request::Details(domain)
             | Request::PutPassword(domain, _)
             | Request::CheckPassword(domain, _)
@@ -80,14 +83,16 @@ impl Request {
 
     /// Whether the request may be carried out together with others of its kind.
     pub(crate) fn travels_in_company(&self) -> bool {
-        matches!(self, Request::Insert(_) | Request::SetStatus(..))
+        self.travels_with(self)
     }
 
     /// Whether the request may be carried out together with this one, if they are about different domains.
     pub(crate) fn travels_with(&self, other: &Request) -> bool {
         matches!(
             (self, other),
-            (Request::Insert(_), Request::Insert(_)) | (Request::SetStatus(..), Request::SetStatus(..))
+            (Request::Insert(_), Request::Insert(_))
+                | (Request::SetStatus(..), Request::SetStatus(..))
+                | (Request::Delete(..), Request::Delete(..))
         )
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use domain_core::EventId;
 use domain_store::{
-    BeginRemovalOutcome, ChangedDomain, DomainSettings, Finding, Found, FreshnessDeclaration, InsertOutcome,
-    JobOutcome, ListedDomain, Readable, RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome, Survey,
+    BeginRemovalOutcome, ChangedDomain, DeleteOutcome, DomainSettings, Finding, Found, FreshnessDeclaration,
+    InsertOutcome, JobOutcome, ListedDomain, Readable, RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome, Survey,
 };
 
 use crate::OperationError;
@@ -29,6 +29,8 @@ pub enum Response {
     Inserted(Vec<Result<InsertOutcome, OperationError>>),
     /// Of [`Request::SetStatus`].
     StatusSet(SetStatusOutcome),
+    /// Of [`Request::Delete`].
+    Deleted(DeleteOutcome),
     /// Of [`Request::Details`]: nothing if there is no row.
     Details(Option<DomainSettings>),
     /// Of [`Request::List`].

@@ -1,7 +1,7 @@
 //! The threads, which take requests from the queue.
 //!
 //! The queue is bounded: if it is full, a request is refused at once. Additions that wait travel together, and so do
-//! changes of statuses: one statement, one transaction, one notification, and a result for each caller. A worker that
+//! changes of statuses, and deletions: one statement, one transaction, one notification, and a result for each caller. A worker that
 //! panics returns an error for the request and takes the next one. [`Workers::stop`] aborts what the workers do, and every
 //! queued request fails.
 
@@ -123,13 +123,24 @@ fn together(executor: &Executor, company: &Company, until: Instant) -> Together 
         }
         Company::Statuses(changes) => {
             let mut visible = HashSet::new();
-            match guarded(|| executor.set_statuses(changes, until, &mut visible)) {
-                Ok(outcomes) => Together::Done(company::of_statuses(outcomes, &visible)),
-                Err(OperationError::Contended { .. }) => Together::Apart,
-                Err(refused) if refused.refusal().is_some() => Together::Apart,
-                Err(failure) => Together::Done(company::of_all(&failure, changes.len())),
-            }
+            let outcomes = guarded(|| executor.set_statuses(changes, until, &mut visible));
+            of_one_each(outcomes.map(|outcomes| company::of_statuses(outcomes, &visible)), changes.len())
         }
+        Company::Deletions(domains) => {
+            let mut visible = HashSet::new();
+            let outcomes = guarded(|| executor.delete(domains, until, &mut visible));
+            of_one_each(outcomes.map(|outcomes| company::of_deletions(outcomes, &visible)), domains.len())
+        }
+    }
+}
+
+/// What became of requests about one domain each.
+fn of_one_each(outcomes: Result<Vec<Outcome>, OperationError>, callers: usize) -> Together {
+    match outcomes {
+        Ok(outcomes) => Together::Done(outcomes),
+        Err(OperationError::Contended { .. }) => Together::Apart,
+        Err(refused) if refused.refusal().is_some() => Together::Apart,
+        Err(failure) => Together::Done(company::of_all(&failure, callers)),
     }
 }
 

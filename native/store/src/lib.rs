@@ -66,8 +66,8 @@ pub use store::{
     TransactionId,
 };
 pub use writer::{
-    Activation, BeginRemovalOutcome, ChangedDomain, Diagnostics, DomainOperations, DomainSettings, Filter, Finding,
-    Found, FreshnessOperations, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain,
-    NameOrigin, NewDomain, PasswordOperations, RemovalJob, RemovalJobs, RemovalOperations, RemovalStatus, Sequence,
-    SetStatusOutcome, Severity, Status, Survey, VoidJob, Writer,
+    Activation, BeginRemovalOutcome, ChangedDomain, DeleteOutcome, Diagnostics, DomainOperations, DomainSettings,
+    Filter, Finding, Found, FreshnessOperations, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState,
+    ListedDomain, NameOrigin, NewDomain, OldDomain, PasswordOperations, RemovalJob, RemovalJobs, RemovalOperations,
+    RemovalStatus, Sequence, SetStatusOutcome, Severity, Status, Survey, VoidJob, Writer,
 };

@@ -4,7 +4,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `domains` | [`DomainOperations`]: adds, enables, disables and lists domains |
+//! | `domains` | [`DomainOperations`]: adds, enables, disables, deletes and lists domains |
 //! | `passwords` | [`PasswordOperations`]: the passwords of domain admins |
 //! | `removals` | [`RemovalOperations`]: the jobs that remove domains |
 //! | `declarations` | [`FreshnessOperations`]: which host types are fresh |
@@ -33,8 +33,8 @@ use std::time::Instant;
 pub use declarations::FreshnessOperations;
 pub use diagnostics::{Diagnostics, Finding, Sequence, Severity, Survey};
 pub use domains::{
-    Activation, ChangedDomain, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain, NewDomain,
-    SetStatusOutcome, Status,
+    Activation, ChangedDomain, DeleteOutcome, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain,
+    NewDomain, OldDomain, SetStatusOutcome, Status,
 };
 pub use passwords::{Found, NameOrigin, PasswordOperations};
 pub use removals::{

@@ -42,6 +42,7 @@ pub(super) struct FilterTerm<'a> {
 pub(super) enum RequestTerm<'a> {
     Insert(Vec<(Binary<'a>, Binary<'a>, ActivationTerm)>),
     SetStatus(Binary<'a>, ActivationTerm),
+    Delete(Binary<'a>, Binary<'a>),
     Details(Binary<'a>),
     List(FilterTerm<'a>, u32),
     PutPassword(Binary<'a>, Binary<'a>),
@@ -73,6 +74,7 @@ impl RequestTerm<'_> {
                 Request::Insert(domains.iter().map(domain).collect::<NifResult<_>>()?)
             }
             RequestTerm::SetStatus(domain, activation) => Request::SetStatus(name(domain)?, (*activation).into()),
+            RequestTerm::Delete(domain, host_type) => Request::Delete(name(domain)?, host_type_id(host_type)?),
             RequestTerm::Details(domain) => Request::Details(name(domain)?),
             RequestTerm::List(filter, limit) => Request::List(filter.to_filter()?, *limit),
             RequestTerm::PutPassword(domain, password) => {

@@ -3,9 +3,9 @@
 use domain_core::EventId;
 use domain_ops::{Completed, FailureKind, OperationError, PasswordCheck, Response};
 use domain_store::{
-    BeginRemovalOutcome, ChangedDomain, DomainSettings, Expiry, Finding, Found, FreshnessDeclaration, InsertOutcome,
-    JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob, RemovalJobs, RemovalStatus, Sequence, SetStatusOutcome,
-    Severity, Status, StoreError, Survey, UnreadableRows, VoidJob,
+    BeginRemovalOutcome, ChangedDomain, DeleteOutcome, DomainSettings, Expiry, Finding, Found, FreshnessDeclaration,
+    InsertOutcome, JobOutcome, LeaseState, ListedDomain, Readable, RemovalJob, RemovalJobs, RemovalStatus, Sequence,
+    SetStatusOutcome, Severity, Status, StoreError, Survey, UnreadableRows, VoidJob,
 };
 use rustler::{Atom, Encoder, Env, Term};
 
@@ -54,6 +54,7 @@ fn response_term<'a>(env: Env<'a>, Completed { response, visible }: &Completed) 
         Response::StatusSet(SetStatusOutcome::Changed(id, _)) => (atoms::changed(), event(id)).encode(env),
         Response::StatusSet(SetStatusOutcome::Unchanged) => word(atoms::kept()),
         Response::StatusSet(SetStatusOutcome::NotFound)
+        | Response::Deleted(DeleteOutcome::NotFound)
         | Response::RemovalBegun(BeginRemovalOutcome::NotFound)
         | Response::PasswordChecked(PasswordCheck::NotFound)
         | Response::PasswordDeleted(Found::No)
@@ -63,6 +64,8 @@ fn response_term<'a>(env: Env<'a>, Completed { response, visible }: &Completed) 
         Response::StatusSet(SetStatusOutcome::Skipped) => {
             (atoms::refused(), binary(env, StoreError::SKIPPED.as_bytes())).encode(env)
         }
+        Response::Deleted(DeleteOutcome::Deleted(id)) => (atoms::removed(), event(id)).encode(env),
+        Response::Deleted(DeleteOutcome::Kept) => word(atoms::kept()),
         Response::Details(row) => row_term(env, row.as_ref()),
         Response::Listed(rows) => readable_term(env, rows, listed_term),
         Response::PasswordStored | Response::PasswordDeleted(Found::Yes) | Response::FreshnessDeclared => {
@@ -74,7 +77,8 @@ fn response_term<'a>(env: Env<'a>, Completed { response, visible }: &Completed) 
         Response::PasswordChecked(PasswordCheck::Corrupt) => word(atoms::corrupt()),
         Response::RemovalBegun(BeginRemovalOutcome::Claimed(id)) => (atoms::claimed(), event(id)).encode(env),
         Response::RemovalBegun(BeginRemovalOutcome::OwnedElsewhere(id)) => (atoms::elsewhere(), event(id)).encode(env),
-        Response::RemovalBegun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
+        Response::Deleted(DeleteOutcome::WrongHostType)
+        | Response::RemovalBegun(BeginRemovalOutcome::WrongHostType) => word(atoms::wrong_host_type()),
         Response::RemovalsRenewed(jobs) | Response::RemovalsTakenOver(jobs) => {
             (atoms::readable(), jobs_term(env, jobs), unreadable_term(env, &jobs.left_out)).encode(env)
         }

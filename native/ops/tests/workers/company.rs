@@ -7,6 +7,7 @@ on_both_databases! {
     a_caller_who_is_gone_or_late_keeps_no_company
     no_request_overtakes_an_earlier_one_about_the_same_domain
     statuses_that_are_changed_together_have_their_own_outcomes
+    domains_that_are_deleted_together_have_their_own_outcomes
 }
 
 /// Keeps the only worker busy until the returned value is dropped, so that the next requests wait together.
@@ -130,6 +131,28 @@ fn statuses_that_are_changed_together_have_their_own_outcomes(fixture: &mut Fixt
     assert!(matches!(heard(&again).unwrap(), Response::StatusSet(SetStatusOutcome::Changed(..))));
 }
 
+fn domains_that_are_deleted_together_have_their_own_outcomes(fixture: &mut Fixture) {
+    let workers = fixture.workers(1, 100);
+    let pairs = (0..10).map(|n| fixture.pair(&format!("d{n}.example"))).collect();
+    ask(&workers, Request::Insert(pairs));
+    ask(&workers, Request::BeginRemoval(name("d3.example"), fixture.host_type("type1"), 1));
+    let delete = |domain: &str, host_type: &str| {
+        submit(&workers, Request::Delete(name(domain), fixture.host_type(host_type)), LONG).unwrap()
+    };
+    let release = busy(&workers);
+    let deleted: Vec<_> = (4..10).map(|n| delete(&format!("d{n}.example"), "type1")).collect();
+    let (none, wrong) = (delete("none.example", "type1"), delete("d0.example", "type2"));
+    let (in_removal, again) = (delete("d3.example", "type1"), delete("d4.example", "type1"));
+    drop(release);
+    for answer in &deleted {
+        assert!(matches!(heard(answer).unwrap(), Response::Deleted(DeleteOutcome::Deleted(_))));
+    }
+    assert_eq!(heard(&none).unwrap(), Response::Deleted(DeleteOutcome::NotFound));
+    assert_eq!(heard(&wrong).unwrap(), Response::Deleted(DeleteOutcome::WrongHostType));
+    assert_eq!(heard(&in_removal).unwrap(), Response::Deleted(DeleteOutcome::Kept));
+    assert_eq!(heard(&again).unwrap(), Response::Deleted(DeleteOutcome::NotFound));
+}
+
 /// The number of transactions that have written events.
 fn transactions(fixture: &mut Fixture) -> i64 {
     fixture.client().query_one("SELECT count(DISTINCT xmin::text) FROM domain_events", &[]).unwrap().get(0)
@@ -190,6 +213,30 @@ fn a_status_that_is_refused_leaves_the_others_alone() {
         match heard(answer) {
             Ok(answer) => {
                 assert!(matches!(answer, Response::StatusSet(SetStatusOutcome::Changed(..))), "{answer:?}");
+                assert_ne!(n, 4);
+            }
+            Err(refused) => assert!(n == 4 && refused.refusal().is_some(), "{refused:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_is_refused_leaves_the_others_alone() {
+    let mut fixture = Fixture::postgres();
+    let workers = fixture.workers(1, 100);
+    ask(&workers, Request::Insert((0..10).map(|n| fixture.pair(&format!("d{n}.example"))).collect()));
+    let refer = "ALTER TABLE domain_settings ADD UNIQUE (domain);
+                 CREATE TABLE invoices (domain varchar(250) REFERENCES domain_settings (domain));
+                 INSERT INTO invoices VALUES ('d4.example')";
+    fixture.client().batch_execute(refer).unwrap();
+    let release = busy(&workers);
+    let request = |n| Request::Delete(name(&format!("d{n}.example")), fixture.host_type("type1"));
+    let answers: Vec<_> = (0..10).map(|n| submit(&workers, request(n), LONG).unwrap()).collect();
+    drop(release);
+    for (n, answer) in answers.iter().enumerate() {
+        match heard(answer) {
+            Ok(answer) => {
+                assert!(matches!(answer, Response::Deleted(DeleteOutcome::Deleted(_))), "{answer:?}");
                 assert_ne!(n, 4);
             }
             Err(refused) => assert!(n == 4 && refused.refusal().is_some(), "{refused:?}"),

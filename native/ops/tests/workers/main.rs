@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, EventId, Pattern};
 use domain_ops::{Completed, FailureKind, OperationError, Overloaded, PasswordCheck, Request, Response, Workers};
 use domain_store::{
-    Activation, BeginRemovalOutcome, DomainSettings, Expiry, Filter, Found, HandlerProgress, InsertOutcome, JobOutcome,
-    LeaseState, ListedDomain, NameOrigin, RemovalJob, RemovalJobs, Sequence, SetStatusOutcome, Signal, Status,
-    StoreError, Ttl,
+    Activation, BeginRemovalOutcome, DeleteOutcome, DomainSettings, Expiry, Filter, Found, HandlerProgress,
+    InsertOutcome, JobOutcome, LeaseState, ListedDomain, NameOrigin, RemovalJob, RemovalJobs, Sequence,
+    SetStatusOutcome, Signal, Status, StoreError, Ttl,
 };
 
 use crate::support::*;

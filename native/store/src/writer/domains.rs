@@ -6,7 +6,7 @@ use domain_core::{DomainName, EventId};
 
 use crate::{Readable, StoreError};
 
-/// Adds, enables, disables and lists domains.
+/// Adds, enables, disables, deletes and lists domains.
 pub trait DomainOperations {
     /// Adds rows, each with an event. Returns an outcome for each domain, in order. No domain may occur twice in
     /// `domains`. An existing row is not changed. The passwords that an earlier row of an added domain has left are
@@ -36,6 +36,10 @@ pub trait DomainOperations {
             Some(outcome) => Ok(outcome),
         }
     }
+
+    /// Deletes the rows of domains at once, each with an event, and their passwords and those of their subdomains. Returns an
+    /// outcome for each domain, in order. No domain may occur twice in `domains`. A domain in removal is left to its job.
+    fn delete(&mut self, domains: &[OldDomain<'_>], until: Instant) -> Result<Vec<DeleteOutcome>, StoreError>;
 
     /// Reads the row of a domain.
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError>;
@@ -78,6 +82,30 @@ pub enum InsertOutcome {
     Exists(DomainSettings),
     /// The database added no row and gave no reason, for example because a trigger skips the insertion.
     Skipped,
+}
+
+/// A domain to delete.
+#[derive(Debug, Clone, Copy)]
+pub struct OldDomain<'a> {
+    /// The domain.
+    pub domain: &'a DomainName,
+    /// The host type that its row must have.
+    pub host_type: &'a str,
+    /// The names of its subdomains. One that has a row of its own is a domain, and not a subdomain.
+    pub subdomains: &'a [String],
+}
+
+/// The outcome of deleting a domain at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// The row was deleted, with this event.
+    Deleted(EventId),
+    /// The domain has no row.
+    NotFound,
+    /// The domain has another host type.
+    WrongHostType,
+    /// The row is still there: the domain is in removal, or the database deleted nothing and gave no reason.
+    Kept,
 }
 
 /// The status that an operation may give to a domain.

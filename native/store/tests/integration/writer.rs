@@ -1,6 +1,7 @@
 //! What every writer guarantees, tested with PostgreSQL and with SQLite; and what only PostgreSQL's does.
 
 mod declarations;
+mod deletions;
 mod domains;
 mod passwords;
 mod postgres_only;
@@ -18,9 +19,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain_core::{DomainName, EventId};
 use domain_store::{
-    Activation, BeginRemovalOutcome, ChangedDomain, DomainSettings, Expiry, Filter, FreshnessDeclaration,
-    HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NameOrigin, NewDomain, RemovalJob,
-    RemovalJobs, RemovalStatus, SetStatusOutcome, Status, StoreError, Survey, Ttl, VoidJob, Writer,
+    Activation, BeginRemovalOutcome, ChangedDomain, DeleteOutcome, DomainSettings, Expiry, Filter,
+    FreshnessDeclaration, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState, ListedDomain, NameOrigin,
+    NewDomain, OldDomain, RemovalJob, RemovalJobs, RemovalStatus, SetStatusOutcome, Status, StoreError, Survey, Ttl,
+    VoidJob, Writer,
 };
 
 use crate::support::{Fixture, LONG, eventually, name};

@@ -6,15 +6,15 @@ use domain_core::{DomainName, EventId};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::parts::{insert_events, notify};
+use super::parts::{delete_admins_of_several, insert_events, notify};
 use super::{PostgresWriter, get, settings};
 use crate::postgres::prepared::Parameters;
 use crate::postgres::sql::bounded_name;
 use crate::postgres::value::{RawText, cell};
 use crate::readable::Cell;
 use crate::writer::{
-    Activation, ChangedDomain, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain, NewDomain,
-    SetStatusOutcome, Status, rows,
+    Activation, ChangedDomain, DeleteOutcome, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain,
+    NewDomain, OldDomain, SetStatusOutcome, Status, rows,
 };
 use crate::{Readable, StoreError};
 
@@ -47,10 +47,7 @@ impl DomainOperations for PostgresWriter {
         let names: Vec<&str> = domains.iter().map(|new| new.domain.as_str()).collect();
         let host_types: Vec<&str> = domains.iter().map(|new| new.host_type).collect();
         let statuses: Vec<i16> = domains.iter().map(|new| new.status.number()).collect();
-        let (subdomains, parents): (Vec<&str>, Vec<&str>) = domains
-            .iter()
-            .flat_map(|new| new.subdomains.iter().map(|name| (name.as_str(), new.domain.as_str())))
-            .unzip();
+        let (subdomains, parents) = with_parents(domains.iter().map(|new| (new.domain, new.subdomains)));
         let sql =
             concat!(
                 "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $5::int2[])
@@ -62,14 +59,9 @@ impl DomainOperations for PostgresWriter {
                               ORDER BY domain RETURNING domain), ",
                 insert_events!("added"),
                 // A row that was deleted by hand has left its passwords.
-                ", cleared AS (DELETE FROM domain_admins WHERE domain = ANY (ARRAY(
-                      SELECT domain FROM added
-                       UNION ALL
-                      SELECT b.name FROM (SELECT * FROM unnest($3::text[], $4::text[]) LIMIT cardinality($3::text[]))
-                             AS b (name, parent)
-                        JOIN added ON added.domain = b.parent
-                       WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name OFFSET 0))))
-                   SELECT l.id, ",
+                ", ",
+                delete_admins_of_several!("added", "$3", "$4"),
+                " SELECT l.id, ",
                 bounded_name!("s.host_type"),
                 ", s.status, ",
                 notify!(),
@@ -142,6 +134,52 @@ impl DomainOperations for PostgresWriter {
             })
         };
         rows.iter().zip(&statuses).map(outcome).collect()
+    }
+
+    fn delete(&mut self, domains: &[OldDomain<'_>], until: Instant) -> Result<Vec<DeleteOutcome>, StoreError> {
+        const DOING: &str = "deleting domains";
+        let names: Vec<&str> = domains.iter().map(|old| old.domain.as_str()).collect();
+        let host_types: Vec<&str> = domains.iter().map(|old| old.host_type).collect();
+        let (subdomains, parents) = with_parents(domains.iter().map(|old| (old.domain, old.subdomains)));
+        // Rows are locked in the order of their names, as in `set_statuses`.
+        let sql = concat!(
+            "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[])
+                                WITH ORDINALITY AS w (domain, host_type, position)
+                             LIMIT cardinality($1::text[])),
+                  found AS MATERIALIZED (
+                    SELECT w.position, s.domain, s.status, s.host_type = w.host_type AS is_right
+                      FROM (SELECT * FROM wanted ORDER BY domain) w
+                      CROSS JOIN LATERAL (SELECT domain, host_type, status FROM domain_settings
+                                           WHERE domain = w.domain LIMIT 1 FOR UPDATE) s),
+                  gone AS (DELETE FROM domain_settings
+                            WHERE domain = ANY (ARRAY(SELECT domain FROM found WHERE is_right AND status <> 2))
+                           RETURNING domain), ",
+            delete_admins_of_several!("gone", "$3", "$4"),
+            ", ",
+            insert_events!("gone"),
+            " SELECT f.position IS NOT NULL, f.is_right, l.id, ",
+            notify!(),
+            " FROM wanted w LEFT JOIN found f USING (position) LEFT JOIN logged l ON l.domain = f.domain
+              ORDER BY w.position"
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&names, Type::TEXT_ARRAY),
+            (&host_types, Type::TEXT_ARRAY),
+            (&subdomains, Type::TEXT_ARRAY),
+            (&parents, Type::TEXT_ARRAY),
+        ];
+        let rows = self.query_for(domains.len(), DOING, sql, &parameters, until)?;
+        let outcome = |row: &Row| {
+            if !get(row, 0, DOING)? {
+                return Ok(DeleteOutcome::NotFound);
+            }
+            Ok(match (get(row, 1, DOING)?, get::<Option<i64>>(row, 2, DOING)?) {
+                (_, Some(id)) => DeleteOutcome::Deleted(EventId(id)),
+                (true, None) => DeleteOutcome::Kept,
+                (false, None) => DeleteOutcome::WrongHostType,
+            })
+        };
+        rows.iter().map(outcome).collect()
     }
 
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {
@@ -232,4 +270,9 @@ impl DomainOperations for PostgresWriter {
             }
         }
     }
+}
+
+/// The subdomains of domains, and the domain of each.
+fn with_parents<'a>(domains: impl Iterator<Item = (&'a DomainName, &'a [String])>) -> (Vec<&'a str>, Vec<&'a str>) {
+    domains.flat_map(|(domain, names)| names.iter().map(|name| (name.as_str(), domain.as_str()))).unzip()
 }

@@ -26,6 +26,29 @@ macro_rules! delete_admins {
     };
 }
 
+/// The same for several domains of the statement, whose subdomains are these names of these parents.
+macro_rules! delete_admins_of_several {
+    ($of:literal, $subdomains:literal, $parents:literal) => {
+        concat!(
+            "admin AS (DELETE FROM domain_admins WHERE domain = ANY (ARRAY(
+                         SELECT domain FROM ",
+            $of,
+            " UNION ALL
+                         SELECT b.name FROM (SELECT * FROM unnest(",
+            $subdomains,
+            "::text[], ",
+            $parents,
+            "::text[]) LIMIT cardinality(",
+            $subdomains,
+            "::text[])) AS b (name, parent)
+                           JOIN ",
+            $of,
+            " AS of ON of.domain = b.parent
+                          WHERE NOT EXISTS (SELECT FROM domain_settings o WHERE o.domain = b.name OFFSET 0))))"
+        )
+    };
+}
+
 /// Notifies listeners if an event was inserted.
 macro_rules! notify {
     () => {
@@ -33,4 +56,4 @@ macro_rules! notify {
     };
 }
 
-pub(super) use {delete_admins, insert_events, notify};
+pub(super) use {delete_admins, delete_admins_of_several, insert_events, notify};

@@ -6,12 +6,12 @@ use domain_core::{DomainName, EventId};
 use rusqlite::Transaction;
 
 use super::SqliteWriter;
-use super::statements::{add_event, delete_admins, read_settings, update_status};
+use super::statements::{add_event, delete_admins, delete_row, read_settings, update_status};
 use crate::readable::Cell;
 use crate::sqlite::value::cell;
 use crate::writer::{
-    Activation, ChangedDomain, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain, NewDomain,
-    SetStatusOutcome, Status, rows,
+    Activation, ChangedDomain, DeleteOutcome, DomainOperations, DomainSettings, Filter, InsertOutcome, ListedDomain,
+    NewDomain, OldDomain, SetStatusOutcome, Status, rows,
 };
 use crate::{Readable, StoreError};
 
@@ -61,6 +61,22 @@ impl DomainOperations for SqliteWriter {
         };
         self.transact("changing a domain's status", until, |transaction| {
             changes.iter().map(|(domain, wanted)| set(transaction, domain, *wanted)).collect()
+        })
+    }
+
+    fn delete(&mut self, domains: &[OldDomain<'_>], until: Instant) -> Result<Vec<DeleteOutcome>, StoreError> {
+        self.transact("deleting domains", until, |transaction| {
+            let delete = |old: &OldDomain<'_>| match read_settings(transaction, old.domain)? {
+                None => Ok(DeleteOutcome::NotFound),
+                Some(before) if before.host_type != old.host_type => Ok(DeleteOutcome::WrongHostType),
+                Some(before) if before.status == Status::Deleting => Ok(DeleteOutcome::Kept),
+                Some(_) if delete_row(transaction, old.domain)? == 0 => Ok(DeleteOutcome::Kept),
+                Some(_) => {
+                    delete_admins(transaction, old.domain, old.subdomains)?;
+                    add_event(transaction, old.domain).map(DeleteOutcome::Deleted)
+                }
+            };
+            domains.iter().map(delete).collect()
         })
     }
 

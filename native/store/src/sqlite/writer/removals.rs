@@ -6,7 +6,7 @@ use domain_core::DomainName;
 use rusqlite::types::Value;
 use rusqlite::{Params, Transaction, params_from_iter};
 
-use super::statements::{add_event, delete_admins, read_settings, settings, update_status};
+use super::statements::{add_event, delete_admins, delete_row, read_settings, settings, update_status};
 use super::{SqliteWriter, readable};
 use crate::readable::Cell;
 use crate::sqlite::value::{NOW_MS, cell};
@@ -113,9 +113,8 @@ impl RemovalOperations for SqliteWriter {
     ) -> Result<JobOutcome, StoreError> {
         self.transact("finishing a removal", until, |transaction| {
             if_held(transaction, domain, owner, || {
-                for table in ["domain_removals", "domain_settings"] {
-                    transaction.execute(&format!("DELETE FROM {table} WHERE domain = ?1"), [domain.as_str()])?;
-                }
+                transaction.execute("DELETE FROM domain_removals WHERE domain = ?1", [domain.as_str()])?;
+                delete_row(transaction, domain)?;
                 delete_admins(transaction, domain, subdomains)?;
                 add_event(transaction, domain).map(|_| ())
             })

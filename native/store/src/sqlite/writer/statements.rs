@@ -25,6 +25,11 @@ pub(super) fn update_status(transaction: &Transaction<'_>, domain: &DomainName, 
         .map(|_| ())
 }
 
+/// Deletes the row of a domain; returns the number of rows that were deleted.
+pub(super) fn delete_row(transaction: &Transaction<'_>, domain: &DomainName) -> rusqlite::Result<usize> {
+    transaction.prepare_cached("DELETE FROM domain_settings WHERE domain = ?1")?.execute([domain.as_str()])
+}
+
 /// Deletes the passwords of a domain and of its subdomains, except those subdomains that have a row of their own.
 pub(super) fn delete_admins(
     transaction: &Transaction<'_>,
