@@ -47,7 +47,7 @@ instructions: library loom
 strict-compile: library
 	$(step) $@ check env REBAR_BASE_DIR=$(DIRECTORY)/build rebar3 compile
 benchmarks:
-	$(step) $@ check erlc +warn_missing_spec -o $(DIRECTORY) bench/src/*.erl
+	$(step) $@ check bench/build $(DIRECTORY)
 eunit: strict-compile
 	$(step) $@ eunit rebar3 eunit
 common-test: eunit downloads

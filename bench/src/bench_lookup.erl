@@ -1,7 +1,7 @@
-%% Lookups: ours and the ETS baseline, in turns.
+%% Lookups: ours, the ETS baseline, and the floor, which is a native function that looks at nothing; in turns.
 %%
-%% A round times three loops over the same names (bench_loop): the empty one, and one for each side, which take turns at
-%% being first. A side's figure is the time of its loop less the median of the empty loop. Rounds are many and short, a
+%% A round times four loops over the same names (bench_loop): the empty one, the floor's, and one for each side, which take
+%% turns at being first. A side's figure is the time of its loop less the median of the empty loop. Rounds are many and short, a
 %% few milliseconds at most, so that most of them run undisturbed on a machine that does other work as well. They are
 %% made in passes over all cases, so that a slow second of a shared machine does not hit one case alone.
 %%
@@ -45,11 +45,12 @@ run(Domains, Cases, #{passes := Passes} = Options) ->
 result(Domains, {Keys, Processes}, #{passes := Passes, rounds := Rounds, calls := Calls}, Timings) ->
     Loop = bench_stats:summary([map_get(loop, Timing) || Timing <- Timings]),
     Net = fun(Side) -> bench_stats:summary([map_get(Side, Timing) - map_get(median, Loop) || Timing <- Timings]) end,
-    {Ets, Ours} = {Net(ets), Net(ours)},
+    {Floor, Ets, Ours} = {Net(floor), Net(ets), Net(ours)},
     {lookup, #{
         domains => Domains, keys => Keys, processes => Processes, rounds => Passes * Rounds, calls_a_round => Calls,
-        unit => ns_a_call, loop => Loop, ets => Ets, ours => Ours,
-        times_as_fast => map_get(median, Ets) / map_get(median, Ours)
+        unit => ns_a_call, loop => Loop, floor => Floor, ets => Ets, ours => Ours,
+        times_as_fast => map_get(median, Ets) / map_get(median, Ours),
+        times_the_floor => map_get(median, Ours) / map_get(median, Floor)
     }}.
 
 time(Domains, {Keys, Processes}, Pass, #{rounds := Rounds, calls := Calls}) ->
@@ -101,8 +102,8 @@ worker(#plan{answer = Answer, lists = Draw, times = Times}, Number, Processes, A
     Turns = lists:zip(Lists, lists:seq(1, length(Lists))),
     [maps:from_list([Time(Side, Names) || Side <- sides(Turn)]) || {Names, Turn} <- Turns].
 
-sides(Turn) when Turn rem 2 =:= 0 -> [loop, ets, ours];
-sides(_Turn) -> [loop, ours, ets].
+sides(Turn) when Turn rem 2 =:= 0 -> [loop, floor, ets, ours];
+sides(_Turn) -> [loop, floor, ours, ets].
 
 %% Returns when all processes have called it.
 meet(Arrivals, Processes) ->

@@ -1,8 +1,8 @@
 %% The loops that are timed, and nothing else.
 %%
 %% A loop walks a list of names, several times over, and looks each one up. The walk
-%% itself, which all loops share, is timed as a loop of its own (`loop'), and bench_lookup subtracts it. The calls into
-%% the two sides are written out, since a call of a fun would cost both of them more than it costs the empty loop. An
+%% itself, which all loops share, is timed as a loop of its own (`loop'), and bench_lookup subtracts it. Another one calls a
+%% native function that looks at nothing (`floor'). The calls into the sides are written out, since a call of a fun would cost them more than it costs the empty loop. An
 %% unexpected result ends the benchmark.
 %%
 %% A server has parsed a name a moment before it looks it up. So the names are read once before a loop is timed and are
@@ -13,7 +13,7 @@
 
 -export_type([side/0, answer/0]).
 
--type side() :: loop | ets | ours.
+-type side() :: loop | floor | ets | ours.
 %% What every lookup of a loop must return. The baseline searches its subdomains only when they are asked for.
 -type answer() :: found | not_found | subdomain | no_subdomain.
 
@@ -39,6 +39,7 @@ walk(Side, Answer, Names, Times) ->
     walk(Side, Answer, Names, Times - 1).
 
 walk(loop, _Answer, Names) -> nothing(Names);
+walk(floor, _Answer, Names) -> native_call(Names);
 walk(ets, found, Names) -> ets_found(Names);
 walk(ets, not_found, Names) -> ets_not_found(Names);
 walk(ets, subdomain, Names) -> ets_subdomain(Names);
@@ -48,6 +49,12 @@ walk(ours, Answer, Names) when Answer =:= not_found; Answer =:= no_subdomain -> 
 
 nothing([_Name | Names]) -> nothing(Names);
 nothing([]) -> ok.
+
+native_call([Name | Names]) ->
+    1 = bench_floor:take(Name),
+    native_call(Names);
+native_call([]) ->
+    ok.
 
 ets_found([Name | Names]) ->
     {ok, _HostType} = bench_ets_api:get_host_type(Name),

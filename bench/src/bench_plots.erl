@@ -49,7 +49,7 @@ lookup(Lookups) ->
     [#{title => Title, x => #{label => "domains in the table", scale => log},
        y => #{label => "nanoseconds a lookup (median)", scale => linear},
        curves => [Curve#{marks => true, points => Median(Side, Keys)}
-                  || {Side, Curve} <- [{ets, ets()}, {ours, ours()}]]}
+                  || {Side, Curve} <- [{ets, ets()}, {ours, ours()}, {floor, floor()}]]}
      || {Keys, Title} <- [{hits, "random names that are there"}, {misses, "random names that are not"}]].
 
 %% From the histograms: at each duration, the share of lookups that took longer. A curve ends where no lookup took
@@ -124,6 +124,7 @@ ours() -> #{name => "ours", colour => blue}.
 
 pgbench() -> #{name => "pgbench", colour => orange}.
 
+floor() -> #{name => "a native function that looks at nothing", colour => grey, style => dashed}.
 loop() -> #{name => "no lookup", colour => grey, style => dashed}.
 
 found(What, Results) ->

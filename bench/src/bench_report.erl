@@ -24,11 +24,13 @@ machine(Results) ->
 lookups(Results) ->
     table(
         "Lookups: nanoseconds a call, the loop's own cost subtracted; median (eight of ten rounds)",
-        ["domains", "keys", "processes", "loop", "ETS", "ours", "times as fast", "ours, calls a second"],
+        ["domains", "keys", "processes", "loop", "ETS", "ours", "times as fast", "floor", "times the floor",
+         "ours, calls a second"],
         [[number(Domains), atom_to_list(Keys), number(Processes), number(map_get(median, Loop)), summary(Ets),
-          summary(Ours), number(Faster), number(round(Processes * 1.0e9 / map_get(median, Ours)))]
-         || #{domains := Domains, keys := Keys, processes := Processes, loop := Loop, ets := Ets, ours := Ours,
-              times_as_fast := Faster} <- all(lookup, Results)]
+          summary(Ours), number(Faster), number(map_get(median, Floor)), number(Multiple),
+          number(round(Processes * 1.0e9 / map_get(median, Ours)))]
+         || #{domains := Domains, keys := Keys, processes := Processes, loop := Loop, floor := Floor, ets := Ets,
+              ours := Ours, times_as_fast := Faster, times_the_floor := Multiple} <- all(lookup, Results)]
     ).
 
 scaling(Results) ->
