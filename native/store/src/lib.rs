@@ -62,7 +62,7 @@ pub use schema::SchemaError;
 pub use signal::Signal;
 pub use source::{UrlSource, UrlSourceError};
 pub use store::{
-    Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, Pruned, Store, TableContents,
+    Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, Pruned, Route, Store, TableContents,
     TransactionId,
 };
 pub use writer::{

@@ -18,6 +18,11 @@ pub trait Store: Send {
     /// The database's identity, if the database tells it.
     fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError>;
 
+    /// What is between this node and the database's server. Without a server: nothing.
+    fn route(&self) -> Route {
+        Route::Direct
+    }
+
     /// Reads the state of the log, the fresh host types, and every row that is enabled or invalid, in one snapshot. Passes
     /// the rows to `take` in batches of up to `batch`. Returns nothing if `take` stops the load.
     ///
@@ -56,6 +61,15 @@ pub trait Store: Send {
     /// Blocks until the database notifies of a change, until [`Signal::wake`](crate::Signal::wake), or until `limit` has
     /// passed. Fails if the connection breaks.
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError>;
+}
+
+/// Where a connection leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// To one process of the server.
+    Direct,
+    /// To a pooler, which may use several connections to the server. Statements are not prepared.
+    Pooled,
 }
 
 /// The snapshot of a load, without its rows.

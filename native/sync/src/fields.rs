@@ -65,6 +65,7 @@ impl Report {
         match self {
             Report::Away { error } => (Level::Error, "domain_database_away", vec![("reason", text(error))]),
             Report::Back => (Level::Notice, "domain_database_back", vec![]),
+            Report::Pooled => (Level::Notice, "domain_database_pooled", vec![("advice", text(POOLER_ADVICE))]),
             Report::Loaded { count, took } => {
                 let milliseconds = took.as_millis() as u64;
                 (
@@ -138,6 +139,8 @@ impl Report {
 }
 
 /// What to do about kept routes.
+const POOLER_ADVICE: &str = "behind a pooler no statement is prepared, and changes take longer; a URL that leads to the \
+    server itself avoids that";
 const ADVICE: &str = "the database lacks domains that this node serves; when its content is complete again, say so by \
                       mongoose_domain_freshness:upsert/2 for these host types, or remove the rest here by \
                       service_domain_db:converge(force); service_domain_db:kept/0 lists them";
@@ -298,6 +301,7 @@ mod tests {
         let all = vec![
             Report::Away { error: error.clone() },
             Report::Back,
+            Report::Pooled,
             Report::Loaded { count: 1, took: Duration::ZERO },
             Report::Updated { inserts: 1, deletes: 2, skips: 3 },
             Report::OutOfSync { cursor: EventId(1), bounds: LogBounds::Empty },
@@ -327,6 +331,7 @@ mod tests {
             match report {
                 Report::Away { .. }
                 | Report::Back
+                | Report::Pooled
                 | Report::Loaded { .. }
                 | Report::Updated { .. }
                 | Report::OutOfSync { .. }

@@ -19,6 +19,8 @@ pub enum Report {
     },
     /// The database answers again. Reported once, when that begins.
     Back,
+    /// A pooler is between this node and the database's server, so statements are not prepared. Reported once.
+    Pooled,
     /// The routes were loaded.
     Loaded {
         /// How many domains the load brought.

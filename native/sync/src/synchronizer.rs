@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain_core::{EventId, Table};
-use domain_store::{DatabaseIdentity, Store};
+use domain_store::{DatabaseIdentity, Route, Store};
 
 use crate::context::Context;
 use crate::halt::Halt;
@@ -13,6 +13,7 @@ use crate::log_follower::LogFollower;
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::pruner::Pruner;
+use crate::report::Report;
 use crate::saver::Saver;
 use crate::schedule::Schedule;
 use crate::state::{Age, FollowerState};
@@ -24,6 +25,8 @@ pub(crate) struct Synchronizer<'a> {
     pub(crate) log: LogFollower,
     pub(crate) pruner: Pruner,
     saver: Saver,
+    /// Where the earlier connections led: by way of a pooler, if one of them did.
+    route: Route,
 }
 
 impl<'a> Synchronizer<'a> {
@@ -44,6 +47,7 @@ impl<'a> Synchronizer<'a> {
             log: LogFollower::default(),
             pruner: Pruner::new(options.pruning, now),
             saver: Saver::new(options.warm_start.as_ref(), now),
+            route: Route::Direct,
         }
     }
 
@@ -59,6 +63,10 @@ impl<'a> Synchronizer<'a> {
         self.context.connected_to = identity.as_ref().map(DatabaseIdentity::persistent_id);
         self.context.outbox.shared.followed.follower_connected(identity);
         self.log.connected(&mut self.context);
+        if (store.route(), self.route) == (Route::Pooled, Route::Direct) {
+            self.route = Route::Pooled;
+            self.context.outbox.report(Report::Pooled);
+        }
         Ok(())
     }
 

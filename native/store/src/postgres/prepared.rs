@@ -23,18 +23,10 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::tls::Connector;
+use crate::Route;
 
 /// Parameters of a statement with their types.
 pub(super) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
-
-/// Where a connection leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
-    /// To one process of the server.
-    Direct,
-    /// To a pooler, which may use several connections to the server.
-    Pooled,
-}
 
 /// The process that the server named at the log-in. A pooler names one of its own.
 pub(super) async fn process_id(client: &Client) -> Option<i32> {

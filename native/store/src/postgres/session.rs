@@ -18,15 +18,16 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Row};
 
 use super::connect::{ConnectError, Target};
-use super::prepared::{Parameters, PreparedStatements, Route};
+use super::prepared::{Parameters, PreparedStatements};
 use super::sqlstate::statement_error;
 use super::{rights, settings};
 use crate::error::chain;
 use crate::schema::{self, Column, Kind};
-use crate::{Signal, StoreError, Timeouts};
+use crate::{Route, Signal, StoreError, Timeouts};
 
 pub(super) struct Session {
     pub(super) client: Client,
+    pub(super) route: Route,
     pub(super) prepared: PreparedStatements,
     /// Ends with the connection; its result is the reason.
     pub(super) driver: tokio::task::JoinHandle<String>,
@@ -83,10 +84,10 @@ impl Session {
             Ok((client, driver))
         })?;
         let prepared = PreparedStatements::new(Route::Pooled);
-        let session = Session { client, prepared, driver, notified, timeouts, signal, runtime };
+        let session = Session { client, route: Route::Pooled, prepared, driver, notified, timeouts, signal, runtime };
         let settings = settings::apply(&session.client);
         let route = session.call("making the session's settings", timeouts.statement, settings)?;
-        Ok(Session { prepared: PreparedStatements::new(route), ..session })
+        Ok(Session { route, prepared: PreparedStatements::new(route), ..session })
     }
 
     pub(super) fn prepare_schema(&self) -> Result<(), StoreError> {

@@ -28,8 +28,9 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use super::prepared::{self, Parameters, Route};
+use super::prepared::{self, Parameters};
 use super::sqlstate::if_supported;
+use crate::Route;
 
 /// Settings for the startup `options`.
 pub(super) const AT_START: [&str; 2] = [r"default_transaction_isolation=read\ committed", "row_security=off"];

@@ -13,8 +13,8 @@ use super::session::Session;
 use super::sqlstate::{ROW_SECURITY_ADVICE, if_supported};
 use super::{freshness, identity, log, rights};
 use crate::{
-    DatabaseIdentity, Event, Events, IdRange, LoadSummary, LogPosition, OpenTransactions, Pruned, Row, Signal, Store,
-    StoreError, Timeouts,
+    DatabaseIdentity, Event, Events, IdRange, LoadSummary, LogPosition, OpenTransactions, Pruned, Route, Row, Signal,
+    Store, StoreError, Timeouts,
 };
 
 /// The channel on which writers notify. A notification has no payload: it only says that there may be new events.
@@ -85,6 +85,10 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
+    fn route(&self) -> Route {
+        self.session.route
+    }
+
     fn identity(&mut self) -> Result<Option<DatabaseIdentity>, StoreError> {
         self.call(identity::DOING, identity::read(&self.session.client))
     }
