@@ -1,5 +1,6 @@
 //! Domains on PostgreSQL.
 
+use std::iter;
 use std::time::Instant;
 
 use domain_core::{DomainName, EventId};
@@ -38,6 +39,18 @@ impl PostgresWriter {
         } else {
             self.query_prepared(doing, sql, parameters, until)
         }
+    }
+}
+
+impl PostgresWriter {
+    /// Deletes the passwords of these names that have no row. A deletion that waits for a password that is being stored does
+    /// not see it: the password was committed after the deletion's snapshot. After the deletion no more can be stored.
+    fn delete_late_passwords(&self, names: &[&str], until: Instant) -> Result<(), StoreError> {
+        let sql = "DELETE FROM domain_admins WHERE domain = ANY (ARRAY(
+                     SELECT name FROM (SELECT * FROM unnest($1::text[]) LIMIT cardinality($1::text[])) AS n (name)
+                      WHERE NOT EXISTS (SELECT FROM domain_settings s WHERE s.domain = n.name OFFSET 0)))";
+        let doing = "deleting the passwords of deleted domains";
+        self.query_for(names.len(), doing, sql, &[(&names, Type::TEXT_ARRAY)], until).map(|_| ())
     }
 }
 
@@ -169,7 +182,7 @@ impl DomainOperations for PostgresWriter {
             (&parents, Type::TEXT_ARRAY),
         ];
         let rows = self.query_for(domains.len(), DOING, sql, &parameters, until)?;
-        let outcome = |row: &Row| {
+        let outcome = |row: &Row| -> Result<DeleteOutcome, StoreError> {
             if !get(row, 0, DOING)? {
                 return Ok(DeleteOutcome::NotFound);
             }
@@ -179,7 +192,17 @@ impl DomainOperations for PostgresWriter {
                 (false, None) => DeleteOutcome::WrongHostType,
             })
         };
-        rows.iter().map(outcome).collect()
+        let outcomes: Vec<_> = rows.iter().map(outcome).collect::<Result<_, _>>()?;
+        let gone: Vec<_> = domains
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, DeleteOutcome::Deleted(_)))
+            .flat_map(|(old, _)| iter::once(old.domain.as_str()).chain(old.subdomains.iter().map(String::as_str)))
+            .collect();
+        if !gone.is_empty() {
+            self.delete_late_passwords(&gone, until)?;
+        }
+        Ok(outcomes)
     }
 
     fn settings(&mut self, domain: &DomainName, until: Instant) -> Result<Option<DomainSettings>, StoreError> {

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use domain_store::{
-    Activation, BeginRemovalOutcome, Found, InsertOutcome, JobOutcome, Lease, NameOrigin, NewDomain, Writer,
+    Activation, BeginRemovalOutcome, DeleteOutcome, Found, InsertOutcome, JobOutcome, Lease, NameOrigin, NewDomain,
+    OldDomain, Writer,
 };
 
 use crate::support::{Fixture, eventually, name};
@@ -151,7 +152,7 @@ fn a_removal_deletes_the_passwords_of_the_domain_and_of_its_subdomains(fixture: 
 fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixture) {
     let (mut writer, mut tenant) = (fixture.writer(), fixture.writer());
     let subdomains = ["muc.a.example".to_owned()];
-    for round in 0..10 {
+    for round in 0..20 {
         insert(&mut *writer, "a.example", &[]);
         assert_eq!(put(&mut *tenant, "a.example", NameOrigin::Row), Found::Yes, "round {round}");
         thread::scope(|scope| {
@@ -164,9 +165,15 @@ fn of_passwords_set_in_a_loop_beside_a_removal_none_is_left(fixture: &mut Fixtur
                 }
                 last
             });
-            writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
-            let finished = writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap();
-            assert_eq!(finished, JobOutcome::Updated, "round {round}");
+            if round % 2 == 0 {
+                writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &subdomains, until()).unwrap();
+                let finished = writer.finish_removal(&name("a.example"), LEASE.owner, &subdomains, until()).unwrap();
+                assert_eq!(finished, JobOutcome::Updated, "round {round}");
+            } else {
+                let old = OldDomain { domain: &name("a.example"), host_type: "type1", subdomains: &subdomains };
+                let deleted = writer.delete(&[old], until()).unwrap();
+                assert!(matches!(deleted[..], [DeleteOutcome::Deleted(_)]), "round {round}");
+            }
             assert_eq!(last.join().unwrap(), Found::No, "round {round}");
         });
         assert_eq!(admins(fixture), [""; 0], "round {round}");
@@ -204,6 +211,21 @@ fn a_password_that_waits_for_a_removal_is_not_stored() {
 
 #[test]
 fn a_removal_that_waits_for_a_password_deletes_it() {
+    waits_for_a_password_and_deletes_it(|writer| {
+        writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &[], until()).unwrap();
+        writer.finish_removal(&name("a.example"), LEASE.owner, &[], until()).unwrap();
+    });
+}
+
+#[test]
+fn a_deletion_that_waits_for_a_password_deletes_it() {
+    waits_for_a_password_and_deletes_it(|writer| {
+        let old = OldDomain { domain: &name("a.example"), host_type: "type1", subdomains: &[] };
+        writer.delete(&[old], until()).unwrap();
+    });
+}
+
+fn waits_for_a_password_and_deletes_it(remove: impl FnOnce(&mut dyn Writer) + Send) {
     let mut fixture = Fixture::postgres();
     let (mut tenant, mut writer) = (fixture.writer(), fixture.writer());
     put_row(&mut fixture, "a.example", 1);
@@ -212,14 +234,11 @@ fn a_removal_that_waits_for_a_password_deletes_it() {
     thread::scope(|scope| {
         let putting = scope.spawn(|| put(&mut *tenant, "a.example", NameOrigin::Row));
         eventually(|| fixture.read(WAITING) == ["1"]);
-        let removing = scope.spawn(|| {
-            writer.begin_removal(&name("a.example"), "type1", 0, LEASE, &[], until()).unwrap();
-            writer.finish_removal(&name("a.example"), LEASE.owner, &[], until()).unwrap()
-        });
+        let removing = scope.spawn(|| remove(&mut *writer));
         eventually(|| fixture.read(WAITING) == ["2"]);
         other.batch_execute("ROLLBACK").unwrap();
         assert_eq!(putting.join().unwrap(), Found::Yes);
-        assert_eq!(removing.join().unwrap(), JobOutcome::Updated);
+        removing.join().unwrap();
     });
     assert_eq!(admins(&mut fixture), [""; 0]);
 }
