@@ -3,7 +3,7 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test test-long docs sanitize bench bench-full bench-maps release format clean
+.PHONY: help run build test test-long docs sanitize bench bench-full bench-maps release archive format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -18,6 +18,7 @@ help:
 	@echo 'make bench    the benchmarks, in some minutes; make bench-full three quarters of an hour for more of them'
 	@echo '              make bench-maps: the table beside other maps, without the VM'
 	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
+	@echo 'make archive  the application as it is built here, for systems without Rust and a C compiler'
 	@echo 'make format   formats the Rust sources'
 	@echo 'make clean    removes everything that was built; data/ stays'
 	@echo
@@ -55,6 +56,9 @@ bench-maps:
 release:
 	@scripts/require run
 	rebar3 as prod tar
+
+archive:
+	@scripts/archive
 
 format:
 	cargo fmt --all

@@ -11,7 +11,7 @@ step = @scripts/step $(DIRECTORY)
 later = @nice scripts/step $(DIRECTORY)
 
 STEPS = shell-scripts cargo-fmt layers downloads library cargo-clippy cargo-test loom instructions strict-compile benchmarks eunit \
-    common-test xref dialyzer docs example openapi release
+    common-test xref dialyzer docs example openapi release prebuilt
 
 .PHONY: all names $(STEPS)
 all: $(STEPS)
@@ -65,3 +65,5 @@ openapi: example downloads
 	$(step) $@ check scripts/test-openapi
 release: openapi
 	$(step) $@ check scripts/test-release
+prebuilt: release
+	$(step) $@ check scripts/test-prebuilt
