@@ -52,10 +52,8 @@ fn more_events_than_a_page_are_followed_to_the_end() {
     fixture.synced(&follower);
     let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
     fixture.write(&format!(
-        "BEGIN;
-         {numbers} INSERT INTO domain_settings (domain, host_type) SELECT 't' || n || '.example', 'type1' FROM n;
-         INSERT INTO domain_events (domain) SELECT domain FROM domain_settings;
-         COMMIT"
+        "{numbers} INSERT INTO domain_settings (domain, host_type) SELECT 't' || n || '.example', 'type1' FROM n;
+         INSERT INTO domain_events (domain) SELECT domain FROM domain_settings"
     ));
     fixture.synced(&follower);
     assert_eq!(fixture.table.counts().dynamic, 3000);
@@ -202,9 +200,12 @@ fn a_log_that_lost_events_leads_to_a_comparison() {
     fixture.enable("b.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);
-    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'; DELETE FROM domain_events");
-    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('c.example', 'type1')");
-    fixture.write("INSERT INTO domain_events (id, domain) VALUES (50, 'c.example')");
+    fixture.write(
+        "DELETE FROM domain_settings WHERE domain = 'a.example';
+         DELETE FROM domain_events;
+         INSERT INTO domain_settings (domain, host_type) VALUES ('c.example', 'type1');
+         INSERT INTO domain_events (id, domain) VALUES (50, 'c.example')",
+    );
     fixture.synced(&follower);
     assert_eq!(fixture.host_type("a.example"), None);
     assert_eq!(fixture.host_type("b.example"), Some("type1".into()));
@@ -432,8 +433,10 @@ fn ids_that_ran_backwards_lead_to_a_load() {
     }
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);
-    fixture.write("DELETE FROM domain_events WHERE id > 1");
-    fixture.write("INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')");
+    fixture.write(
+        "DELETE FROM domain_events WHERE id > 1;
+         INSERT INTO domain_settings (domain, host_type) VALUES ('d.example', 'type1')",
+    );
     fixture.synced(&follower);
     assert_eq!(fixture.host_type("d.example"), Some("type1".into()));
     fixture.expect_report(|report| matches!(report, Report::OutOfSync { .. }));

@@ -219,8 +219,9 @@ impl Fixture {
         self.table.host_type(domain.as_bytes()).ok().map(|id| self.table.host_types().name(id).to_string())
     }
 
+    /// Runs statements in one transaction: the follower may look at any time, and must not see a part of them.
     pub fn write(&self, sql: &str) {
-        self.writer.execute_batch(sql).unwrap();
+        self.writer.execute_batch(&format!("BEGIN; {sql}; COMMIT")).unwrap();
     }
 
     /// A settings row and its event.
@@ -231,7 +232,7 @@ impl Fixture {
 
     /// A change and its event, in one transaction.
     pub fn change(&self, sql: &str, domain: &str) {
-        self.write(&format!("BEGIN; {sql}; INSERT INTO domain_events (domain) VALUES ('{domain}'); COMMIT"));
+        self.write(&format!("{sql}; INSERT INTO domain_events (domain) VALUES ('{domain}')"));
     }
 
     /// Moves the database away, so that it cannot be opened.
@@ -268,7 +269,7 @@ impl Fixture {
     /// Replaces the database by a copy, in which this SQL was executed.
     pub fn replace_database(&mut self, sql: &str) {
         let copy = self.folder.path().join("copy.db");
-        self.write(&format!("VACUUM INTO '{}'", copy.display()));
+        self.writer.execute_batch(&format!("VACUUM INTO '{}'", copy.display())).unwrap();
         Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
         std::fs::rename(copy, self.file()).unwrap();
     }
