@@ -1,4 +1,5 @@
-//! Requests that travel together: one change of all their domains, and the part of the result that each caller gets.
+//! Requests that travel together: one change of all their domains, and the part of the result that each caller gets. The
+//! queue puts only requests of one kind together.
 
 use std::collections::HashSet;
 use std::iter;
@@ -25,40 +26,34 @@ pub(crate) enum Company {
 }
 
 impl Company {
-    /// Joins requests of one kind. Nothing if there are none.
-    pub(crate) fn join(requests: Vec<Request>) -> Option<Company> {
-        let mut all = None;
-        for request in requests {
-            all = Some(match (all, request) {
-                (None, request) => Company::One(request),
-                (Some(Company::One(Request::Insert(first))), Request::Insert(next)) => {
-                    let counts = vec![first.len(), next.len()];
-                    Company::Additions(first.into_iter().chain(next).collect(), counts)
-                }
-                (Some(Company::Additions(mut domains, mut counts)), Request::Insert(next)) => {
-                    counts.push(next.len());
-                    domains.extend(next);
-                    Company::Additions(domains, counts)
-                }
-                (Some(Company::One(Request::SetStatus(domain, wanted))), Request::SetStatus(next, next_wanted)) => {
-                    Company::Statuses(vec![(domain, wanted), (next, next_wanted)])
-                }
-                (Some(Company::Statuses(mut changes)), Request::SetStatus(next, wanted)) => {
-                    changes.push((next, wanted));
-                    Company::Statuses(changes)
-                }
-                (Some(Company::One(Request::Delete(domain, host_type))), Request::Delete(next, next_host_type)) => {
-                    Company::Deletions(vec![(domain, host_type), (next, next_host_type)])
-                }
-                (Some(Company::Deletions(mut domains)), Request::Delete(next, host_type)) => {
-                    domains.push((next, host_type));
-                    Company::Deletions(domains)
-                }
-                // The queue joins requests of one kind only.
-                (Some(company), _) => company,
-            });
-        }
-        all
+    /// Joins requests, all of the first one's kind. Nothing if there are none.
+    pub(crate) fn join(mut requests: Vec<Request>) -> Option<Company> {
+        Some(match requests.first()? {
+            Request::Insert(_) if requests.len() > 1 => {
+                let domains = |request| match request {
+                    Request::Insert(domains) => Some(domains),
+                    _ => None,
+                };
+                let parts: Vec<_> = requests.into_iter().filter_map(domains).collect();
+                let counts = parts.iter().map(Vec::len).collect();
+                Company::Additions(parts.into_iter().flatten().collect(), counts)
+            }
+            Request::SetStatus(..) if requests.len() > 1 => {
+                let change = |request| match request {
+                    Request::SetStatus(domain, wanted) => Some((domain, wanted)),
+                    _ => None,
+                };
+                Company::Statuses(requests.into_iter().filter_map(change).collect())
+            }
+            Request::Delete(..) if requests.len() > 1 => {
+                let deletion = |request| match request {
+                    Request::Delete(domain, host_type) => Some((domain, host_type)),
+                    _ => None,
+                };
+                Company::Deletions(requests.into_iter().filter_map(deletion).collect())
+            }
+            _ => Company::One(requests.swap_remove(0)),
+        })
     }
 
     /// The requests, in order.
