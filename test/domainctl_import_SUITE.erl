@@ -7,6 +7,7 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([all_domains_of_a_file_are_imported/1,
          refused_lines_can_be_corrected_and_imported/1,
+         batches_under_way_at_the_same_time_keep_the_order_of_the_file/1,
          a_line_that_the_database_refuses_is_written_with_its_reason/1,
          ndjson_and_standard_input_are_read_too/1,
          a_dry_run_sends_nothing/1,
@@ -63,6 +64,23 @@ refused_lines_can_be_corrected_and_imported(Config) ->
     #{exit := 1, out := Out} = command(Config, ["import", Refused, "--format", "csv"]),
     ?assertMatch(<<"accepted 1, refused 2; ", _/binary>>, Out),
     ?assertEqual({3, 3}, counted(Config)).
+
+%% The last line of a batch and the first of the next one have the same name. Each batch has a line that is refused.
+batches_under_way_at_the_same_time_keep_the_order_of_the_file(Config) ->
+    Twice = fun(Number) -> io_lib:format("twice-~b.example", [Number]) end,
+    Batch = fun(Number) ->
+        [[Twice(Number - 1), ",type2\n"], rows(Number * 1000 + 1, Number * 1000 + 997), [Twice(Number), ",type1\n"],
+         io_lib:format("refused-~b.example,type9\n", [Number])]
+    end,
+    write(Config, lists:map(Batch, lists:seq(1, 20))),
+    imported(Config, 1, "accepted 19961, refused 39; 20000 lines in "),
+    {ok, Text} = file:read_file(?config(file, Config) ++ ".refused"),
+    {match, Found} = re:run(Text, "^# line ([0-9]+): ", [global, multiline, {capture, all_but_first, list}]),
+    Numbers = [list_to_integer(Number) || [Number] <- Found],
+    ?assertEqual({39, lists:sort(Numbers)}, {length(Numbers), Numbers}),
+    Node = ?config(node, Config),
+    [?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, iolist_to_binary(Twice(Number)))) || Number <- lists:seq(1, 20)],
+    ?assertEqual({ok, <<"type2">>}, md_node:lookup(Node, iolist_to_binary(Twice(0)))).
 
 a_line_that_the_database_refuses_is_written_with_its_reason(Config) ->
     [] = md_client:query(?config(client, Config),

@@ -1,7 +1,7 @@
 //! `import FILE`: many domains from a file, in a way that survives interruptions.
 //!
 //! ```text
-//! lines ──► records (csv, json) ──► batches of a thousand ──► sender ──► verdicts ──► refused lines, then progress
+//! lines ──► records (csv, json) ──► batches of a thousand ──► pipeline ──► sender ──► verdicts ──► refused lines, then progress
 //! ```
 //!
 //! Every record of the file ends as accepted, refused, or empty (a comment, for example). An accepted domain is in the
@@ -12,6 +12,7 @@
 mod csv;
 mod json;
 mod lines;
+mod pipeline;
 mod progress;
 mod record;
 mod records;
@@ -25,12 +26,14 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::pipeline::{Answered, Pipeline};
 use self::progress::{Counts, Progress, beside};
-use self::record::{Content, Pair, Record};
+use self::record::{Content, Record};
 use self::records::Records;
 use self::refused_lines::RefusedLines;
 use self::sender::{Sender, Verdict};
@@ -75,7 +78,12 @@ pub fn run(settings: &Settings, args: &ImportArgs, output: &mut impl Write) -> R
             Some(path) => RefusedLines::named(path.clone(), 0)?,
             None => RefusedLines::StandardError,
         };
-        return ImportRun::new(settings, args, None, refused, Counts::default())?.run(records(file)?, &bar, output);
+        return ImportRun::new(None, refused, Counts::default()).run(
+            &sender(settings, args)?,
+            records(file)?,
+            &bar,
+            output,
+        );
     }
     let to = args.refused.clone().unwrap_or_else(|| beside(path, ".refused"));
     let refused = |bytes| match &args.refused {
@@ -89,7 +97,11 @@ pub fn run(settings: &Settings, args: &ImportArgs, output: &mut impl Write) -> R
         Ok(refused) => (refused, counts),
         Err(_) => (refused(0)?, Counts::default()),
     };
-    ImportRun::new(settings, args, Some(progress), refused, counts)?.run(records(file)?, &bar, output)
+    ImportRun::new(Some(progress), refused, counts).run(&sender(settings, args)?, records(file)?, &bar, output)
+}
+
+fn sender(settings: &Settings, args: &ImportArgs) -> Result<Sender> {
+    Ok(Sender::new(Client::new(settings, ReadTimeout::Response)?, Duration::from_secs(args.patience)))
 }
 
 /// Checks that the refused lines do not overwrite the imported file.
@@ -128,7 +140,6 @@ fn read_error(error: io::Error) -> Error {
 
 /// An import under way.
 struct ImportRun {
-    sender: Sender,
     progress: Option<Progress>,
     refused: RefusedLines,
     /// The header lines, which a file of refused lines needs, too.
@@ -137,20 +148,22 @@ struct ImportRun {
 }
 
 impl ImportRun {
-    fn new(
-        settings: &Settings,
-        args: &ImportArgs,
-        progress: Option<Progress>,
-        refused: RefusedLines,
-        counts: Counts,
-    ) -> Result<ImportRun> {
-        let sender = Sender::new(Client::new(settings, ReadTimeout::Response)?, Duration::from_secs(args.patience));
-        Ok(ImportRun { sender, progress, refused, head: Vec::new(), counts })
+    fn new(progress: Option<Progress>, refused: RefusedLines, counts: Counts) -> ImportRun {
+        ImportRun { progress, refused, head: Vec::new(), counts }
     }
 
-    fn run(mut self, mut records: Records, bar: &ProgressBar, output: &mut impl Write) -> Result<Exit> {
+    fn run(
+        mut self,
+        sender: &Sender,
+        mut records: Records,
+        bar: &ProgressBar,
+        output: &mut impl Write,
+    ) -> Result<Exit> {
         let (begun, before) = (Instant::now(), self.counts);
-        let ended = self.send_all(&mut records, bar, before.records);
+        let ended = thread::scope(|scope| {
+            let mut pipeline = Pipeline::new(scope, sender);
+            self.send_all(&mut pipeline, &mut records, bar, before.records)
+        });
         bar.finish_and_clear();
         let seconds = begun.elapsed().as_secs_f64();
         let lines = self.counts.lines - before.lines;
@@ -186,10 +199,23 @@ impl ImportRun {
     }
 
     /// Skips the records of an earlier run and sends the others.
-    fn send_all(&mut self, records: &mut Records, bar: &ProgressBar, done: u64) -> Result<()> {
+    fn send_all(
+        &mut self,
+        pipeline: &mut Pipeline<'_, '_>,
+        records: &mut Records,
+        bar: &ProgressBar,
+        done: u64,
+    ) -> Result<()> {
         let (mut batch, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
         loop {
-            let record = records.next().map_err(read_error)?;
+            let record = match records.next() {
+                Ok(record) => record,
+                Err(error) => {
+                    // What was sent counts.
+                    self.finish_all(pipeline, bar)?;
+                    return Err(read_error(error));
+                }
+            };
             let ended = record.is_none();
             if let Some(record) = record {
                 if record.content == Content::Header {
@@ -202,28 +228,34 @@ impl ImportRun {
                 }
             }
             if ended || batch.len() >= MAX_BATCH.0 || bytes >= MAX_BATCH.1 {
-                self.send_batch(&batch)?;
-                (batch, bytes) = (Vec::new(), 0);
-                bar.set_message(format!("accepted {}, refused {}", self.counts.accepted, self.counts.refused));
+                while !pipeline.takes(&batch)
+                    && let Some(answered) = pipeline.finish_first()
+                {
+                    self.count(answered?, bar)?;
+                }
+                pipeline.send(std::mem::take(&mut batch));
+                bytes = 0;
             }
             if ended {
-                return Ok(());
+                return self.finish_all(pipeline, bar);
             }
         }
     }
 
-    fn send_batch(&mut self, batch: &[Record]) -> Result<()> {
+    /// Waits for the verdicts on all batches that are under way.
+    fn finish_all(&mut self, pipeline: &mut Pipeline<'_, '_>, bar: &ProgressBar) -> Result<()> {
+        while let Some(answered) = pipeline.finish_first() {
+            self.count(answered?, bar)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the refused lines of a batch, then the progress.
+    fn count(&mut self, Answered { batch, verdicts }: Answered, bar: &ProgressBar) -> Result<()> {
         let Some(last) = batch.last() else { return Ok(()) };
-        let pairs: Vec<&Pair> = batch
-            .iter()
-            .filter_map(|record| match &record.content {
-                Content::Pair(pair) => Some(pair),
-                _ => None,
-            })
-            .collect();
-        let mut verdicts = self.sender.send(&pairs)?.into_iter();
+        let mut verdicts = verdicts.into_iter();
         let mut refused: Vec<(&Record, String)> = Vec::new();
-        for record in batch {
+        for record in &batch {
             match &record.content {
                 Content::Nothing | Content::Header => {}
                 Content::Bad(reason) => refused.push((record, reason.clone())),
@@ -239,6 +271,7 @@ impl ImportRun {
         self.counts.refused += refused.len() as u64;
         (self.counts.records, self.counts.lines) = (last.index, last.last);
         self.counts.refused_bytes = self.refused.bytes();
+        bar.set_message(format!("accepted {}, refused {}", self.counts.accepted, self.counts.refused));
         match &self.progress {
             Some(progress) => progress
                 .store(self.counts)
