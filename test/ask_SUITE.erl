@@ -211,7 +211,7 @@ a_port_that_is_taken_keeps_no_other_door_shut_and_is_taken_when_it_is_free(Confi
     Node = ?config(node, Config),
     ok = md_node:stop_application(Node),
     #{port := Port} = ?config(edge, Config),
-    {ok, Listener} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]), % closed connections still have it
+    Listener = listen_when_free(Port),
     ok = md_node:call(Node, md_log, clear, []),
     ok = md_node:start_application(Node, unchanged),
     md_wait:until(fun() -> md_node:count(Node, domain_ask_not_listening) > 1 end),
@@ -223,6 +223,15 @@ a_port_that_is_taken_keeps_no_other_door_shut_and_is_taken_when_it_is_free(Confi
     ok = gen_tcp:close(Listener),
     wait_until_listening(Config),
     ?assertEqual(200, element(1, ask(Config, "static.example"))).
+
+%% The program of the door may end a moment after the application.
+listen_when_free(Port) ->
+    case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]) of % closed connections still have it
+        {ok, Listener} -> Listener;
+        {error, eaddrinuse} ->
+            timer:sleep(50),
+            listen_when_free(Port)
+    end.
 
 %% The configuration is that of docs/doors.md with a local authority of Caddy, since this machine has no public name.
 caddy_gets_certificates_for_what_is_served_while_the_database_is_stopped_and_after_a_restart(Config) ->

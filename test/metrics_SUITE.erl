@@ -75,7 +75,7 @@ every_family_is_there(Config) ->
     First = scrape(Config),
     ?assertEqual(?FAMILIES, md_prometheus:families(First)),
     %% Nothing is declared, so this family alone is empty. The first scrape is the first request that is counted.
-    Second = scrape(Config),
+    Second = whole_scrape(Config),
     Empty = [Family || Family <- md_prometheus:families(Second),
                        md_prometheus:samples(Second, binary_to_list(Family)) =:= []],
     ?assertEqual([<<"mongoose_domain_freshness_expires_in_seconds">>], Empty),
@@ -168,7 +168,7 @@ seconds_to_each_expiry_are_told(Config) ->
     [ok = md_node:call(?config(node, Config), mongoose_domain_freshness, upsert, [HostType, TTL])
      || {HostType, TTL} <- [{<<"type1">>, 1000}, {<<"type2">>, 0}, {<<"elsewhere">>, 1}]],
     sql(Config, "UPDATE domain_freshness SET expire_time = 1 WHERE domain = 'elsewhere'"),
-    Metrics = scrape(Config),
+    Metrics = whole_scrape(Config),
     Left = fun(HostType) -> value(Metrics, "freshness_expires_in_seconds", #{<<"host_type">> => HostType}) end,
     %% The present time and the declaration are rounded, and a part of a second counts as a whole one.
     ?assertMatch(Seconds when Seconds > 0.0 andalso Seconds =< 1001.0, Left(<<"type1">>)),
@@ -190,7 +190,7 @@ jobs_of_removal_are_counted_by_state(Config) ->
     md_wait:until(fun() -> removals(Config) end, [1.0, 0.0, 0.0]).
 
 removals(Config) ->
-    Metrics = scrape(Config),
+    Metrics = whole_scrape(Config),
     [value(Metrics, "removals", #{<<"state">> => State}) || State <- [<<"failed">>, <<"running">>, <<"orphaned">>]].
 
 failures_of_the_database_are_counted(Config) ->
@@ -337,6 +337,14 @@ a_label_with_any_text_is_escaped(Config) ->
 scrape(Config) ->
     {200, _, Text} = ask(Config, get, "/metrics", #{}),
     md_prometheus:parse(Text).
+
+%% A scrape leaves out what the database does not tell in time.
+whole_scrape(Config) ->
+    Metrics = scrape(Config),
+    case md_prometheus:samples(Metrics, "mongoose_domain_removals") of
+        [] -> whole_scrape(Config);
+        _ -> Metrics
+    end.
 
 value(Metrics, Name, Labels) ->
     md_prometheus:value(Metrics, "mongoose_domain_" ++ Name, Labels).
