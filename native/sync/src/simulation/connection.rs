@@ -10,11 +10,11 @@ use std::time::Duration;
 use domain_core::{DomainName, EventId, HostTypeId, HostTypes};
 use domain_store::{
     DatabaseIdentity, Event, Events, IdRange, InvalidRow, InvalidRowReason, LoadSummary, LogBounds, LogPosition,
-    OpenTransactions, PersistentId, Pruned, Row, ServerRole, Store, StoreError, TableContents,
+    OpenTransactions, PersistentId, Pruned, Row, Store, StoreError, TableContents,
 };
 use parking_lot::Mutex;
 
-use super::database::{Content, Database, Kind};
+use super::database::{Content, Database, Kind, server};
 use super::faults::{self, Conditions};
 use super::own_changes::Workers;
 
@@ -203,11 +203,6 @@ impl<'a> Connection<'a> {
             self.observed.masked = self.observed.masked.or(masked);
         }
     }
-}
-
-/// The identity of the database of this name.
-pub(super) fn server(database: String) -> DatabaseIdentity {
-    DatabaseIdentity::Server { database, timeline: "1".to_owned(), role: ServerRole::Standby }
 }
 
 fn invalid(name: DomainName, reason: InvalidRowReason) -> Row {

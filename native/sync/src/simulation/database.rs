@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use domain_store::{OpenTransactions, PersistentId, TransactionId};
+use domain_store::{DatabaseIdentity, OpenTransactions, PersistentId, ServerRole, TransactionId};
 
 /// What a row says: the host type, and the status as a number.
 pub(super) type Settings = (&'static str, i64);
@@ -267,4 +267,9 @@ impl Database {
     pub(super) fn is_fresh(&self, host_type: &str) -> bool {
         self.content.fresh.get(host_type).is_some_and(|&end| self.clock < end)
     }
+}
+
+/// The identity of the database of this name.
+pub(super) fn server(database: String) -> DatabaseIdentity {
+    DatabaseIdentity::Server { database, timeline: "1".to_owned(), role: ServerRole::Standby }
 }

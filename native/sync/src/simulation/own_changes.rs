@@ -11,8 +11,7 @@ use std::sync::Arc;
 use domain_core::{Change, DomainName, EventId, OwnChanges, Table, Visibility};
 use domain_store::{FollowedDatabase, IdentityMatch, PersistentId};
 
-use super::connection::server;
-use super::database::{Database, Kind, Settings};
+use super::database::{Database, Kind, Settings, server};
 use super::faults::{ALLOWED, any_dynamic_domain, any_of};
 use super::routes::wanted;
 
