@@ -7,7 +7,7 @@ use std::iter;
 use domain_core::{DomainName, EventId, HostTypeId};
 use domain_store::{Activation, DeleteOutcome, InsertOutcome, SetStatusOutcome};
 
-use crate::executor::status_set;
+use crate::changes::status_set;
 use crate::{Completed, OperationError, Request, Response};
 
 /// The result of a request.

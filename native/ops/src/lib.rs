@@ -16,20 +16,24 @@
 //! | `options` | [`Options`] |
 //! | `request`, `error`, `response` | [`Request`], [`OperationError`], [`Completed`] |
 //! | `pool` | the connections |
-//! | `executor` | calls a writer for each request |
+//! | `executor` | calls a writer for an operation; runs a lost race again |
+//! | `changes` | additions, changes of statuses and deletions, which show in the table at their commit |
+//! | `operations` | what each request does |
 //! | `company` | requests that travel together |
 //! | `queue` | the bounded queue |
 //! | `workers` | [`Workers`]: the threads |
 //!
 //! # The way of a change, from the queue to the commit
 //!
-//! `workers` → `queue` → `company` → `executor` → `pool` → `domain_store`'s `writer/domains` → `postgres/writer/domains` →
-//! `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and back to `workers`, which passes the result
-//! on.
+//! `workers` → `queue` → `company` → `operations` → `changes` → `executor` → `pool` → `domain_store`'s `writer/domains` →
+//! `postgres/writer/domains` → `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and back to
+//! `workers`, which passes the result on.
 
+mod changes;
 mod company;
 mod error;
 mod executor;
+mod operations;
 mod options;
 mod password;
 mod pool;
