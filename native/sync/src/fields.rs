@@ -138,9 +138,10 @@ impl Report {
     }
 }
 
-/// What to do about kept routes.
+/// What to do about a pooler.
 const POOLER_ADVICE: &str = "behind a pooler no statement is prepared, and changes take longer; a URL that leads to the \
     server itself avoids that";
+/// What to do about kept routes.
 const ADVICE: &str = "the database lacks domains that this node serves; when its content is complete again, say so by \
                       mongoose_domain_freshness:upsert/2 for these host types, or remove the rest here by \
                       service_domain_db:converge(force); service_domain_db:kept/0 lists them";
