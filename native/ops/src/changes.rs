@@ -32,20 +32,15 @@ impl Executor {
         let wanted: Vec<_> = changes.iter().map(|(domain, wanted)| (domain, *wanted)).collect();
         let (outcomes, compared) =
             self.write_compared(until, |writer| writer.set_statuses(&wanted, &allowed, until))?;
-        let committed: Vec<_> = outcomes
-            .iter()
-            .zip(changes)
-            .enumerate()
-            .filter_map(|(index, (outcome, (domain, activation)))| {
-                let SetStatusOutcome::Changed(event, host_type) = outcome else { return None };
-                let change = match activation {
-                    Activation::Enabled => Change::Put(domain.clone(), self.host_types().id(host_type.as_bytes())?),
-                    Activation::Disabled => Change::Remove(domain.clone()),
-                };
-                Some((index, *event, change))
-            })
-            .collect();
-        show(&own, compared, &committed, visible);
+        let committed = outcomes.iter().zip(changes).map(|(outcome, (domain, activation))| {
+            let SetStatusOutcome::Changed(event, host_type) = outcome else { return None };
+            let change = match activation {
+                Activation::Enabled => Change::Put(domain.clone(), self.host_types().id(host_type.as_bytes())?),
+                Activation::Disabled => Change::Remove(domain.clone()),
+            };
+            Some((*event, change))
+        });
+        show(&own, compared, committed, visible);
         Ok(outcomes)
     }
 
@@ -62,16 +57,11 @@ impl Executor {
         let old: Vec<_> =
             named.iter().map(|(domain, host_type, subdomains)| OldDomain { domain, host_type, subdomains }).collect();
         let (outcomes, compared) = self.write_compared(until, |writer| writer.delete(&old, until))?;
-        let committed: Vec<_> = outcomes
-            .iter()
-            .zip(domains)
-            .enumerate()
-            .filter_map(|(index, (outcome, (domain, _)))| {
-                let DeleteOutcome::Deleted(event) = outcome else { return None };
-                Some((index, *event, Change::Remove(domain.clone())))
-            })
-            .collect();
-        show(&own, compared, &committed, visible);
+        let committed = outcomes.iter().zip(domains).map(|(outcome, (domain, _))| {
+            let DeleteOutcome::Deleted(event) = outcome else { return None };
+            Some((*event, Change::Remove(domain.clone())))
+        });
+        show(&own, compared, committed, visible);
         Ok(outcomes)
     }
 
@@ -109,34 +99,33 @@ impl Executor {
             }
         }
         let outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-        let committed: Vec<_> = outcomes
-            .iter()
-            .zip(pairs)
-            .enumerate()
-            .filter_map(|(index, (outcome, (domain, host_type, activation)))| {
-                let Ok(InsertOutcome::Added(event)) = outcome else { return None };
-                let change = match activation {
-                    Activation::Enabled => Change::Put(domain.clone(), *host_type),
-                    Activation::Disabled => Change::Remove(domain.clone()),
-                };
-                Some((index, *event, change))
-            })
-            .collect();
-        show(&own, compared, &committed, visible);
+        let committed = outcomes.iter().zip(pairs).map(|(outcome, (domain, host_type, activation))| {
+            let Ok(InsertOutcome::Added(event)) = outcome else { return None };
+            let change = match activation {
+                Activation::Enabled => Change::Put(domain.clone(), *host_type),
+                Activation::Disabled => Change::Remove(domain.clone()),
+            };
+            Some((*event, change))
+        });
+        show(&own, compared, committed, visible);
         Ok(Response::Inserted(outcomes))
     }
 }
 
-/// Puts changes that were committed into the table, and adds the events of those that are visible. A change in a database
+/// Puts the changes that were committed into the table, of all that were announced, in order, and adds the events of those
+/// that are visible. A change in a database
 /// that may be another one than the follower's has to be found by the follower.
 pub(crate) fn show(
     own: &OwnChanges<'_>,
     compared: IdentityMatch,
-    committed: &[(usize, EventId, Change)],
+    committed: impl IntoIterator<Item = Option<(EventId, Change)>>,
     visible: &mut HashSet<EventId>,
 ) {
     if compared == IdentityMatch::Same {
-        let visibilities = committed.iter().zip(own.apply(committed));
+        let numbered = committed.into_iter().enumerate();
+        let committed: Vec<_> =
+            numbered.filter_map(|(index, one)| one.map(|(event, change)| (index, event, change))).collect();
+        let visibilities = committed.iter().zip(own.apply(&committed));
         visible.extend(visibilities.filter(|(_, is)| *is == Visibility::Visible).map(|((_, event, _), _)| *event));
     }
 }

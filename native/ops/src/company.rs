@@ -83,32 +83,34 @@ pub(crate) fn of_additions(outcome: Outcome, counts: &[usize]) -> Vec<Outcome> {
 
 /// The result of each change of a status, in order.
 pub(crate) fn of_statuses(outcomes: Vec<SetStatusOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
-    let own = |outcome| {
-        let event = match &outcome {
-            SetStatusOutcome::Changed(event, _) => Some(event),
-            _ => None,
-        };
-        let visible = event_if_visible(event, visible);
-        Ok(Completed { response: status_set(outcome)?, visible })
+    let event = |outcome: &SetStatusOutcome| match outcome {
+        SetStatusOutcome::Changed(event, _) => Some(*event),
+        _ => None,
     };
-    outcomes.into_iter().map(own).collect()
+    of_one_each(outcomes, visible, event, status_set)
 }
 
 /// The result of each deletion, in order.
 pub(crate) fn of_deletions(outcomes: Vec<DeleteOutcome>, visible: &HashSet<EventId>) -> Vec<Outcome> {
-    let own = |outcome| {
-        let event = match &outcome {
-            DeleteOutcome::Deleted(event) => Some(event),
-            _ => None,
-        };
-        let visible = event_if_visible(event, visible);
-        Ok(Completed { response: Response::Deleted(outcome), visible })
+    let event = |outcome: &DeleteOutcome| match outcome {
+        DeleteOutcome::Deleted(event) => Some(*event),
+        _ => None,
     };
-    outcomes.into_iter().map(own).collect()
+    of_one_each(outcomes, visible, event, |outcome| Ok(Response::Deleted(outcome)))
 }
 
-fn event_if_visible(event: Option<&EventId>, visible: &HashSet<EventId>) -> HashSet<EventId> {
-    event.filter(|event| visible.contains(event)).copied().into_iter().collect()
+/// The results of requests about one domain each.
+fn of_one_each<T>(
+    outcomes: Vec<T>,
+    visible: &HashSet<EventId>,
+    event: impl Fn(&T) -> Option<EventId>,
+    response: impl Fn(T) -> Result<Response, OperationError>,
+) -> Vec<Outcome> {
+    let own = |outcome| {
+        let visible = event(&outcome).filter(|event| visible.contains(event)).into_iter().collect();
+        Ok(Completed { response: response(outcome)?, visible })
+    };
+    outcomes.into_iter().map(own).collect()
 }
 
 /// A caller's part. A failure that is about no row fails the request, as it does without company.

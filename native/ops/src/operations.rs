@@ -59,7 +59,7 @@ impl Executor {
                     writer.begin_removal(domain, &host_type, *handlers, lease, &subdomains, until)
                 })?;
                 if let BeginRemovalOutcome::Claimed(event) | BeginRemovalOutcome::OwnedElsewhere(event) = &outcome {
-                    show(&own, compared, &[(0, *event, Change::Remove(domain.clone()))], visible);
+                    show(&own, compared, [Some((*event, Change::Remove(domain.clone())))], visible);
                 }
                 Ok(Response::RemovalBegun(outcome))
             }
