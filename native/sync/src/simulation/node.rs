@@ -219,7 +219,7 @@ impl<'a> Node<'a> {
         let stable = self.oracle.begin(&world.database, &connection, cursor.as_ref(), &before, table.host_types());
         let anchor = cursor.as_ref().and_then(|cursor| self.oracle.anchor(cursor));
         connection.observed = Observed { anchor, masked_before: self.oracle.masked(), ..Observed::default() };
-        self.workers.lock().touched.clear();
+        self.workers.lock().clear();
         connection.watch(Box::new(move |database, workers| {
             statics_answer(table);
             for (domain, host_type) in &stable {
@@ -242,6 +242,7 @@ impl<'a> Node<'a> {
             reads_all_gaps,
             is_forced: self.force == Some(Force::Yes),
             skips_events: parts.context.state.due.is_some_and(Comparison::skips_events),
+            own_removals: self.workers.lock().removed.clone(),
             repairs: result.as_ref().ok().cloned().flatten(),
             ending,
             reports: &reports,

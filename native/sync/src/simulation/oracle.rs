@@ -3,6 +3,7 @@
 //! **The gate.** A route that a pass removed needs one of these reasons:
 //!
 //! - an event about its domain, which the log showed and the follower had not followed before;
+//! - a deletion by the node itself, which is put into the table meanwhile, perhaps long after its event was followed;
 //! - a row that exists and is invalid on this node;
 //! - a gate that is off, or a comparison that was forced;
 //! - a host type that was fresh when the pass began;
@@ -246,6 +247,7 @@ impl Oracle {
             let is_invalid = database.content.settings.get(domain).is_some_and(|(_, status)| ![0, 2].contains(status))
                 && wanted(database, domain, host_types).is_none();
             let explained = is_invalid
+                || pass.own_removals.contains(domain)
                 || database.touched.contains(domain)
                 || self.fresh.contains(host_type)
                 || self.unread.iter().any(is_followed);

@@ -28,6 +28,8 @@ pub(super) struct Workers<'a> {
     /// Their domains, since this was cleared. Where another node has changed a domain again since, the table shows both rows,
     /// one after the other.
     pub(super) touched: HashSet<String>,
+    /// Those of them whose route such a change removed.
+    pub(super) removed: HashSet<String>,
 }
 
 struct Work<'a> {
@@ -53,7 +55,17 @@ enum Step {
 
 impl<'a> Workers<'a> {
     pub(super) fn new(table: &'a Table, followed: Arc<FollowedDatabase>) -> Workers<'a> {
-        Workers { table, followed, under_way: Vec::new(), shown: 0, touched: HashSet::new() }
+        Workers { table, followed, under_way: Vec::new(), shown: 0, touched: HashSet::new(), removed: HashSet::new() }
+    }
+
+    pub(super) fn are_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Forgets which domains were changed.
+    pub(super) fn clear(&mut self) {
+        self.touched.clear();
+        self.removed.clear();
     }
 
     /// Perhaps one worker takes one step.
@@ -62,20 +74,24 @@ impl<'a> Workers<'a> {
             0 if self.under_way.len() < WORKERS && !database.quiet => {
                 // The interface refuses to change a static domain.
                 let domain = any_dynamic_domain();
-                let name = DomainName::new(&domain).expect("the simulation's names are valid");
                 let row = if fastrand::u32(0..3) == 0 { None } else { Some((any_of(&ALLOWED), 1)) };
-                let (own, next_id) = (self.table.begin_own_changes(vec![name]), database.content.next_id);
-                self.under_way.push(Work { domain, row, own, next_id, step: Step::Announced });
+                self.announce(&domain, row, database);
             }
-            1 | 2 if !self.under_way.is_empty() => {
-                let work = self.under_way.swap_remove(fastrand::usize(0..self.under_way.len()));
-                self.go_on(work, database);
-            }
+            1 | 2 if !self.under_way.is_empty() => self.go_on(fastrand::usize(0..self.under_way.len()), database),
             _ => (),
         }
     }
 
-    fn go_on(&mut self, mut work: Work<'a>, database: &mut Database) {
+    /// A worker begins to change a domain.
+    pub(super) fn announce(&mut self, domain: &str, row: Option<Settings>, database: &Database) {
+        let name = DomainName::new(domain).expect("the simulation's names are valid");
+        let (own, next_id) = (self.table.begin_own_changes(vec![name]), database.content.next_id);
+        self.under_way.push(Work { domain: domain.to_owned(), row, own, next_id, step: Step::Announced });
+    }
+
+    /// One of those that are under way takes its next step.
+    pub(super) fn go_on(&mut self, index: usize, database: &mut Database) {
+        let mut work = self.under_way.swap_remove(index);
         match work.step {
             Step::Announced => {
                 if database.is_locked(&work.domain) || database.quiet || database.content.next_id < work.next_id {
@@ -120,6 +136,9 @@ impl<'a> Workers<'a> {
         }
         self.shown += 1;
         self.touched.insert(domain.clone());
+        if row.is_none() {
+            self.removed.insert(domain.clone());
+        }
         let newest = database.visible.iter().rev().find(|event| event.domain == *domain);
         let is_newest = newest.is_some_and(|event| event.id == id);
         if is_newest && database.content.settings.get(domain) == row.as_ref() {

@@ -1,5 +1,7 @@
 //! What the oracle is given of a pass.
 
+use std::collections::HashSet;
+
 use domain_store::PersistentId;
 
 use super::connection::Observed;
@@ -31,6 +33,8 @@ pub(super) struct PassRecord<'a> {
     /// It ended with a log that cannot be followed further, so the next load passes over the events before it. (A pass
     /// may find that more than once, before its loads and after them.)
     pub(super) skips_events: bool,
+    /// Domains whose deletion by this node itself was put into the table meanwhile.
+    pub(super) own_removals: HashSet<String>,
     pub(super) repairs: Option<Repairs>,
     pub(super) ending: Ending,
     pub(super) reports: &'a [Report],

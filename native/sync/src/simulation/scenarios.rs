@@ -101,6 +101,32 @@ fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
 }
 
 #[test]
+fn a_deletion_by_the_node_itself_is_obeyed_though_a_comparison_kept_the_route_after_its_event() {
+    // Seed 5062.
+    each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
+        faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
+        {
+            let mut database = world.database.lock();
+            database.quiet = false;
+            node.workers.lock().announce("b.example", None, &database);
+            node.workers.lock().go_on(0, &mut database);
+            faults::end(&mut database);
+            database.quiet = true;
+        }
+        node.set_breaks(breaks);
+        let ending = node.pass(world, breaks);
+        node.set_breaks(Breaks::Never);
+        // A worker that finds the follower without a connection puts nothing into the table.
+        while !node.workers.lock().are_idle() {
+            node.pass(world, Breaks::Never);
+        }
+        let is_shown = node.workers.lock().shown == 1;
+        assert!(is_shown || ending == Ending::Away, "{breaks:?}");
+        assert!(!is_shown || !is_routed(node, "b.example"), "{breaks:?}");
+    });
+}
+
+#[test]
 fn what_a_load_that_broke_off_brought_and_the_next_one_does_not_goes() {
     each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
         node.crashes(world.now);
