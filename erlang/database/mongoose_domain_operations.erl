@@ -213,8 +213,8 @@ answer({refused, _Reason} = Refused) -> Refused;
 answer({failed, _Doubt, _Reason} = Failed) -> Failed.
 
 failure(none) -> {db_error, <<"Database error: nothing was changed">>};
-failure(broken) -> {db_error, <<"Database error: the change may have been made all the same">>};
-failure(too_late) -> {timeout, <<"The database did not answer in time: nothing was changed">>};
+failure(unknown) -> {db_error, <<"Database error: the change may have been made all the same">>};
+failure(expired) -> {timeout, <<"The database did not answer in time: nothing was changed">>};
 failure(timeout) -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
 
 %% Each row once: a list that is read every second would fill the log with the same rows.
@@ -229,7 +229,7 @@ noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
 noted({refused, Reason}, State) ->
     ok = refused(1, Reason),
     State;
-noted({failed, forgotten, _Reason}, State) ->
+noted({failed, abandoned, _Reason}, State) ->
     State;
 noted({failed, Doubt, Reason}, State) ->
     _ = failed(Doubt, Reason),
@@ -243,7 +243,7 @@ refused(Rows, Reason) ->
     ?LOG_WARNING(#{what => domain_change_refused, rows => Rows, reason => Reason}).
 
 %% @doc Counts and logs a failure, and puts it into words for the caller.
--spec failed(none | broken | too_late | timeout, binary()) -> failure().
+-spec failed(none | unknown | expired | timeout, binary()) -> failure().
 failed(Doubt, Reason) ->
     ok = counters:add(counter(), 1, 1),
     ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
