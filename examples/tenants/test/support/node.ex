@@ -47,7 +47,7 @@ defmodule Tenants.TestNode do
   end
 
   @doc "Waits for a condition."
-  @spec await((() -> boolean)) :: :ok
+  @spec await(fun) :: :ok
   def await(condition), do: await(condition, System.monotonic_time(:millisecond) + @deadline)
 
   defp await(condition, deadline) do
