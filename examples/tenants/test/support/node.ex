@@ -7,9 +7,18 @@ defmodule Tenants.TestNode do
   alias ExUnit.{Callbacks, CaptureLog}
   alias Tenants.Database
 
-  @doc "Returns the port at which tenants are served, the database's URL, and what the start logged."
-  @spec start() :: %{port: :inet.port_number(), database: String.t(), log: String.t()}
+  @doc "Returns the port at which tenants are served, which the log names, and the database's URL."
+  @spec start() :: %{port: :inet.port_number(), database: String.t()}
   def start do
+    database = configure()
+    log = CaptureLog.capture_log(fn -> start_application(:tenants) end)
+    [_line, port] = Regex.run(~r"tenants listens at http://127\.0\.0\.1:(\d+)", log)
+    %{port: String.to_integer(port), database: database}
+  end
+
+  @doc "The configuration of a node with a new database, whose URL is returned. What it starts is stopped after the test."
+  @spec configure() :: String.t()
+  def configure do
     name = "tenants_#{System.pid()}_#{System.unique_integer([:positive])}"
     directory = Path.join(System.tmp_dir!(), name)
     File.mkdir_p!(directory)
@@ -24,26 +33,30 @@ defmodule Tenants.TestNode do
 
     Application.put_all_env(Config.Reader.read!("config/runtime.exs", env: :test))
 
-    log =
-      CaptureLog.capture_log(fn ->
-        {:ok, _started} = Application.ensure_all_started(:tenants)
-        # It logs what the native thread reports: the first load among it.
-        :ok = :service_domain_db.sync_local()
-      end)
-
     Callbacks.on_exit(fn ->
-      # Captured so that the reports of an orderly stop are not between the results.
-      CaptureLog.capture_log(fn ->
-        :ok = Application.stop(:tenants)
-        :ok = Application.stop(:mongoose_domain)
-      end)
-
+      stop_applications()
       :ok = Database.drop(database)
       File.rm_rf!(directory)
     end)
 
-    [_line, port] = Regex.run(~r"tenants listens at http://127\.0\.0\.1:(\d+)", log)
-    %{port: String.to_integer(port), database: database, log: log}
+    database
+  end
+
+  @doc "Returns when the table has what is in the database."
+  @spec start_application(:tenants | :mongoose_domain) :: :ok
+  def start_application(application) do
+    {:ok, _started} = Application.ensure_all_started(application)
+    :ok = :service_domain_db.sync_local()
+  end
+
+  @spec stop_applications() :: :ok
+  def stop_applications do
+    # Captured so that the reports of an orderly stop are not between the results.
+    CaptureLog.capture_log(fn ->
+      for application <- [:tenants, :mongoose_domain], do: Application.stop(application)
+    end)
+
+    :ok
   end
 
   @doc "Waits for a condition."
