@@ -10,7 +10,8 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
--export([it_starts_below_another_supervisor_while_it_is_loaded_only/1,
+-export([a_release_has_it_loaded_and_not_started/1,
+         it_starts_below_another_supervisor_while_it_is_loaded_only/1,
          the_door_is_opened_by_configuration/1,
          the_section_of_the_configuration_is_what_the_service_takes/1,
          a_removal_runs_the_hook_of_each_host_type/1,
@@ -42,7 +43,8 @@ suite() ->
     [{timetrap, {minutes, 3}}].
 
 all() ->
-    [it_starts_below_another_supervisor_while_it_is_loaded_only,
+    [a_release_has_it_loaded_and_not_started,
+     it_starts_below_another_supervisor_while_it_is_loaded_only,
      the_door_is_opened_by_configuration,
      the_section_of_the_configuration_is_what_the_service_takes,
      a_removal_runs_the_hook_of_each_host_type,
@@ -67,8 +69,12 @@ init_per_suite(Config) ->
     Checkout = filename:dirname(filename:dirname(md_events:path("docs/events.md"))),
     Sources = filelib:wildcard(filename:join([Checkout, "integrations", "mongooseim", "{src,test}", "*.erl"])),
     ?assert(length(Sources) > 10),
-    %% The modules of the path are found for -behaviour.
     [{ok, _} = compile:file(Source, [{outdir, Beams}, debug_info, report, warnings_as_errors]) || Source <- Sources],
+    {ok, [{application, App, Keys}]} =
+        file:consult(filename:join([Checkout, "integrations", "mongooseim", "src", "mongoose_domain_mongooseim.app.src"])),
+    Modules = [list_to_atom(filename:basename(Source, ".erl")) || Source <- Sources, string:find(Source, "/src/") =/= nomatch],
+    ok = file:write_file(filename:join(Beams, lists:concat([App, ".app"])),
+                         io_lib:format("~tp.~n", [{application, App, [{modules, Modules} | Keys]}])),
     [{beams, Beams} | Config].
 
 end_per_suite(_Config) ->
@@ -84,6 +90,33 @@ end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
 %% The start
+
+%% As the page of the integration has it: both applications are in the release with the type `load'.
+a_release_has_it_loaded_and_not_started(Config) ->
+    Directory = ?config(priv_dir, Config),
+    Ours = [filename:dirname(code:which(Module)) || Module <- [mongoose_domain_core, ?MODULE]] ++ [?config(beams, Config)],
+    true = code:add_pathsz(Ours),
+    Applications = [{App, version(App)} || App <- [kernel, stdlib, compiler]]
+        ++ [{App, version(App), load} || App <- [mongoose_domain, mongoose_domain_mongooseim]],
+    Release = {release, {"mongooseim", "0"}, {erts, erlang:system_info(version)}, Applications},
+    Name = filename:join(Directory, "mongooseim"),
+    ok = file:write_file(Name ++ ".rel", io_lib:format("~tp.~n", [Release])),
+    {ok, systools_make, _Warnings} = systools:make_script(Name, [{path, Ours}, {outdir, Directory}, silent, no_warn_sasl]),
+    ok = file:write_file(Name ++ ".config", "[{mongoose_domain, [{integration, mongoose_domain_mongooseim}]}].\n"),
+    {ok, Node, _} = peer:start_link(#{connection => standard_io, name => peer:random_name(), host => "127.0.0.1",
+                                      longnames => true, args => ["-boot", Name, "-config", Name, "-pa" | Ours]}),
+    ?assertNot(lists:keymember(mongoose_domain, 1, md_node:call(Node, application, which_applications, []))),
+    %% The configuration is parsed before anything of this application runs.
+    {ok, Options} = md_node:call(Node, mim, process_section, [service(Node), #{}]),
+    ok = start(Node, (config(Config))#{service => Options}),
+    ?assertEqual({ok, ?STATIC}, md_node:lookup(Node, ?STATIC)),
+    {ok, _} = api(Node, insert_domain, [?A, ?TYPE]),
+    peer:stop(Node).
+
+version(Application) ->
+    _ = application:load(Application),
+    {ok, Version} = application:get_key(Application, vsn),
+    Version.
 
 it_starts_below_another_supervisor_while_it_is_loaded_only(Config) ->
     Node = boot(Config, #{}),
@@ -196,7 +229,7 @@ packets_and_iqs_are_routed_to_hosts_that_are_used(Config) ->
     ok = routing(Node, register_iq_handler_for_domain, [?TYPE, ?NS, ejabberd_sm, IQ]),
     ok = routing(Node, register_iq_handler_for_subdomain, [?TYPE, ?MUC, ?NS, muc_iq, IQ]),
     {ok, _} = api(Node, insert_domain, [?A, ?TYPE]),
-    ?assertEqual([], take_calls(Node)),
+    [{ejabberd_sup, start_domains, []}] = take_calls(Node),
     WithType = iq_handler(Node, #{own => 2, host_type => ?TYPE}),
     ?assert(routing(Node, maybe_add_domain_or_subdomain, [?A])),
     ?assertEqual([{gen_iq_component, register_iq_handler, [ejabberd_sm, ?A, ?NS, WithType]},
@@ -251,7 +284,8 @@ a_supervisor_that_is_killed_loses_no_registration(Config) ->
          _ = md_node:kill(Node, mongoose_domain_sup),
          ok = assert_all_is_there(Node, Config, Number)
      end || Number <- [1, 2]],
-    %% No route was taken away meanwhile.
+    %% Each restart succeeded at once, and no route was taken away meanwhile.
+    ?assertEqual(2, length(args(Node, ejabberd_sup, start_domains))),
     ?assertEqual([], args(Node, ejabberd_local, unregister_host)),
     ?assertEqual([], args(Node, mongoose_router, unregister_route)),
     {ok, Service} = md_node:call(Node, mongoose_domain_config, service, []),

@@ -16,8 +16,6 @@
 -export([environment/0, started/0, service_options/1, database_url/1, answer/2]).
 -export([remove_domain/2]).
 
--include_lib("kernel/include/logger.hrl").
-
 %% The place of the handler among those that the environment names.
 -define(PRIORITY, 50).
 %% How long the start of the service waits for the first load, in milliseconds.
@@ -71,16 +69,20 @@ database_url(Pool) ->
 %% GraphQL's list of all domains takes a list only, and gets what this node serves.
 -spec answer(mongoose_domain_integration:call(), mongoose_domain_operations:failure()) -> term().
 answer(check_domain_password, Failure) ->
-    ?LOG_ERROR(#{what => domain_password_not_checked, reason => Failure}),
+    ok = log(domain_password_not_checked, Failure),
     {error, not_found};
 answer(get_all_domains, Failure) ->
-    ?LOG_ERROR(#{what => domain_list_from_table, reason => Failure}),
+    ok = log(domain_list_from_table, Failure),
     lists:sort([#{domain => Domain, host_type => HostType, status => enabled}
                 || {Domain, HostType} <- mongoose_domain_core:get_all_dynamic()]);
 answer(any_other, {error, overloaded}) ->
     {overloaded, <<"Too many changes wait for the database: nothing was changed">>};
 answer(any_other, Failure) ->
     Failure.
+
+%% Anybody can try to log in, so no more than a hundred of these are logged in a second.
+log(What, Failure) ->
+    mongoose_domain_log:report(error, #{what => What, reason => Failure}, #{mfa => {?MODULE, answer, 2}}).
 
 %% @doc Runs MongooseIM's hook, whose handlers delete the domain's data.
 -spec remove_domain(HostType :: binary(), Domain :: binary()) -> ok | {error, {failed, [module()]}}.

@@ -62,7 +62,7 @@ stop() ->
 process_section({section, Items, any, [], any, map, [], Defaults, default, when_present}, Given) ->
     Values = maps:merge(Defaults, Given),
     case [Key || {Key, Value} <- maps:to_list(Values), not is_right(maps:get(Key, Items, none), Value)] of
-        [] -> {ok, maps:from_list([{binary_to_existing_atom(Key), atom_of_text(map_get(Key, Items), Value)}
+        [] -> {ok, maps:from_list([{binary_to_atom(Key), atom_of_text(map_get(Key, Items), Value)}
                                    || {Key, Value} <- maps:to_list(Values)])};
         [Wrong | _] -> {error, Wrong}
     end.
