@@ -95,7 +95,7 @@ end_per_testcase(_Case, Config) ->
 a_release_has_it_loaded_and_not_started(Config) ->
     Directory = ?config(priv_dir, Config),
     Ours = [filename:dirname(code:which(Module)) || Module <- [mongoose_domain_core, ?MODULE]] ++ [?config(beams, Config)],
-    true = code:add_pathsz(Ours),
+    ok = code:add_pathsz(Ours),
     Applications = [{App, version(App)} || App <- [kernel, stdlib, compiler]]
         ++ [{App, version(App), load} || App <- [mongoose_domain, mongoose_domain_mongooseim]],
     Release = {release, {"mongooseim", "0"}, {erts, erlang:system_info(version)}, Applications},
@@ -385,7 +385,7 @@ an_application_that_otp_starts_begins_anew(Config) ->
 while_the_database_is_away_callers_get_answers_that_they_know(Config) ->
     Gate = md_gate:start(md_database:port(?config(database, Config))),
     ok = md_gate:open(Gate),
-    Node = boot(Config, #{service_domain_db => #{operation_timeout => 300}}),
+    Node = boot(Config, #{service_domain_db => #{operation_timeout => 300, pool_size => 1, queue_limit => 1}}),
     ok = start(Node, config(Config, #{port => md_gate:port(Gate), host => "127.0.0.1"})),
     {ok, _} = api(Node, insert_domain, [?A, ?TYPE]),
     {ok, _} = api(Node, set_domain_password, [?A, <<"right">>]),
@@ -394,6 +394,9 @@ while_the_database_is_away_callers_get_answers_that_they_know(Config) ->
     ok = md_gate:close(Gate),
     ?assertEqual({error, not_found}, api(Node, check_domain_password, [?A, <<"right">>])),
     ?assertMatch([{error, #{reason := {db_error, _}}}], md_node:logged(Node, domain_password_not_checked)),
+    %% The door's clients know more.
+    ?assertMatch({refused, db_error, _},
+                 md_node:call(Node, mongoose_domain_admin_request, answer, [{check_password, ?A, <<"right">>}])),
     ?assertEqual([#{domain => ?A, host_type => ?TYPE, status => enabled}], api(Node, get_all_domains, [])),
     ?assertEqual(1, md_node:count(Node, domain_list_from_table)),
     ?assertEqual({ok, ?TYPE}, api(Node, get_host_type, [?A])),
@@ -409,7 +412,17 @@ while_the_database_is_away_callers_get_answers_that_they_know(Config) ->
      end || {Function, Args} <- [{get_domain_details, [?A]}, {get_removals, []}, {removal_status, [?A]},
                                  {get_changes, [undefined, 1]}, {list_domains, [#{}]}]],
     ok = md_gate:open(Gate),
-    md_wait:until(fun() -> api(Node, check_domain_password, [?A, <<"right">>]) end, ok).
+    md_wait:until(fun() -> api(Node, check_domain_password, [?A, <<"right">>]) end, ok),
+    %% More than one of these waits for the only worker.
+    ok = md_gate:hush(Gate),
+    Answers = at_once([fun() -> api(Node, insert_domain, [<<(integer_to_binary(N))/binary, ".example">>, ?TYPE]) end
+                       || N <- lists:seq(1, 8)]),
+    ?assert(lists:keymember(overloaded, 1, Answers)),
+    ?assertEqual([], [Answer || {Tag, Text} = Answer <- Answers, not is_atom(Tag) orelse Tag =:= error orelse not is_binary(Text)]).
+
+at_once(Funs) ->
+    Monitors = [spawn_monitor(fun() -> exit({answer, Fun()}) end) || Fun <- Funs],
+    [receive {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer end || {Pid, Monitor} <- Monitors].
 
 a_start_waits_until_many_domains_are_loaded(Config) ->
     Count = 30000,

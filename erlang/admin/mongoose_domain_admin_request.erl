@@ -1,5 +1,6 @@
 %% Answers the requests of the admin program. Changes and listings of domains become calls of mongoose_domain_api, so that
-%% all doors obey the same rules. A password is checked without it, since an integration may call a failure a wrong password. Freshness, the status, the doctor and the metrics come from the modules that have them.
+%% all doors obey the same rules. A password is checked without it, since an integration may call a failure a wrong password.
+%% Freshness, the status, the doctor and the metrics come from the modules that have them.
 %%
 %% The result is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
 -module(mongoose_domain_admin_request).

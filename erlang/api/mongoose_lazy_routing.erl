@@ -87,7 +87,8 @@ maybe_remove_subdomains(HostType, Pattern) ->
 -spec register_iq_handler_for_domain(host_type(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_domain(HostType, Namespace, Component, Handler) ->
-    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_packet_handler:iq_with_host_type(Handler, HostType)).
+    Extended = mongoose_domain_packet_handler:iq_with_host_type(Handler, HostType),
+    register_handler({domain, HostType}, Namespace, Component, Extended).
 
 %% @doc The same for the subdomains of a pattern.
 -spec register_iq_handler_for_subdomain(host_type(), pattern(), namespace(), component(), handler()) ->

@@ -87,7 +87,7 @@ init([]) ->
 
 children() ->
     [#{id => pg_scope, start => {?MODULE, start_scope, []}},
-     #{id => service_domain_db, start => {mongoose_domain_follower, start_link, []}, shutdown => 10000},
+     #{id => service_domain_db, start => {service_domain_db, start_link, []}, shutdown => 10000},
      #{id => mongoose_domain_operations, start => {mongoose_domain_operations, start_link, []}},
      #{id => mongoose_domain_removal_jobs, start => {mongoose_domain_removal_jobs, start_link, []}}].
 

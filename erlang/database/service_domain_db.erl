@@ -20,7 +20,7 @@
 -behaviour(mongoose_domain_service).
 
 -export([start/1, stop/0, validate/1, secrets/0, config_spec/0]).
--export([enabled/0, restart/0, status/0, last_status/0]).
+-export([start_link/0, enabled/0, restart/0, status/0, last_status/0]).
 -export([converge/0, converge/1, kept/0]).
 -export([force_check_for_updates/0, check_local/0, sync_local/0, sync_local/1, sync_event/2, ping/1]).
 -export([scope/0]).
@@ -115,6 +115,11 @@ config_spec() ->
        <<"event_max_age">> => mongoose_domain_config_keys:default(service_domain_db, event_max_age),
        <<"db_pool">> => global},
      default, when_present}.
+
+%% @doc Starts the process that owns the thread, as the application environment says.
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    mongoose_domain_follower:start_link().
 
 %% @doc Whether it was started and not stopped since. Asks no process.
 -spec enabled() -> boolean().
