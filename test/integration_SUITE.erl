@@ -1,6 +1,6 @@
 %% This application inside MongooseIM's release, by integrations/mongooseim.
 %%
-%% MongooseIM itself is not here. The stand-ins in integrations/mongooseim/test have the names of its modules, record their
+%% MongooseIM itself is not here. The stand-ins in the application's folder test have the names of its modules, record their
 %% calls, and start what it starts in its order (mim). All else is real: nodes of their own, and PostgreSQL.
 %%
 %% The sources of the integration and of the stand-ins are compiled here, since this application does not depend on them.
@@ -67,11 +67,12 @@ init_per_suite(Config) ->
     Beams = filename:join(?config(priv_dir, Config), "ebin"),
     ok = filelib:ensure_path(Beams),
     Checkout = filename:dirname(filename:dirname(md_events:path("docs/events.md"))),
-    Sources = filelib:wildcard(filename:join([Checkout, "integrations", "mongooseim", "{src,test}", "*.erl"])),
+    Folder = filename:join([Checkout, "integrations", "mongooseim", "mongoose_domain_mongooseim"]),
+    Sources = filelib:wildcard(filename:join([Folder, "{src,test}", "*.erl"])),
     ?assert(length(Sources) > 10),
     [{ok, _} = compile:file(Source, [{outdir, Beams}, debug_info, report, warnings_as_errors]) || Source <- Sources],
     {ok, [{application, App, Keys}]} =
-        file:consult(filename:join([Checkout, "integrations", "mongooseim", "src", "mongoose_domain_mongooseim.app.src"])),
+        file:consult(filename:join([Folder, "src", "mongoose_domain_mongooseim.app.src"])),
     Modules = [list_to_atom(filename:basename(Source, ".erl")) || Source <- Sources, string:find(Source, "/src/") =/= nomatch],
     ok = file:write_file(filename:join(Beams, lists:concat([App, ".app"])),
                          io_lib:format("~tp.~n", [{application, App, [{modules, Modules} | Keys]}])),

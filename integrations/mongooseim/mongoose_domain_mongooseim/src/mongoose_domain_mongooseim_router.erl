@@ -24,13 +24,12 @@ register_host(Host, {subdomain, #{packet_handler := Handler}}) ->
         Error -> Error
     end.
 
--spec unregister_host(mongoose_domain_router:host(), mongoose_domain_router:kind()) -> ok | {error, term()}.
+-spec unregister_host(mongoose_domain_router:host(), mongoose_domain_router:kind()) -> ok.
 unregister_host(Host, {domain, _HostType}) ->
     unless_gone(fun() -> ejabberd_local:unregister_host(Host) end);
 unregister_host(Host, {subdomain, _HostType, _Pattern}) ->
-    Result = unless_gone(fun() -> mongoose_router:unregister_route(Host) end),
-    _ = unless_gone(fun() -> mongoose_hooks:unregister_subhost(Host) end),
-    Result.
+    ok = unless_gone(fun() -> mongoose_router:unregister_route(Host) end),
+    unless_gone(fun() -> mongoose_hooks:unregister_subhost(Host) end).
 
 -spec register_handler(mongoose_domain_router:host(), mongoose_domain_router:kind(), mongoose_domain_router:namespace(),
                        mongoose_domain_router:component(), mongoose_domain_router:handler()) -> ok | {error, term()}.
@@ -41,7 +40,7 @@ register_handler(Host, _Kind, Namespace, Component, Handler) ->
     end.
 
 -spec unregister_handler(mongoose_domain_router:host(), mongoose_domain_router:kind(),
-                         mongoose_domain_router:namespace(), mongoose_domain_router:component()) -> ok | {error, term()}.
+                         mongoose_domain_router:namespace(), mongoose_domain_router:component()) -> ok.
 unregister_handler(Host, _Kind, Namespace, Component) ->
     unless_gone(fun() -> gen_iq_component:unregister_iq_handler(Component, Host, Namespace) end).
 
@@ -53,9 +52,11 @@ add_extra(Handler, Extra) ->
 add_iq_extra(Handler, Extra) ->
     mongoose_iq_handler:add_extra(Handler, Extra).
 
+%% What is not there needs not go.
 unless_gone(Unregister) ->
     try
-        done(Unregister())
+        _ = Unregister(),
+        ok
     catch
         exit:{noproc, _Call} -> ok
     end.
