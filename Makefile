@@ -3,7 +3,7 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test test-long docs sanitize bench bench-full bench-maps release archive format clean
+.PHONY: help run build test test-long test-upgrade matrix docs sanitize bench bench-full bench-maps release archive format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -13,6 +13,8 @@ help:
 	@echo 'make build    the native library and the Erlang application'
 	@echo 'make test     every check and every test'
 	@echo 'make test-long  the models of the table and the simulated faults of the follower, many more of each, in about an hour'
+	@echo 'make test-upgrade  nodes of the version before are upgraded to this one, under load'
+	@echo 'make matrix   both commands on Debian 12, 13 and the next one, each on a new system; ROW=trixie for one (root)'
 	@echo 'make docs     the reference of the Erlang modules and of the Rust crates; checks the documents'"'"' links'
 	@echo 'make sanitize the tests of the table under the compiler'"'"'s sanitizers, in some minutes'
 	@echo 'make bench    the benchmarks, in some minutes; make bench-full three quarters of an hour for more of them'
@@ -37,6 +39,12 @@ test:
 
 test-long:
 	@scripts/test-long
+
+test-upgrade:
+	@scripts/test-upgrade
+
+matrix:
+	@scripts/matrix/run $(ROW)
 
 docs:
 	@scripts/docs

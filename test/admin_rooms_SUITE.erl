@@ -10,9 +10,9 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_database_that_hangs_holds_up_nobody_who_needs_none/1,
          who_waits_for_the_end_of_removals_holds_up_nobody/1,
-         what_nobody_waits_for_is_not_done/1,
-         an_import_that_nobody_waits_for_ends/1,
-         the_node_is_asked_once_for_all_who_watch/1,
+         a_request_without_a_caller_is_not_carried_out/1,
+         an_import_without_a_client_ends/1,
+         one_question_to_the_node_serves_all_watchers/1,
          who_watches_from_an_old_event_on_misses_nothing/1,
          large_documents_hold_up_nobody/1,
          behind_nginx_lines_come_as_they_are_written/1]).
@@ -69,7 +69,7 @@ who_waits_for_the_end_of_removals_holds_up_nobody(Config) ->
         ?assertEqual([204], lists:usort([element(1, answer(Deleting)) || _ <- Numbers]))
     end).
 
-what_nobody_waits_for_is_not_done(Config) ->
+a_request_without_a_caller_is_not_carried_out(Config) ->
     Door = ?config(door, Config),
     Busy = while_the_database_hangs(Config, fun() ->
         Busy = begin_request(fun() -> md_http:request(Door, put, path(busy), ?TYPE1) end),
@@ -85,7 +85,7 @@ what_nobody_waits_for_is_not_done(Config) ->
     ?assertEqual([[<<"busy.example">>], [<<"last.example">>]], domains(Config)),
     ?assertEqual([], md_node:logged(?config(node, Config), domain_operation_not_done)).
 
-an_import_that_nobody_waits_for_ends(Config) ->
+an_import_without_a_client_ends(Config) ->
     Door = ?config(door, Config),
     Busy = while_the_database_hangs(Config, fun() ->
         Busy = begin_request(fun() -> md_http:request(Door, put, path(busy), ?TYPE1) end),
@@ -103,7 +103,7 @@ an_import_that_nobody_waits_for_ends(Config) ->
     ?assertEqual([[<<"busy.example">>]], domains(Config)).
 
 %% If each watcher polled by itself, the node would get as many calls as there are watchers between two changes.
-the_node_is_asked_once_for_all_who_watch(Config) ->
+one_question_to_the_node_serves_all_watchers(Config) ->
     Door = ?config(door, Config),
     Looks = {mongoose_domain_api, get_changes, 2},
     Watching = [unanswered(Door, get, "/api/changes", #{}) || _ <- lists:seq(1, 50)],

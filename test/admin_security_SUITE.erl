@@ -26,8 +26,8 @@
          clients_that_read_nothing_keep_nobody_out/1,
          no_secret_is_in_a_log_an_answer_or_a_process_list/1]).
 -export([a_password_that_is_exchanged_needs_no_restart/1,
-         a_port_that_is_taken_is_told_and_tried_again/1,
-         files_of_tls_that_make_no_sense_are_told_and_tried_again/1,
+         a_port_that_is_taken_is_reported_and_tried_again/1,
+         files_of_tls_that_make_no_sense_are_reported_and_tried_again/1,
          only_tls_that_is_safe_is_spoken/1]).
 
 -define(PATH, "/api/domains/a.example").
@@ -297,7 +297,7 @@ a_password_that_is_exchanged_needs_no_restart(Config) ->
     ?assertEqual(Program, md_node:call(Node, md_admin, os_pid, [])),
     ?assertNot(md_secret:is_in("-sesame", md_node:call(Node, md_log, all, []))).
 
-a_port_that_is_taken_is_told_and_tried_again(Config) ->
+a_port_that_is_taken_is_reported_and_tried_again(Config) ->
     {ok, Listener} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
     {ok, Port} = inet:port(Listener),
     Node = md_node:start(environment(?config(database, Config), #{port => Port})),
@@ -306,7 +306,7 @@ a_port_that_is_taken_is_told_and_tried_again(Config) ->
     ok = gen_tcp:close(Listener),
     ?assertMatch(#{port := Port}, md_http:door(Node)).
 
-files_of_tls_that_make_no_sense_are_told_and_tried_again(Config) ->
+files_of_tls_that_make_no_sense_are_reported_and_tried_again(Config) ->
     Authority = md_tls:authority("an authority"),
     Dir = ?config(priv_dir, Config),
     Issued = md_tls:issue(Authority, [{dNSName, "localhost"}]),

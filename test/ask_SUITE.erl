@@ -10,7 +10,7 @@
          what_changes_shows_in_the_next_answer/1,
          nothing_else_is_there_and_it_is_nowhere_else/1,
          its_answers_are_counted_for_the_metrics/1,
-         before_the_dynamic_domains_are_there_nobody_knows_what_is_not_found/1,
+         before_the_first_load_not_found_is_not_answered/1,
          with_the_database_away_and_after_a_restart_it_answers/1,
          a_database_that_hangs_does_not_show/1,
          a_flood_does_not_show_at_the_other_doors/1,
@@ -51,7 +51,7 @@ init_per_testcase(Case, Config) ->
     end).
 
 begins_without_database(Case) ->
-    Case =:= before_the_dynamic_domains_are_there_nobody_knows_what_is_not_found.
+    Case =:= before_the_first_load_not_found_is_not_answered.
 
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
@@ -131,7 +131,7 @@ its_answers_are_counted_for_the_metrics(Config) ->
     [?assertNotEqual(nomatch, string:find(Metrics, ["request_duration_seconds_count{door=\"ask\",code=", Counted]))
      || Counted <- ["\"2xx\"} 1\n", "\"4xx\"} 2\n"]].
 
-before_the_dynamic_domains_are_there_nobody_knows_what_is_not_found(Config) ->
+before_the_first_load_not_found_is_not_answered(Config) ->
     Answers = fun() -> [ask(Config, Name) || Name <- ["static.example", "a.example", "b.example"]] end,
     Static = {200, <<"static%20type:%20100%25">>},
     ?assertEqual([Static, {503, undefined}, {503, undefined}], Answers()),

@@ -13,8 +13,8 @@
 -include_lib("common_test/include/ct.hrl").
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
--export([converge_repairs_what_no_event_told_of/1,
-         converge_tells_when_the_database_is_away/1,
+-export([converge_repairs_what_no_event_reported/1,
+         converge_reports_when_the_database_is_away/1,
          a_repair_by_the_clock_is_logged/1,
          without_a_gate_every_lost_route_goes/1,
          with_a_gate_at_all_times_a_silent_removal_waits_for_freshness/1,
@@ -35,8 +35,8 @@ suite() ->
     [{timetrap, {minutes, 3}}].
 
 all() ->
-    [converge_repairs_what_no_event_told_of,
-     converge_tells_when_the_database_is_away,
+    [converge_repairs_what_no_event_reported,
+     converge_reports_when_the_database_is_away,
      a_repair_by_the_clock_is_logged,
      without_a_gate_every_lost_route_goes,
      with_a_gate_at_all_times_a_silent_removal_waits_for_freshness,
@@ -49,7 +49,7 @@ init_per_testcase(_Case, Config) ->
 end_per_testcase(_Case, Config) ->
     md_database:drop(?config(database, Config)).
 
-converge_repairs_what_no_event_told_of(Config) ->
+converge_repairs_what_no_event_reported(Config) ->
     Names = [Deleted, Disabled, Moved | _] = md_names:numbered(<<"one-">>, 20),
     ok = write(Config, [{add, <<"type1">>, Names}]),
     Nodes = start(?config(database, Config), told()),
@@ -66,7 +66,7 @@ converge_repairs_what_no_event_told_of(Config) ->
         change_on_each(Nodes, ?config(client, Config))
     end).
 
-converge_tells_when_the_database_is_away(Config) ->
+converge_reports_when_the_database_is_away(Config) ->
     {Gate, Url} = gate(Config),
     Nodes = start(Url, #{}),
     watching(Nodes, fun() ->

@@ -6,8 +6,8 @@
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_domain_is_added_shown_switched_and_removed/1,
-         what_the_server_refuses_is_told_in_its_words/1,
-         a_change_that_may_have_been_made_is_told_of_so/1,
+         what_the_server_refuses_is_reported_in_its_words/1,
+         a_change_that_may_have_been_made_is_reported_as_such/1,
          a_change_that_was_not_answered_may_have_been_made/1,
          a_removal_is_begun_and_shown/1,
          domains_are_listed_as_a_table_and_as_json/1,
@@ -19,7 +19,7 @@
          nodes_stand_side_by_side/1,
          times_are_as_people_read_them/1,
          a_doctor_fails_where_a_check_finds_something/1,
-         what_is_one_is_told_of_as_one/1,
+         one_of_a_thing_is_reported_in_the_singular/1,
          changes_are_shown_as_they_come/1,
          a_watch_survives_the_servers_end/1,
          wrong_credentials_are_refused/1,
@@ -64,7 +64,7 @@ a_domain_is_added_shown_switched_and_removed(Config) ->
     says(Config, ["remove", "a.example", "type1"], "removed a.example\n"),
     refused(Config, ["show", "a.example"], "Given domain does not exist").
 
-what_the_server_refuses_is_told_in_its_words(Config) ->
+what_the_server_refuses_is_reported_in_its_words(Config) ->
     refused(Config, ["add", "static.example", "type1"], "Domain is static"),
     refused(Config, ["add", "a.example", "type3"], "Unknown host type"),
     refused(Config, ["show", ""], "does not offer this"),
@@ -73,7 +73,7 @@ what_the_server_refuses_is_told_in_its_words(Config) ->
     refused(Config, ["add", "--as-is", "a/ü.example", "type2"], "Domain already exists"),
     refused(Config, ["remove", "a/ü.example", "type2"], "Wrong host type was provided").
 
-a_change_that_may_have_been_made_is_told_of_so(Config) ->
+a_change_that_may_have_been_made_is_reported_as_such(Config) ->
     #{service_domain_db := Service} = Environment = environment(?config(database, Config)),
     Node = md_node:start(Environment#{service_domain_db := Service#{pool_size => 1, operation_timeout => 5000}}),
     ok = md_node:wait_until_following(Node),
@@ -204,7 +204,7 @@ a_doctor_fails_where_a_check_finds_something(Config) ->
     #{exit := 1, out := Ill} = command(Config, ["doctor"]),
     ?assertMatch({_, _}, binary:match(Ill, <<"FAILED   database">>)).
 
-what_is_one_is_told_of_as_one(Config) ->
+one_of_a_thing_is_reported_in_the_singular(Config) ->
     #{out := None} = command(Config, ["doctor"]),
     [?assertMatch({_, _}, binary:match(None, Words)) || Words <- [<<"table: 1 domain in">>, <<"answers, 0 rows\n">>]],
     says(Config, ["add", "a.example", "type1"], "added a.example\n"),

@@ -16,7 +16,7 @@
          a_failing_database_is_an_unknown_error/1,
          without_a_database_every_answer_is_an_unknown_error/1,
          json_is_answered_where_json_is_sent/1,
-         what_is_wrong_with_json_is_told_in_json/1,
+         what_is_wrong_with_json_is_reported_in_json/1,
          the_door_has_one_method_and_two_paths/1,
          credentials_are_asked_for/1,
          a_body_that_is_too_large_is_refused/1,
@@ -27,7 +27,7 @@
          a_handshake_that_fails_says_why_and_one_that_does_not_names_the_authorities/1,
          what_was_verified_once_is_not_believed_later/1,
          a_ping_is_answered_as_the_bbs_does/1,
-         what_is_fresh_for_ever_is_told/1,
+         what_is_fresh_for_ever_is_reported/1,
          where_certificates_are_asked_for_and_nothing_else_one_is_needed/1,
          renewed_certificates_are_used_without_a_restart/1]).
 
@@ -117,7 +117,7 @@ json_is_answered_where_json_is_sent(Config) ->
     ?assert(Left =< 301),
     ?assertEqual(infinity, Never).
 
-what_is_wrong_with_json_is_told_in_json(Config) ->
+what_is_wrong_with_json_is_reported_in_json(Config) ->
     Error = fun(Text) -> <<"{\"error\":{\"type\":\"InvalidRequest\",\"message\":\"", Text/binary, "\"}}">> end,
     [?assertEqual(Error(?INVALID), ask_json(Config, ?UPSERT, Body))
      || Body <- ["", "{", "[]", "[\"type1\", 300]", "{\"domain\": 1}", "{\"domain\": \"type1\", \"ttl\": -1}",
@@ -246,7 +246,7 @@ a_ping_is_answered_as_the_bbs_does(Config) ->
     ?assertMatch({405, _, _}, md_http:request(?config(door, Config), post, "/v1/ping", #{})).
 
 %% A client that omits the time-out most likely does so by mistake.
-what_is_fresh_for_ever_is_told(Config) ->
+what_is_fresh_for_ever_is_reported(Config) ->
     Told = fun() -> [Domain || {notice, #{domain := Domain}} <- md_node:logged(?config(node, Config), domain_freshness_for_ever)] end,
     ?assertEqual(<<>>, ask(Config, ?UPSERT, upsert(<<"type1">>, 60))),
     ?assertEqual([], Told()),

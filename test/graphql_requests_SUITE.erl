@@ -15,7 +15,7 @@
          a_get_asks_what_a_post_asks/1,
          a_get_changes_nothing/1,
          other_methods_are_not_allowed/1,
-         a_request_by_the_hash_of_its_document_is_told_that_there_are_none/1,
+         a_request_by_the_hash_of_its_document_is_refused/1,
          a_post_has_the_content_type_of_json_whatever_its_parameters/1,
          a_body_may_be_so_large/1,
          a_document_must_parse_and_is_not_quoted/1,
@@ -122,7 +122,7 @@ a_post_has_the_content_type_of_json_whatever_its_parameters(Config) ->
                               #{body => Body, headers => [{"content-type", "text/plain"}]}),
     ?assertMatch({415, {unsupported_media_type, <<_, _/binary>>, none}}, fault({415, md_json:decode(Refused)})).
 
-a_request_by_the_hash_of_its_document_is_told_that_there_are_none(Config) ->
+a_request_by_the_hash_of_its_document_is_refused(Config) ->
     Hash = "\"extensions\": {\"persistedQuery\": {\"version\": 1, \"sha256Hash\": \"00\"}}",
     {200, Body} = body(Config, ["{", Hash, "}"]),
     ?assertMatch(#{<<"errors">> := [#{<<"message">> := <<"PersistedQueryNotSupported">>,

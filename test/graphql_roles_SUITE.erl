@@ -22,7 +22,7 @@
          the_admin_of_a_domain_may_not_set_the_password_of_a_domain_that_is_named_as_its_subdomain/1,
          one_forbidden_field_aborts_the_whole_document/1,
          variables_fragments_and_aliases_hide_nothing/1,
-         the_operations_name_is_told/1,
+         the_operations_name_is_reported/1,
          no_choice_of_an_operation_gets_round_permissions/1,
          a_failing_database_admits_nobody_without_words/1]).
 
@@ -184,7 +184,7 @@ variables_fragments_and_aliases_hide_nothing(Config) ->
     ?assertMatch({200, #{<<"data">> := #{<<"a">> := #{<<"x">> := #{<<"domain">> := ?A}}}}},
                  as(Config, ?ADMIN, [], Details, #{d => ?A})).
 
-the_operations_name_is_told(Config) ->
+the_operations_name_is_reported(Config) ->
     Request = #{query => <<"query Q {domain {allDomains {domain}}}">>, operationName => 'Q'},
     Ask = fun(User) -> md_graphql:ask((?config(door, Config))#{user => User}, Request) end,
     ?assertEqual(global(<<"Q">>, <<"allDomains">>), Ask(?ADMIN)),

@@ -7,7 +7,7 @@
 -export([a_new_host_type_loads_no_code_and_has_no_process_looked_at/1,
          a_restart_of_the_core_with_new_host_types_does_neither/1,
          all_host_types_are_answered_in_whatever_order_they_come/1,
-         host_types_that_come_at_the_same_time_are_told_apart/1,
+         host_types_that_come_at_the_same_time_are_distinguished/1,
          all_are_answered_after_another_start_of_the_application/1,
          all_are_answered_after_the_shipped_module_was_loaded_again/1,
          an_answer_is_no_copy/1]).
@@ -23,7 +23,7 @@ all() ->
     [a_new_host_type_loads_no_code_and_has_no_process_looked_at,
      a_restart_of_the_core_with_new_host_types_does_neither,
      all_host_types_are_answered_in_whatever_order_they_come,
-     host_types_that_come_at_the_same_time_are_told_apart,
+     host_types_that_come_at_the_same_time_are_distinguished,
      all_are_answered_after_another_start_of_the_application,
      all_are_answered_after_the_shipped_module_was_loaded_again,
      an_answer_is_no_copy].
@@ -133,7 +133,7 @@ all_host_types_are_answered_in_whatever_order_they_come(_Config) ->
                  lists:sort(core(Node, get_all_dynamic, []))),
     assert_answered(Node, Registered).
 
-host_types_that_come_at_the_same_time_are_told_apart(_Config) ->
+host_types_that_come_at_the_same_time_are_distinguished(_Config) ->
     Node = start(),
     HostTypes = host_types(1, 100),
     ?assertEqual(lists:duplicate(16, [{ok, HostType} || HostType <- HostTypes]),

@@ -18,7 +18,7 @@
          an_unknown_name_is_no_host_and_calls_no_process/1,
          a_host_is_known_without_a_process/1,
          a_domain_goes_before_a_subdomain_of_its_name/1,
-         many_who_ask_at_once_make_one_host/1,
+         many_requests_at_once_make_one_host/1,
          the_router_that_only_keeps_a_table_can_be_asked/1,
          a_router_may_have_packet_handlers_of_its_own_shape/1]).
 %% Hosts that disappear.
@@ -43,7 +43,7 @@
          a_router_that_crashes_harms_no_other_host/1,
          a_failing_unregistration_is_logged_and_the_host_goes/1,
          a_handler_that_the_router_refuses_is_logged_and_the_host_serves/1,
-         what_the_router_links_takes_nobody_along/1,
+         a_process_that_the_router_links_ends_no_other/1,
          a_crash_loses_no_host_and_the_successor_catches_up/1,
          a_crash_of_the_core_changes_no_host_and_its_restart_those_that_went/1,
          a_closed_table_serves_nobody_and_crashes_nothing/1,
@@ -75,7 +75,7 @@ groups() ->
              an_unknown_name_is_no_host_and_calls_no_process,
              a_host_is_known_without_a_process,
              a_domain_goes_before_a_subdomain_of_its_name,
-             many_who_ask_at_once_make_one_host,
+             many_requests_at_once_make_one_host,
              the_router_that_only_keeps_a_table_can_be_asked,
              a_router_may_have_packet_handlers_of_its_own_shape]},
      {going, [a_deleted_domain_goes_with_its_subdomains,
@@ -97,7 +97,7 @@ groups() ->
                  a_router_that_crashes_harms_no_other_host,
                  a_failing_unregistration_is_logged_and_the_host_goes,
                  a_handler_that_the_router_refuses_is_logged_and_the_host_serves,
-                 what_the_router_links_takes_nobody_along,
+                 a_process_that_the_router_links_ends_no_other,
                  a_crash_loses_no_host_and_the_successor_catches_up,
                  a_crash_of_the_core_changes_no_host_and_its_restart_those_that_went,
                  a_closed_table_serves_nobody_and_crashes_nothing,
@@ -237,7 +237,7 @@ a_domain_goes_before_a_subdomain_of_its_name(Config) ->
     ?assert(ask(Node, ?MUC_A)),
     ?assertEqual([{register_host, ?MUC_A, domain(<<"type2">>)}], told(Node)).
 
-many_who_ask_at_once_make_one_host(Config) ->
+many_requests_at_once_make_one_host(Config) ->
     Node = ?config(node, Config),
     Answers = md_node:call(Node, erlang, apply, [fun() ->
         Asking = [spawn_monitor(fun() -> exit(mongoose_lazy_routing:maybe_add_domain_or_subdomain(?A)) end)
@@ -569,7 +569,7 @@ a_handler_that_the_router_refuses_is_logged_and_the_host_serves(Config) ->
     ?assertMatch([{error, #{function := register_handler, host := ?A}}], md_node:logged(Node, lazy_routing_failed)).
 
 %% This also holds when the linked process ends normally, as a socket's port does.
-what_the_router_links_takes_nobody_along(Config) ->
+a_process_that_the_router_links_ends_no_other(Config) ->
     Node = ?config(node, Config),
     Pid = pid(Node),
     [behave(Node, register_host, Name, How) || {Name, How} <- [{?A, link}, {?B, link_normal}]],

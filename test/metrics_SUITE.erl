@@ -8,17 +8,17 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([every_family_is_there/1,
          domains_are_counted_by_host_type_and_source/1,
-         the_memory_of_the_table_is_told_everywhere/1,
+         the_memory_of_the_table_is_reported_everywhere/1,
          lookups_are_counted_by_what_they_found/1,
-         the_follower_tells_what_it_does/1,
+         the_follower_reports_what_it_does/1,
          a_silent_change_is_a_repair/1,
          kept_routes_are_counted_by_host_type/1,
-         seconds_to_each_expiry_are_told/1,
+         seconds_to_each_expiry_are_reported/1,
          jobs_of_removal_are_counted_by_state/1,
          failures_of_the_database_are_counted/1,
          counters_outlive_the_service/1,
-         while_the_database_is_away_the_rest_is_told/1,
-         while_the_database_says_nothing_the_rest_is_told_in_time/1,
+         while_the_database_is_away_the_rest_is_reported/1,
+         while_the_database_says_nothing_the_rest_is_reported_in_time/1,
          while_the_service_is_busy_nothing_waits_for_it/1,
          requests_are_timed_by_door_and_code/1,
          metrics_ask_for_credentials_and_health_does_not/1,
@@ -96,7 +96,7 @@ domains(Config, HostType) ->
     {Of(<<"static">>), Of(<<"dynamic">>)}.
 
 %% A hundred thousand domains take several megabytes that erlang:memory/0 does not include.
-the_memory_of_the_table_is_told_everywhere(Config) ->
+the_memory_of_the_table_is_reported_everywhere(Config) ->
     Node = ?config(node, Config),
     Empty = table_bytes(Config),
     ok = md_writer:write(?config(client, Config), [{add, <<"type1">>, md_names:numbered(<<"n">>, 100000)}]),
@@ -123,7 +123,7 @@ lookups_are_counted_by_what_they_found(Config) ->
     Counted = [Count(After, Result) - Count(Before, Result) || Result <- [<<"hit">>, <<"miss">>]],
     ?assertEqual([30.0, 12.0], Counted).
 
-the_follower_tells_what_it_does(Config) ->
+the_follower_reports_what_it_does(Config) ->
     ok = put(Config, ?A, "type1"),
     ok = md_node:sync(?config(node, Config)),
     Metrics = scrape(Config),
@@ -164,7 +164,7 @@ kept_routes_are_counted_by_host_type(Config) ->
     ok = md_node:call(?config(node, Config), mongoose_domain_freshness, upsert, [<<"type1">>, 0]),
     md_wait:until(fun() -> Kept(<<"type1">>) end, 0.0).
 
-seconds_to_each_expiry_are_told(Config) ->
+seconds_to_each_expiry_are_reported(Config) ->
     [ok = md_node:call(?config(node, Config), mongoose_domain_freshness, upsert, [HostType, TTL])
      || {HostType, TTL} <- [{<<"type1">>, 1000}, {<<"type2">>, 0}, {<<"elsewhere">>, 1}]],
     sql(Config, "UPDATE domain_freshness SET expire_time = 1 WHERE domain = 'elsewhere'"),
@@ -227,7 +227,7 @@ counters_outlive_the_service(Config) ->
     ?assertEqual({{Follower, Operations}, Repairs}, {Errors, repairs(Config)}),
     ?assert(Follower >= FollowerBefore).
 
-while_the_database_is_away_the_rest_is_told(Config) ->
+while_the_database_is_away_the_rest_is_reported(Config) ->
     Node = ?config(node, Config),
     ok = md_node:call(Node, mongoose_domain_freshness, upsert, [<<"type1">>, 0]),
     ok = put(Config, ?A, "type1"),
@@ -248,7 +248,7 @@ while_the_database_is_away_the_rest_is_told(Config) ->
     ok = md_prometheus:only_grew(Metrics, scrape(Config)).
 
 %% The door answers 503 for a node that takes longer than two seconds.
-while_the_database_says_nothing_the_rest_is_told_in_time(Config) ->
+while_the_database_says_nothing_the_rest_is_reported_in_time(Config) ->
     ok = md_gate:hush(?config(gate, Config)),
     Metrics = scrape(Config),
     ?assertEqual(0.0, value(Metrics, "database_up", #{})),

@@ -13,7 +13,7 @@ the_tables_of_the_document_are_those_of_the_module_test_() ->
      || {Section, After} <- [{application, <<"## The application">>}, {service_domain_db, <<"## service_domain_db">>},
                              {admin, <<"## admin">>}, {tls, <<"<a id=\"admin-tls\"></a>">>}]].
 
-the_defaults_of_the_listener_for_the_edge_are_told_with_its_key_test() ->
+the_defaults_of_the_listener_for_the_edge_are_reported_with_its_key_test() ->
     {ok, Text} = file:read_file(md_events:path(?DOCUMENT)),
     [{ip, _, none, Ip}, {port, _, none, Port}] = mongoose_domain_config_keys:keys(ask),
     Told = io_lib:format("`ask` \\| `#{ip, port}`.*`#{}` is `\"~s\"` and ~b", [Ip, Port]),

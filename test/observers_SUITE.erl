@@ -13,10 +13,10 @@
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
 %% The batches of an observer.
 -export([the_first_batch_is_everything/1,
-         an_observer_is_told_after_the_table_shows_it/1,
-         changes_are_told_in_the_order_in_which_they_were_made/1,
-         what_changes_nothing_is_not_told/1,
-         everyone_is_told/1]).
+         an_observer_is_notified_after_the_table_shows_it/1,
+         changes_are_reported_in_the_order_in_which_they_were_made/1,
+         what_changes_nothing_is_not_reported/1,
+         every_observer_is_notified/1]).
 %% Observers that are slow or have ended.
 -export([changes_that_come_meanwhile_are_one_batch/1,
          an_observer_that_hangs_has_one_batch_and_holds_up_nobody/1,
@@ -27,13 +27,13 @@
 %% The core stops and starts.
 -export([a_crash_of_the_core_is_followed_by_everything/1,
          a_batch_of_a_core_that_crashed_is_handled_in_vain/1,
-         who_begins_to_observe_while_there_is_no_core_is_told_by_the_next/1,
-         an_emptied_table_is_told_as_everything/1,
+         an_observer_that_begins_while_there_is_no_core_is_notified_by_the_next_one/1,
+         an_emptied_table_is_reported_as_everything/1,
          the_map_of_an_observer_is_the_table_after_random_changes/1]).
 %% With a database.
--export([changes_by_others_are_told_in_order/1,
-         a_changed_host_type_is_told_as_removed_then_added/1,
-         a_first_load_is_told_as_a_whole/1,
+-export([changes_by_others_are_reported_in_order/1,
+         a_changed_host_type_is_reported_as_removed_then_added/1,
+         a_first_load_is_reported_as_a_whole/1,
          the_map_of_an_observer_is_the_table_whatever_crashes_while_the_database_changes/1]).
 
 -define(STATIC, <<"static.example">>).
@@ -48,10 +48,10 @@ all() ->
 
 groups() ->
     [{telling, [the_first_batch_is_everything,
-                an_observer_is_told_after_the_table_shows_it,
-                changes_are_told_in_the_order_in_which_they_were_made,
-                what_changes_nothing_is_not_told,
-                everyone_is_told]},
+                an_observer_is_notified_after_the_table_shows_it,
+                changes_are_reported_in_the_order_in_which_they_were_made,
+                what_changes_nothing_is_not_reported,
+                every_observer_is_notified]},
      {slow, [changes_that_come_meanwhile_are_one_batch,
              an_observer_that_hangs_has_one_batch_and_holds_up_nobody,
              ten_thousand_changes_wait_and_more_become_everything,
@@ -60,12 +60,12 @@ groups() ->
              sync_waits_for_what_was_changed_before]},
      {core, [a_crash_of_the_core_is_followed_by_everything,
              a_batch_of_a_core_that_crashed_is_handled_in_vain,
-             who_begins_to_observe_while_there_is_no_core_is_told_by_the_next,
-             an_emptied_table_is_told_as_everything,
+             an_observer_that_begins_while_there_is_no_core_is_notified_by_the_next_one,
+             an_emptied_table_is_reported_as_everything,
              the_map_of_an_observer_is_the_table_after_random_changes]},
-     {database, [changes_by_others_are_told_in_order,
-                 a_changed_host_type_is_told_as_removed_then_added,
-                 a_first_load_is_told_as_a_whole,
+     {database, [changes_by_others_are_reported_in_order,
+                 a_changed_host_type_is_reported_as_removed_then_added,
+                 a_first_load_is_reported_as_a_whole,
                  the_map_of_an_observer_is_the_table_whatever_crashes_while_the_database_changes]}].
 
 init_per_group(Group, Config) ->
@@ -140,7 +140,7 @@ the_first_batch_is_everything(Config) ->
     ok = insert(Node, <<"type1">>, [<<"b.example">>]),
     ?assertEqual([everything, added(<<"type1">>, [<<"b.example">>])], told(Node, Observer)).
 
-an_observer_is_told_after_the_table_shows_it(Config) ->
+an_observer_is_notified_after_the_table_shows_it(Config) ->
     Node = ?config(node, Config),
     Observer = start(Node, ready),
     Names = md_names:numbered(<<"d">>, 3000),
@@ -153,7 +153,7 @@ an_observer_is_told_after_the_table_shows_it(Config) ->
     ?assertEqual([], [Looked || {{added, HostType, _}, Answer} = Looked <- Seen, Answer =/= {ok, HostType}]),
     ?assertEqual([], [Looked || {{removed, _, _}, Answer} = Looked <- Seen, Answer =/= {error, not_found}]).
 
-changes_are_told_in_the_order_in_which_they_were_made(Config) ->
+changes_are_reported_in_the_order_in_which_they_were_made(Config) ->
     Node = ?config(node, Config),
     Observer = start(Node, ready),
     Made = md_node:call(Node, erlang, apply, [fun() -> make_changes(2000, #{}, []) end, []]),
@@ -175,7 +175,7 @@ make_changes(Count, There, Made) ->
             make_changes(Count - 1, There#{Domain => HostType}, [{added, HostType, Domain} | Made])
     end.
 
-what_changes_nothing_is_not_told(Config) ->
+what_changes_nothing_is_not_reported(Config) ->
     Node = ?config(node, Config),
     ok = insert(Node, <<"type1">>, [?A]),
     Observer = start(Node, ready),
@@ -187,7 +187,7 @@ what_changes_nothing_is_not_told(Config) ->
     ok = md_subdomains:register(Node, <<"type1">>, {prefix, <<"muc.">>}),
     ?assertEqual([everything], told(Node, Observer)).
 
-everyone_is_told(Config) ->
+every_observer_is_notified(Config) ->
     Node = ?config(node, Config),
     Observers = [start(Node, ready) || _ <- lists:seq(1, 5)],
     ok = insert(Node, <<"type1">>, [?A]),
@@ -363,7 +363,7 @@ a_batch_of_a_core_that_crashed_is_handled_in_vain(Config) ->
     ok = observer(Node, behave, [Observer, ready]),
     ?assertEqual([everything, First, everything, added(<<"type1">>, [?A])], told(Node, Observer)).
 
-who_begins_to_observe_while_there_is_no_core_is_told_by_the_next(Config) ->
+an_observer_that_begins_while_there_is_no_core_is_notified_by_the_next_one(Config) ->
     Node = ?config(node, Config),
     ok = md_node:call(Node, supervisor, terminate_child, [mongoose_domain_sup, mongoose_domain_core]),
     Starting = spawn_monitor(fun() -> exit({observer, start(Node, ready)}) end),
@@ -375,7 +375,7 @@ who_begins_to_observe_while_there_is_no_core_is_told_by_the_next(Config) ->
             assert_model(Node, Observer)
     end.
 
-an_emptied_table_is_told_as_everything(Config) ->
+an_emptied_table_is_reported_as_everything(Config) ->
     Node = ?config(node, Config),
     ok = insert(Node, <<"type1">>, [?A]),
     Observer = start(Node, ready),
@@ -415,7 +415,7 @@ change_at_random(Seed, Count) ->
 write(Config, Changes) ->
     ok = md_writer:write(?config(writer, Config), Changes).
 
-changes_by_others_are_told_in_order(Config) ->
+changes_by_others_are_reported_in_order(Config) ->
     Node = ?config(node, Config),
     Observer = start(Node, ready),
     Names = md_names:some(200),
@@ -427,7 +427,7 @@ changes_by_others_are_told_in_order(Config) ->
     ok = md_node:sync(Node),
     ?assertEqual(added(<<"type1">>, Names) ++ removed(<<"type1">>, Backwards), changes(Node, Observer)).
 
-a_changed_host_type_is_told_as_removed_then_added(Config) ->
+a_changed_host_type_is_reported_as_removed_then_added(Config) ->
     Node = ?config(node, Config),
     write(Config, [{add, <<"type1">>, [?A, <<"b.example">>]}]),
     ok = md_node:sync(Node),
@@ -439,7 +439,7 @@ a_changed_host_type_is_told_as_removed_then_added(Config) ->
     ?assertEqual([{ok, <<"type2">>}], lists:usort([Answer || {_, Answer} <- observer(Node, seen, [Observer])])),
     assert_model(Node, Observer).
 
-a_first_load_is_told_as_a_whole(Config) ->
+a_first_load_is_reported_as_a_whole(Config) ->
     Node = ?config(node, Config),
     Names = md_names:some(3000),
     write(Config, [{add, <<"type1">>, Names}]),

@@ -12,7 +12,7 @@
 -export([an_added_domain_is_served_when_the_call_returns/1,
          a_repeated_addition_succeeds_or_is_an_error_as_configured/1,
          what_another_host_type_has_is_a_duplicate/1,
-         what_is_wrong_is_told_in_the_peers_order/1,
+         what_is_wrong_is_reported_in_the_peers_order/1,
          a_deleted_domain_is_gone_when_the_call_returns/1,
          a_repeated_deletion_succeeds_or_is_an_error_as_configured/1,
          only_the_right_host_type_deletes_a_domain/1,
@@ -30,10 +30,10 @@
 -export([a_password_is_stored_in_the_peers_format/1,
          a_password_that_the_peer_stored_is_checked/1,
          a_password_needs_a_domain_that_is_served/1,
-         a_password_that_is_no_utf8_is_invalid_and_nobodys/1,
+         a_password_that_is_no_utf8_is_invalid_and_lets_no_one_in/1,
          a_password_ends_with_the_row_of_its_domain/1,
          a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains/1,
-         a_corrupt_password_is_nobodys/1,
+         a_corrupt_password_lets_no_one_in/1,
          an_admins_password_is_shown_nowhere/1]).
 -export([handlers_run_in_the_order_of_their_priorities/1,
          a_failed_handler_stops_the_removal_until_it_is_requested_again/1,
@@ -55,7 +55,7 @@
          what_is_fresh_is_listed_in_order/1,
          a_declaration_that_makes_no_sense_is_refused_in_diegos_words/1,
          the_first_declaration_makes_the_table/1,
-         a_table_of_freshness_that_fails_is_told_in_words/1]).
+         a_table_of_freshness_that_fails_is_reported_in_words/1]).
 -export([without_a_service_changes_are_refused_in_words/1]).
 
 -define(HOUR, 3600000).
@@ -78,7 +78,7 @@ groups() ->
     Cases = [an_added_domain_is_served_when_the_call_returns,
              a_repeated_addition_succeeds_or_is_an_error_as_configured,
              what_another_host_type_has_is_a_duplicate,
-             what_is_wrong_is_told_in_the_peers_order,
+             what_is_wrong_is_reported_in_the_peers_order,
              a_deleted_domain_is_gone_when_the_call_returns,
              a_repeated_deletion_succeeds_or_is_an_error_as_configured,
              only_the_right_host_type_deletes_a_domain,
@@ -96,10 +96,10 @@ groups() ->
              a_password_is_stored_in_the_peers_format,
              a_password_that_the_peer_stored_is_checked,
              a_password_needs_a_domain_that_is_served,
-             a_password_that_is_no_utf8_is_invalid_and_nobodys,
+             a_password_that_is_no_utf8_is_invalid_and_lets_no_one_in,
              a_password_ends_with_the_row_of_its_domain,
              a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains,
-             a_corrupt_password_is_nobodys,
+             a_corrupt_password_lets_no_one_in,
              an_admins_password_is_shown_nowhere,
              handlers_run_in_the_order_of_their_priorities,
              a_failed_handler_stops_the_removal_until_it_is_requested_again,
@@ -121,7 +121,7 @@ groups() ->
              what_is_fresh_is_listed_in_order,
              a_declaration_that_makes_no_sense_is_refused_in_diegos_words,
              the_first_declaration_makes_the_table,
-             a_table_of_freshness_that_fails_is_told_in_words],
+             a_table_of_freshness_that_fails_is_reported_in_words],
     [{postgres, Cases}, {sqlite, Cases}].
 
 init_per_group(sqlite, Config) ->
@@ -222,7 +222,7 @@ what_another_host_type_has_is_a_duplicate(Config) ->
     ?assertEqual([?A, ?A], events(Config)).
 
 %% The order is: name, static domain, host type, database.
-what_is_wrong_is_told_in_the_peers_order(Config) ->
+what_is_wrong_is_reported_in_the_peers_order(Config) ->
     Nowhere = <<"nowhere">>,
     Bad = <<"UPPER.example">>,
     [?assertMatch({invalid_domain, <<_, _/binary>>}, api(Config, Function, Args)) || {Function, Args} <- [
@@ -456,7 +456,7 @@ a_password_needs_a_domain_that_is_served(Config) ->
     ?assertMatch({ok, _}, api(Config, set_domain_password, [?A, <<"secret">>])),
     ?assertMatch({invalid_password, _}, api(Config, set_domain_password, [?A, <<"bell", 7>>])).
 
-a_password_that_is_no_utf8_is_invalid_and_nobodys(Config) ->
+a_password_that_is_no_utf8_is_invalid_and_lets_no_one_in(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     {ok, _} = api(Config, set_domain_password, [?A, <<"no UTF-8">>]),
     [begin
@@ -498,7 +498,7 @@ a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains(Config) ->
     ?assertEqual({error, not_found}, Check()),
     ok = api(Config, unregister_subdomain, [<<"type1">>, {prefix, <<"muc.">>}]).
 
-a_corrupt_password_is_nobodys(Config) ->
+a_corrupt_password_lets_no_one_in(Config) ->
     {ok, _} = api(Config, insert_domain, [?A, <<"type1">>]),
     put_stored(Config, ?A, <<"==MULTI_SCRAM==,7,==SHA512==rubbish">>),
     ?assertEqual({error, wrong_password}, api(Config, check_domain_password, [?A, <<"rubbish">>])),
@@ -867,7 +867,7 @@ the_first_declaration_makes_the_table(Config) ->
     ?assertEqual([[<<"domain_freshness">>]], tables(Config)).
 
 %% The table has the same name but belongs to another program.
-a_table_of_freshness_that_fails_is_told_in_words(Config) ->
+a_table_of_freshness_that_fails_is_reported_in_words(Config) ->
     [] = query(Config, "CREATE TABLE domain_freshness (note TEXT)"),
     ?assertEqual({db_error, <<"Database error: nothing was changed">>}, freshness(Config, upsert, [<<"type1">>, 0])),
     [?assertEqual({db_error, <<"Database error: there is no answer">>}, freshness(Config, Function, []))

@@ -103,6 +103,7 @@ is_asked_for(Package, Tools, Environment) ->
 every_program_that_a_test_calls_is_asked_for(_Config) ->
     Suites = files("test/*.erl") ++ files("examples/*/test/*.erl"),
     Called = lists:usort(found(Suites, ["find_executable\\(\"([^\"/]+)\"", "[( ]program\\(\"([^\"/]+)\"", "os:cmd\\([^\"]*\"([a-z0-9_-]+)"])
+        ++ found(files("examples/*/test/**/*.{ex,exs}"), ["System\\.cmd\\(\"([^\"/]+)\""])
         ++ found(files("native/**/*.rs"), ["[^:]Command::new\\(\"([^\"/]+)\""])
         ++ found(["README.md"] ++ files("docs/*.md"), ["^\\$ ([a-z0-9_-]+)", "^\\$ .*\\| ([a-z0-9_-]+)"])),
     ?assert(length(Called) >= 8),
@@ -112,7 +113,7 @@ every_program_that_a_test_calls_is_asked_for(_Config) ->
 
 every_application_that_is_asked_for_is_used(_Config) ->
     Used = iolist_to_binary([read(File) || File <- ["rebar.config", "scripts/test.mk", "scripts/documents/edoc.escript", "erlang/mongoose_domain.app.src"]
-        ++ files("test/*.erl") ++ files("examples/*/{src,test}/*") ++ files("examples/*/rebar.config")]),
+        ++ files("test/*.erl") ++ files("examples/*/{src,test}/*.*") ++ files("examples/*/rebar.config")]),
     Apps = [App || Line <- found(["scripts/require"], ["apps='(.*)'"]), App <- binary:split(Line, <<" ">>, [global])],
     ?assert(length(Apps) >= 10),
     ?assertEqual([], [App || App <- lists:usort(Apps), re:run(Used, use_of(App)) =:= nomatch]).

@@ -27,7 +27,7 @@
          without_credentials_whoever_comes_is_the_admin/1,
          without_a_database_there_are_no_dynamic_domains/1,
          a_failing_database_is_an_error_that_says_whether_anything_changed/1,
-         faults_are_told_in_the_peers_order/1]).
+         faults_are_reported_in_the_peers_order/1]).
 
 -import(md_door, [environment/2, handled_by/3]).
 
@@ -219,7 +219,7 @@ a_failing_database_is_an_error_that_says_whether_anything_changed(Config) ->
     end.
 
 %% Each request has the expected fault and all faults that are checked later.
-faults_are_told_in_the_peers_order(Config) ->
+faults_are_reported_in_the_peers_order(Config) ->
     Door = ?config(door, Config),
     Bad = "/api/domains/%f3",
     Html = {"accept", "text/html"},

@@ -20,14 +20,14 @@
          an_import_is_of_ndjson_only/1,
          a_row_that_the_database_refuses_is_refused_alone_with_its_reason_at_every_door/1,
          a_doctor_names_a_sequence_that_is_behind_and_what_mends_it/1,
-         a_removal_tells_how_far_it_is/1,
+         a_removal_reports_how_far_it_is/1,
          changes_come_as_they_are_made/1,
-         a_change_that_commits_late_is_told_late/1,
+         a_change_that_commits_late_is_reported_late/1,
          changes_begin_behind_a_given_one/1,
          what_is_declared_fresh_is_shown/1,
-         the_status_tells_what_the_node_is_and_does/1,
+         the_status_reports_what_the_node_is_and_does/1,
          a_doctor_finds_what_is_wrong_and_says_what_to_do/1,
-         a_doctor_tells_that_the_database_is_away/1,
+         a_doctor_reports_that_the_database_is_away/1,
          resources_that_can_only_be_read_say_so/1]).
 -export([remove_domain/2]).
 
@@ -224,7 +224,7 @@ an_import_is_of_ndjson_only(Config) ->
     ?assertMatch({406, _, <<>>}, request(Door, post, "/api/domains", #{body => "", headers => Html})),
     ?assertMatch({401, _, <<>>}, request(Door#{user => none}, post, "/api/domains", #{body => "", headers => ?NDJSON})).
 
-a_removal_tells_how_far_it_is(Config) ->
+a_removal_reports_how_far_it_is(Config) ->
     {Node, Door} = {?config(node, Config), ?config(door, Config)},
     ?assertMatch({404, _, _}, request(Door, get, "/api/domains/a.example/removal", #{})),
     {200, _, _} = import(Config, line(<<"a.example">>)),
@@ -249,7 +249,7 @@ changes_come_as_they_are_made(Config) ->
                                        {patch, "{\"enabled\": false}", <<"disabled">>}]].
 
 %% Its id is below those of changes that were sent before.
-a_change_that_commits_late_is_told_late(Config) ->
+a_change_that_commits_late_is_reported_late(Config) ->
     Socket = watch(Config, ""),
     Late = md_client:open(?config(database, Config)),
     [] = md_client:query(Late, "BEGIN"),
@@ -281,7 +281,7 @@ what_is_declared_fresh_is_shown(Config) ->
                          {"type1", "{\"ttl\": 4294967296}"}, {"%00", "{\"ttl\": 1}"}, {"%f3", "{\"ttl\": 1}"}]],
     ?assertMatch({415, _, _}, request(Door, put, "/api/freshness/type1", #{body => "{\"ttl\": 1}"})).
 
-the_status_tells_what_the_node_is_and_does(Config) ->
+the_status_reports_what_the_node_is_and_does(Config) ->
     {200, _, _} = import(Config, line(<<"a.example">>)),
     ok = md_node:sync(?config(node, Config)),
     Node = atom_to_binary(md_node:call(?config(node, Config), erlang, node, [])),
@@ -304,7 +304,7 @@ a_doctor_finds_what_is_wrong_and_says_what_to_do(Config) ->
     ?assertNotEqual(nomatch, string:find(Found, "type9 (1 row)")),
     ?assertNotEqual(nomatch, string:find(Advice, "host_types")).
 
-a_doctor_tells_that_the_database_is_away(Config) ->
+a_doctor_reports_that_the_database_is_away(Config) ->
     ok = md_gate:close(?config(gate, Config)),
     md_wait:until(fun() ->
         #{<<"follower">> := #{<<"state">> := Follower}, <<"database">> := #{<<"state">> := Database}} = doctor(Config),

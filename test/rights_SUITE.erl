@@ -13,7 +13,7 @@
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([a_user_who_may_only_read_follows_and_changes_nothing/1,
          a_user_who_may_only_read_sees_what_is_fresh/1,
-         a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do/1,
+         a_user_who_may_only_read_gets_every_finding_of_the_doctor/1,
          rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there/1,
          tables_in_a_schema_that_may_not_be_used_are_not_taken_for_absent_ones/1,
          the_follower_has_a_connection_before_idle_writers/1]).
@@ -30,7 +30,7 @@ suite() ->
 all() ->
     [a_user_who_may_only_read_follows_and_changes_nothing,
      a_user_who_may_only_read_sees_what_is_fresh,
-     a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do,
+     a_user_who_may_only_read_gets_every_finding_of_the_doctor,
      rows_that_may_not_be_seen_are_not_taken_for_rows_that_are_not_there,
      tables_in_a_schema_that_may_not_be_used_are_not_taken_for_absent_ones,
      the_follower_has_a_connection_before_idle_writers].
@@ -85,7 +85,7 @@ checks(Node, Name) ->
 says(Checks, State, Text) ->
     lists:any(fun({Is, Said}) -> Is =:= State andalso string:find(Said, Text) =/= nomatch end, Checks).
 
-a_user_who_may_only_read_gets_from_the_doctor_what_is_so_and_what_to_do(Config) ->
+a_user_who_may_only_read_gets_every_finding_of_the_doctor(Config) ->
     [Node | _] = start(?config(readers_url, Config), told()),
     Rights = checks(Node, <<"rights">>),
     ?assert(says(Rights, warning, "domain_removals is not there"), Rights),

@@ -12,7 +12,7 @@
 -export([init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
 %% The database goes away and comes back.
 -export([a_node_starts_without_its_database_and_loads_when_it_comes/1,
-         a_connection_that_breaks_is_said_once_and_caught_up_after/1,
+         a_connection_that_breaks_is_reported_once_and_caught_up_after/1,
          a_database_that_does_not_exist_is_named/1,
          sync_local_answers_an_error_while_the_database_is_away/1,
          a_lost_event_log_is_noticed_and_made_good/1,
@@ -39,10 +39,10 @@
          a_stop_ends_every_thread/1,
          static_domains_need_no_service/1]).
 %% Status and answers.
--export([status_tells_what_the_service_is_doing/1,
+-export([status_reports_what_the_service_is_doing/1,
          status_answers_whatever_becomes_of_the_service/1,
-         what_waits_for_a_service_that_dies_is_told_in_words/1,
-         ping_tells_whether_a_nodes_service_answers/1,
+         what_waits_for_a_service_that_dies_is_reported_in_words/1,
+         ping_reports_whether_a_nodes_service_answers/1,
          ping_takes_a_member_of_the_group_too/1,
          restart_says_when_there_is_nothing_to_restart/1,
          unknown_messages_are_logged_and_survived/1]).
@@ -65,7 +65,7 @@ all() ->
 
 groups() ->
     [{database, [a_node_starts_without_its_database_and_loads_when_it_comes,
-                 a_connection_that_breaks_is_said_once_and_caught_up_after,
+                 a_connection_that_breaks_is_reported_once_and_caught_up_after,
                  a_database_that_does_not_exist_is_named,
                  sync_local_answers_an_error_while_the_database_is_away,
                  a_lost_event_log_is_noticed_and_made_good,
@@ -90,10 +90,10 @@ groups() ->
                   an_application_that_stops_and_starts_again_loads_again,
                   a_stop_ends_every_thread,
                   static_domains_need_no_service]},
-     {words, [status_tells_what_the_service_is_doing,
+     {words, [status_reports_what_the_service_is_doing,
               status_answers_whatever_becomes_of_the_service,
-              what_waits_for_a_service_that_dies_is_told_in_words,
-              ping_tells_whether_a_nodes_service_answers,
+              what_waits_for_a_service_that_dies_is_reported_in_words,
+              ping_reports_whether_a_nodes_service_answers,
               ping_takes_a_member_of_the_group_too,
               restart_says_when_there_is_nothing_to_restart,
               unknown_messages_are_logged_and_survived]},
@@ -222,7 +222,7 @@ a_node_starts_without_its_database_and_loads_when_it_comes(Config) ->
     ?assertEqual(1, md_node:count(Node, domain_database_away)),
     ?assertMatch([{notice, _}], md_node:logged(Node, domain_database_back)).
 
-a_connection_that_breaks_is_said_once_and_caught_up_after(Config) ->
+a_connection_that_breaks_is_reported_once_and_caught_up_after(Config) ->
     {Node, Gate} = start_behind_gate(Config),
     ok = md_gate:close(Gate),
     wait_for_state(Node, away),
@@ -612,7 +612,7 @@ static_domains_need_no_service(Config) ->
 
 %% Status and answers
 
-status_tells_what_the_service_is_doing(Config) ->
+status_reports_what_the_service_is_doing(Config) ->
     {Gate, Url} = gate(Config),
     ok = md_gate:stall(Gate),
     Before = erlang:system_time(millisecond),
@@ -653,7 +653,7 @@ status_answers_whatever_becomes_of_the_service(Config) ->
     _ = kill(Node, service_domain_db),
     ?assertEqual([#{state => not_running}], dies_while_asked(Node, [{status, []}])).
 
-what_waits_for_a_service_that_dies_is_told_in_words(Config) ->
+what_waits_for_a_service_that_dies_is_reported_in_words(Config) ->
     Node = start(Config),
     Questions = [{converge, []}, {converge, [force]}, {sync_local, []}],
     Died = {error, <<"the service stopped before it answered">>},
@@ -674,7 +674,7 @@ dies_while_asked(Node, Questions) ->
 asked({messages, Messages}) ->
     length([Call || {'$gen_call', _, _} = Call <- Messages]).
 
-ping_tells_whether_a_nodes_service_answers(Config) ->
+ping_reports_whether_a_nodes_service_answers(Config) ->
     Node = start(Config),
     Self = md_node:call(Node, erlang, node, []),
     ?assertEqual(pong, md_node:call(Node, service_domain_db, ping, [Self])),

@@ -30,7 +30,7 @@
          a_service_may_ask_for_another_one_while_it_starts/1,
          callers_take_turns/1,
          what_runs_already_is_answered_while_another_start_hangs/1,
-         what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it/1,
+         a_component_that_is_about_to_stop_does_not_count_as_started/1,
          a_caller_that_is_killed_while_it_starts_a_service_leaves_nothing_listed/1,
          the_list_outlives_every_process_but_the_supervisor/1]).
 %% Reports in the log.
@@ -81,7 +81,7 @@ groups() ->
                  a_service_may_ask_for_another_one_while_it_starts,
                  callers_take_turns,
                  what_runs_already_is_answered_while_another_start_hangs,
-                 what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it,
+                 a_component_that_is_about_to_stop_does_not_count_as_started,
                  a_caller_that_is_killed_while_it_starts_a_service_leaves_nothing_listed,
                  the_list_outlives_every_process_but_the_supervisor]},
      {words, [starts_and_stops_are_logged_with_the_keys_of_options,
@@ -373,7 +373,7 @@ what_runs_already_is_answered_while_another_start_hangs(_Config) ->
     ok = md_node:stop_application(Node),
     ?assertEqual({error, {not_running, mongoose_domain}}, failure(Node, ensure_started, [?A, #{x => 2}])).
 
-what_is_about_to_stop_is_no_answer_for_whoever_asks_for_it(_Config) ->
+a_component_that_is_about_to_stop_does_not_count_as_started(_Config) ->
     Node = start(#{?A => []}, #{?A => #{x => 1}}),
     Ask = fun() -> call_beside(Node, ensure_started, [?A, #{x => 1}]) end,
     %% The service stops or restarts with other options.

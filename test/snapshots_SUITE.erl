@@ -15,8 +15,8 @@
 -export([a_node_starts_warm_while_the_database_is_away/1,
          a_node_that_was_killed_starts_warm/1,
          a_damaged_snapshot_is_refused/1,
-         a_full_disk_is_said_once_and_stops_nothing/1,
-         a_data_directory_that_is_gone_is_said_once_and_stops_nothing/1]).
+         a_full_disk_is_reported_once_and_stops_nothing/1,
+         a_data_directory_that_is_gone_is_reported_once_and_stops_nothing/1]).
 
 -import(md_followers, [environment/2, watching/2, wait_for_state/2, wait_for_status/3, wait_until_logged/3,
                        change_on_each/2, write/2, gate/1, with_steady/2]).
@@ -34,8 +34,8 @@ all() ->
     [a_node_starts_warm_while_the_database_is_away,
      a_node_that_was_killed_starts_warm,
      a_damaged_snapshot_is_refused,
-     a_full_disk_is_said_once_and_stops_nothing,
-     a_data_directory_that_is_gone_is_said_once_and_stops_nothing].
+     a_full_disk_is_reported_once_and_stops_nothing,
+     a_data_directory_that_is_gone_is_reported_once_and_stops_nothing].
 
 init_per_testcase(Case, Config) ->
     Directory = {data_dir_of_nodes, filename:join(?config(priv_dir, Config), Case)},
@@ -145,7 +145,7 @@ a_damaged_snapshot_is_refused(Config) ->
     end).
 
 %% A limit on the size of files simulates a full disk.
-a_full_disk_is_said_once_and_stops_nothing(Config) ->
+a_full_disk_is_reported_once_and_stops_nothing(Config) ->
     case os:find_executable("prlimit") of
         false ->
             {skip, "no program to bound the files of a node with: prlimit is not on PATH"};
@@ -156,7 +156,7 @@ a_full_disk_is_said_once_and_stops_nothing(Config) ->
                                     fun() -> md_node:bound_files(Node, unlimited) end)
     end.
 
-a_data_directory_that_is_gone_is_said_once_and_stops_nothing(Config) ->
+a_data_directory_that_is_gone_is_reported_once_and_stops_nothing(Config) ->
     {Directory, Aside} = {data_dir(Config), data_dir(Config) ++ ".aside"},
     Node = md_node:start(warm_environment(Config, ?config(database, Config), #{snapshot_interval => 100})),
     works_without_snapshots(Config, Node, fun() ->

@@ -14,7 +14,7 @@
          a_gate_swallows_an_answer_and_not_the_statement/1,
          a_gate_that_is_hushed_keeps_its_connections/1,
          a_gate_closes_one_direction/1,
-         a_watch_tells_of_a_lookup_that_found_nothing/1]).
+         a_watch_reports_a_lookup_that_found_nothing/1]).
 
 suite() ->
     [{timetrap, {minutes, 3}}].
@@ -29,7 +29,7 @@ all() ->
      a_gate_swallows_an_answer_and_not_the_statement,
      a_gate_that_is_hushed_keeps_its_connections,
      a_gate_closes_one_direction,
-     a_watch_tells_of_a_lookup_that_found_nothing].
+     a_watch_reports_a_lookup_that_found_nothing].
 
 %% Clusters
 
@@ -193,7 +193,7 @@ a_gate_closes_one_direction(_Config) ->
 
 %% Watches
 
-a_watch_tells_of_a_lookup_that_found_nothing(_Config) ->
+a_watch_reports_a_lookup_that_found_nothing(_Config) ->
     Node = md_node:start(#{hosts => [{<<"a.example">>, <<"type1">>}]}),
     Well = md_watch:start([Node], [<<"a.example">>]),
     ok = md_watch:stop(Well),

@@ -120,7 +120,7 @@ kind(_Request) -> change.
 %% @doc The same failure in the words of a change that was not begun, since the question before it has no answer.
 -spec unchanged(failure()) -> failure().
 unchanged({db_error, _Text}) -> failure(change, none);
-unchanged({timeout, _Text}) -> failure(change, too_late);
+unchanged({timeout, _Text}) -> failure(change, expired);
 unchanged(Other) -> Other.
 
 %% @doc Has the workers and the follower connect anew: a change that was made is not where the follower looks.
@@ -236,15 +236,15 @@ answer({ok, Answer}) -> {ok, Answer};
 answer({refused, _Reason} = Refused) -> Refused;
 answer({failed, _Doubt, _Reason} = Failed) -> Failed.
 
-failure(question, Doubt) when Doubt =:= none; Doubt =:= broken ->
+failure(question, Doubt) when Doubt =:= none; Doubt =:= unknown ->
     {db_error, <<"Database error: there is no answer">>};
-failure(question, _TooLateOrTimeout) ->
+failure(question, _ExpiredOrTimeout) ->
     {timeout, <<"The database did not answer in time">>};
 failure(change, none) ->
     {db_error, <<"Database error: nothing was changed">>};
-failure(change, broken) ->
+failure(change, unknown) ->
     {db_error, <<"Database error: the change may have been made all the same">>};
-failure(change, too_late) ->
+failure(change, expired) ->
     {timeout, <<"The database did not answer in time: nothing was changed">>};
 failure(change, timeout) ->
     {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
@@ -261,7 +261,7 @@ noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
 noted({refused, Reason}, State) ->
     ok = refused(1, Reason),
     State;
-noted({failed, forgotten, _Reason}, State) ->
+noted({failed, abandoned, _Reason}, State) ->
     State;
 noted({failed, Doubt, Reason}, State) ->
     _ = failed(Doubt, Reason),
@@ -275,7 +275,7 @@ refused(Rows, Reason) ->
     ?LOG_WARNING(#{what => domain_change_refused, rows => Rows, reason => Reason}).
 
 %% @doc Counts and logs the failure of a change, and puts it into words for the caller.
--spec failed(none | broken | too_late | timeout, binary()) -> failure().
+-spec failed(none | unknown | expired | timeout, binary()) -> failure().
 failed(Doubt, Reason) ->
     ok = counters:add(counter(), 1, 1),
     ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),

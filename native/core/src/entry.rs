@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_any_length_is_told_from_every_other_of_its_length() {
+    fn a_name_of_any_length_is_distinguished_from_every_other_of_its_length() {
         for length in 1..=250 {
             let name: Vec<u8> = (1..=length as u8).collect();
             let words: [AtomicU64; MAX_WORDS] = std::array::from_fn(|_| AtomicU64::new(0));

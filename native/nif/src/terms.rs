@@ -13,7 +13,7 @@ pub(crate) mod atoms {
         added, kept, removed, absent, r#static = "static", unknown_host_type, bad_insert, invalid_domain,
         closed, unloaded, reset, following,
         domain, no_domain, prefix, fqdn, domain_changes, everything,
-        domain_operation, overloaded, failed, refused, none, broken, timeout, too_late, forgotten,
+        domain_operation, overloaded, failed, refused, none, timeout, expired, abandoned,
         changed, visible, not_found, deleted, wrong_host_type, invalid_password, right, wrong, corrupt,
         disabled, enabled, deleting, unknown, readable, warning, behind, in_order,
         claimed, elsewhere, held, lost, running, orphaned, r#in = "in", past, infinity,

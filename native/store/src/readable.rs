@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_of_an_escaped_text_can_be_told() {
+    fn every_byte_of_an_escaped_text_can_be_distinguished() {
         assert_eq!(escaped(b"b\xffd.example"), r"b\xffd.example");
         assert_eq!(escaped("é\\\"\n".as_bytes()), r#"é\\\"\x0a"#);
         assert_eq!(escaped(&[b'a'; 300]).chars().count(), SHOWN_BYTES + 1);

@@ -58,3 +58,30 @@ impl SavedState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::VERSION;
+
+    /// A file of another version of this program must not be misread: what changes these bytes counts the format up.
+    #[test]
+    fn the_bytes_of_a_state_are_those_of_its_format() {
+        let state = |evidence| SavedState {
+            identity: Some("1/2".to_owned()),
+            evidence,
+            at: 300,
+            anchor: Some("a".to_owned()),
+            oldest: -2,
+            gaps: vec![(4, 5)],
+        };
+        let bytes = |evidence: &[u8]| [b"\x01\x031/2", evidence, b"\xd8\x04\x01\x01a\x03\x01\x08\x0a"].concat();
+        let written = |evidence| postcard::to_stdvec(&state(evidence)).expect("a vector has room");
+        assert_eq!(VERSION, 1);
+        assert_eq!(written(None), bytes(&[0]));
+        let all = [Evidence::IdsBackwards, Evidence::OtherDatabase, Evidence::NoRows, Evidence::ManyRoutes];
+        for (number, evidence) in (0..).zip(all) {
+            assert_eq!(written(Some(evidence)), bytes(&[1, number]), "{evidence:?}");
+        }
+    }
+}

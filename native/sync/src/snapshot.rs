@@ -43,7 +43,7 @@ const MAGIC: [u8; 8] = *b"\x89DOMAINS";
 
 /// Counts up when a byte gets another meaning, and so when the type of the state changes: postcard writes values without
 /// their names and types.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The most bytes of a header. The names of as many host types as there can be take half of it.
 const MAX_HEADER: usize = 32 << 20;

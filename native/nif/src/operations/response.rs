@@ -26,10 +26,10 @@ fn error_term<'a>(env: Env<'a>, error: &OperationError) -> Term<'a> {
     }
     let kind = match error.kind() {
         FailureKind::NotMade => atoms::none(),
-        FailureKind::Unknown => atoms::broken(),
+        FailureKind::Unknown => atoms::unknown(),
         FailureKind::Timeout => atoms::timeout(),
-        FailureKind::Expired => atoms::too_late(),
-        FailureKind::Abandoned => atoms::forgotten(),
+        FailureKind::Expired => atoms::expired(),
+        FailureKind::Abandoned => atoms::abandoned(),
     };
     (atoms::failed(), kind, binary(env, error.to_string().as_bytes())).encode(env)
 }

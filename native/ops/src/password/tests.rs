@@ -120,7 +120,7 @@ fn a_password_that_resourceprep_refuses_is_not_stored_and_is_wrong() {
 }
 
 #[test]
-fn a_corrupt_text_is_told_from_a_wrong_password() {
+fn a_corrupt_text_is_distinguished_from_a_wrong_password() {
     let unknown = ["", "secret", "==MULTI_SCRAM==", "==SCRAM==", " ==SCRAM==,", "==multi_scram==,7,"];
     for stored in unknown {
         assert_eq!(verify("secret", stored), Verdict::Corrupt(Corrupt::Form), "{stored:?}");

@@ -251,7 +251,7 @@ fn nobody_can_tell_who_writes_when_the_table_has_no_sequence_of_its_own() {
 // A user who is no superuser and may only read.
 
 #[test]
-fn a_reader_is_told_which_database_this_is() {
+fn a_reader_reads_which_database_this_is() {
     let mut fixture = Fixture::postgres();
     let identity = fixture.store().identity().unwrap();
     assert!(identity.is_some());
@@ -259,7 +259,7 @@ fn a_reader_is_told_which_database_this_is() {
 }
 
 #[test]
-fn a_reader_is_told_who_writes() {
+fn a_reader_reads_which_transactions_write() {
     let mut fixture = Fixture::postgres();
     let mut store = fixture.store();
     let mut reader = fixture.reader();

@@ -1,6 +1,7 @@
 //! Single faults that the simulation has found, each by itself, with a connection that breaks at any answer. Some name the
 //! seeds that showed them first. The follower asks other questions by now, so these seeds lead to other days.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ fn evidence_of_a_loss_is_known_to_the_next_thread_wherever_the_last_one_died() {
 }
 
 #[test]
-fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
+fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_applied() {
     each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
         faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
         node.set_breaks(breaks);
@@ -101,8 +102,9 @@ fn an_event_after_the_snapshot_of_a_comparison_that_broke_off_is_obeyed() {
 }
 
 #[test]
-fn a_deletion_by_the_node_itself_is_obeyed_though_a_comparison_kept_the_route_after_its_event() {
+fn a_deletion_by_the_node_itself_is_applied_though_a_comparison_kept_the_route_after_its_event() {
     // Seed 5062.
+    let applied = Cell::new(0);
     each(Kind::KnowsWriters, GateMode::Always, |node, world, breaks| {
         faults::apply(&mut world.database.lock(), Incident::RestoreInPlace);
         {
@@ -114,16 +116,18 @@ fn a_deletion_by_the_node_itself_is_obeyed_though_a_comparison_kept_the_route_af
             database.quiet = true;
         }
         node.set_breaks(breaks);
-        let ending = node.pass(world, breaks);
+        node.pass(world, breaks);
         node.set_breaks(Breaks::Never);
-        // A worker that finds the follower without a connection puts nothing into the table.
         while !node.workers.lock().are_idle() {
             node.pass(world, Breaks::Never);
         }
-        let is_shown = node.workers.lock().shown == 1;
-        assert!(is_shown || ending == Ending::Away, "{breaks:?}");
-        assert!(!is_shown || !is_routed(node, "b.example"), "{breaks:?}");
+        // During the comparison, and without a connection, nothing is put into the table.
+        if node.workers.lock().shown == 1 {
+            applied.update(|count| count + 1);
+            assert!(!is_routed(node, "b.example"), "{breaks:?}");
+        }
     });
+    assert!(applied.get() > 0);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn direct_negotiation_says_by_alpn_what_it_is_for() {
 }
 
 #[test]
-fn a_file_that_is_no_use_is_told_by_its_name() {
+fn a_file_that_is_no_use_is_reported_by_its_name() {
     let folder = TempDir::new().unwrap();
     let ours = Authority::new("ours");
     let (mine, other) = (ours.issue("mine", &[]), ours.issue("other", &[]));

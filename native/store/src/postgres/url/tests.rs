@@ -31,7 +31,7 @@ fn user_password_and_database_are_percent_decoded() {
 }
 
 #[test]
-fn who_connects_may_be_said_by_parameters() {
+fn the_user_may_be_named_by_parameters() {
     let url = parse("postgres:///?host=h1,h2&port=1,2&user=u&password=p%40&dbname=d");
     assert_eq!(url.servers, [tcp("h1", 1), tcp("h2", 2)]);
     assert_eq!(url.config.get_user(), Some("u"));
@@ -123,7 +123,7 @@ fn what_is_said_about_tls_is_kept_word_for_word() {
 }
 
 #[test]
-fn a_wrong_value_is_told_by_its_parameter_and_what_it_may_be() {
+fn a_wrong_value_is_reported_by_its_parameter_and_what_it_may_be() {
     for mode in ["primary", "standby", "prefer-standby"] {
         let text = error(&format!("postgres://h?target_session_attrs={mode}")).to_string();
         assert!(text.contains("target_session_attrs must be any, read-write or read-only"), "{text}");
@@ -140,7 +140,7 @@ fn a_wrong_value_is_told_by_its_parameter_and_what_it_may_be() {
 }
 
 #[test]
-fn an_unknown_or_repeated_parameter_is_told_by_its_name() {
+fn an_unknown_or_repeated_parameter_is_reported_by_its_name() {
     let text = error("postgres://h?gssencmode=disable").to_string();
     assert!(text.contains("unknown parameter gssencmode; known are application_name, "), "{text}");
     assert!(matches!(error("postgres://h?user=a&user=b"), UrlError::Twice("user")));

@@ -26,7 +26,7 @@ fn the_next_host_is_tried_when_one_hangs() {
 }
 
 #[test]
-fn every_failed_attempt_is_told() {
+fn every_failed_attempt_is_reported() {
     let url = format!("postgres://u@127.0.0.1:{},nowhere.invalid:1/d", DEAD_PORT);
     let error = query(&url, "SELECT 1").unwrap_err();
     let [(first, Failure::Refused(_)), (second, Failure::Lookup(_))] = &error.failures[..] else {

@@ -1,8 +1,6 @@
 //! What the tests of a follower need: a table, an SQLite file that the test writes to, and an owner that answers requests
 //! for permits as the test chooses and keeps all messages.
 
-#![allow(dead_code)] // Each file of tests uses a part.
-
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;

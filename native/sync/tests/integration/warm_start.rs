@@ -1,11 +1,10 @@
 //! A follower that starts while its database is away, and the snapshot file that it serves from.
 
-mod support;
-
 use std::time::Duration;
 
 use domain_sync::{Permit, Reason, Report, State};
-use support::{Fixture, OwnerReply};
+
+use crate::support::{Fixture, OwnerReply};
 
 /// A node that served two domains and was stopped.
 fn stopped() -> Fixture {
