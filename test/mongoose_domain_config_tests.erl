@@ -7,6 +7,8 @@
 
 -export([without_any_key_every_default_is_there/0]).
 -export([hosts_are_pairs_or_domains_that_are_their_own_host_type/0]).
+-export([an_integration_is_a_module_of_its_behaviour/0, a_pool_is_a_database_of_the_integration/0]).
+-export([a_first_load_may_be_awaited_for_no_time/0]).
 -export([a_router_is_a_module_that_can_be_loaded/0]).
 -export([wrong_hosts_are_named/0]).
 -export([an_entry_that_cannot_be_a_name_is_left_to_the_core/0]).
@@ -82,11 +84,31 @@ read(Environment) ->
 without_any_key_every_default_is_there() ->
     ?assertEqual({ok, #{hosts => [], host_types => [], data_dir => undefined, repeated_operations => ok,
                         router => mongoose_domain_router_table, service_domain_db => disabled, services => #{},
-                        modules => #{}, removal_handlers => #{}, subdomains => #{}, admin => closed}}, read(#{})).
+                        modules => #{}, removal_handlers => #{}, subdomains => #{}, admin => closed,
+                        integration => none}}, read(#{})).
 
 hosts_are_pairs_or_domains_that_are_their_own_host_type() ->
     {ok, #{hosts := Hosts}} = read(#{hosts => [{<<"a.example">>, <<"type">>}, <<"b.example">>]}),
     ?assertEqual([{<<"a.example">>, <<"type">>}, {<<"b.example">>, <<"b.example">>}], Hosts).
+
+an_integration_is_a_module_of_its_behaviour() ->
+    [?assertWrong(integration, Value, #{integration => Value}) || Value <- [no_such_module, lists, <<"lists">>, 1]],
+    [?assertMatch({ok, #{integration := none}}, read(#{integration => None})) || None <- [none, undefined, nil]].
+
+a_pool_is_a_database_of_the_integration() ->
+    ?assertMatch({ok, #{service_domain_db := #{database := {pool, global}}}},
+                 read(#{service_domain_db => #{database => {pool, global}}})),
+    ?assertWrong([service_domain_db, database], mongoose_domain_config_problem:not_shown(),
+                 #{service_domain_db => #{database => {pool, <<"global">>}}}),
+    {error, #{key := [service_domain_db, database], value := {pool, global}, expected := Expected}} =
+        mongoose_domain_config:database_source({pool, global}),
+    ?assertNotEqual(nomatch, binary:match(Expected, <<"integration">>)).
+
+a_first_load_may_be_awaited_for_no_time() ->
+    [?assertMatch({ok, #{service_domain_db := #{first_load_timeout := Time}}}, read(service(#{first_load_timeout => Time})))
+     || Time <- [0, 1, 16#FFFFFFFF]],
+    [?assertWrong([service_domain_db, first_load_timeout], Time, service(#{first_load_timeout => Time}))
+     || Time <- [-1, 16#100000000, soon]].
 
 a_router_is_a_module_that_can_be_loaded() ->
     ?assertMatch({ok, #{router := ?MODULE}}, read(#{router => ?MODULE})),
@@ -270,7 +292,7 @@ a_service_has_every_default() ->
                    event_max_age => 7200, pool_size => 4,
                    queue_limit => 1000, operation_timeout => 5000, visibility_timeout => 3000,
                    password_iterations => 10000, removal_lease => 30000, connect_timeout => 5000, statement_timeout => 30000,
-                   lock_timeout => 5000}, Service),
+                   lock_timeout => 5000, first_load_timeout => 0}, Service),
     ?assertMatch({ok, #{service_domain_db := disabled}}, read(#{service_domain_db => disabled})).
 
 the_gate_is_one_of_three_words_and_a_share() ->

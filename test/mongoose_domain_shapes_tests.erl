@@ -49,7 +49,8 @@ functions() ->
            {register_iq_handler_for_domain, 4}, {register_iq_handler_for_subdomain, 5},
            {unregister_iq_handler_for_domain, 3}, {unregister_iq_handler_for_subdomain, 4}],
       service_domain_db =>
-          [{start, 1}, {stop, 0}, {start_link, 0}, {enabled, 0}, {restart, 0}, {force_check_for_updates, 0}, {sync_local, 0}, {ping, 1}],
+          [{start, 1}, {stop, 0}, {config_spec, 0}, {start_link, 0}, {enabled, 0}, {restart, 0},
+           {force_check_for_updates, 0}, {sync_local, 0}, {ping, 1}],
       mongoose_domain_sup => [{start_link, 0}, {restart_core, 1}]}.
 
 every_function_that_mongooseim_calls_is_exported() ->

@@ -208,11 +208,12 @@ without_a_database_there_are_no_dynamic_domains(Config) ->
 a_failing_database_is_an_error_that_says_whether_anything_changed(Config) ->
     Client = ?config(client, Config),
     Unchanged = <<"\"Database error: nothing was changed\"">>,
+    NoAnswer = <<"\"Database error: there is no answer\"">>,
     ok = md_rows:hide(Client),
     try
+        ?assertEqual({500, NoAnswer}, ask(Config, get, ?PATH, #{})),
         [?assertEqual({500, Unchanged}, ask(Config, Method, ?PATH, Options))
-         || {Method, Options} <- [{get, #{}}, {put, ?TYPE1}, {delete, ?TYPE1},
-                                  {patch, #{json => "{\"enabled\": true}"}}]]
+         || {Method, Options} <- [{put, ?TYPE1}, {delete, ?TYPE1}, {patch, #{json => "{\"enabled\": true}"}}]]
     after
         ok = md_rows:show(Client)
     end.

@@ -1,5 +1,6 @@
 %% Answers the requests of the admin program. Changes and listings of domains become calls of mongoose_domain_api, so that
-%% all doors obey the same rules. Freshness, the status, the doctor and the metrics come from the modules that have them.
+%% all doors obey the same rules. A password is checked without it, since an integration may call a failure a wrong password.
+%% Freshness, the status, the doctor and the metrics come from the modules that have them.
 %%
 %% The result is `{ok, Value}' or `{refused, Tag, Text}', whose text is empty where the API has none.
 -module(mongoose_domain_admin_request).
@@ -37,7 +38,7 @@ call({subdomains, Domain}) ->
 call({domains_by_host_type, HostType}) -> mongoose_domain_api:check_host_type_and_get_domains(HostType);
 call({set_password, Domain, Password}) -> mongoose_domain_api:set_domain_password(Domain, Password);
 call({delete_password, Domain}) -> mongoose_domain_api:delete_domain_password(Domain);
-call({check_password, Domain, Password}) -> mongoose_domain_api:check_domain_password(Domain, Password);
+call({check_password, Domain, Password}) -> mongoose_domain_password:check(Domain, Password);
 call({upsert_freshness, Domain, TTL}) -> mongoose_domain_freshness:upsert(Domain, TTL);
 call(freshness) -> mongoose_domain_freshness:details();
 call(fresh) -> mongoose_domain_freshness:list();
@@ -72,4 +73,5 @@ answered(ok) -> {ok, ok};
 answered({ok, Value}) -> {ok, Value};
 answered(List) when is_list(List) -> {ok, List};
 answered({error, Tag}) when is_atom(Tag) -> {refused, Tag, <<>>};
+answered({overloaded, _IntegrationsText}) -> {refused, overloaded, <<>>};
 answered({Tag, Text}) when is_atom(Tag), is_binary(Text) -> {refused, Tag, Text}.

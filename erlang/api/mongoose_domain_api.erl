@@ -246,10 +246,14 @@ check_host_type_and_get_domains(HostType) ->
         false -> mongoose_domain_request:unknown_host_type()
     end.
 
-%% @doc What the database says of all domains, in its order of their names.
+%% @doc What the database says of all domains, in its order of their names. Callers of an integration may know no failure,
+%% and get what it has for it.
 -spec get_all_domains() -> [details()] | error().
 get_all_domains() ->
-    get_all_domains_after(#{limit => ?BATCH}, []).
+    case get_all_domains_after(#{limit => ?BATCH}, []) of
+        Domains when is_list(Domains) -> Domains;
+        Failure -> mongoose_domain_integration:answer(get_all_domains, Failure)
+    end.
 
 get_all_domains_after(Listing, Parts) ->
     case get_all_domains(Listing) of
@@ -327,11 +331,16 @@ set_domain_password(Domain, Password) ->
     mongoose_domain_password:set(Domain, Password).
 
 %% @doc Whether this is the password of the domain's admin. A stored password that is corrupt matches no
-%% password, and is logged. `not_found' when there is none, or the domain has no row any more or is in removal.
+%% password, and is logged. `not_found' when there is none, or the domain has no row any more or is in removal. Callers of
+%% an integration (mongoose_domain_integration) may know none of the failures, and get what it has for them.
 -spec check_domain_password(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check_domain_password(Domain, Password) ->
-    mongoose_domain_password:check(Domain, Password).
+    case mongoose_domain_password:check(Domain, Password) of
+        ok -> ok;
+        {error, Why} when Why =:= wrong_password; Why =:= not_found -> {error, Why};
+        Failure -> mongoose_domain_integration:answer(check_domain_password, Failure)
+    end.
 
 %% @doc Removes the password of a domain's admin.
 -spec delete_domain_password(domain()) -> {ok, binary()} | error().

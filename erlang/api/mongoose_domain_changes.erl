@@ -72,7 +72,9 @@ insert_part(Part) ->
             end,
             Inserted = fun(One, Outcome) -> inserted(One, maps:get(Outcome, Failures, Outcome), Newest) end,
             lists:zip(Numbers, lists:zipwith(Inserted, Wanted, Outcomes));
-        Failure -> [{Number, Failure} || Number <- Numbers]
+        Failure ->
+            Answer = mongoose_domain_integration:answer(any_other, Failure),
+            [{Number, Answer} || Number <- Numbers]
     end.
 
 inserted({Domain, HostType, _Wanted}, {added, _Event}, Newest) ->

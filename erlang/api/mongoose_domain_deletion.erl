@@ -36,17 +36,22 @@ delete_by_job(Domain, HostType) ->
 %% @doc What mongoose_domain_api:delete_domain/1 returns.
 -spec delete(domain()) -> result().
 delete(Domain) ->
-    mongoose_domain_request:run([valid, dynamic], Domain, {details, Domain}, fun
-        ({HostType, _Status}) ->
-            case delete(Domain, HostType) of
-                %% Another program has given it another host type meanwhile.
-                {wrong_host_type, _Text} -> delete(Domain);
-                Result -> Result
-            end;
-        (not_found) ->
-            Deleted = #{domain => Domain, status => deleted},
-            mongoose_domain_request:repeated(Deleted, mongoose_domain_request:not_found())
-    end).
+    case mongoose_domain_request:check([valid, dynamic], Domain) of
+        ok -> delete_known(Domain, mongoose_domain_operations:run({details, Domain}));
+        Error -> Error
+    end.
+
+delete_known(Domain, {ok, {HostType, _Status}}) ->
+    case delete(Domain, HostType) of
+        %% Another program has given it another host type meanwhile.
+        {wrong_host_type, _Text} -> delete(Domain);
+        Result -> Result
+    end;
+delete_known(Domain, {ok, not_found}) ->
+    Deleted = #{domain => Domain, status => deleted},
+    mongoose_domain_request:repeated(Deleted, mongoose_domain_request:not_found());
+delete_known(_Domain, Failure) ->
+    mongoose_domain_integration:answer(any_other, mongoose_domain_operations:unchanged(Failure)).
 
 %% @doc What mongoose_domain_api:request_delete_domain/2 returns.
 -spec request(domain(), host_type()) -> result().

@@ -30,7 +30,7 @@ set_utf8_password(Domain, Password) ->
 is_utf8(Password) when is_binary(Password) -> unicode:characters_to_binary(Password) =:= Password;
 is_utf8(_Other) -> error(badarg).
 
-%% @doc What mongoose_domain_api:check_domain_password/2 returns.
+%% @doc What mongoose_domain_api:check_domain_password/2 returns where there is no integration.
 -spec check(domain(), Password :: binary()) ->
     ok | {error, wrong_password | not_found} | mongoose_domain_operations:failure().
 check(Domain, Password) ->
@@ -45,14 +45,15 @@ check(Domain, Password) ->
     end.
 
 compare(Domain, Comparable, Right) ->
-    mongoose_domain_request:run({check_password, Domain, Comparable}, fun
-        (right) -> Right;
-        (wrong) -> {error, wrong_password};
-        (not_found) -> {error, not_found};
-        (corrupt) ->
+    case mongoose_domain_operations:run({check_password, Domain, Comparable}) of
+        {ok, right} -> Right;
+        {ok, wrong} -> {error, wrong_password};
+        {ok, not_found} -> {error, not_found};
+        {ok, corrupt} ->
             ?LOG_WARNING(#{what => scram_serialisation_corrupted, domain => Domain}),
-            {error, wrong_password}
-    end).
+            {error, wrong_password};
+        Failure -> Failure
+    end.
 
 %% @doc What mongoose_domain_api:delete_domain_password/1 returns.
 -spec delete(domain()) -> {ok, binary()} | mongoose_domain_api:error().

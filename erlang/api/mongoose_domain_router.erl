@@ -10,6 +10,11 @@
 %%   register_host(Host, {subdomain, #{packet_handler := {Module, Extra}}}) -> ….
 %%   unregister_host(Host, {domain, HostType}) -> …;                        it is gone: close its connections
 %%   unregister_host(Host, {subdomain, HostType, Pattern}) -> ….
+%%   register_handler(Host, Kind, Namespace, Component, Handler) -> …;      IQs of Namespace to Host are for Handler
+%%   unregister_handler(Host, Kind, Namespace, Component) -> ….
+%%
+%% A router that needs no kind of host with a namespace has register_handler/4 and unregister_handler/3 instead, without that
+%% argument. Where it has both, those with the kind are called.
 %%
 %% One process calls the callbacks, one at a time, so they should be quick: hosts that are used for the first time wait for
 %% them. A host's handlers are registered before it and unregistered after it. A failure or crash is logged; a host that
@@ -28,14 +33,20 @@
 -type namespace() :: binary().
 %% Which part of a host a handler belongs to; its meaning is the router's.
 -type component() :: atom().
-%% What handles the requests of a namespace: of the same shapes as a packet handler.
+%% What handles the requests of a namespace: of the same shapes as a packet handler, or of shapes of its own.
 -type handler() :: mongoose_domain_packet_handler:handler().
 
 -callback register_host(host(), route()) -> ok | {error, term()}.
 %% The kind is that of the route with which the host was registered.
 -callback unregister_host(host(), kind()) -> ok.
+%% The kind is that of the host, and has its host type.
+-callback register_handler(host(), kind(), namespace(), component(), handler()) -> ok | {error, term()}.
+-callback unregister_handler(host(), kind(), namespace(), component()) -> ok.
 -callback register_handler(host(), namespace(), component(), handler()) -> ok | {error, term()}.
 -callback unregister_handler(host(), namespace(), component()) -> ok.
-%% The same handler, of packets or of a namespace, with these keys in its extra.
+%% The same handler, of packets, with these keys in its extra; of a namespace, too, where there is no add_iq_extra/2.
 -callback add_extra(packet_handler() | handler(), #{atom() => term()}) -> packet_handler() | handler().
--optional_callbacks([add_extra/2]).
+%% The same handler of a namespace with these keys in its extra.
+-callback add_iq_extra(handler(), #{atom() => term()}) -> handler().
+-optional_callbacks([register_handler/5, unregister_handler/4, register_handler/4, unregister_handler/3]).
+-optional_callbacks([add_extra/2, add_iq_extra/2]).

@@ -37,7 +37,7 @@ handlers(Host) ->
 %% @private The supervisor owns the table.
 -spec create_table() -> ok.
 create_table() ->
-    ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),
+    _ = mongoose_domain_tables:create(?TABLE, [ordered_set, {read_concurrency, true}]),
     ok.
 
 -spec register_host(mongoose_domain_router:host(), mongoose_domain_router:route()) -> ok.

@@ -87,13 +87,14 @@ maybe_remove_subdomains(HostType, Pattern) ->
 -spec register_iq_handler_for_domain(host_type(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_domain(HostType, Namespace, Component, Handler) ->
-    register_handler({domain, HostType}, Namespace, Component, mongoose_domain_packet_handler:with_host_type(Handler, HostType)).
+    Extended = mongoose_domain_packet_handler:iq_with_host_type(Handler, HostType),
+    register_handler({domain, HostType}, Namespace, Component, Extended).
 
 %% @doc The same for the subdomains of a pattern.
 -spec register_iq_handler_for_subdomain(host_type(), pattern(), namespace(), component(), handler()) ->
     ok | {error, already_registered}.
 register_iq_handler_for_subdomain(HostType, Pattern, Namespace, Component, Handler) ->
-    Extended = mongoose_domain_packet_handler:with_host_type(Handler, HostType),
+    Extended = mongoose_domain_packet_handler:iq_with_host_type(Handler, HostType),
     register_handler({subdomain, HostType, Pattern}, Namespace, Component, Extended).
 
 %% @doc Takes the handler away again, and answers it as it was registered, with `host_type' in its extra.
@@ -121,7 +122,7 @@ sync() ->
 %% @private The supervisor owns the tables: they live as long as the application.
 -spec create_registry() -> ok.
 create_registry() ->
-    _ = [Table = ets:new(Table, [named_table, public, Type, {read_concurrency, true}])
+    _ = [mongoose_domain_tables:create(Table, [Type, {read_concurrency, true}])
          || {Table, Type} <- [{?HOSTS, set}, {?CHILDREN, ordered_set}, {?HANDLERS, ordered_set}]],
     ok.
 
@@ -141,7 +142,7 @@ handle_call({add, Name}, _From, Router) ->
 handle_call({register_handler, {Kind, Namespace, Component} = Key, Handler}, _From, Router) ->
     case ets:insert_new(?HANDLERS, {Key, Handler}) of
         true ->
-            lists:foreach(fun(Host) -> add_handler(Router, Host, {Namespace, Component, Handler}) end, hosts(Kind)),
+            lists:foreach(fun(Host) -> add_handler(Router, Host, Kind, {Namespace, Component, Handler}) end, hosts(Kind)),
             {reply, ok, Router};
         false ->
             ?LOG_WARNING(iq_report(iq_already_registered, Key)),
@@ -150,7 +151,7 @@ handle_call({register_handler, {Kind, Namespace, Component} = Key, Handler}, _Fr
 handle_call({unregister_handler, {Kind, Namespace, Component} = Key}, _From, Router) ->
     case ets:take(?HANDLERS, Key) of
         [{_, Handler}] ->
-            lists:foreach(fun(Host) -> remove_handler(Router, Host, {Namespace, Component, Handler}) end, hosts(Kind)),
+            lists:foreach(fun(Host) -> remove_handler(Router, Host, Kind, {Namespace, Component, Handler}) end, hosts(Kind)),
             {reply, {ok, Handler}, Router};
         [] ->
             ?LOG_WARNING(iq_report(iq_unregister_missing, Key)),
@@ -253,15 +254,16 @@ hosts(Kind) ->
 add(Name, Router) ->
     case route(Name) of
         {ok, Route} ->
-            Handlers = handlers(kind_of(Route)),
-            lists:foreach(fun(Handler) -> add_handler(Router, Name, Handler) end, Handlers),
+            Kind = kind_of(Route),
+            Handlers = handlers(Kind),
+            lists:foreach(fun(Handler) -> add_handler(Router, Name, Kind, Handler) end, Handlers),
             case call(Router, register_host, [Name, Route]) of
                 ok ->
                     Parent = parent(Route),
                     _ = [ets:insert(?CHILDREN, {{Parent, Name}}) || Parent =/= no_parent_domain],
-                    ets:insert(?HOSTS, {Name, kind_of(Route), Parent});
+                    ets:insert(?HOSTS, {Name, Kind, Parent});
                 failed ->
-                    lists:foreach(fun(Handler) -> remove_handler(Router, Name, Handler) end, Handlers),
+                    lists:foreach(fun(Handler) -> remove_handler(Router, Name, Kind, Handler) end, Handlers),
                     false
             end;
         {error, not_found} ->
@@ -285,7 +287,7 @@ remove_kind(Kind, Router) ->
 remove(Host, Router) ->
     [{_, Kind, Parent}] = ets:lookup(?HOSTS, Host),
     _ = call(Router, unregister_host, [Host, Kind]),
-    lists:foreach(fun(Handler) -> remove_handler(Router, Host, Handler) end, handlers(Kind)),
+    lists:foreach(fun(Handler) -> remove_handler(Router, Host, Kind, Handler) end, handlers(Kind)),
     true = ets:delete(?CHILDREN, {Parent, Host}),
     true = ets:delete(?HOSTS, Host),
     ok.
@@ -293,11 +295,18 @@ remove(Host, Router) ->
 handlers(Kind) ->
     [list_to_tuple(Handler) || Handler <- ets:match(?HANDLERS, {{Kind, '$1', '$2'}, '$3'})].
 
-add_handler(Router, Host, {Namespace, Component, Handler}) ->
-    call(Router, register_handler, [Host, Namespace, Component, Handler]).
+add_handler(Router, Host, Kind, {Namespace, Component, Handler}) ->
+    call_with_kind(Router, register_handler, [Host, Kind, Namespace, Component, Handler]).
 
-remove_handler(Router, Host, {Namespace, Component, _Handler}) ->
-    call(Router, unregister_handler, [Host, Namespace, Component]).
+remove_handler(Router, Host, Kind, {Namespace, Component, _Handler}) ->
+    call_with_kind(Router, unregister_handler, [Host, Kind, Namespace, Component]).
+
+%% A router may do without the kind.
+call_with_kind(Router, Function, [Host, _Kind | Rest] = Args) ->
+    case erlang:function_exported(Router, Function, length(Args)) of
+        true -> call(Router, Function, Args);
+        false -> call(Router, Function, [Host | Rest])
+    end.
 
 %% A router that fails does not crash this process.
 call(Router, Function, [Host | _] = Args) ->

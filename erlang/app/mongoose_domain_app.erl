@@ -16,13 +16,10 @@
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
     ok = mongoose_domain_log:start(),
-    case mongoose_domain_config:read() of
-        {ok, _Config} ->
-            warn_of_unknown(mongoose_domain_config:unknown_keys()),
-            start_supervisor();
-        {error, Report} ->
-            ?LOG_ERROR(Report#{what => wrong_configuration, application => mongoose_domain}),
-            {error, {wrong_configuration, Report}}
+    ok = mongoose_domain_tables:forget(),
+    case mongoose_domain_sup:start_processes(new) of
+        {ok, Pid} -> start_components(Pid);
+        {error, Reason} -> {error, Reason}
     end.
 
 %% @doc Stops the services and modules while the processes that they need still run.
@@ -35,12 +32,6 @@ prep_stop(State) ->
 stop(_State) ->
     %% The table is closed already, but subdomains that belong to no domain are served without it.
     mongoose_domain_nif:unregister_patterns().
-
-start_supervisor() ->
-    case mongoose_domain_sup:start_link() of
-        {ok, Pid} -> start_components(Pid);
-        {error, Reason} -> {error, Reason}
-    end.
 
 start_components(Supervisor) ->
     try
@@ -64,8 +55,3 @@ stop_components() ->
     ok = mongoose_domain_sup:close_door(),
     ok = mongoose_domain_modules:stop_all(),
     mongoose_domain_services:stop_all().
-
-warn_of_unknown([]) ->
-    ok;
-warn_of_unknown(Keys) ->
-    ?LOG_WARNING(#{what => unknown_configuration_keys, application => mongoose_domain, keys => Keys}).

@@ -30,10 +30,13 @@
     removal_handlers :=
         #{all | mongoose_domain_core:host_type() => [mongoose_domain_config_components:removal_handler()]},
     subdomains := #{all | mongoose_domain_core:host_type() => [mongoose_domain_config_components:subdomain()]},
-    admin := mongoose_domain_config_admin:t() | closed
+    admin := mongoose_domain_config_admin:t() | closed,
+    integration := module() | none
 }.
 %% Its other keys are those of the section `service_domain_db' in mongoose_domain_config_keys.
--type service() :: #{database := mongoose_domain_secret:t(), atom() => term()}.
+-type service() :: #{database := database(), atom() => term()}.
+%% A pool is one that the integration knows.
+-type database() :: mongoose_domain_secret:t() | {pool, atom()}.
 -type problem() :: mongoose_domain_config_problem:t().
 
 %% @doc The checked configuration. Makes the data directory where it is not there.
@@ -157,21 +160,30 @@ environment() ->
     mongoose_domain_text:without_absent(maps:remove(included_applications, Env)).
 
 %% @doc The URL, from wherever the configuration keeps it.
--spec database_url(mongoose_domain_secret:t()) -> {ok, binary()} | {error, problem()}.
+-spec database_url(database()) -> {ok, binary()} | {error, problem()}.
+database_url({pool, Pool}) ->
+    case mongoose_domain_integration:database_url(Pool) of
+        {ok, Url} -> database_url(Url);
+        {error, Why} -> {error, #{key => [service_domain_db, database], value => {pool, Pool},
+                                  expected => unicode:characters_to_binary(Why)}}
+    end;
 database_url(Database) ->
     checked(fun() -> mongoose_domain_secret:read([service_domain_db, database], Database, "a URL") end).
 
 %% @doc Where the URL is, once it could be read there.
--spec database_source(mongoose_domain_secret:t()) -> {ok, mongoose_domain_nif:source()} | {error, problem()}.
+-spec database_source(database()) -> {ok, mongoose_domain_nif:source()} | {error, problem()}.
 database_source(Database) ->
     case database_url(Database) of
         {ok, Url} ->
-            case mongoose_domain_secret:source([service_domain_db, database], Database) of
+            case source(Database) of
                 text -> {ok, {url, Url}};
                 Place -> {ok, Place}
             end;
         {error, Problem} -> {error, Problem}
     end.
+
+source({pool, _Pool}) -> text;
+source(Database) -> mongoose_domain_secret:source([service_domain_db, database], Database).
 
 %% @doc Where a node keeps its routes for a start without the database, if it does.
 -spec snapshot_file(t()) -> binary() | undefined.

@@ -84,6 +84,8 @@ value(Path, secret, Value) ->
 value(Path, database, {Place, _Name} = Database) when Place =:= env; Place =:= file ->
     ok = mongoose_domain_secret:check_place(Path, Database),
     Database;
+value(_Path, database, {pool, Pool} = Database) when is_atom(Pool) ->
+    Database;
 value(_Path, database, Url) when is_binary(Url); is_list(Url) ->
     Url;
 value(Path, database, _Other) ->
@@ -95,6 +97,12 @@ value(Path, router, Value) ->
     case is_atom(Value) andalso code:ensure_loaded(Value) of
         {module, Value} -> Value;
         _ -> wrong(Path, Value, "a module of the behaviour mongoose_domain_router that can be loaded")
+    end;
+value(Path, integration, Value) ->
+    case is_atom(Value) andalso code:ensure_loaded(Value) =:= {module, Value}
+         andalso erlang:function_exported(Value, environment, 0) of
+        true -> Value;
+        false -> wrong(Path, Value, "a module of the behaviour mongoose_domain_integration that can be loaded")
     end;
 value(Path, hosts, Value) ->
     Expected = "a list of {Domain, HostType}, or of Domain for one that is its own host type",

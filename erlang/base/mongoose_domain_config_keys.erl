@@ -16,7 +16,7 @@
 -type type() ::
     {integer, Min :: integer(), Max :: integer()}
     | {one_of, [atom(), ...]}
-    | boolean | share | text | texts | user_name | host_names | address | port | pem_file
+    | integration | boolean | share | text | texts | user_name | host_names | address | port | pem_file
     | secret | database | directory | router | hosts | host_types
     | services | modules | removal_handlers | subdomains
     | {map, section()}.
@@ -36,7 +36,8 @@ keys(application) ->
      {modules, modules, none, #{}},
      {removal_handlers, removal_handlers, none, #{}},
      {subdomains, subdomains, none, #{}},
-     {admin, {map, admin}, none, closed}];
+     {admin, {map, admin}, none, closed},
+     {integration, integration, none, none}];
 keys(service_domain_db) ->
     [{database, database, none, required},
      {poll_interval, ?TIME, ms, 30000},
@@ -51,6 +52,7 @@ keys(service_domain_db) ->
      {connect_timeout, ?TIME, ms, 5000},
      {statement_timeout, ?TIME, ms, 30000},
      {lock_timeout, ?TIME, ms, 5000},
+     {first_load_timeout, {integer, 0, 16#FFFFFFFF}, ms, 0},
      {pool_size, {integer, 1, 1000}, none, 4},
      {queue_limit, {integer, 1, 1000000}, none, 1000},
      {operation_timeout, ?TIME, ms, 5000},

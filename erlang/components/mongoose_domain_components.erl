@@ -34,7 +34,7 @@
 -spec create_table() -> ok.
 create_table() ->
     %% Ordered, so that a host type's part of it is found without looking at the others.
-    ?TABLE = ets:new(?TABLE, [named_table, public, ordered_set, {read_concurrency, true}]),
+    _ = mongoose_domain_tables:create(?TABLE, [ordered_set, {read_concurrency, true}]),
     ok.
 
 %% @doc Fails where mongoose_domain does not run, and nothing can be started.

@@ -32,7 +32,7 @@ start_link() ->
 %% @private The supervisor owns the table.
 -spec create_registry() -> ok.
 create_registry() ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public]),
+    _ = mongoose_domain_tables:create(?REGISTRY, []),
     ok.
 
 %% @doc Calls the function while no other process holds the lock, and returns what it returns. Fails as it does.

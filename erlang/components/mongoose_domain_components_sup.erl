@@ -68,7 +68,7 @@ stop_child(Id) ->
 %% @private The application's supervisor owns the table.
 -spec create_registry() -> ok.
 create_registry() ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set]),
+    _ = mongoose_domain_tables:create(?REGISTRY, [ordered_set]),
     ok.
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.

@@ -7,12 +7,12 @@
 -module(mongoose_domain_database_sup).
 -behaviour(supervisor).
 
--export([start_link/0, start_service/0, stop_service/0, enabled/0, scope/0]).
+-export([start_link/0, create_registry/0, start_service/0, stop_service/0, enabled/0, scope/0]).
 -export([start_scope/0]).
 -export([init/1]).
 
-%% Holds the supervisor of the application that the service was started under.
--define(ENABLED, {service_domain_db, enabled}).
+%% {enabled}, while the service is.
+-define(REGISTRY, ?MODULE).
 
 %% The pg scope is MongooseIM's, so that its nodes and ours notify each other.
 -define(SCOPE, mim_scope).
@@ -21,6 +21,13 @@
 start_link() ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
+%% @private The application's supervisor owns the registry, so the service is enabled again when this process, or that one
+%% with a registry that is kept, is restarted.
+-spec create_registry() -> ok.
+create_registry() ->
+    _ = mongoose_domain_tables:create(?REGISTRY, [{read_concurrency, true}]),
+    ok.
+
 %% @doc Starts the processes of the service, all or none. Returns the one that follows the database.
 -spec start_service() -> {ok, pid()} | {error, term()}.
 start_service() ->
@@ -28,7 +35,7 @@ start_service() ->
     ok = stop_service(),
     case start_children(children(), []) of
         {ok, Pid} ->
-            ok = persistent_term:put(?ENABLED, mongoose_domain_running:instance()),
+            true = ets:insert(?REGISTRY, {enabled}),
             {ok, Pid};
         NotStarted -> NotStarted
     end.
@@ -46,7 +53,7 @@ start_children([#{id := Id} = Child | Children], Started) ->
 %% @doc Stops them, the last one first.
 -spec stop_service() -> ok.
 stop_service() ->
-    _ = persistent_term:erase(?ENABLED),
+    true = ets:delete(?REGISTRY, enabled),
     remove(lists:reverse([Id || #{id := Id} <- children()])).
 
 remove(Ids) ->
@@ -58,14 +65,18 @@ remove(Ids) ->
 %% @doc Whether the service was started and not stopped since. Calls no process.
 -spec enabled() -> boolean().
 enabled() ->
-    persistent_term:get(?ENABLED, never) =:= mongoose_domain_running:instance().
+    try
+        ets:member(?REGISTRY, enabled)
+    catch
+        error:badarg -> false
+    end.
 
 %% @doc The pg scope in which the services of all nodes find each other.
 -spec scope() -> atom().
 scope() ->
     ?SCOPE.
 
-%% The service is enabled when this supervisor is restarted after a crash.
+%% The service may be enabled when this supervisor is started again.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Children = case enabled() of

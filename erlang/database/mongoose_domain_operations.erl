@@ -7,14 +7,14 @@
 %% A wrong configuration stops the first start only. When this process is restarted and finds it wrong, it answers
 %% `db_error' and tries again with growing pauses.
 %%
-%% A failure is counted and logged here with its reason. The caller gets a text that says whether the change may have been
-%% made all the same, without the database's words; explain/1 returns the reason.
+%% A failure is counted and logged here with its reason. The caller gets a text without the database's words: of a change it
+%% says whether that may have been made all the same, of a question that there is no answer; explain/1 returns the reason.
 %%
 %% A row that cannot be read is left out of an answer, counted and named: read/1 returns both, and each row is logged once.
 -module(mongoose_domain_operations).
 -behaviour(gen_server).
 
--export([start_link/0, run/1, run/2, read/1, explain/1, reconnect/0, failures/0, refused/2, failed/2]).
+-export([start_link/0, run/1, run/2, read/1, explain/1, unchanged/1, reconnect/0, failures/0, refused/2, failed/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -export_type([failure/0, left_out/0]).
@@ -58,7 +58,7 @@ run(Request) ->
 run(Request, Most) ->
     case ask(Request, Most) of
         {ok, Rows, _LeftOut} -> {ok, Rows};
-        {failed, Doubt, _Reason} -> failure(Doubt);
+        {failed, Doubt, _Reason} -> failure(kind(Request), Doubt);
         Result -> Result
     end.
 
@@ -67,7 +67,7 @@ run(Request, Most) ->
 -spec read(mongoose_domain_nif:request()) -> {ok, [term()], left_out()} | failure().
 read(Request) ->
     case ask(Request, infinity) of
-        {failed, Doubt, _Reason} -> failure(Doubt);
+        {failed, Doubt, _Reason} -> failure(question, Doubt);
         Result -> Result
     end.
 
@@ -90,14 +90,38 @@ ask(Request, Most) ->
     end,
     try gen_server:call(?MODULE, {run, Submit}, infinity) of
         badarg -> erlang:error(badarg);
+        not_configured -> {db_error, not_configured(kind(Request))};
         Result -> Result
     catch
         exit:{noproc, _} ->
             ok = mongoose_domain_running:check(),
-            {service_disabled, <<"Dynamic domains service is disabled">>};
+            not_here(mongoose_domain_database_sup:enabled(), kind(Request));
         exit:{_Died, _} ->
-            {db_error, <<"The service stopped: the change may have been made all the same">>}
+            {db_error, stopped(kind(Request))}
     end.
+
+%% The process may be gone because it, or a supervisor above it, is being started again.
+not_here(false, _Kind) -> {service_disabled, <<"Dynamic domains service is disabled">>};
+not_here(true, change) -> {db_error, <<"The service is being started again: nothing was changed">>};
+not_here(true, question) -> {db_error, <<"The service is being started again: there is no answer">>}.
+
+stopped(change) -> <<"The service stopped: the change may have been made all the same">>;
+stopped(question) -> <<"The service stopped: there is no answer">>.
+
+not_configured(change) -> <<"The configuration cannot be used (the reason is in the log): nothing was changed">>;
+not_configured(question) -> <<"The configuration cannot be used (the reason is in the log): there is no answer">>.
+
+%% What a question leaves as it is needs no word.
+kind(Request) when is_atom(Request), Request =/= renew_removals -> question;
+kind(Request) when element(1, Request) =:= details; element(1, Request) =:= list; element(1, Request) =:= removal;
+                   element(1, Request) =:= check_password; element(1, Request) =:= changes -> question;
+kind(_Request) -> change.
+
+%% @doc The same failure in the words of a change that was not begun, since the question before it has no answer.
+-spec unchanged(failure()) -> failure().
+unchanged({db_error, _Text}) -> failure(change, none);
+unchanged({timeout, _Text}) -> failure(change, expired);
+unchanged(Other) -> Other.
 
 %% @doc Has the workers and the follower connect anew: a change that was made is not where the follower looks.
 -spec reconnect() -> ok.
@@ -160,7 +184,7 @@ start_workers({error, Problem}, _Options) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({run, _Submit}, _From, #state{workers = undefined} = State) ->
-    {reply, {db_error, <<"The configuration cannot be used (the reason is in the log): nothing was changed">>}, State};
+    {reply, not_configured, State};
 handle_call({run, Submit}, From, #state{workers = {Workers, Limit}, next_ticket = Ticket} = State) ->
     Next = State#state{next_ticket = Ticket + 1},
     try Submit(Workers, Ticket, Limit) of
@@ -212,10 +236,18 @@ answer({ok, Answer}) -> {ok, Answer};
 answer({refused, _Reason} = Refused) -> Refused;
 answer({failed, _Doubt, _Reason} = Failed) -> Failed.
 
-failure(none) -> {db_error, <<"Database error: nothing was changed">>};
-failure(unknown) -> {db_error, <<"Database error: the change may have been made all the same">>};
-failure(expired) -> {timeout, <<"The database did not answer in time: nothing was changed">>};
-failure(timeout) -> {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
+failure(question, Doubt) when Doubt =:= none; Doubt =:= unknown ->
+    {db_error, <<"Database error: there is no answer">>};
+failure(question, _ExpiredOrTimeout) ->
+    {timeout, <<"The database did not answer in time">>};
+failure(change, none) ->
+    {db_error, <<"Database error: nothing was changed">>};
+failure(change, unknown) ->
+    {db_error, <<"Database error: the change may have been made all the same">>};
+failure(change, expired) ->
+    {timeout, <<"The database did not answer in time: nothing was changed">>};
+failure(change, timeout) ->
+    {timeout, <<"The database did not answer in time: the change may have been made all the same">>}.
 
 %% Each row once: a list that is read every second would fill the log with the same rows.
 noted({ok, {readable, _Rows, {Count, Examples}}}, #state{named = Named} = State)
@@ -242,9 +274,9 @@ noted(_Well, State) ->
 refused(Rows, Reason) ->
     ?LOG_WARNING(#{what => domain_change_refused, rows => Rows, reason => Reason}).
 
-%% @doc Counts and logs a failure, and puts it into words for the caller.
+%% @doc Counts and logs the failure of a change, and puts it into words for the caller.
 -spec failed(none | unknown | expired | timeout, binary()) -> failure().
 failed(Doubt, Reason) ->
     ok = counters:add(counter(), 1, 1),
     ?LOG_ERROR(#{what => domain_operation_not_done, reason => Reason, doubt => Doubt}),
-    failure(Doubt).
+    failure(change, Doubt).

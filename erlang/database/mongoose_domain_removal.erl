@@ -85,11 +85,15 @@ resume() ->
     ok.
 
 %% @private The supervisor owns the registry: registrations live as long as the application. The handlers that the
-%% configuration names are the first ones.
+%% configuration names are the first ones; in a table that was kept they are there, unless somebody unregistered them.
 -spec create_registry([{mongoose_domain_core:host_type(), mongoose_domain_config_components:removal_handler()}]) -> ok.
 create_registry(Configured) ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
-    lists:foreach(fun
-        ({HostType, {await, Module}}) -> true = ets:insert(?REGISTRY, {{await, HostType, Module}});
-        ({HostType, {Module, Priority}}) -> ok = register_handler(HostType, Module, Priority)
-    end, Configured).
+    case mongoose_domain_tables:create(?REGISTRY, [ordered_set, {read_concurrency, true}]) of
+        kept -> ok;
+        created -> lists:foreach(fun register_configured/1, Configured)
+    end.
+
+register_configured({HostType, {await, Module}}) ->
+    true = ets:insert(?REGISTRY, {{await, HostType, Module}});
+register_configured({HostType, {Module, Priority}}) ->
+    ok = register_handler(HostType, Module, Priority).

@@ -82,7 +82,7 @@ request_sync(Pid) ->
 %% @private The supervisor owns the registry: observers are registered as long as the application runs.
 -spec create_registry() -> ok.
 create_registry() ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public]),
+    _ = mongoose_domain_tables:create(?REGISTRY, []),
     ok.
 
 %% What follows is called by mongoose_domain_core

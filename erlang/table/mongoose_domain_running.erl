@@ -11,7 +11,7 @@
 %% The others say what they answer then: those that ask whether something runs answer that it does not.
 -module(mongoose_domain_running).
 
--export([is_open/0, check/0, fail/0, instance/0]).
+-export([is_open/0, check/0, fail/0]).
 -export([call/2, call/3, cast/2, process/1, registry/1]).
 
 -define(ERROR, {not_running, mongoose_domain}).
@@ -33,11 +33,6 @@ check() ->
 -spec fail() -> no_return().
 fail() ->
     error(?ERROR).
-
-%% @doc The supervisor of this application, which stands for one run of it: `undefined' where it was not started.
--spec instance() -> pid() | undefined.
-instance() ->
-    whereis(mongoose_domain_sup).
 
 %% @doc As gen_server:call/2, to a process of this application.
 -spec call(atom(), term()) -> term().
@@ -79,4 +74,4 @@ registry(Table) ->
 
 %% Whether a process that is not there will be started again.
 is_supervised() ->
-    is_open() andalso instance() =/= undefined.
+    is_open() andalso whereis(mongoose_domain_sup) =/= undefined.

@@ -44,5 +44,5 @@ publish(Event, Pid) ->
 %% @private The supervisor owns the registry: subscribers outlive a crash of the process that publishes.
 -spec create_registry() -> ok.
 create_registry() ->
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public]),
+    _ = mongoose_domain_tables:create(?REGISTRY, []),
     ok.

@@ -152,10 +152,10 @@ sync() ->
 %% @private The supervisor owns the registry: registrations live as long as the application.
 -spec create_registry() -> ok.
 create_registry() ->
-    %% An earlier run of the application may have left some.
-    ok = mongoose_domain_nif:unregister_patterns(),
-    ?REGISTRY = ets:new(?REGISTRY, [named_table, public, ordered_set, {read_concurrency, true}]),
-    ok.
+    case mongoose_domain_tables:create(?REGISTRY, [ordered_set, {read_concurrency, true}]) of
+        kept -> ok; % and the native table has the patterns
+        created -> mongoose_domain_nif:unregister_patterns() % an earlier run may have left some
+    end.
 
 %% @private Registers those that the configuration names. Conflicts are logged as others are.
 -spec register_configured([{host_type(), {pattern(), mongoose_domain_packet_handler:handler()}}]) -> ok.

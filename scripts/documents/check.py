@@ -1,11 +1,12 @@
-"""Checks README.md, docs/, bench/README.md and the examples' documents: every relative link and #anchor leads somewhere, and
-every file of the repository and every test that they name exists. Prints what is wrong, and exits with 1 then."""
+"""Checks README.md, docs/, bench/README.md and the documents of examples and integrations: every relative link and
+#anchor leads somewhere, and every file of the repository and every test that they name exists. Prints what is wrong, and exits with 1 then."""
 
 import glob, os, re, sys
 
-DOCUMENTS = ["README.md", "CHANGELOG.md", "bench/README.md", *sorted(glob.glob("docs/*.md")), *sorted(glob.glob("examples/*/README.md"))]
+DOCUMENTS = ["README.md", "CHANGELOG.md", "bench/README.md", *sorted(glob.glob("docs/*.md")), *sorted(glob.glob("examples/*/README.md")),
+             *sorted(glob.glob("integrations/*/README.md"))]
 # Directories whose files documents name, and what lies there only after a build or a run.
-OURS = "bench|config|docs|erlang|examples|native|priv|scripts|test"
+OURS = "bench|config|docs|erlang|examples|integrations|native|priv|scripts|test"
 BUILT = r"priv/(domain_nif\.so|bin)\b|bench/results|native/\S*target"
 problems = []
 
