@@ -32,6 +32,7 @@ init_per_testcase(Case, Config) ->
     [{directory, Directory}, {file, File} | Config].
 
 end_per_testcase(_Case, _Config) ->
+    _ = file:delete(socket()),
     ok.
 
 %% A node that runs with this environment in its file.
@@ -139,9 +140,9 @@ included_files_and_the_command_line_count_as_at_the_start(Config) ->
     ?assertEqual({ok, #{applied => [repeated_operations], needs_restart => []}}, reload(Node)).
 
 a_signal_has_the_node_read_it_and_tell_systemd(Config) ->
-    {ok, Systemd} = gen_udp:open(0, [local, {active, false}, {ifaddr, {local, socket(Config)}}]),
+    {ok, Systemd} = gen_udp:open(0, [local, {active, false}, {ifaddr, {local, socket()}}]),
     Node = start(Config, #{}),
-    true = md_stock:call(Node, os, putenv, ["NOTIFY_SOCKET", socket(Config)]),
+    true = md_stock:call(Node, os, putenv, ["NOTIFY_SOCKET", socket()]),
     ok = md_stock:call(Node, mongoose_domain_node, start, []),
     ?assertEqual("READY=1", told(Systemd)),
     write(Config, #{repeated_operations => error}),
@@ -159,7 +160,7 @@ a_signal_has_the_node_read_it_and_tell_systemd(Config) ->
     md_stock:await_exit(Node).
 
 %% A name of a socket has at most some hundred bytes, and the directory of a test has a longer one.
-socket(_Config) ->
+socket() ->
     "/tmp/mongoose_domain_" ++ os:getpid() ++ ".socket".
 
 told(Systemd) ->
