@@ -3,7 +3,8 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test test-long test-upgrade matrix docs sanitize bench bench-full bench-maps release archive format clean
+.PHONY: help run build test test-long test-upgrade test-packages matrix docs sanitize bench bench-full bench-maps release \
+	archive deb image format clean
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
@@ -21,6 +22,9 @@ help:
 	@echo '              make bench-maps: the table beside other maps, without the VM'
 	@echo 'make release  a tarball that runs where neither Erlang nor Rust is installed'
 	@echo 'make archive  the application as it is built here, for systems without Rust and a C compiler'
+	@echo 'make deb      a Debian package: a node as a service of systemd'
+	@echo 'make image    an OCI image of a node (as root)'
+	@echo 'make test-packages  installs, upgrades and removes both on systems of their own (as root), in some ten minutes'
 	@echo 'make format   formats the Rust sources'
 	@echo 'make clean    removes everything that was built; data/ stays'
 	@echo
@@ -67,6 +71,15 @@ release:
 
 archive:
 	@scripts/archive
+
+deb:
+	@scripts/deb
+
+image:
+	@scripts/image
+
+test-packages:
+	@scripts/test-packages
 
 format:
 	cargo fmt --all

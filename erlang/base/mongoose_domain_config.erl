@@ -12,7 +12,7 @@
 %% threads read it again for each connection, from where database_source/1 says that it is.
 -module(mongoose_domain_config).
 
--export([read/0, service/0, override_service/1, services/0, modules/1, admin/0, unknown_keys/0]).
+-export([read/0, of_environment/1, service/0, override_service/1, services/0, modules/1, admin/0, unknown_keys/0]).
 -export([database_url/1, database_source/1, snapshot_file/1]).
 -export([repeated_operations/0, visibility_timeout/0, router/0]).
 
@@ -42,7 +42,12 @@
 %% @doc The checked configuration. Makes the data directory where it is not there.
 -spec read() -> {ok, t()} | {error, problem()}.
 read() ->
-    Env = environment(),
+    of_environment(environment()).
+
+%% @doc The same of an environment that is not in force.
+-spec of_environment(#{atom() => term()}) -> {ok, t()} | {error, problem()}.
+of_environment(Environment) ->
+    Env = known(Environment),
     checked(fun() ->
         Config = maps:from_list([{Key, check(Key, maps:get(Key, Env, Default))}
                                  || {Key, _Type, _Unit, Default} <- mongoose_domain_config_keys:keys(application)]),
@@ -156,8 +161,10 @@ given(Key) ->
     end.
 
 environment() ->
-    Env = maps:from_list(application:get_all_env(mongoose_domain)),
-    mongoose_domain_text:without_absent(maps:remove(included_applications, Env)).
+    known(maps:from_list(application:get_all_env(mongoose_domain))).
+
+known(Environment) ->
+    mongoose_domain_text:without_absent(maps:remove(included_applications, Environment)).
 
 %% @doc The URL, from wherever the configuration keeps it.
 -spec database_url(database()) -> {ok, binary()} | {error, problem()}.

@@ -13,7 +13,8 @@
 %% many there were, in `not_logged'.
 -module(mongoose_domain_log).
 
--export([start/0, report/3, format/2]).
+-export([start/0, report/3, set_level/1]).
+-export([format/2, fields/2]).
 
 %% Reports of one event in a second.
 -define(LIMIT, 100).
@@ -41,6 +42,11 @@ report(Level, #{what := What} = Report, Place) ->
         {admitted, Before} -> logger:log(Level, Report#{not_logged => Before}, metadata(Place));
         refused -> ok
     end.
+
+%% @doc Reports of lower levels are not logged from now on.
+-spec set_level(logger:level() | all | none) -> ok | {error, term()}.
+set_level(Level) ->
+    logger:set_primary_config(level, Level).
 
 metadata(Place) ->
     Readable = Place#{report_cb => fun ?MODULE:format/2},
@@ -77,7 +83,7 @@ admit(Counts, Slot) ->
 
 %% @doc The report as text: a field a line, `what' first. For the logger.
 -spec format(report(), logger:report_cb_config()) -> unicode:chardata().
-format(#{what := What} = Report, Config) ->
+format(Report, Config) ->
     Limit = case Config of
         #{chars_limit := Characters} when is_integer(Characters) -> min(Characters, ?LONGEST);
         #{} -> ?LONGEST
@@ -86,8 +92,15 @@ format(#{what := What} = Report, Config) ->
         #{single_line := true} -> {"", ", "};
         #{} -> {"    ", "\n"}
     end,
-    Fields = [{what, What} | lists:sort(maps:to_list(maps:remove(what, Report)))],
-    lists:join(Between, [[Begin, name(Name), ": ", value(Name, Value, Begin, Limit)] || {Name, Value} <- Fields]).
+    lists:join(Between, [[Begin, name(Name), ": ", value(Name, Value, Begin, Limit)] || {Name, Value} <- in_order(Report)]).
+
+%% @doc The names and values of the report as texts, each of one line, `what' first.
+-spec fields(report(), Limit :: pos_integer()) -> [{Name :: unicode:chardata(), Value :: unicode:chardata()}].
+fields(Report, Limit) ->
+    [{name(Name), value(Name, Value, "", Limit)} || {Name, Value} <- in_order(Report)].
+
+in_order(#{what := What} = Report) ->
+    [{what, What} | lists:sort(maps:to_list(maps:remove(what, Report)))].
 
 name(Name) when is_binary(Name) -> Name;
 name(Name) -> io_lib:format("~tw", [Name]).
