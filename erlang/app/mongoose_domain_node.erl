@@ -33,7 +33,8 @@ check([File]) ->
         {ok, _Environments} -> halt(0);
         {error, {not_read, Path, Reason}} -> wrong("~ts: ~ts", [Path, Reason]);
         {error, {wrong_configuration, Problem}} ->
-            Text = mongoose_domain_log:format(Problem#{what => wrong_configuration}, #{single_line => true}),
+            Text = mongoose_domain_log:format(Problem#{what => wrong_configuration},
+                                              #{single_line => true, chars_limit => unlimited, depth => unlimited}),
             wrong("~ts: ~ts", [File, Text])
     end.
 
@@ -79,8 +80,12 @@ handle_call(_Request, State) ->
 %% In a process of its own, so that the node can be stopped meanwhile.
 read() ->
     ok = notify("RELOADING=1"),
-    {_Pid, Monitor} = spawn_monitor(fun() -> exit({read, status(mongoose_domain_reload:reload())}) end),
+    {_Pid, Monitor} = spawn_monitor(fun read_and_exit/0),
     {reading, Monitor, none}.
+
+-spec read_and_exit() -> no_return().
+read_and_exit() ->
+    exit({read, status(mongoose_domain_reload:reload())}).
 
 status({ok, #{needs_restart := []}}) -> "the configuration was read";
 status({ok, #{needs_restart := _}}) -> "the configuration was read; some of it needs a restart, which the log names";

@@ -3,12 +3,11 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use domain_core::{
-    Change, ChangeKind, Changes, Closed, DomainChange, DomainCounts, DomainName, LookupCounts, LookupError, Position,
-    Progress, Select, Source, Stale, Table,
+    Change, Closed, DomainCounts, DomainName, LookupCounts, LookupError, Position, Progress, Select, Source, Stale,
+    Table,
 };
 
 fn name(number: usize) -> DomainName {
