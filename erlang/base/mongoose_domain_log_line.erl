@@ -1,4 +1,4 @@
-%% A formatter for OTP's logger: each report is one line of `name=value' pairs, which an operator reads and programs parse.
+%% A formatter for the logger of OTP. Each report is one line of `name=value' pairs, which an operator reads and programs parse.
 %%
 %%   {kernel, [{logger, [{handler, default, logger_std_h,
 %%                        #{formatter => {mongoose_domain_log_line, #{target => journal}}}}]}]}
