@@ -88,8 +88,9 @@ internal() ->
      mongoose_domain_components_lock, mongoose_domain_config, mongoose_domain_config_admin,
      mongoose_domain_config_check, mongoose_domain_config_components, mongoose_domain_config_keys,
      mongoose_domain_config_problem, mongoose_domain_database_sup, mongoose_domain_deletion, mongoose_domain_deps,
-     mongoose_domain_follower, mongoose_domain_integration, mongoose_domain_log, mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner,
-     mongoose_domain_nif, mongoose_domain_password, mongoose_domain_redact, mongoose_domain_removal_jobs,
+     mongoose_domain_follower, mongoose_domain_integration, mongoose_domain_log, mongoose_domain_log_line,
+     mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner, mongoose_domain_nif,
+     mongoose_domain_node, mongoose_domain_password, mongoose_domain_redact, mongoose_domain_removal_jobs,
      mongoose_domain_request, mongoose_domain_result_cache, mongoose_domain_results, mongoose_domain_retry,
      mongoose_domain_running, mongoose_domain_secret, mongoose_domain_service, mongoose_domain_tables, mongoose_domain_text,
      mongoose_domain_visibility, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
@@ -109,7 +110,7 @@ exempt() ->
      {mongoose_domain_host_type_config, removal_handlers, 1}, {mongoose_domain_host_type_config, subdomains, 1},
      {service_domain_db, validate, 1}, {service_domain_db, secrets, 0}, {service_domain_db, scope, 0},
      {service_domain_db, config_spec, 0}, {mongoose_domain_packet_handler, iq_with_host_type, 2},
-     {mongoose_domain_operations, unchanged, 1},
+     {mongoose_domain_operations, unchanged, 1}, {mongoose_domain_reload, read, 1},
      %% Messages, which may be sent to a process that does not run.
      {mongoose_domain_observers, handled, 1}, {service_domain_db, check_local, 0},
      %% These start or stop something.
@@ -131,7 +132,8 @@ arguments() ->
     [{M, F, Args} || {M, Functions} <- arguments_by_module(), {F, Args} <- Functions].
 
 arguments_by_module() ->
-    [{mongoose_domain_api,
+    [{mongoose_domain_reload, [{reload, []}]},
+     {mongoose_domain_api,
       [{get_host_type, [?A]}, {get_domain_host_type, [?A]}, {get_host_types, []}, {get_all_static, []},
        {get_all_dynamic, []}, {get_domains_by_host_type, [?TYPE]}, {get_domains, [all, 10]},
        {get_domains, [all, 0, 10]}, {register_subdomain, [?TYPE, ?MUC, {handler, #{}}]},

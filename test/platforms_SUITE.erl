@@ -38,6 +38,7 @@ a_warning_ends_the_build_of_the_tests_and_of_nobody_else(Config) ->
     ok = file(Project, "native/build", "#!/bin/sh\n"),
     ok = file:change_mode(filename:join(Project, "native/build"), 8#755),
     ok = file(Project, "erlang/mongoose_domain.app.src", read("erlang/mongoose_domain.app.src")),
+    ok = file(Project, "erlang/mongoose_domain.appup", read("erlang/mongoose_domain.appup")),
     ok = file(Project, "erlang/base/warned.erl", "-module(warned).\nf() -> Unused = 1, ok.\n"),
     ok = file(User, "rebar.config", "{deps, [mongoose_domain]}.\n"),
     ok = file(User, "src/user.app.src", "{application, user, [{vsn, \"1\"}, {applications, [kernel, stdlib]}]}.\n"),

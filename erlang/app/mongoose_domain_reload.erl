@@ -23,9 +23,11 @@
 -type problem() :: {wrong_configuration, mongoose_domain_config:problem()} | {not_read, file:filename(), Reason :: binary()}.
 -type environments() :: #{Application :: atom() => #{atom() => term()}}.
 
-%% @doc Reads the files that the node was started with, and applies what may change. The log has what became of it.
+%% @doc Reads the files that the node was started with, and applies what may change. The log has what became of it. Fails
+%% with `{not_running, mongoose_domain}' where the application does not run.
 -spec reload() -> {ok, outcome()} | {error, problem()}.
 reload() ->
+    _ = mongoose_domain_running:process(mongoose_domain_sup),
     case read([File || {config, Files} <- init:get_arguments(), File <- Files]) of
         {ok, #{mongoose_domain := New} = Environments} ->
             Outcome = #{applied := Applied, needs_restart := Kept} =

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use domain_core::{DatabaseRead, Epoch, EventId, Outcome, Source};
+use domain_core::{DatabaseRead, Epoch, EventId, Outcome, Progress, Source};
 use domain_store::{Event, IdRange, LogBounds, Store};
 
 use crate::context::Context;
@@ -122,11 +122,12 @@ impl LogFollower {
             }
             let bounds = events.bounds;
             // The first answer that contradicts the cursor counts: a later one may agree with it by chance.
-            check.map_err(|fault| out_of_sync(context, fault, bounds))?;
+            check.map_err(|fault| self.out_of_sync(context, fault, bounds))?;
             self.apply_events(context, store, reading, read, &events.events)?;
             let cursor = self::cursor(context)?;
             cursor.advance(&events, reading.now);
-            cursor.note_oldest(bounds, reading.now).map_err(|fault| out_of_sync(context, fault, bounds))?;
+            let oldest = cursor.note_oldest(bounds, reading.now);
+            oldest.map_err(|fault| self.out_of_sync(context, fault, bounds))?;
             publish_progress(context, bounds, events.events.len());
             found += events.events.len();
             if events.events.len() < LIMIT as usize {
@@ -216,9 +217,12 @@ impl LogFollower {
     }
 
     /// Those of the events that callers wait for which the table shows.
+    ///
+    /// A comparison passes over the events before its snapshot, and the gate may keep a route that one of them removed. The
+    /// node that made the change gets what it asked for all the same: the rows of these events are applied now.
     pub(crate) fn find_requested(
-        &self,
-        context: &Context<'_>,
+        &mut self,
+        context: &mut Context<'_>,
         store: &mut dyn Store,
     ) -> Result<HashSet<EventId>, Halt> {
         let requested = context.outbox.requested_events();
@@ -227,26 +231,51 @@ impl LogFollower {
         if !unknown.is_empty() {
             let ranges: Vec<_> = unknown.iter().map(|&id| IdRange { first: id, last: id }).collect();
             let limit = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
-            let events = store.events_in(&ranges, limit)?;
+            let read = context.table.begin_database_read();
+            let mut events = store.events_in(&ranges, limit)?;
             // The next pass follows what is above the cursor.
             let followed = context.state.cursor.as_ref().map(|cursor| cursor.at);
-            found.extend(events.into_iter().map(|event| event.id).filter(|id| Some(*id) <= followed));
+            events.retain(|event| Some(event.id) <= followed);
+            found.extend(events.iter().map(|event| event.id));
+            self.apply_passed_over(context, store, read, &events)?;
         }
         Ok(found)
+    }
+
+    fn apply_passed_over(
+        &mut self,
+        context: &mut Context<'_>,
+        store: &mut dyn Store,
+        read: DatabaseRead<'_>,
+        events: &[Event],
+    ) -> Result<(), Halt> {
+        let (epoch, progress) = context.table.progress();
+        let Progress::Following { source } = progress else { return Ok(()) };
+        let mut ignore = |_: &str| ();
+        let mut reading = Reading::new(epoch, source, Scope::All, Instant::now(), &mut ignore);
+        match self.apply_events(context, store, &mut reading, read, events) {
+            Ok(()) if context.state.kept_count() > 0 => context.count_kept(source),
+            // A table that was emptied, and one whose log is another one now, are loaded by the next pass.
+            Ok(()) | Err(StepError::Emptied | StepError::Log(_)) => (),
+            Err(StepError::Halt(halt)) => return Err(halt),
+        }
+        Ok(())
+    }
+
+    /// The ids of the log before may come again, for other events.
+    fn out_of_sync(&mut self, context: &mut Context<'_>, fault: LogFault, bounds: LogBounds) -> StepError {
+        self.recent.clear();
+        if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&context.state.cursor, fault) {
+            let cursor = cursor.at;
+            context.outbox.report(Report::OutOfSync { cursor, bounds });
+        }
+        StepError::Log(fault)
     }
 }
 
 /// The cursor. Without one there is a load to make first.
 fn cursor<'c>(context: &'c mut Context<'_>) -> Result<&'c mut Cursor, StepError> {
     context.state.cursor.as_mut().ok_or(StepError::Emptied)
-}
-
-fn out_of_sync(context: &mut Context<'_>, fault: LogFault, bounds: LogBounds) -> StepError {
-    if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&context.state.cursor, fault) {
-        let cursor = cursor.at;
-        context.outbox.report(Report::OutOfSync { cursor, bounds });
-    }
-    StepError::Log(fault)
 }
 
 fn publish_progress(context: &Context<'_>, bounds: LogBounds, count: usize) {

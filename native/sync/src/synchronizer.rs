@@ -77,8 +77,8 @@ impl<'a> Synchronizer<'a> {
     }
 
     /// Those of the events that callers wait for which the table shows.
-    pub(crate) fn find_requested(&self, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
-        self.log.find_requested(&self.context, store)
+    pub(crate) fn find_requested(&mut self, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
+        self.log.find_requested(&mut self.context, store)
     }
 
     /// Writes the snapshot file if it is time.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain_core::{DomainName, Epoch, HostTypeId, Progress, Table};
+use domain_core::{DomainName, Epoch, EventId, HostTypeId, Progress, Table};
 use parking_lot::Mutex;
 
 use super::connection::{Breaks, Connection, Observed};
@@ -107,6 +107,8 @@ pub(super) struct Node<'a> {
     options: &'a Options,
     pub(super) oracle: Oracle,
     force: Option<Force>,
+    /// The requested events that the last pass found.
+    pub(super) found: HashSet<EventId>,
     /// The routes after the last pass, and how many own changes the table shows. Only passes and own changes change an open
     /// table.
     routes: Option<(Epoch, u64, Routes)>,
@@ -130,6 +132,7 @@ impl<'a> Node<'a> {
             options,
             oracle,
             force: None,
+            found: HashSet::new(),
             routes: None,
             reported: String::new(),
         }
@@ -175,6 +178,11 @@ impl<'a> Node<'a> {
             Some(Force::Yes) => Force::Yes,
             _ => force,
         });
+    }
+
+    /// A caller waits for this event.
+    pub(super) fn request_event(&mut self, event: EventId) {
+        self.parts().context.outbox.shared.inbox.add(Ticket(0), Request::Find(event));
     }
 
     /// How long the thread would wait.
@@ -256,7 +264,11 @@ impl<'a> Node<'a> {
         self.force = None;
         match result {
             Ok(repairs) => {
-                parts.context.outbox.respond(&HashSet::new(), repairs.as_ref());
+                if let Ok(found) = parts.find_requested(&mut connection) {
+                    parts.context.outbox.respond(&found, repairs.as_ref());
+                    self.routes = self.routes.take().filter(|_| found.is_empty());
+                    self.found = found;
+                }
                 self.connection = Some(connection);
             }
             Err(Halt::Away(error)) => parts.context.outbox.respond_error(&error.to_string()),

@@ -30,6 +30,8 @@ pub(super) struct Workers<'a> {
     pub(super) touched: HashSet<String>,
     /// Those of them whose route such a change removed.
     pub(super) removed: HashSet<String>,
+    /// The events of changes that were not put into the table, whose callers wait for the follower.
+    pub(super) pending: Vec<EventId>,
 }
 
 struct Work<'a> {
@@ -55,7 +57,15 @@ enum Step {
 
 impl<'a> Workers<'a> {
     pub(super) fn new(table: &'a Table, followed: Arc<FollowedDatabase>) -> Workers<'a> {
-        Workers { table, followed, under_way: Vec::new(), shown: 0, touched: HashSet::new(), removed: HashSet::new() }
+        Workers {
+            table,
+            followed,
+            under_way: Vec::new(),
+            shown: 0,
+            touched: HashSet::new(),
+            removed: HashSet::new(),
+            pending: Vec::new(),
+        }
     }
 
     pub(super) fn are_idle(&self) -> bool {
@@ -132,6 +142,7 @@ impl<'a> Workers<'a> {
             None => Change::Remove(name),
         };
         if own.apply(&[(0, EventId(id), change)]) != [Visibility::Visible] {
+            self.pending.push(EventId(id));
             return;
         }
         self.shown += 1;
