@@ -154,8 +154,8 @@ fn emptying_the_table_leads_to_a_new_load() {
     fixture.enable("a.example", "type1");
     let follower = fixture.start(OwnerReply::Always(Permit::Granted));
     fixture.synced(&follower);
+    // The follower may load the table again before it is asked to.
     fixture.open();
-    assert_eq!(fixture.host_type("a.example"), None);
     fixture.synced(&follower);
     assert_eq!(fixture.host_type("a.example"), Some("type1".into()));
     assert_eq!(follower.status().loads, 2);
