@@ -21,6 +21,7 @@ run(Request, Interpret) ->
         {ok, Answer} -> Interpret(Answer);
         Failure -> mongoose_domain_integration:answer(any_other, Failure)
     end.
+
 %% @doc The same for a request about a domain that obeys the rules; else the error of the first rule that it breaks.
 -spec run([rule()], domain(), mongoose_domain_nif:request(), fun((term()) -> Result)) ->
     Result | error() | mongoose_domain_operations:failure().

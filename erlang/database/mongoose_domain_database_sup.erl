@@ -7,7 +7,7 @@
 -module(mongoose_domain_database_sup).
 -behaviour(supervisor).
 
--export([start_link/0, create_registry/0, start_service/0, stop_service/0, enabled/0, scope/0]).
+-export([start_link/0, create_registry/0, start_service/0, stop_service/0, enabled/0, scope/0, group/0]).
 -export([start_scope/0]).
 -export([init/1]).
 
@@ -75,6 +75,11 @@ enabled() ->
 -spec scope() -> atom().
 scope() ->
     ?SCOPE.
+
+%% @doc The group of these services in the scope.
+-spec group() -> atom().
+group() ->
+    service_domain_db_group.
 
 %% The service may be enabled when this supervisor is started again.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.

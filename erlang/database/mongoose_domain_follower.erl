@@ -19,7 +19,7 @@
 
 -define(SERVER, service_domain_db).
 -define(SCOPE, (mongoose_domain_database_sup:scope())).
--define(GROUP, service_domain_db_group).
+-define(GROUP, (mongoose_domain_database_sup:group())).
 
 %% How long the thread may take to end, in milliseconds.
 -define(END_TIMEOUT, 5000).

@@ -28,7 +28,7 @@
 -include("../base/mongoose_domain_log.hrl").
 
 -define(SCOPE, (mongoose_domain_database_sup:scope())).
--define(GROUP, service_domain_db_group).
+-define(GROUP, (mongoose_domain_database_sup:group())).
 
 %% The pause before a database that is away is asked again, in milliseconds.
 -define(PAUSE, 100).

@@ -113,8 +113,7 @@ impl Executor {
 }
 
 /// Puts the changes that were committed into the table, of all that were announced, in order, and adds the events of those
-/// that are visible. A change in a database
-/// that may be another one than the follower's has to be found by the follower.
+/// that are visible. A change in a database that may be another one than the follower's has to be found by the follower.
 pub(crate) fn show(
     own: &OwnChanges<'_>,
     compared: IdentityMatch,
@@ -141,10 +140,7 @@ pub(crate) fn status_set(outcome: SetStatusOutcome) -> Result<Response, Operatio
 /// A row that the database skips without a reason counts as refused.
 fn check_skipped(inserted: InsertOutcome) -> Result<InsertOutcome, OperationError> {
     match inserted {
-        InsertOutcome::Skipped => {
-            let (doing, reason) = ("adding domains", StoreError::SKIPPED.to_owned());
-            Err(StoreError::RowRefused { doing, reason }.into())
-        }
+        InsertOutcome::Skipped => Err(StoreError::row_skipped("adding domains").into()),
         outcome => Ok(outcome),
     }
 }

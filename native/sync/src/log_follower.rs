@@ -237,7 +237,9 @@ impl LogFollower {
             let followed = context.state.cursor.as_ref().map(|cursor| cursor.at);
             events.retain(|event| Some(event.id) <= followed);
             found.extend(events.iter().map(|event| event.id));
-            self.apply_passed_over(context, store, read, &events)?;
+            if !events.is_empty() {
+                self.apply_passed_over(context, store, read, &events)?;
+            }
         }
         Ok(found)
     }
