@@ -5,11 +5,9 @@
 
 -define(M, mongoose_domain_mongooseim_url).
 -define(PASSWORD, "s3cret/pa:55@w#o?r%d é").
--define(CONNECTION, #{driver => pgsql, host => "localhost", database => "mongooseim", username => "mongooseim",
-                      password => "mongooseim_secret"}).
 
 a_connection_is_a_url_test_() ->
-    [{Expected, ?_assertEqual({ok, unicode:characters_to_binary(Expected)}, ?M:of_connection(maps:merge(?CONNECTION, More)))}
+    [{Expected, ?_assertEqual({ok, unicode:characters_to_binary(Expected)}, ?M:of_connection(maps:merge(connection(), More)))}
      || {Expected, More} <- [
         {"postgres://mongooseim:mongooseim_secret@localhost:5432/mongooseim", #{}},
         {"postgres://mongooseim:mongooseim_secret@localhost:5433/mongooseim", #{port => 5433}},
@@ -36,11 +34,11 @@ a_connection_is_a_url_test_() ->
 
 a_user_may_have_no_password_test() ->
     ?assertEqual({ok, <<"postgres://mongooseim@localhost:5432/mongooseim">>},
-                 ?M:of_connection(maps:remove(password, ?CONNECTION))).
+                 ?M:of_connection(maps:remove(password, connection()))).
 
 another_driver_says_what_to_do_and_shows_no_password_test_() ->
     [{atom_to_list(Driver), fun() ->
-        {error, Text} = ?M:of_connection((?CONNECTION)#{driver := Driver}),
+        {error, Text} = ?M:of_connection((connection())#{driver := Driver}),
         Flat = unicode:characters_to_list(Text),
         [?assertNotEqual(nomatch, string:find(Flat, Word))
          || Word <- [atom_to_list(Driver), "pgsql", "service_domain_db", "database"]],
@@ -49,11 +47,11 @@ another_driver_says_what_to_do_and_shows_no_password_test_() ->
 
 a_connection_without_its_parts_is_an_error_test_() ->
     [?_assertMatch({error, _}, ?M:of_connection(Connection))
-     || Connection <- [#{}, #{driver => pgsql}, maps:remove(host, ?CONNECTION), maps:remove(database, ?CONNECTION)]].
+     || Connection <- [#{}, #{driver => pgsql}, maps:remove(host, connection()), maps:remove(database, connection())]].
 
 a_pool_is_found_by_its_scope_and_the_default_tag_comes_first_test() ->
     Pool = fun(Type, Scope, Tag, Database) ->
-        #{type => Type, scope => Scope, tag => Tag, opts => #{}, conn_opts => (?CONNECTION)#{database := Database}}
+        #{type => Type, scope => Scope, tag => Tag, opts => #{}, conn_opts => (connection())#{database := Database}}
     end,
     Pools = [Pool(redis, global, default, "redis"), Pool(rdbms, global, other, "other"),
              Pool(rdbms, <<"type1">>, default, "type1"), Pool(rdbms, global, default, "wanted")],
@@ -65,3 +63,7 @@ a_pool_is_found_by_its_scope_and_the_default_tag_comes_first_test() ->
     ?assertEqual(<<"type1">>, Database(type1)),
     {error, Text} = ?M:of_pool(nowhere, Pools),
     ?assertNotEqual(nomatch, string:find(unicode:characters_to_list(Text), "nowhere")).
+
+connection() ->
+    #{driver => pgsql, host => "localhost", database => "mongooseim", username => "mongooseim",
+      password => "mongooseim_secret"}.
