@@ -42,8 +42,9 @@ struct Announced {
 pub(crate) enum Check {
     /// Yes.
     Apply,
-    /// The follower has applied its event.
-    Applied,
+    /// The follower has applied an event with its id. That is its event, or one of the log before: where the database was
+    /// replaced while the change waited in it, ids come again.
+    Followed,
     /// Something else was applied, or own changes are paused.
     Refuse,
 }
@@ -69,7 +70,7 @@ impl OwnChanges {
     /// Whether an announced change, whose event this is, may be applied.
     pub(crate) fn check(&self, domain: &[u8], version: u64, event: EventId) -> Check {
         match self.announced.get(domain) {
-            Some(announced) if announced.events.contains(&event) => Check::Applied,
+            Some(announced) if announced.events.contains(&event) => Check::Followed,
             Some(announced) if announced.version == version && self.pauses == 0 => Check::Apply,
             _ => Check::Refuse,
         }

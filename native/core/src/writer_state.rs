@@ -204,6 +204,17 @@ impl WriterState {
         }
     }
 
+    /// Whether lookups of `domain` show what this change made of it.
+    pub(crate) fn shows(&self, routes: &Routes, change: &Change, domain: HashedName) -> bool {
+        let found = routes.find(&self.route_writer, domain).map(|(_, header)| header);
+        match change {
+            Change::Put(_, host_type) => {
+                found.is_some_and(|header| header.origin() != Origin::Static && header.host_type() == *host_type)
+            }
+            Change::Remove(_) => found.is_none(),
+        }
+    }
+
     fn put(&mut self, routes: &Routes, domain: HashedName, host_type: HostTypeId, source: Source) -> Outcome {
         match self.find_dynamic(routes, domain, host_type) {
             Err(refusal) => Outcome::Refused(refusal),

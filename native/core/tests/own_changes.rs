@@ -241,3 +241,21 @@ fn a_static_domain_stays_as_it_is() {
     assert_eq!(visibility, [Visibility::Pending]);
     assert_eq!(table.domain_host_type(domain.as_bytes()), Ok(host_types[0]));
 }
+
+#[test]
+fn an_event_with_the_id_of_a_change_and_another_row_is_not_the_event_of_that_change() {
+    let table = Table::new(1);
+    let [one, two] = ["one", "two"].map(|name| table.host_types().intern(name.as_bytes()).unwrap());
+    let domain = DomainName::new("own.example").unwrap();
+    table.open(&[], [one, two]);
+    let (epoch, source) = (table.epoch(), table.new_source());
+    table.set_progress(epoch, Progress::Following { source }).unwrap();
+    // The log was replaced while the change waited in the database, so its id came again.
+    for row in [Change::Put(domain.clone(), two), Change::Remove(domain.clone())] {
+        let own = table.begin_own_changes(vec![domain.clone()]);
+        table.apply_events(epoch, source, &[(EventId(7), Change::Put(domain.clone(), one))]).unwrap();
+        assert_eq!(own.apply(&[(0, EventId(7), row)]), [Visibility::Pending]);
+        assert_eq!(own.apply(&[(0, EventId(7), Change::Put(domain.clone(), one))]), [Visibility::Visible]);
+        assert_eq!(table.domain_host_type(domain.as_bytes()), Ok(one));
+    }
+}

@@ -26,7 +26,7 @@
 //! | `synchronizer` | the parts that a pass calls |
 //! | `reconciler` | compares the whole table with the database, and repairs it |
 //! | `loader`, `load_stats` | puts one snapshot of the database into the table; what that changed |
-//! | `log_follower`, `recent_events` | reads new events and gaps; which events were read |
+//! | `log_follower` | reads new events and gaps |
 //! | `saver`, `warm_start`, `saved_state` | writes the snapshot file, and serves from it; the state in it |
 //! | `pruner` | deletes old events |
 //! | `schedule` | which comparison is due |
@@ -64,7 +64,6 @@ mod outbox;
 mod owner;
 mod pass;
 mod pruner;
-mod recent_events;
 mod reconciler;
 mod repairs;
 mod report;

@@ -3,7 +3,7 @@
 //! An event carries no data. The store delivers it with its domain's present row, and the table is made to say what
 //! that row says. So events may be applied in any order, and more than once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use domain_core::{DatabaseRead, Epoch, EventId, Outcome, Progress, Source};
@@ -13,18 +13,12 @@ use crate::context::Context;
 use crate::cursor::{Cursor, LogFault};
 use crate::gaps::Scope;
 use crate::halt::{Halt, StepError};
-use crate::recent_events::RecentEvents;
 use crate::report::Report;
-use crate::rows::apply_events;
+use crate::rows;
 use crate::state::Age;
 
 /// The most events of one statement.
 const LIMIT: u32 = 1_000;
-
-#[derive(Default)]
-pub(crate) struct LogFollower {
-    recent: RecentEvents,
-}
 
 /// One reading of the log to its end.
 pub(crate) struct Reading<'a> {
@@ -72,207 +66,183 @@ impl Counts {
     }
 }
 
-impl LogFollower {
-    /// The thread has a new connection, perhaps to another log.
-    pub(crate) fn connected(&mut self, context: &mut Context<'_>) {
-        self.recent.clear();
-        if let Some(cursor) = &mut context.state.cursor {
-            cursor.gaps.forget_writers();
+/// Follows the log to its end, and reads the gaps. Returns how many events there were.
+pub(crate) fn catch_up(
+    context: &mut Context<'_>,
+    store: &mut dyn Store,
+    mut reading: Reading<'_>,
+) -> Result<u64, StepError> {
+    let found = read_new_events(context, store, &mut reading)?;
+    if found == 0 {
+        // A notification without a new event may be about an id in a resolved gap.
+        reading.scope = Scope::All;
+    }
+    read_gaps(context, store, &mut reading)?;
+    context.state.age = Age::Current;
+    context.outbox.status(|status| status.set_current());
+    let Counts { inserts, deletes, skips } = reading.counts;
+    if inserts + deletes + skips > 0 {
+        context.outbox.report(Report::Updated { inserts, deletes, skips });
+    }
+    Ok(inserts + deletes + skips)
+}
+
+fn read_new_events(
+    context: &mut Context<'_>,
+    store: &mut dyn Store,
+    reading: &mut Reading<'_>,
+) -> Result<usize, StepError> {
+    let mut found = 0;
+    loop {
+        let read = context.table.begin_database_read();
+        let cursor = cursor(context)?;
+        let mut events = store.events(cursor.at, cursor.gaps.oldest(), LIMIT)?;
+        let mut check = cursor.check(&events);
+        if let Err(LogFault::Truncated | LogFault::Begun) = check {
+            // The oldest event was looked for from the known beginning on. Another log may begin below it.
+            events = store.events(cursor.at, EventId(i64::MIN), LIMIT)?;
+            check = cursor.check(&events);
+        }
+        let bounds = events.bounds;
+        // The first answer that contradicts the cursor counts: a later one may agree with it by chance.
+        check.map_err(|fault| out_of_sync(context, fault, bounds))?;
+        apply_events(context, store, reading, read, &events.events)?;
+        let cursor = self::cursor(context)?;
+        cursor.advance(&events, reading.now);
+        let oldest = cursor.note_oldest(bounds, reading.now);
+        oldest.map_err(|fault| out_of_sync(context, fault, bounds))?;
+        publish_progress(context, bounds, events.events.len());
+        found += events.events.len();
+        if events.events.len() < LIMIT as usize {
+            return Ok(found);
         }
     }
+}
 
-    /// Follows the log to its end, and reads the gaps. Returns how many events there were.
-    pub(crate) fn catch_up(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        mut reading: Reading<'_>,
-    ) -> Result<u64, StepError> {
-        let found = self.read_new_events(context, store, &mut reading)?;
-        if found == 0 {
-            // A notification without a new event may be about an id in a resolved gap.
-            reading.scope = Scope::All;
-        }
-        self.read_gaps(context, store, &mut reading)?;
-        context.state.age = Age::Current;
-        context.outbox.status(|status| status.set_current());
-        let Counts { inserts, deletes, skips } = reading.counts;
-        if inserts + deletes + skips > 0 {
-            context.outbox.report(Report::Updated { inserts, deletes, skips });
-        }
-        Ok(inserts + deletes + skips)
+/// Reads the gaps, and resolves those that have no writers any more: see [`crate::gaps`].
+fn read_gaps(context: &mut Context<'_>, store: &mut dyn Store, reading: &mut Reading<'_>) -> Result<(), StepError> {
+    if cursor(context)?.gaps.open_count() > 0 {
+        let writers = store.open_transactions()?;
+        cursor(context)?.gaps.observe(&writers, reading.now);
     }
-
-    fn read_new_events(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        reading: &mut Reading<'_>,
-    ) -> Result<usize, StepError> {
-        let mut found = 0;
-        loop {
-            let read = context.table.begin_database_read();
-            let cursor = cursor(context)?;
-            let mut events = store.events(cursor.at, cursor.gaps.oldest(), LIMIT)?;
-            let mut check = cursor.check(&events);
-            if let Err(LogFault::Truncated | LogFault::Begun) = check {
-                // The oldest event was looked for from the known beginning on. Another log may begin below it.
-                events = store.events(cursor.at, EventId(i64::MIN), LIMIT)?;
-                check = cursor.check(&events);
-            }
-            let bounds = events.bounds;
-            // The first answer that contradicts the cursor counts: a later one may agree with it by chance.
-            check.map_err(|fault| self.out_of_sync(context, fault, bounds))?;
-            self.apply_events(context, store, reading, read, &events.events)?;
-            let cursor = self::cursor(context)?;
-            cursor.advance(&events, reading.now);
-            let oldest = cursor.note_oldest(bounds, reading.now);
-            oldest.map_err(|fault| self.out_of_sync(context, fault, bounds))?;
-            publish_progress(context, bounds, events.events.len());
-            found += events.events.len();
-            if events.events.len() < LIMIT as usize {
-                return Ok(found);
-            }
+    loop {
+        let ranges = cursor(context)?.gaps.to_read(reading.scope);
+        if ranges.is_empty() {
+            break;
         }
-    }
-
-    /// Reads the gaps, and resolves those that have no writers any more: see [`crate::gaps`].
-    fn read_gaps(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        reading: &mut Reading<'_>,
-    ) -> Result<(), StepError> {
-        if cursor(context)?.gaps.open_count() > 0 {
-            let writers = store.open_transactions()?;
-            cursor(context)?.gaps.observe(&writers, reading.now);
-        }
-        loop {
-            let ranges = cursor(context)?.gaps.to_read(reading.scope);
-            if ranges.is_empty() {
-                break;
-            }
-            let read = context.table.begin_database_read();
-            let events = store.events_in(&ranges, LIMIT)?;
-            self.apply_events(context, store, reading, read, &events)?;
-            context.outbox.status(|status| status.events += events.len() as u64);
-            let gaps = &mut cursor(context)?.gaps;
-            events.iter().for_each(|event| gaps.fill(event.id, reading.now));
-            if events.len() < LIMIT as usize {
-                break;
-            }
-        }
+        let read = context.table.begin_database_read();
+        let events = store.events_in(&ranges, LIMIT)?;
+        apply_events(context, store, reading, read, &events)?;
+        context.outbox.status(|status| status.events += events.len() as u64);
         let gaps = &mut cursor(context)?.gaps;
-        gaps.resolve();
-        let open = gaps.open_count();
-        context.outbox.status(|status| status.open_gaps = open as u64);
-        Ok(())
-    }
-
-    /// Applies events that were just read. Domains that this node has changed meanwhile are read again, until the table shows
-    /// a row that is at least as new as each of these events.
-    fn apply_events(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        reading: &mut Reading<'_>,
-        read: DatabaseRead<'_>,
-        events: &[Event],
-    ) -> Result<(), StepError> {
-        let mut overtakers = self.apply_once(context, reading, read, events)?;
-        while !overtakers.is_empty() {
-            let read = context.table.begin_database_read();
-            let ranges: Vec<_> = overtakers.iter().map(|&id| IdRange { first: id, last: id }).collect();
-            let events = store.events_in(&ranges, LIMIT)?;
-            if events.len() < ranges.len() {
-                return Err(StepError::Log(LogFault::Truncated));
-            }
-            overtakers = self.apply_once(context, reading, read, &events)?;
+        events.iter().for_each(|event| gaps.fill(event.id, reading.now));
+        if events.len() < LIMIT as usize {
+            break;
         }
-        Ok(())
     }
+    let gaps = &mut cursor(context)?.gaps;
+    gaps.resolve();
+    let open = gaps.open_count();
+    context.outbox.status(|status| status.open_gaps = open as u64);
+    Ok(())
+}
 
-    /// Returns the events of the own changes that were made meanwhile.
-    fn apply_once(
-        &mut self,
-        context: &mut Context<'_>,
-        reading: &mut Reading<'_>,
-        _read: DatabaseRead<'_>,
-        events: &[Event],
-    ) -> Result<HashSet<EventId>, StepError> {
-        self.recent.add(events);
-        let rows: Vec<_> = events.iter().filter_map(|event| Some((event.id, event.row.clone()?))).collect();
-        rows.iter().for_each(|(_, row)| (reading.on_row)(row.domain()));
-        reading.counts.skips += (events.len() - rows.len()) as u64;
-        if rows.is_empty() {
-            return Ok(HashSet::new());
+/// Applies events that were just read. Domains that this node has changed meanwhile are read again, until the table shows
+/// a row that is at least as new as each of these events.
+fn apply_events(
+    context: &mut Context<'_>,
+    store: &mut dyn Store,
+    reading: &mut Reading<'_>,
+    read: DatabaseRead<'_>,
+    events: &[Event],
+) -> Result<(), StepError> {
+    let mut overtakers = apply_once(context, reading, read, events)?;
+    while !overtakers.is_empty() {
+        let read = context.table.begin_database_read();
+        let ranges: Vec<_> = overtakers.iter().map(|&id| IdRange { first: id, last: id }).collect();
+        let events = store.events_in(&ranges, LIMIT)?;
+        if events.len() < ranges.len() {
+            return Err(StepError::Log(LogFault::Truncated));
         }
-        let outcomes = apply_events(context, reading.epoch, reading.source, rows)?;
-        reading.counts.add(&outcomes);
-        let overtaker = |outcome: &Outcome| match outcome {
-            Outcome::Overtaken(event) => Some(*event),
-            _ => None,
-        };
-        Ok(outcomes.iter().filter_map(overtaker).collect())
+        overtakers = apply_once(context, reading, read, &events)?;
     }
+    Ok(())
+}
 
-    /// Those of the events that callers wait for which the table shows.
-    ///
-    /// A comparison passes over the events before its snapshot, and the gate may keep a route that one of them removed. The
-    /// node that made the change gets what it asked for all the same: the rows of these events are applied now.
-    pub(crate) fn find_requested(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-    ) -> Result<HashSet<EventId>, Halt> {
-        let requested = context.outbox.requested_events();
-        let (found, unknown): (Vec<_>, Vec<_>) = requested.into_iter().partition(|id| self.recent.contains(*id));
-        let mut found: HashSet<_> = found.into_iter().collect();
-        if !unknown.is_empty() {
-            let ranges: Vec<_> = unknown.iter().map(|&id| IdRange { first: id, last: id }).collect();
-            let limit = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
-            let read = context.table.begin_database_read();
-            let mut events = store.events_in(&ranges, limit)?;
-            // The next pass follows what is above the cursor.
-            let followed = context.state.cursor.as_ref().map(|cursor| cursor.at);
-            events.retain(|event| Some(event.id) <= followed);
-            found.extend(events.iter().map(|event| event.id));
-            if !events.is_empty() {
-                self.apply_passed_over(context, store, read, &events)?;
-            }
-        }
-        Ok(found)
+/// Returns the events of the own changes that were made meanwhile.
+fn apply_once(
+    context: &mut Context<'_>,
+    reading: &mut Reading<'_>,
+    _read: DatabaseRead<'_>,
+    events: &[Event],
+) -> Result<HashSet<EventId>, StepError> {
+    let rows: Vec<_> = events.iter().filter_map(|event| Some((event.id, event.row.clone()?))).collect();
+    rows.iter().for_each(|(_, row)| (reading.on_row)(row.domain()));
+    reading.counts.skips += (events.len() - rows.len()) as u64;
+    if rows.is_empty() {
+        return Ok(HashSet::new());
     }
+    let outcomes = rows::apply_events(context, reading.epoch, reading.source, rows)?;
+    reading.counts.add(&outcomes);
+    let overtaker = |outcome: &Outcome| match outcome {
+        Outcome::Overtaken(event) => Some(*event),
+        _ => None,
+    };
+    Ok(outcomes.iter().filter_map(overtaker).collect())
+}
 
-    fn apply_passed_over(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        read: DatabaseRead<'_>,
-        events: &[Event],
-    ) -> Result<(), Halt> {
-        let (epoch, progress) = context.table.progress();
-        let Progress::Following { source } = progress else { return Ok(()) };
-        let mut ignore = |_: &str| ();
-        let mut reading = Reading::new(epoch, source, Scope::All, Instant::now(), &mut ignore);
-        match self.apply_events(context, store, &mut reading, read, events) {
-            Ok(()) if context.state.kept_count() > 0 => context.count_kept(source),
-            // A table that was emptied, and one whose log is another one now, are loaded by the next pass.
-            Ok(()) | Err(StepError::Emptied | StepError::Log(_)) => (),
-            Err(StepError::Halt(halt)) => return Err(halt),
-        }
-        Ok(())
+/// Those of the events that callers wait for which the table shows.
+///
+/// The rows of these events are read again. A comparison passes over the events before its snapshot, and the gate may keep
+/// a route that one of them removed: the node that made the change gets what it asked for all the same. And where the
+/// log was replaced by one with the same ids, an event that was followed may be another one than the caller's.
+pub(crate) fn find_requested(context: &mut Context<'_>, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
+    let requested: BTreeSet<_> = context.outbox.requested_events().into_iter().collect();
+    if requested.is_empty() {
+        return Ok(HashSet::new());
     }
+    let ranges: Vec<_> = requested.into_iter().map(|id| IdRange { first: id, last: id }).collect();
+    let limit = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
+    let read = context.table.begin_database_read();
+    let mut events = store.events_in(&ranges, limit)?;
+    // The next pass follows what is above the cursor.
+    let followed = context.state.cursor.as_ref().map(|cursor| cursor.at);
+    events.retain(|event| Some(event.id) <= followed);
+    apply_again(context, store, read, &events)?;
+    Ok(events.iter().map(|event| event.id).collect())
+}
 
-    /// The ids of the log before may come again, for other events.
-    fn out_of_sync(&mut self, context: &mut Context<'_>, fault: LogFault, bounds: LogBounds) -> StepError {
-        self.recent.clear();
-        if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&context.state.cursor, fault) {
-            let cursor = cursor.at;
-            context.outbox.report(Report::OutOfSync { cursor, bounds });
-        }
-        StepError::Log(fault)
+fn apply_again(
+    context: &mut Context<'_>,
+    store: &mut dyn Store,
+    read: DatabaseRead<'_>,
+    events: &[Event],
+) -> Result<(), Halt> {
+    let (epoch, progress) = context.table.progress();
+    let Progress::Following { source } = progress else { return Ok(()) };
+    let mut ignore = |_: &str| ();
+    let mut reading = Reading::new(epoch, source, Scope::All, Instant::now(), &mut ignore);
+    match apply_events(context, store, &mut reading, read, events) {
+        // A table that was emptied, and one whose log is another one now, are loaded by the next pass.
+        Ok(()) | Err(StepError::Emptied | StepError::Log(_)) => (),
+        Err(StepError::Halt(halt)) => return Err(halt),
     }
+    let Counts { inserts, deletes, .. } = reading.counts;
+    if inserts + deletes > 0 {
+        context.outbox.report(Report::Updated { inserts, deletes, skips: 0 });
+        if context.state.kept_count() > 0 {
+            context.count_kept(source);
+        }
+    }
+    Ok(())
+}
+
+fn out_of_sync(context: &mut Context<'_>, fault: LogFault, bounds: LogBounds) -> StepError {
+    if let (Some(cursor), LogFault::Truncated | LogFault::Backwards) = (&context.state.cursor, fault) {
+        let cursor = cursor.at;
+        context.outbox.report(Report::OutOfSync { cursor, bounds });
+    }
+    StepError::Log(fault)
 }
 
 /// The cursor. Without one there is a load to make first.

@@ -11,7 +11,7 @@ use domain_store::Store;
 
 use crate::gaps::Scope;
 use crate::halt::{Halt, StepError};
-use crate::log_follower::Reading;
+use crate::log_follower::{Reading, catch_up};
 use crate::reconciler::Reconciler;
 use crate::repairs::Repairs;
 use crate::status::State;
@@ -44,7 +44,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn synchronize(&mut self, scope: Scope) -> Result<Option<Repairs>, StepError> {
-        let Synchronizer { context, schedule, log, .. } = &mut *self.parts;
+        let Synchronizer { context, schedule, .. } = &mut *self.parts;
         let (epoch, progress) = context.table.progress();
         if progress == Progress::Closed {
             schedule.compared(self.now);
@@ -54,7 +54,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             (None, Progress::Following { source }) => {
                 let mut ignore = |_: &str| ();
                 let reading = Reading::new(epoch, source, scope, self.now, &mut ignore);
-                let events = log.catch_up(context, self.store, reading)?;
+                let events = catch_up(context, self.store, reading)?;
                 if events > 0 && context.state.kept_count() > 0 {
                     context.count_kept(source);
                 }
@@ -66,7 +66,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         if let Some(comparison) = due {
             let begin = Instant::now();
             let reconciler = Reconciler::new(context.table, epoch, comparison);
-            repairs = Some(reconciler.run(context, self.store, log, self.now)?);
+            repairs = Some(reconciler.run(context, self.store, self.now)?);
             schedule.compared(self.now + begin.elapsed());
         }
         context.enter(State::Following);

@@ -25,7 +25,7 @@ use crate::gate::{Evidence, Force, Verdict};
 use crate::halt::StepError;
 use crate::load_stats::{LoadStats, Standing};
 use crate::loader::Loader;
-use crate::log_follower::{LogFollower, Reading};
+use crate::log_follower::{Reading, catch_up};
 use crate::repairs::Repairs;
 use crate::report::Report;
 use crate::status::State;
@@ -50,7 +50,6 @@ impl Reconciler {
         mut self,
         context: &mut Context<'_>,
         store: &mut dyn Store,
-        log: &mut LogFollower,
         now: Instant,
     ) -> Result<Repairs, StepError> {
         let begin = Instant::now();
@@ -60,7 +59,7 @@ impl Reconciler {
         let added_before = context.state.added.clone();
         let loader = Loader::new(self.epoch, self.source, self.comparison);
         let summary = loader.load(context, store, &mut self.stats, now)?;
-        self.follow_log(context, store, log, now)?;
+        self.follow_log(context, store, now)?;
         let removed = self.remove_outdated(context, &summary, &added_before)?;
         context.state.due = None;
         context.state.added.clear();
@@ -70,20 +69,14 @@ impl Reconciler {
         Ok(self.stats.repairs)
     }
 
-    fn follow_log(
-        &mut self,
-        context: &mut Context<'_>,
-        store: &mut dyn Store,
-        log: &mut LogFollower,
-        now: Instant,
-    ) -> Result<(), StepError> {
+    fn follow_log(&mut self, context: &mut Context<'_>, store: &mut dyn Store, now: Instant) -> Result<(), StepError> {
         let (table, source, stats) = (context.table, self.source, &mut self.stats);
         let route = |domain: &str| {
             let (host_type, of) = table.route(domain.as_bytes())?;
             Some((if of == source { Standing::Confirmed } else { Standing::Outdated }, host_type))
         };
         let mut on_row = |domain: &str| stats.note_event(domain, route(domain));
-        log.catch_up(context, store, Reading::new(self.epoch, source, Scope::All, now, &mut on_row))?;
+        catch_up(context, store, Reading::new(self.epoch, source, Scope::All, now, &mut on_row))?;
         stats.finish(|domain| matches!(route(domain), Some((Standing::Confirmed, _))));
         Ok(())
     }

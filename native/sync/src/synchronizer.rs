@@ -9,7 +9,7 @@ use domain_store::{DatabaseIdentity, Route, Store};
 
 use crate::context::Context;
 use crate::halt::Halt;
-use crate::log_follower::LogFollower;
+use crate::log_follower;
 use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::pruner::Pruner;
@@ -22,7 +22,6 @@ use crate::warm_start::serve_from_file;
 pub(crate) struct Synchronizer<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) schedule: Schedule,
-    pub(crate) log: LogFollower,
     pub(crate) pruner: Pruner,
     saver: Saver,
     /// Where the earlier connections led: by way of a pooler, if one of them did.
@@ -44,7 +43,6 @@ impl<'a> Synchronizer<'a> {
         Synchronizer {
             context,
             schedule: Schedule::new(options, now),
-            log: LogFollower::default(),
             pruner: Pruner::new(options.pruning, now),
             saver: Saver::new(options.warm_start.as_ref(), now),
             route: Route::Direct,
@@ -62,7 +60,10 @@ impl<'a> Synchronizer<'a> {
         let identity = store.identity()?;
         self.context.connected_to = identity.as_ref().map(DatabaseIdentity::persistent_id);
         self.context.outbox.shared.followed.follower_connected(identity);
-        self.log.connected(&mut self.context);
+        if let Some(cursor) = &mut self.context.state.cursor {
+            // It may be another server, with other transactions.
+            cursor.gaps.forget_writers();
+        }
         if (store.route(), self.route) == (Route::Pooled, Route::Direct) {
             self.route = Route::Pooled;
             self.context.outbox.report(Report::Pooled);
@@ -78,7 +79,7 @@ impl<'a> Synchronizer<'a> {
 
     /// Those of the events that callers wait for which the table shows.
     pub(crate) fn find_requested(&mut self, store: &mut dyn Store) -> Result<HashSet<EventId>, Halt> {
-        self.log.find_requested(&mut self.context, store)
+        log_follower::find_requested(&mut self.context, store)
     }
 
     /// Writes the snapshot file if it is time.

@@ -85,17 +85,18 @@ impl OwnChanges<'_> {
                 };
                 for (index, event, change) in turn {
                     let domain = self.domains[*index].as_bytes();
+                    let name = table.routes.hash(domain);
                     visibilities.push(match (source, state.own_changes.check(domain, self.versions[*index], *event)) {
-                        (_, Check::Applied) => Visibility::Visible,
+                        (_, Check::Followed) if state.shows(&table.routes, change, name) => Visibility::Visible,
                         (Some(source), Check::Apply) => {
                             state.own_changes.applied(domain, *event);
-                            match state.apply(&table.routes, change, table.routes.hash(domain), source) {
+                            match state.apply(&table.routes, change, name, source) {
                                 // The follower reports why a row is not served.
                                 Outcome::Refused(_) => Visibility::Pending,
                                 _ => Visibility::Visible,
                             }
                         }
-                        (None, Check::Apply) | (_, Check::Refuse) => Visibility::Pending,
+                        (None, Check::Apply) | (_, Check::Followed | Check::Refuse) => Visibility::Pending,
                     });
                 }
             });

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use super::connection::{Breaks, Connection, Observed};
 use super::database::Database;
 use super::faults::{ALLOWED, Conditions, STATIC, STATIC_DOMAINS};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, is_comparison};
 use super::own_changes::Workers;
 use super::pass_record::{Ending, PassRecord};
-use super::routes::{Routes, routes};
+use super::routes::{Routes, routes, wanted};
 use crate::comparison::Comparison;
 use crate::context::Context;
 use crate::gate::{Force, Gate, GateMode};
@@ -180,11 +180,6 @@ impl<'a> Node<'a> {
         });
     }
 
-    /// A caller waits for this event.
-    pub(super) fn request_event(&mut self, event: EventId) {
-        self.parts().context.outbox.shared.inbox.add(Ticket(0), Request::Find(event));
-    }
-
     /// How long the thread would wait.
     pub(super) fn idle_time(&self, now: Instant) -> Duration {
         if self.connection.is_none() { Duration::from_secs(5) } else { self.parts().idle_time(now) }
@@ -213,6 +208,10 @@ impl<'a> Node<'a> {
         };
         let table = self.table;
         let parts = self.parts.as_mut().expect("the node has a thread");
+        // The callers of changes that were not put into the table wait for their events.
+        for event in std::mem::take(&mut self.workers.lock().pending) {
+            parts.context.outbox.shared.inbox.add(Ticket(0), Request::Find(event));
+        }
         parts.context.outbox.take_requests();
         let reads_all_gaps = parts.schedule.is_poll_due(world.now) || parts.context.outbox.has_requests();
         let epoch = table.epoch();
@@ -251,22 +250,23 @@ impl<'a> Node<'a> {
             is_forced: self.force == Some(Force::Yes),
             skips_events: parts.context.state.due.is_some_and(Comparison::skips_events),
             own_removals: self.workers.lock().removed.clone(),
-            repairs: result.as_ref().ok().cloned().flatten(),
             ending,
             reports: &reports,
             conditions: world.conditions,
         };
-        let is_comparison = |report: &&Report| matches!(report, Report::Loaded { .. } | Report::Converged { .. });
-        self.reported = reports.iter().filter(is_comparison).map(|report| format!("\n    {report:?}")).collect();
+        self.reported =
+            reports.iter().filter(|report| is_comparison(report)).map(|report| format!("\n    {report:?}")).collect();
         let after = routes(table);
         self.oracle.end(&world.database, table.host_types(), &record, &after, parts.context.state.cursor.as_ref());
         self.routes = Some((table.epoch(), self.workers.lock().shown, after));
         self.force = None;
         match result {
             Ok(repairs) => {
+                let known = world.database.lock().visible.len();
                 if let Ok(found) = parts.find_requested(&mut connection) {
                     parts.context.outbox.respond(&found, repairs.as_ref());
                     self.routes = self.routes.take().filter(|_| found.is_empty());
+                    check_found(table, &world.database.lock(), known, &found);
                     self.found = found;
                 }
                 self.connection = Some(connection);
@@ -275,6 +275,19 @@ impl<'a> Node<'a> {
             Err(Halt::Stop | Halt::Reconnect) => panic!("it was not stopped"),
         }
         ending
+    }
+}
+
+/// The table shows the rows of the events that were found, except those that have changed since, when so many events were
+/// visible.
+fn check_found(table: &Table, database: &Database, known: usize, found: &HashSet<EventId>) {
+    let events = found.iter().filter_map(|id| database.content.events.get(&id.0));
+    for domain in events.map(|event| &event.domain).filter(|domain| !STATIC_DOMAINS.contains(&domain.as_str())) {
+        let is_new = database.visible[known..].iter().any(|event| event.domain == *domain)
+            || database.silent.get(domain).is_some_and(|&at| at >= known as u64);
+        let present = table.route(domain.as_bytes()).map(|(host_type, _)| host_type);
+        let wanted = wanted(database, domain, table.host_types());
+        assert!(is_new || present == wanted, "{domain} is {present:?}, not {wanted:?}, where a caller waited for it");
     }
 }
 

@@ -208,9 +208,10 @@ impl Oracle {
             } else {
                 self.unread.retain(|event| !faults::is_found_at_once(database.kind, event.by));
             }
-            if pass.repairs.as_ref().is_some_and(|repairs| repairs.kept == 0) {
-                self.loss = Loss::None;
-            }
+        }
+        // Also where the pass failed after that.
+        if pass.reports.iter().any(is_comparison) && !pass.reports.iter().any(keeps_routes) {
+            self.loss = Loss::None;
         }
         let lost = self.loses_the_log(pass);
         self.is_out_of_sync = lost && pass.ending == Ending::Away && pass.skips_events;
@@ -338,6 +339,15 @@ impl Oracle {
     pub(super) fn is_lost(&self) -> bool {
         self.loss == Loss::Suspected
     }
+}
+
+/// Whether a load or a comparison came to its end.
+pub(super) fn is_comparison(report: &Report) -> bool {
+    matches!(report, Report::Loaded { .. } | Report::Converged { .. })
+}
+
+fn keeps_routes(report: &Report) -> bool {
+    matches!(report, Report::Kept { .. })
 }
 
 fn is_out_of_sync(report: &Report) -> bool {

@@ -103,8 +103,10 @@ impl<'a> Workers<'a> {
     pub(super) fn go_on(&mut self, index: usize, database: &mut Database) {
         let mut work = self.under_way.swap_remove(index);
         match work.step {
+            // It waits.
+            Step::Announced if database.quiet => self.under_way.push(work),
             Step::Announced => {
-                if database.is_locked(&work.domain) || database.quiet || database.content.next_id < work.next_id {
+                if database.is_locked(&work.domain) || database.content.next_id < work.next_id {
                     return;
                 }
                 let (replacements, restarts) = (database.replacements, database.restarts);

@@ -8,7 +8,6 @@ use super::connection::Observed;
 use super::faults::Conditions;
 use super::routes::Routes;
 use crate::cursor::Cursor;
-use crate::repairs::Repairs;
 use crate::report::Report;
 
 /// How a pass ended.
@@ -35,7 +34,6 @@ pub(super) struct PassRecord<'a> {
     pub(super) skips_events: bool,
     /// Domains whose deletion by this node itself was put into the table meanwhile.
     pub(super) own_removals: HashSet<String>,
-    pub(super) repairs: Option<Repairs>,
     pub(super) ending: Ending,
     pub(super) reports: &'a [Report],
     pub(super) conditions: Conditions,
