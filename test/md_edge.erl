@@ -14,8 +14,9 @@
 
 -export_type([t/0]).
 
-%% Ends the program when the owner ends, even if the owner is killed: the end of the input is the signal.
--define(GUARD, "\"$@\" </dev/null & program=$!; cat >/dev/null; kill -TERM $program; wait $program").
+%% Ends the program when the owner ends, even if the owner is killed: the end of the input is the signal. After TERM,
+%% PgBouncer waits for its clients since version 1.23; QUIT ends it.
+-define(GUARD, "\"$@\" </dev/null & program=$!; cat >/dev/null; kill -TERM $program; kill -QUIT $program; wait $program").
 
 -record(edge, {guard :: port(), log :: file:filename()}).
 -opaque t() :: #edge{}.
