@@ -10,6 +10,10 @@
 //!   each reading ([`OwnChanges::begin_read`]), and a row of a domain with an own change since the reading began is not
 //!   applied ([`OwnChanges::overtaker`]). The follower then reads that domain again.
 //!
+//! A comparison of the whole table passes over events before its snapshot, and what they did to a domain that has no row
+//! any more shows in none of the rows that it applies. So a change that was announced before a comparison ended is not
+//! applied after it ([`OwnChanges::resume`]).
+//!
 //! So the order in which rows show is that of the database, however the threads are interleaved.
 //! `tests/own_changes.rs` tries all interleavings.
 
@@ -31,9 +35,9 @@ pub(crate) struct OwnChanges {
 #[derive(Default)]
 struct Announced {
     changes: usize,
-    /// How many rows and changes of the domain were applied since the first of them was announced.
+    /// Increases with each row and change of the domain that is applied, and with each comparison.
     version: u64,
-    /// The events among those.
+    /// The events of those rows and changes.
     events: Vec<EventId>,
 }
 
@@ -111,7 +115,9 @@ impl OwnChanges {
         self.pauses += 1;
     }
 
+    /// Ends a pause. The changes that were announced until now may be older than what the table shows.
     pub(crate) fn resume(&mut self) {
         self.pauses -= 1;
+        self.announced.values_mut().for_each(|announced| announced.version += 1);
     }
 }

@@ -216,11 +216,14 @@ fn nothing_is_put_into_the_table_while_it_is_compared_or_not_loaded() {
     table.set_progress(table.epoch(), Progress::Following { source }).unwrap();
     let pause = table.pause_own_changes();
     assert_eq!(make(), [Visibility::Pending], "the table is being compared");
+    let put = [(0, EventId(1), Change::Put(domain.clone(), host_type))];
+    let own = table.begin_own_changes(vec![domain.clone()]);
     drop(pause);
+    assert_eq!(own.apply(&put), [Visibility::Pending], "the comparison may have passed over a later deletion");
+    drop(own);
     let own = table.begin_own_changes(vec![domain.clone()]);
     table.reset_progress();
     table.set_progress(table.epoch(), Progress::Following { source }).unwrap();
-    let put = [(0, EventId(1), Change::Put(domain.clone(), host_type))];
     assert_eq!(own.apply(&put), [Visibility::Pending], "the routes are from another load");
     assert_eq!(table.domain_host_type(domain.as_bytes()).ok(), None);
     drop(own);

@@ -48,7 +48,8 @@ impl Table {
         DatabaseRead(self)
     }
 
-    /// Has no own change applied while the whole table is compared with the database.
+    /// Has no own change applied while the whole table is compared with the database, and afterwards none that was
+    /// announced before the comparison ended.
     pub fn pause_own_changes(&self) -> OwnChangesPause<'_> {
         self.state.lock().own_changes.pause();
         OwnChangesPause(self)

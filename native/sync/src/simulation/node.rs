@@ -241,6 +241,10 @@ impl<'a> Node<'a> {
         parts.context.outbox.flush();
         let ending = if result.is_ok() { Ending::Succeeded } else { Ending::Away };
         let reports = std::mem::take(&mut *self.reports.lock());
+        let (own_changes, own_removals) = {
+            let workers = self.workers.lock();
+            (workers.touched.clone(), workers.removed.clone())
+        };
         let record = PassRecord {
             observed: &connection.observed,
             identity: connection.identity.clone(),
@@ -249,7 +253,8 @@ impl<'a> Node<'a> {
             reads_all_gaps,
             is_forced: self.force == Some(Force::Yes),
             skips_events: parts.context.state.due.is_some_and(Comparison::skips_events),
-            own_removals: self.workers.lock().removed.clone(),
+            own_changes,
+            own_removals,
             ending,
             reports: &reports,
             conditions: world.conditions,

@@ -32,7 +32,9 @@ pub(super) struct PassRecord<'a> {
     /// It ended with a log that cannot be followed further, so the next load passes over the events before it. (A pass
     /// may find that more than once, before its loads and after them.)
     pub(super) skips_events: bool,
-    /// Domains whose deletion by this node itself was put into the table meanwhile.
+    /// Domains of which changes by this node itself were put into the table meanwhile.
+    pub(super) own_changes: HashSet<String>,
+    /// Those of them whose route such a change removed.
     pub(super) own_removals: HashSet<String>,
     pub(super) ending: Ending,
     pub(super) reports: &'a [Report],
