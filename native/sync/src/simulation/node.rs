@@ -268,13 +268,19 @@ impl<'a> Node<'a> {
         match result {
             Ok(repairs) => {
                 let known = world.database.lock().visible.len();
-                if let Ok(found) = parts.find_requested(&mut connection) {
-                    parts.context.outbox.respond(&found, repairs.as_ref());
-                    self.routes = self.routes.take().filter(|_| found.is_empty());
-                    check_found(table, &world.database.lock(), known, &found);
-                    self.found = found;
+                match parts.find_requested(&mut connection) {
+                    Ok(found) => {
+                        parts.context.outbox.respond(&found, repairs.as_ref());
+                        self.routes = self.routes.take().filter(|_| found.is_empty());
+                        check_found(table, &world.database.lock(), known, &found);
+                        self.found = found;
+                        self.connection = Some(connection);
+                    }
+                    Err(_) => {
+                        parts.context.outbox.respond_error("the connection broke");
+                        self.routes = None;
+                    }
                 }
-                self.connection = Some(connection);
             }
             Err(Halt::Away(error)) => parts.context.outbox.respond_error(&error.to_string()),
             Err(Halt::Stop | Halt::Reconnect) => panic!("it was not stopped"),
