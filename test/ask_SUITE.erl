@@ -47,7 +47,9 @@ init_per_testcase(Case, Config) ->
         _ = [ok = md_gate:open(Gate) || not begins_without_database(Case)],
         Node = md_node:start(environment(Common)),
         _ = [ok = md_node:wait_until_following(Node) || not begins_without_database(Case)],
-        [{node, Node}, {door, md_http:door(Node)} | Common]
+        Started = [{node, Node}, {door, md_http:door(Node)} | Common],
+        wait_until_listening(Started),
+        Started
     end).
 
 begins_without_database(Case) ->
