@@ -8,7 +8,8 @@ export PATH := $(PATH):$(CURDIR)/_build/tools
 
 help:
 	@echo 'make run      a node with two static domains, and an Erlang shell on it; all its data is below data/'
-	@echo '              DB=postgres://USER@HOST/NAME or DB=sqlite:FILE   another database than data/domains.db'
+	@echo '              DB=postgres://USER@HOST/NAME, DB=mysql://USER@HOST/NAME or DB=sqlite:FILE'
+	@echo '                                                               another database than data/domains.db'
 	@echo '              DATA=DIR                                         another directory than data/'
 	@echo '              NODE=NAME@HOST                                   let other Erlang nodes connect'
 	@echo 'make build    the native library and the Erlang application'

@@ -4,7 +4,8 @@
 %% case says so. A node shows every event up to its cursor, so a case waits for the newest id and then compares the
 %% whole table.
 %%
-%% The hour between two polls is longer than any test, so a node that shows a change earlier was notified.
+%% The hour between two polls is longer than any test, so a node that shows a change earlier was notified, or has asked for
+%% the newest event where there are no notifications (MariaDB).
 -module(follow_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -15,6 +16,7 @@
 -export([every_name_of_the_data_files_is_loaded_and_answered/1,
          nodes_that_are_not_connected_follow_by_their_poll_interval/1,
          nodes_that_are_not_connected_are_woken_by_a_notification/1,
+         nodes_that_are_not_connected_follow_by_their_look_interval/1,
          a_check_for_updates_reaches_every_connected_node/1,
          a_check_for_updates_message_wakes_the_service/1,
          sync_local_shows_what_was_committed_before_it/1,
@@ -32,21 +34,23 @@ suite() ->
     [{timetrap, {minutes, 3}}].
 
 all() ->
-    [{group, postgres}, {group, sqlite}].
+    [{group, postgres}, {group, mariadb}, {group, sqlite}].
 
 groups() ->
-    Both = [every_name_of_the_data_files_is_loaded_and_answered,
-            nodes_that_are_not_connected_follow_by_their_poll_interval,
-            a_check_for_updates_message_wakes_the_service,
-            sync_local_shows_what_was_committed_before_it,
-            dummy_events_are_skipped,
-            neither_order_nor_repetition_of_events_matters,
-            any_number_of_events_at_once_is_followed,
-            the_first_event_of_an_empty_log_may_have_any_id,
-            domains_that_were_disabled_or_in_removal_are_not_loaded],
+    All = [every_name_of_the_data_files_is_loaded_and_answered,
+           nodes_that_are_not_connected_follow_by_their_poll_interval,
+           a_check_for_updates_message_wakes_the_service,
+           sync_local_shows_what_was_committed_before_it,
+           dummy_events_are_skipped,
+           neither_order_nor_repetition_of_events_matters,
+           any_number_of_events_at_once_is_followed,
+           the_first_event_of_an_empty_log_may_have_any_id,
+           domains_that_were_disabled_or_in_removal_are_not_loaded],
     [{postgres, [nodes_that_are_not_connected_are_woken_by_a_notification,
-                 a_check_for_updates_reaches_every_connected_node | Both]},
-     {sqlite, [a_fresh_file_gets_the_tables | Both]}].
+                 a_check_for_updates_reaches_every_connected_node | All]},
+     {mariadb, [nodes_that_are_not_connected_follow_by_their_look_interval,
+                a_check_for_updates_reaches_every_connected_node | All]},
+     {sqlite, [a_fresh_file_gets_the_tables | All]}].
 
 init_per_group(sqlite = Group, Config) ->
     case md_client:speaks_sqlite() of
@@ -62,13 +66,14 @@ end_per_group(_Group, _Config) ->
 init_per_testcase(_Case, Config) ->
     case ?config(kind, Config) of
         postgres -> md_database:or_fail(fun() -> [{database, md_database:create()} | Config] end);
+        mariadb -> md_database:or_fail(fun() -> [{database, md_database:mariadb()} | Config] end);
         sqlite -> [{database, md_database:sqlite(?config(priv_dir, Config))} | Config]
     end.
 
 end_per_testcase(_Case, Config) ->
     case ?config(kind, Config) of
-        postgres -> md_database:drop(?config(database, Config));
-        sqlite -> ok
+        sqlite -> ok;
+        _Server -> md_database:drop(?config(database, Config))
     end.
 
 %% The environment of a node, and the writer, a client of the database with its tables.
@@ -97,6 +102,9 @@ nodes_that_are_not_connected_follow_by_their_poll_interval(Config) ->
 
 nodes_that_are_not_connected_are_woken_by_a_notification(Config) ->
     two_nodes_follow_everything(Config, ?HOUR, fun md_writer:write_and_notify/2).
+
+nodes_that_are_not_connected_follow_by_their_look_interval(Config) ->
+    two_nodes_follow_everything(Config, ?HOUR, fun md_writer:write/2).
 
 %% Every name is in one of the batches: all are added, then a fifth each is disabled, moved, deleted, disabled and
 %% enabled again, or left alone.

@@ -9,6 +9,7 @@
          a_start_waits_until_many_domains_are_loaded/1,
          a_start_goes_on_when_the_database_stays_away/1,
          a_driver_that_is_not_supported_says_what_to_do/1,
+         a_pool_of_mysql_leads_to_mariadb/1,
          an_operator_may_name_another_database/1,
          urls_are_made_of_every_form_of_a_pool/1]).
 
@@ -26,6 +27,7 @@ all() ->
      a_start_waits_until_many_domains_are_loaded,
      a_start_goes_on_when_the_database_stays_away,
      a_driver_that_is_not_supported_says_what_to_do,
+     a_pool_of_mysql_leads_to_mariadb,
      an_operator_may_name_another_database,
      urls_are_made_of_every_form_of_a_pool].
 
@@ -35,9 +37,12 @@ init_per_suite(Config) ->
 end_per_suite(_Config) ->
     ok.
 
-init_per_testcase(_Case, Config) ->
+init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
+        Database = md_database:with_tables(case Case of
+            a_pool_of_mysql_leads_to_mariadb -> md_database:mariadb();
+            _ -> md_database:create()
+        end),
         [{database, Database} | Config]
     end).
 
@@ -115,15 +120,24 @@ a_start_goes_on_when_the_database_stays_away(Config) ->
 
 a_driver_that_is_not_supported_says_what_to_do(Config) ->
     Node = md_mim:boot(Config, #{}),
-    {error, {wrong_configuration, #{expected := Text}}} = md_mim:start(Node, md_mim:config(Config, #{driver => mysql, password => ?PASSWORD})),
-    [?assertNotEqual(nomatch, binary:match(Text, Word)) || Word <- [<<"pgsql">>, <<"mysql">>, <<"service_domain_db">>]],
+    {error, {wrong_configuration, #{expected := Text}}} = md_mim:start(Node, md_mim:config(Config, #{driver => odbc, password => ?PASSWORD})),
+    [?assertNotEqual(nomatch, binary:match(Text, Word)) || Word <- [<<"pgsql">>, <<"mysql">>, <<"odbc">>, <<"service_domain_db">>]],
     ok = assert_not_shown(Node, ?PASSWORD).
+
+a_pool_of_mysql_leads_to_mariadb(Config) ->
+    Node = md_mim:boot(Config, #{}),
+    ok = md_mim:start(Node, md_mim:config(Config)),
+    {ok, _} = md_mim:api(Node, insert_domain, [?A, ?TYPE]),
+    Client = md_client:open(?config(database, Config)),
+    ?assertEqual(#{?A => {?TYPE, enabled}}, md_rows:all(Client)),
+    ok = md_writer:write(Client, [{add, ?TYPE, [?B]}]),
+    md_wait:until(fun() -> md_mim:api(Node, get_host_type, [?B]) end, {ok, ?TYPE}).
 
 an_operator_may_name_another_database(Config) ->
     File = filename:join(?config(priv_dir, Config), "url"),
     ok = file:write_file(File, ?config(database, Config)),
     Node = md_mim:boot(Config, #{service_domain_db => #{database => {file, File}, pool_size => 2}}),
-    ok = md_mim:start(Node, md_mim:config(Config, #{driver => mysql})),
+    ok = md_mim:start(Node, md_mim:config(Config, #{driver => odbc})),
     {ok, _} = md_mim:api(Node, insert_domain, [?A, ?TYPE]),
     _ = md_node:kill(Node, mongoose_domain_sup),
     md_wait:until(fun() -> element(1, md_mim:api(Node, insert_domain, [?B, ?TYPE])) end, ok),

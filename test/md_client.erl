@@ -1,4 +1,4 @@
-%% A second operating system process that speaks SQL: psql for PostgreSQL, sqlite3 (or else python3)
+%% A second operating system process that speaks SQL: psql for PostgreSQL, mariadb for MariaDB, sqlite3 (or else python3)
 %% for SQLite.
 %%
 %% It uses none of this project's code, so it stands for any program that writes to the database. A query returns when
@@ -8,13 +8,14 @@
 %%   [[<<"1">>, <<"a">>]] = md_client:query(Client, "SELECT 1, 'a'").
 -module(md_client).
 
--export([open/1, query/2, close/1]).
+-export([open/1, query/2, close/1, kind/1]).
 -export([speaks_sqlite/0]).
 
--export_type([t/0]).
+-export_type([t/0, kind/0]).
 
--record(client, {port :: port(), echo :: string()}).
+-record(client, {port :: port(), kind :: kind()}).
 -opaque t() :: #client{}.
+-type kind() :: postgres | mariadb | sqlite.
 
 %% Replaces sqlite3 where it is not installed; it implements only what these tests need.
 -define(PYTHON,
@@ -31,22 +32,44 @@
     "    except sqlite3.Error as error:\n"
     "        print('Error:', error)\n").
 
-%% @doc Starts the process for `postgres://...' or `sqlite:FILE'.
+%% @doc Starts the process for `postgres://...', `mysql://...' or `sqlite:FILE'.
 -spec open(string()) -> t().
 open("postgres" ++ _ = Url) ->
     Args = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", Url],
-    start(program("psql"), Args, "\\echo ");
+    start(postgres, program("psql"), Args);
+open("mysql" ++ _ = Url) ->
+    #{host := Host, userinfo := User, path := "/" ++ Database} = uri_string:parse(Url),
+    %% Without --force the client would end at the first error, and without --skip-ssl it prints a warning where there is no
+    %% password. Backslashes in texts stand for themselves, as in the other databases.
+    Args = ["--no-defaults", "--skip-ssl", "--batch", "--raw", "--skip-column-names", "--unbuffered", "--force", "--skip-reconnect",
+            "--default-character-set=utf8mb4",
+            "--init-command=SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')",
+            "--protocol=tcp", "--host=" ++ Host, "--port=" ++ integer_to_list(md_database:port(Url))
+            | [Option ++ Value || {Option, Value} <- lists:zip(["--user=", "--password="], credentials(User))]],
+    start(mariadb, program("mariadb"), Args ++ [Database]);
 open("sqlite:" ++ File) ->
     case sqlite_program() of
         {sqlite3, Path} ->
-            Client = start(Path, ["-batch", File], ".print "),
+            Client = start(sqlite, Path, ["-batch", File]),
             ok = send(Client, ".timeout 30000"),
             Client;
         {python3, Path} ->
-            start(Path, ["-c", ?PYTHON, File], ".print ");
+            start(sqlite, Path, ["-c", ?PYTHON, File]);
         none ->
             erlang:error(neither_sqlite3_nor_python3_is_on_path)
     end.
+
+%% The user and the password.
+credentials(Userinfo) ->
+    case string:split(Userinfo, ":") of
+        [User] -> [User, ""];
+        Both -> Both
+    end.
+
+%% @doc Which database this client speaks to.
+-spec kind(t()) -> kind().
+kind(#client{kind = Kind}) ->
+    Kind.
 
 %% @doc Whether this machine has a program that executes SQL on SQLite files.
 -spec speaks_sqlite() -> boolean().
@@ -66,10 +89,10 @@ program(Name) ->
         Path -> Path
     end.
 
-start(Program, Args, Echo) ->
+start(Kind, Program, Args) ->
     Port = open_port({spawn_executable, Program},
         [{args, Args}, {line, 1 bsl 20}, binary, stderr_to_stdout, exit_status, hide]),
-    #client{port = Port, echo = Echo}.
+    #client{port = Port, kind = Kind}.
 
 %% @doc Runs statements, separated by "; " on one line, and returns the rows of all of them, each as a list of columns.
 %% Fails with the database's message when it refuses a statement.
@@ -78,17 +101,29 @@ query(Client, Sql) ->
     ok = send(Client, [Sql, ";"]),
     answer(Client, Sql).
 
-answer(#client{echo = Echo} = Client, Sql) ->
+answer(#client{kind = Kind} = Client, Sql) ->
     Marker = list_to_binary(["done-", integer_to_list(erlang:unique_integer([positive]))]),
-    ok = send(Client, [Echo, Marker]),
+    ok = send(Client, echo(Kind, Marker)),
     Lines = lines(Client, Marker, []),
     case [Line || Line <- Lines, is_error(Line)] of
-        [] -> [binary:split(Line, <<"|">>, [global]) || Line <- Lines];
+        [] -> [columns(Kind, Line) || Line <- Lines];
         Errors -> erlang:error({sql_failed, Errors, string:slice(iolist_to_binary(Sql), 0, 500)})
     end.
 
+%% What has the client print a line.
+echo(postgres, Line) -> ["\\echo ", Line];
+echo(mariadb, Line) -> ["SELECT '", Line, "';"];
+echo(sqlite, Line) -> [".print ", Line].
+
+columns(mariadb, Line) ->
+    %% The other clients print nothing for it.
+    [case Column of <<"NULL">> -> <<>>; _ -> Column end || Column <- binary:split(Line, <<"\t">>, [global])];
+columns(_Kind, Line) ->
+    binary:split(Line, <<"|">>, [global]).
+
 is_error(Line) ->
-    binary:match(Line, [<<"ERROR:">>, <<"FATAL:">>, <<"Error:">>, <<"rror near line">>, <<"psql: error">>]) =/= nomatch.
+    binary:match(Line, [<<"ERROR:">>, <<"FATAL:">>, <<"Error:">>, <<"rror near line">>, <<"psql: error">>]) =/= nomatch
+        orelse re:run(Line, "^ERROR [0-9]+") =/= nomatch.
 
 send(#client{port = Port}, Line) ->
     true = port_command(Port, [Line, $\n]),

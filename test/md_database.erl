@@ -1,33 +1,58 @@
 %% Creates a database for each test and drops it afterwards.
 %%
-%% PostgreSQL databases are created on the temporary cluster in MONGOOSE_DOMAIN_TEST_PG; `make test' starts one. Without
-%% it the tests that need PostgreSQL fail: a run that skipped them silently would look like one that passed them.
+%% PostgreSQL databases are created on the temporary cluster in MONGOOSE_DOMAIN_TEST_PG, MariaDB databases on the server in
+%% MONGOOSE_DOMAIN_TEST_MARIADB; `make test' starts both. Without them the tests that need them fail: a run that skipped
+%% them silently would look like one that passed them.
+%%
+%% With `MONGOOSE_DOMAIN_TEST_DATABASE=mariadb' in the environment create/0 makes a database of MariaDB, so suites that were
+%% written for PostgreSQL run there, as far as they are not about PostgreSQL.
 -module(md_database).
 
--export([create/0, create/1, drop/1, with_tables/1, statements/1, sqlite/1, or_fail/1]).
+-export([create/0, create/1, mariadb/0, mariadb/1, drop/1, with_tables/1, statements/1, sqlite/1, or_fail/1]).
 -export([with_user/3, with_port/2, with_ports/2, with_query/2, port/1]).
 
--define(VARIABLE, "MONGOOSE_DOMAIN_TEST_PG").
+-define(POSTGRES, "MONGOOSE_DOMAIN_TEST_PG").
+-define(MARIADB, "MONGOOSE_DOMAIN_TEST_MARIADB").
 
 %% @doc The URL of a new, empty PostgreSQL database.
 -spec create() -> string().
 create() ->
-    create("").
+    case os:getenv("MONGOOSE_DOMAIN_TEST_DATABASE") of
+        "mariadb" -> mariadb();
+        _ -> create("")
+    end.
 
 %% @doc The same, with these options of CREATE DATABASE.
 -spec create(string()) -> string().
 create(Options) ->
-    Cluster = cluster(),
+    create(server(?POSTGRES), Options).
+
+%% @doc The URL of a new, empty MariaDB database.
+-spec mariadb() -> string().
+mariadb() ->
+    mariadb("").
+
+%% @doc The same, with these options of CREATE DATABASE.
+-spec mariadb(string()) -> string().
+mariadb(Options) ->
+    create(server(?MARIADB), Options).
+
+create(Server, Options) ->
     Unique = erlang:phash2({os:getpid(), node(), erlang:system_time(), make_ref()}, 1 bsl 32),
     Name = lists:concat(["ct_", os:getpid(), "_", erlang:unique_integer([positive]), "_", Unique]),
-    run(Cluster, ["CREATE DATABASE ", Name, " ", Options]),
-    change(Cluster, fun(Parts) -> Parts#{path := "/" ++ Name} end).
+    run(Server, ["CREATE DATABASE ", Name, " ", Options]),
+    change(Server, fun(Parts) -> Parts#{path := "/" ++ Name} end).
 
-%% @doc Drops a database that create/0 made, and ends the connections to it.
+%% @doc Drops a database that was made here. PostgreSQL ends the connections to it.
 -spec drop(string()) -> ok.
-drop(Url) ->
+drop("postgres" ++ _ = Url) ->
+    run(server(?POSTGRES), ["DROP DATABASE IF EXISTS ", name(Url), " WITH (FORCE)"]);
+drop("mysql" ++ _ = Url) ->
+    run(server(?MARIADB), ["DROP DATABASE IF EXISTS ", name(Url)]).
+
+name(Url) ->
     #{path := "/" ++ Name} = uri_string:parse(Url),
-    run(cluster(), ["DROP DATABASE IF EXISTS ", Name, " WITH (FORCE)"]).
+    Name.
 
 %% @doc Creates the tables and returns the URL.
 -spec with_tables(string()) -> string().
@@ -38,6 +63,7 @@ with_tables(Url) ->
     Url.
 
 script("postgres" ++ _) -> "postgres.sql";
+script("mysql" ++ _) -> "mysql.sql";
 script("sqlite" ++ _) -> "sqlite.sql".
 
 %% @doc The script with which the product creates its tables, on one line.
@@ -50,14 +76,14 @@ statements(Script) ->
 is_comment(<<"--", _/binary>>) -> true;
 is_comment(_) -> false.
 
-%% @doc For init_per_testcase/2: returns the function's value, or fails the test where no cluster exists. An exception
+%% @doc For init_per_testcase/2: returns the function's value, or fails the test where no server exists. An exception
 %% would count the test as skipped.
 -spec or_fail(fun(() -> Config)) -> Config | {fail, string()}.
 or_fail(Init) ->
     try
         Init()
     catch
-        error:{?VARIABLE, Problem} -> {fail, ?VARIABLE ++ " " ++ Problem}
+        error:{no_server, Variable, Problem} -> {fail, Variable ++ " " ++ Problem}
     end.
 
 %% @doc The URL of an SQLite file in this directory; the file does not exist yet.
@@ -81,9 +107,9 @@ with_port(Url, Port) ->
 %% @doc The URL of the same database at any of these ports of this machine, tried in this order.
 -spec with_ports(string(), [inet:port_number(), ...]) -> string().
 with_ports(Url, Ports) ->
-    #{userinfo := User, path := Path} = uri_string:parse(Url),
+    #{scheme := Scheme, userinfo := User, path := Path} = uri_string:parse(Url),
     Places = lists:join(",", ["127.0.0.1:" ++ integer_to_list(Port) || Port <- Ports]),
-    lists:concat(["postgres://", User, "@" | Places]) ++ Path.
+    lists:concat([Scheme, "://", User, "@" | Places]) ++ Path.
 
 %% @doc The URL of the same database with parameters such as "sslmode=require".
 -spec with_query(string(), string()) -> string().
@@ -93,16 +119,24 @@ with_query(Url, Query) ->
 %% @doc The port on which the server listens.
 -spec port(string()) -> inet:port_number().
 port(Url) ->
-    maps:get(port, uri_string:parse(Url), 5432).
+    #{scheme := Scheme} = Parts = uri_string:parse(Url),
+    maps:get(port, Parts, default_port(Scheme)).
+
+default_port("postgres") -> 5432;
+default_port("mysql") -> 3306.
 
 change(Url, Change) ->
     uri_string:recompose(Change(uri_string:parse(Url))).
 
-cluster() ->
-    case os:getenv(?VARIABLE) of
+server(Variable) ->
+    case os:getenv(Variable) of
         false ->
-            erlang:error({?VARIABLE, "is not set: it names the PostgreSQL cluster for these tests, as "
-                                     "`scripts/postgres start DIRECTORY` prints it; `make test` does all that"});
+            Script = case Variable of
+                ?POSTGRES -> "postgres";
+                ?MARIADB -> "mariadb"
+            end,
+            erlang:error({no_server, Variable, "is not set: it names the server for these tests, as `scripts/" ++ Script ++
+                                               " start DIRECTORY` prints it; `make test` does all that"});
         Url ->
             Url
     end.

@@ -5,7 +5,7 @@
 %%   {ok, _} = md_mim:api(Node, insert_domain, [<<"a.example">>, <<"type1">>]).
 %%
 %% The stand-ins in the integration's folder test have the names of MongooseIM's modules, record their calls, and start what it
-%% starts in its order (mim). All else is real: nodes of their own, and PostgreSQL. The sources of the integration and of the
+%% starts in its order (mim). All else is real: nodes of their own, PostgreSQL and MariaDB. The sources of the integration and of the
 %% stand-ins are compiled here, since this application does not depend on them.
 -module(md_mim).
 
@@ -68,11 +68,14 @@ config(Config) ->
 %% @doc The same with these parts of its connection to the database.
 -spec config(config(), #{atom() => term()}) -> #{atom() => term()}.
 config(Config, Connection) ->
-    #{host := Host, path := "/" ++ Database, userinfo := User} = Parts = uri_string:parse(?config(database, Config)),
+    #{scheme := Scheme, host := Host, path := "/" ++ Database, userinfo := User} = uri_string:parse(?config(database, Config)),
     Pool = #{type => rdbms, scope => global, tag => default, opts => #{workers => 2},
-             conn_opts => maps:merge(#{driver => pgsql, host => Host, port => maps:get(port, Parts, 5432),
+             conn_opts => maps:merge(#{driver => driver(Scheme), host => Host, port => md_database:port(?config(database, Config)),
                                        database => Database, username => User, query_timeout => 5000}, Connection)},
     #{hosts => [?STATIC], host_types => ?TYPES, outgoing_pools => [Pool], service => options()}.
+
+driver("postgres") -> pgsql;
+driver("mysql") -> mysql.
 
 %% @doc What the server hands to service_domain_db:start/1.
 -spec options() -> #{atom() => term()}.

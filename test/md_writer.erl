@@ -24,10 +24,15 @@
 write(Client, Changes) ->
     commit(Client, [change(Change) || Change <- Changes]).
 
-%% @doc Makes the changes in one transaction that notifies every listener when it commits.
+%% @doc Makes the changes in one transaction that notifies every listener when it commits, where the database has
+%% notifications.
 -spec write_and_notify(md_client:t(), [change()]) -> ok.
 write_and_notify(Client, Changes) ->
-    commit(Client, [change(Change) || Change <- Changes] ++ ["NOTIFY mongoose_domain_events; "]).
+    Notify = case md_client:kind(Client) of
+        postgres -> ["NOTIFY mongoose_domain_events; "];
+        _ -> []
+    end,
+    commit(Client, [change(Change) || Change <- Changes] ++ Notify).
 
 %% @doc Adds events without changes. An empty domain makes a dummy event.
 -spec add_events(md_client:t(), [domain()]) -> ok.

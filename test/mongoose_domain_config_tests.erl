@@ -286,7 +286,7 @@ a_door_beyond_this_machine_has_a_lock_or_a_word_that_says_so() ->
 
 a_service_has_every_default() ->
     {ok, #{service_domain_db := Service}} = read(#{service_domain_db => #{database => "sqlite:x.db"}}),
-    ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, converge_interval => 300000,
+    ?assertEqual(#{database => "sqlite:x.db", poll_interval => 30000, look_interval => 200, converge_interval => 300000,
                    convergence_gate => on_loss, max_removal_share => 0.5, warm_start => true,
                    snapshot_interval => 300000, snapshot_max_age => 604800, event_cleaning_interval => 1800,
                    event_max_age => 7200, pool_size => 4,
@@ -319,7 +319,7 @@ a_node_keeps_its_routes_where_a_data_directory_is_set_unless_told_not_to() ->
     ok = file:del_dir(Directory).
 
 options() ->
-    [poll_interval, converge_interval, snapshot_interval, snapshot_max_age, event_cleaning_interval, event_max_age, pool_size, queue_limit, operation_timeout,
+    [poll_interval, look_interval, converge_interval, snapshot_interval, snapshot_max_age, event_cleaning_interval, event_max_age, pool_size, queue_limit, operation_timeout,
      visibility_timeout, password_iterations, removal_lease, connect_timeout, statement_timeout, lock_timeout].
 
 service(Options) ->

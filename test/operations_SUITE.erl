@@ -1,4 +1,4 @@
-%% The results and the effects of the operations of mongoose_domain_api, on one node, with both databases.
+%% The results and the effects of the operations of mongoose_domain_api, on one node, with each database.
 %%
 %% Another program reads what an operation wrote and counts its events: one for each change, none for an operation that
 %% changed nothing.
@@ -72,7 +72,7 @@ suite() ->
     [{timetrap, {minutes, 3}}].
 
 all() ->
-    [{group, postgres}, {group, sqlite}, without_a_service_changes_are_refused_in_words].
+    [{group, postgres}, {group, mariadb}, {group, sqlite}, without_a_service_changes_are_refused_in_words].
 
 groups() ->
     Cases = [an_added_domain_is_served_when_the_call_returns,
@@ -122,15 +122,15 @@ groups() ->
              a_declaration_that_makes_no_sense_is_refused_in_diegos_words,
              the_first_declaration_makes_the_table,
              a_table_of_freshness_that_fails_is_reported_in_words],
-    [{postgres, Cases}, {sqlite, Cases}].
+    [{postgres, Cases}, {mariadb, Cases}, {sqlite, Cases}].
 
 init_per_group(sqlite, Config) ->
     case md_client:speaks_sqlite() of
         true -> [{kind, sqlite} | Config];
         false -> {skip, "no program to read SQLite with: neither sqlite3 nor python3 is on PATH"}
     end;
-init_per_group(postgres, Config) ->
-    [{kind, postgres} | Config].
+init_per_group(Group, Config) ->
+    [{kind, Group} | Config].
 
 end_per_group(_Group, _Config) ->
     ok.
@@ -141,6 +141,7 @@ init_per_testcase(Case, Config) ->
     md_database:or_fail(fun() ->
         Database = case ?config(kind, Config) of
             postgres -> md_database:create();
+            mariadb -> md_database:mariadb();
             sqlite -> md_database:sqlite(?config(priv_dir, Config))
         end,
         Client = md_client:open(md_database:with_tables(Database)),
@@ -153,8 +154,8 @@ end_per_testcase(without_a_service_changes_are_refused_in_words, _Config) ->
     ok;
 end_per_testcase(_Case, Config) ->
     case ?config(kind, Config) of
-        postgres -> md_database:drop(?config(database, Config));
-        sqlite -> ok
+        sqlite -> ok;
+        _Server -> md_database:drop(?config(database, Config))
     end.
 
 %% With an hour between polls, the table shows a change at the return of a call only because of that call.
@@ -790,6 +791,8 @@ expire_at(Config, Domain, Nanoseconds) ->
 tables(Config) ->
     query(Config, case ?config(kind, Config) of
         postgres -> "SELECT relname FROM pg_class WHERE relname = 'domain_freshness'";
+        mariadb -> "SELECT table_name FROM information_schema.tables "
+                   "WHERE table_schema = DATABASE() AND table_name = 'domain_freshness'";
         sqlite -> "SELECT name FROM sqlite_master WHERE name = 'domain_freshness'"
     end).
 

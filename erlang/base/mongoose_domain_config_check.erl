@@ -90,7 +90,7 @@ value(_Path, database, Url) when is_binary(Url); is_list(Url) ->
     Url;
 value(Path, database, _Other) ->
     wrong(Path, mongoose_domain_config_problem:not_shown(),
-          "a URL as text (postgres://... or sqlite:FILE), {env, \"NAME\"} or {file, \"PATH\"}");
+          "a URL as text (postgres://..., mysql://... or sqlite:FILE), {env, \"NAME\"} or {file, \"PATH\"}");
 value(Path, directory, Value) ->
     directory(Path, Value);
 value(Path, router, Value) ->

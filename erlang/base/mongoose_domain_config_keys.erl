@@ -41,6 +41,7 @@ keys(application) ->
 keys(service_domain_db) ->
     [{database, database, none, required},
      {poll_interval, ?TIME, ms, 30000},
+     {look_interval, ?TIME, ms, 200},
      {converge_interval, ?TIME, ms, 300000},
      {convergence_gate, {one_of, [off, on_loss, always]}, none, on_loss},
      {max_removal_share, share, none, 0.5},

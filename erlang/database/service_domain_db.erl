@@ -2,7 +2,8 @@
 %%
 %% The functions are those of MongooseIM's module of this name. The process of this name (mongoose_domain_follower) owns the
 %% native thread that loads the enabled domains and then follows the log of events. It reads the log when PostgreSQL notifies
-%% it, when any node sends this process `check_for_updates', and at least every `poll_interval'.
+%% it (on MariaDB: when another id is the newest, which it asks every `look_interval'), when any node sends this process
+%% `check_for_updates', and at least every `poll_interval'.
 %%
 %% It is a service: mongoose_domain_services starts and stops it, or the service manager of a server that this application is
 %% part of; and with it the processes that change the database. The options of start/1 replace those of the environment's

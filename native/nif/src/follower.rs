@@ -89,6 +89,7 @@ impl Owner for OwnerProcess {
 #[rustler(decode)]
 struct FollowerOptionsTerm<'a> {
     poll_interval: u64,
+    look_interval: u64,
     converge_interval: u64,
     convergence_gate: GateModeTerm,
     max_removal_share: f64,
@@ -160,6 +161,7 @@ fn start(
     static LOCK: OnceLock<FollowerLock> = OnceLock::new();
     let database = Database::new(source.to_source()?, options.to_timeouts())
         .map_err(|error| error.to_string())?
+        .with_look_interval(Duration::from_millis(options.look_interval))
         .with_priority(follower_priority());
     let owner = env.pid();
     let lock = LOCK.get_or_init(FollowerLock::default).clone();

@@ -8,8 +8,10 @@ use domain_core::HostTypes;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::postgres::{PostgresStore, PostgresWriter, Target, UrlError};
+use crate::mariadb::{self, MariadbStore, MariadbWriter};
+use crate::postgres::{PostgresStore, PostgresWriter, Target};
 use crate::sqlite::{SqliteStore, SqliteWriter};
+use crate::url::UrlError;
 use crate::{FollowerPriority, Signal, Store, StoreError, UrlSource, UrlSourceError, Writer};
 
 /// Time-outs of a database.
@@ -17,18 +19,22 @@ use crate::{FollowerPriority, Signal, Store, StoreError, UrlSource, UrlSourceErr
 pub struct Timeouts {
     /// The limit on one attempt to connect to one address, unless the URL sets `connect_timeout`.
     pub connect: Duration,
-    /// The limit on a statement; during a load, on the next row. Also the server's `statement_timeout` and
-    /// `idle_in_transaction_session_timeout`, which zero leaves unchanged.
+    /// The limit on a statement; during a load, on the next row or page. Also the server's own limits on a statement and on an
+    /// idle transaction, which zero leaves unchanged.
     pub statement: Duration,
-    /// The limit on waiting for a lock: the server's `lock_timeout`, which zero leaves unchanged, or SQLite's busy
-    /// time-out.
+    /// The limit on waiting for a lock: the server's, which zero leaves unchanged and MariaDB rounds up to seconds, or SQLite's
+    /// busy time-out.
     pub lock: Duration,
 }
+
+/// How often a follower asks a database without notifications for the newest event, unless the configuration says so.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A database to connect to. Never shows the secret in its URL.
 pub struct Database {
     source: UrlSource,
     timeouts: Timeouts,
+    look_interval: Duration,
     description: Mutex<String>,
     priority: Arc<FollowerPriority>,
 }
@@ -36,6 +42,7 @@ pub struct Database {
 /// What a URL means.
 enum Destination {
     Postgres(Box<Target>),
+    Mariadb(Box<mariadb::Target>),
     Sqlite(PathBuf),
 }
 
@@ -43,7 +50,10 @@ enum Destination {
 #[derive(Debug, Error)]
 pub enum DatabaseError {
     /// Its scheme is unknown.
-    #[error("a database is postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE; this is neither")]
+    #[error(
+        "a database is postgres://USER:PASSWORD@HOST:PORT/NAME, mysql://USER:PASSWORD@HOST:PORT/NAME or sqlite:FILE; \
+         this is none of them"
+    )]
     Scheme,
     /// The text after `sqlite:` is not the name of a file.
     #[error(
@@ -54,9 +64,9 @@ pub enum DatabaseError {
     /// The URL could not be read.
     #[error(transparent)]
     Unreadable(#[from] UrlSourceError),
-    /// The PostgreSQL URL is invalid.
+    /// The URL of a server is invalid.
     #[error(transparent)]
-    Postgres(#[from] UrlError),
+    Server(#[from] UrlError),
 }
 
 impl Database {
@@ -64,7 +74,13 @@ impl Database {
     /// connect.
     pub fn new(source: UrlSource, timeouts: Timeouts) -> Result<Database, DatabaseError> {
         let description = Destination::read(&source, timeouts)?.description();
-        Ok(Database { source, timeouts, description: Mutex::new(description), priority: Arc::default() })
+        let (description, priority) = (Mutex::new(description), Arc::default());
+        Ok(Database { source, timeouts, look_interval: LOOK_INTERVAL, description, priority })
+    }
+
+    /// The same database. A follower of a database without notifications asks it that often for the newest event.
+    pub fn with_look_interval(self, look_interval: Duration) -> Database {
+        Database { look_interval, ..self }
     }
 
     /// The same database. The follower and the writers have to share the priority.
@@ -77,7 +93,7 @@ impl Database {
         &self.priority
     }
 
-    /// The same for a text: `postgres://…`, `postgresql://…` or `sqlite:FILE`.
+    /// The same for a text: `postgres://…`, `postgresql://…`, `mysql://…`, `mariadb://…` or `sqlite:FILE`.
     pub fn parse(url: &str, timeouts: Timeouts) -> Result<Database, DatabaseError> {
         Database::new(UrlSource::Url(url.to_owned()), timeouts)
     }
@@ -92,6 +108,10 @@ impl Database {
         let store: Result<Box<dyn Store>, StoreError> = match self.destination()? {
             Destination::Postgres(target) => PostgresStore::connect(&target, self.timeouts, host_types, signal)
                 .map(|store| Box::new(store) as Box<dyn Store>),
+            Destination::Mariadb(target) => {
+                MariadbStore::connect(&target, self.timeouts, self.look_interval, host_types, signal)
+                    .map(|store| Box::new(store) as Box<dyn Store>)
+            }
             Destination::Sqlite(file) => SqliteStore::open(&file, self.timeouts, host_types, signal)
                 .map(|store| Box::new(store) as Box<dyn Store>),
         };
@@ -109,6 +129,7 @@ impl Database {
         }
         Ok(match self.destination()? {
             Destination::Postgres(target) => Box::new(PostgresWriter::connect(&target, self.timeouts, signal)?),
+            Destination::Mariadb(target) => Box::new(MariadbWriter::connect(&target, self.timeouts, signal)?),
             Destination::Sqlite(file) => Box::new(SqliteWriter::open(&file, self.timeouts)?),
         })
     }
@@ -128,6 +149,9 @@ impl Destination {
         let url = source.read()?;
         match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => Ok(Destination::Postgres(Box::new(Target::new(&url, &timeouts)?))),
+            Some(("mysql" | "mariadb", _)) => {
+                Ok(Destination::Mariadb(Box::new(mariadb::Target::new(&url, &timeouts)?)))
+            }
             Some(("sqlite", file)) => Ok(Destination::Sqlite(file_of(&url, file)?)),
             _ => Err(DatabaseError::Scheme),
         }
@@ -136,6 +160,7 @@ impl Destination {
     fn description(&self) -> String {
         match self {
             Destination::Postgres(target) => target.description().to_owned(),
+            Destination::Mariadb(target) => target.description().to_owned(),
             Destination::Sqlite(file) => format!("sqlite:{}", file.display()),
         }
     }

@@ -25,6 +25,13 @@ pub enum DatabaseIdentity {
         /// The role of the server in its cluster.
         role: ServerRole,
     },
+    /// A database of a MariaDB server, or of a Galera cluster.
+    Mariadb {
+        /// The id of the server or of the cluster. All nodes of a cluster show the changes of each.
+        server: String,
+        /// The name of the database.
+        database: String,
+    },
 }
 
 /// The role of a PostgreSQL server in its cluster.
@@ -39,8 +46,8 @@ pub enum ServerRole {
     Standby,
 }
 
-/// The part of an identity that outlives the connection and a restart of the server: the cluster, the database and the
-/// timeline, or the file.
+/// The part of an identity that outlives the connection and a restart of the server: the cluster or server, the database
+/// and the timeline, or the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersistentId(pub String);
 
@@ -50,6 +57,7 @@ impl DatabaseIdentity {
         PersistentId(match self {
             DatabaseIdentity::File { device, inode } => format!("file {device}/{inode}"),
             DatabaseIdentity::Server { database, timeline, .. } => format!("{database}/{timeline}"),
+            DatabaseIdentity::Mariadb { server, database } => format!("{server}/{database}"),
         })
     }
 
@@ -78,7 +86,7 @@ impl fmt::Display for DatabaseIdentity {
                 write!(f, " (a primary, started at {started} µs)")
             }
             DatabaseIdentity::Server { role: ServerRole::Standby, .. } => f.write_str(" (a standby)"),
-            DatabaseIdentity::File { .. } => Ok(()),
+            DatabaseIdentity::File { .. } | DatabaseIdentity::Mariadb { .. } => Ok(()),
         }
     }
 }
@@ -96,6 +104,17 @@ mod tests {
         let [one, other] = [1, 2].map(|started| server("7/5", "00000001", ServerRole::Primary { started }));
         assert!(one.is_same_as(&one) && !one.is_same_as(&other));
         assert_eq!(one.persistent_id(), other.persistent_id());
+    }
+
+    #[test]
+    fn every_node_of_a_cluster_shows_the_changes_of_the_others() {
+        let database = |server: &str, database: &str| DatabaseIdentity::Mariadb {
+            server: server.to_owned(),
+            database: database.to_owned(),
+        };
+        assert!(database("Galera 1", "d").is_same_as(&database("Galera 1", "d")));
+        assert!(!database("Galera 1", "d").is_same_as(&database("Galera 2", "d")));
+        assert!(!database("Galera 1", "d").is_same_as(&database("Galera 1", "e")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The database of domains, on PostgreSQL or SQLite.
+//! The database of domains, on PostgreSQL, MariaDB or SQLite.
 //!
 //! [`Store`] is the follower's connection, [`Writer`] a connection for changes. [`Database`] opens both.
 //!
@@ -23,15 +23,18 @@
 //! | `store`, `writer` | the two traits |
 //! | `followed` | [`FollowedDatabase`]: which database the follower is connected to |
 //! | `follower_priority` | [`FollowerPriority`]: the follower gets a connection before writers do |
-//! | `postgres`, `sqlite` | the two databases |
+//! | `url` | what the URLs of the servers have in common |
+//! | `local_runtime` | the runtime of a thread that uses a server's connection |
+//! | `postgres`, `mariadb`, `sqlite` | the three databases |
 //! | `database` | [`Database`]: which database a URL means, and how to connect to it |
 //!
 //! # Ways through the files
 //!
-//! * A load: `database` → `postgres/store` → `postgres/load` (or `sqlite/store`) → `row`, and back in batches.
-//! * A read of the log: `postgres/store` → `postgres/log` (or `sqlite/store` → `sqlite/log`) → `row`.
-//! * A change: `postgres/writer/domains` → `postgres/writer/change` (or `sqlite/writer/domains` → `sqlite/writer`), and,
-//!   where PostgreSQL refuses it, `postgres/sqlstate`.
+//! * A load: `database` → `postgres/store` → `postgres/load` (or `mariadb/store` → `mariadb/load`, or `sqlite/store`) →
+//!   `row`, and back in batches.
+//! * A read of the log: `postgres/store` → `postgres/log` (the same for `mariadb` and `sqlite`) → `row`.
+//! * A change: `postgres/writer/domains` → `postgres/writer/change` (or `mariadb/writer/domains` → `mariadb/writer/batch`, or
+//!   `sqlite/writer/domains` → `sqlite/writer`), and, where the server refuses it, `postgres/sqlstate` or `mariadb/error`.
 
 mod database;
 mod error;
@@ -39,6 +42,8 @@ mod followed;
 mod follower_priority;
 mod freshness;
 mod identity;
+mod local_runtime;
+mod mariadb;
 mod postgres;
 mod readable;
 mod row;
@@ -47,6 +52,7 @@ mod signal;
 mod source;
 mod sqlite;
 mod store;
+mod url;
 mod writer;
 
 pub use database::{Database, DatabaseError, Timeouts};
@@ -55,7 +61,6 @@ pub use followed::{FollowedDatabase, IdentityMatch};
 pub use follower_priority::FollowerPriority;
 pub use freshness::{Expiry, FreshnessDeclaration, Ttl};
 pub use identity::{DatabaseIdentity, PersistentId, ServerRole};
-pub use postgres::UrlError;
 pub use readable::{Readable, UnreadableRow, UnreadableRows, ValueFault};
 pub use row::{InvalidRow, InvalidRowReason, Row};
 pub use schema::SchemaError;
@@ -65,6 +70,7 @@ pub use store::{
     Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, Pruned, Route, Store, TableContents,
     TransactionId,
 };
+pub use url::{UrlError, UrlKind};
 pub use writer::{
     Activation, BeginRemovalOutcome, ChangedDomain, DeleteOutcome, Diagnostics, DomainOperations, DomainSettings,
     Filter, Finding, Found, FreshnessOperations, HandlerProgress, InsertOutcome, JobOutcome, Lease, LeaseState,

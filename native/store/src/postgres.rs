@@ -42,5 +42,4 @@ mod writer;
 
 pub(crate) use connect::Target;
 pub(crate) use store::PostgresStore;
-pub use url::UrlError;
 pub(crate) use writer::PostgresWriter;

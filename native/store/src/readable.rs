@@ -4,7 +4,7 @@
 //! with another schema may allow NULL; a column of SQLite holds values of any type. So each column of each row is read as
 //! a [`Cell`], which is then converted to a text or a number. If that fails, the row becomes an [`UnreadableRow`].
 //!
-//! The limit on the length of a value is the same for both databases and is defined here.
+//! The limit on the length of a value is the same for all databases and is defined here.
 
 use std::fmt;
 

@@ -7,14 +7,22 @@ use thiserror::Error;
 
 /// The script that creates absent tables in PostgreSQL.
 pub(crate) const POSTGRES: &str = include_str!("../../../priv/sql/postgres.sql");
+/// The same for MariaDB.
+pub(crate) const MARIADB: &str = include_str!("../../../priv/sql/mysql.sql");
 /// The same for SQLite.
 pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 
-/// The script that creates the table of removals, which only operations need, in both databases.
+/// The script that creates the table of removals, which only operations need, in PostgreSQL and SQLite.
 pub(crate) const REMOVALS: &str = include_str!("../../../priv/sql/removals.sql");
+/// The same for MariaDB.
+#[allow(dead_code)]
+pub(crate) const MARIADB_REMOVALS: &str = include_str!("../../../priv/sql/mysql_removals.sql");
 
-/// The script that creates the table of freshness, which the first declaration needs, in both databases.
+/// The script that creates the table of freshness, which the first declaration needs, in PostgreSQL and SQLite.
 pub(crate) const FRESHNESS: &str = include_str!("../../../priv/sql/freshness.sql");
+/// The same for MariaDB.
+#[allow(dead_code)]
+pub(crate) const MARIADB_FRESHNESS: &str = include_str!("../../../priv/sql/mysql_freshness.sql");
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,16 +29,15 @@ impl Signal {
         self.stop.is_cancelled()
     }
 
-    /// Returns after [`Signal::wake`] or [`Signal::stop`], at the latest after `limit`.
-    pub(crate) async fn woken(&self, limit: Duration) {
+    /// Returns after [`Signal::wake`] or [`Signal::stop`], at the latest after `limit`. Whether it was one of them.
+    pub(crate) async fn woken(&self, limit: Duration) -> bool {
         let either = async {
             tokio::select! {
                 () = self.wake.notified() => (),
                 () = self.stop.cancelled() => (),
             }
         };
-        // After either, the caller looks for events.
-        let _ = timeout(limit, either).await;
+        timeout(limit, either).await.is_ok()
     }
 
     /// Returns after [`Signal::stop`].

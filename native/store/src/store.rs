@@ -1,7 +1,7 @@
 //! What the follower needs of a database.
 //!
-//! A store is one connection, used by one thread. [`Signal::stop`](crate::Signal::stop) ends a wait early. On PostgreSQL
-//! it ends every other call, too, and every call has a deadline. SQLite's calls read a local file, and wait only for
+//! A store is one connection, used by one thread. [`Signal::stop`](crate::Signal::stop) ends a wait early. On a server it
+//! ends every other call, too, and every call has a deadline. SQLite's calls read a local file, and wait only for
 //! its lock, for a limited time. After an error the store has to be dropped, and the follower connects again. The
 //! exception is [`Store::prune`], which a database refuses to a user who may only read.
 
@@ -58,8 +58,12 @@ pub trait Store: Send {
     /// Deletes up to `limit` events that existed at an earlier position, with ids from `from` on. The newest event is kept.
     fn prune(&mut self, position: &LogPosition, from: EventId, limit: u32) -> Result<Pruned, StoreError>;
 
-    /// Blocks until the database notifies of a change, until [`Signal::wake`](crate::Signal::wake), or until `limit` has
-    /// passed. Fails if the connection breaks.
+    /// Ids that have no event yet and may get one, in the order of the ids: what the next waits look for besides newer
+    /// events, where the database has no notifications.
+    fn watch(&mut self, _late: &[IdRange]) {}
+
+    /// Blocks until the database notifies of a change or shows a new event, until [`Signal::wake`](crate::Signal::wake), or
+    /// until `limit` has passed. Fails if the connection breaks.
     fn wait(&mut self, limit: Duration) -> Result<(), StoreError>;
 }
 
@@ -151,16 +155,17 @@ pub enum LogBounds {
 pub enum OpenTransactions {
     /// All such transactions that had begun to write before this was read.
     Known(HashSet<TransactionId>),
-    /// Unknown: the database does not tell, or its sequence caches ids.
+    /// Unknown: the database does not tell, its sequence caches ids, or other servers write, too.
     Unknown,
 }
 
-/// A transaction. Ids are unique until the server is restarted.
+/// A transaction. Until the server is restarted, no later one has its id, but in MariaDB one of the same session that begins
+/// in the same second.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TransactionId {
-    /// A session's transaction, by its virtual transaction id.
+    /// A session's transaction: in PostgreSQL its virtual transaction id, in MariaDB the session and the time of its start.
     Open(String),
-    /// Any prepared transaction. PREPARE TRANSACTION changes the virtual transaction id.
+    /// Any prepared transaction. It has another name than before it was prepared.
     Prepared,
 }
 

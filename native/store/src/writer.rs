@@ -12,7 +12,7 @@
 //! | `rows` | reads rows into the types of these files |
 //!
 //! Every change is one transaction, which writes the row of `domain_settings` and its event together, and notifies
-//! listeners at its commit. Each call takes the time by which it has to return.
+//! listeners at its commit where the database has notifications. Each call takes the time by which it has to return.
 //!
 //! After [`StoreError::Refused`], [`StoreError::RowRefused`] and [`StoreError::Conflict`] nothing was changed, and the
 //! writer can be used again. After any other error it has to be dropped. After [`StoreError::StaleConnection`] nothing

@@ -142,6 +142,7 @@ fn read_gaps(context: &mut Context<'_>, store: &mut dyn Store, reading: &mut Rea
     }
     let gaps = &mut cursor(context)?.gaps;
     gaps.resolve();
+    store.watch(&gaps.to_read(Scope::Open));
     let open = gaps.open_count();
     context.outbox.status(|status| status.open_gaps = open as u64);
     Ok(())

@@ -9,6 +9,7 @@
 
 -type connection() :: #{driver := atom(), atom() => term()}.
 
+-define(IS_SUPPORTED(Driver), (Driver =:= pgsql orelse Driver =:= mysql)).
 -define(INSTEAD, " Or name the database that this application is to follow in sys.config: "
                  "{mongoose_domain, [{service_domain_db, #{database => {file, \"/etc/mongooseim/domains_url\"}}}]}").
 
@@ -30,18 +31,23 @@ is_scope(_Scope, _Another) -> false.
 
 %% @doc The URL of the connection, as a pool's `conn_opts' have it.
 -spec of_connection(connection()) -> {ok, binary()} | {error, unicode:chardata()}.
-of_connection(#{driver := pgsql, host := Host, database := Database} = Connection) ->
-    {ok, iolist_to_binary(["postgres://", user(Connection), host(Host), $:,
-                           integer_to_list(maps:get(port, Connection, 5432)), $/, quoted(Database),
+of_connection(#{driver := Driver, host := Host, database := Database} = Connection) when ?IS_SUPPORTED(Driver) ->
+    {Scheme, Port} = defaults(Driver),
+    {ok, iolist_to_binary([Scheme, "://", user(Connection), host(Host), $:,
+                           integer_to_list(maps:get(port, Connection, Port)), $/, quoted(Database),
                            tls(maps:get(tls, Connection, undefined))])};
-of_connection(#{driver := pgsql}) ->
+of_connection(#{driver := Driver}) when ?IS_SUPPORTED(Driver) ->
     {error, "a pool whose connection has a host and a database." ?INSTEAD};
 of_connection(#{driver := Driver}) ->
-    {error, io_lib:format("a pool with the driver pgsql, and not ~p: domains can be followed in PostgreSQL or in an SQLite "
-                          "file only. Move the tables domain_settings, domain_events and domain_admins there." ?INSTEAD,
-                          [Driver])};
+    {error, io_lib:format("a pool with the driver pgsql or mysql, and not ~p: domains can be followed in PostgreSQL, in "
+                          "MariaDB or in an SQLite file only. Move the tables domain_settings, domain_events and "
+                          "domain_admins there." ?INSTEAD, [Driver])};
 of_connection(_Unknown) ->
     {error, "a pool whose connection has a driver." ?INSTEAD}.
+
+%% The URL's scheme, and the port where the pool names none.
+defaults(pgsql) -> {"postgres", 5432};
+defaults(mysql) -> {"mysql", 3306}.
 
 user(#{username := Name, password := Password}) -> [quoted(Name), $:, quoted(Password), $@];
 user(#{username := Name}) -> [quoted(Name), $@];

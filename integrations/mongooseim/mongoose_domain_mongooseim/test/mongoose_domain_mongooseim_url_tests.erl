@@ -30,7 +30,12 @@ a_connection_is_a_url_test_() ->
         {"postgres://mongooseim:mongooseim_secret@localhost:5432/mongooseim?sslmode=require",
          #{tls => #{verify => verify_none, cacertfile => "ca.pem"}}},
         {"postgres://mongooseim:mongooseim_secret@localhost:5432/mongooseim",
-         #{max_start_interval => 30, query_timeout => 5000}}]].
+         #{max_start_interval => 30, query_timeout => 5000}},
+        {"mysql://mongooseim:mongooseim_secret@localhost:3306/mongooseim", #{driver => mysql}},
+        {"mysql://mongooseim:s3cret%2Fpa%3A55%40w%23o%3Fr%25d%20%C3%A9@[::1]:3307/mongooseim?sslmode=verify-full&sslrootcert=ca.pem",
+         #{driver => mysql, host => "::1", port => 3307, password => ?PASSWORD, tls => #{cacertfile => "ca.pem"}}},
+        {"mysql://mongooseim:mongooseim_secret@localhost:3306/mongooseim?sslmode=require",
+         #{driver => mysql, tls => [{verify, verify_none}]}}]].
 
 a_user_may_have_no_password_test() ->
     ?assertEqual({ok, <<"postgres://mongooseim@localhost:5432/mongooseim">>},
@@ -41,9 +46,9 @@ another_driver_says_what_to_do_and_shows_no_password_test_() ->
         {error, Text} = ?M:of_connection((connection())#{driver := Driver}),
         Flat = unicode:characters_to_list(Text),
         [?assertNotEqual(nomatch, string:find(Flat, Word))
-         || Word <- [atom_to_list(Driver), "pgsql", "service_domain_db", "database"]],
+         || Word <- [atom_to_list(Driver), "pgsql", "mysql", "service_domain_db", "database"]],
         ?assertEqual(nomatch, string:find(Flat, "mongooseim_secret"))
-     end} || Driver <- [mysql, odbc, cockroachdb]].
+     end} || Driver <- [odbc, cockroachdb]].
 
 a_connection_without_its_parts_is_an_error_test_() ->
     [?_assertMatch({error, _}, ?M:of_connection(Connection))

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     each_caller_of_several_gets_its_own_answer
     a_caller_who_is_gone_or_late_keeps_no_company
     no_request_overtakes_an_earlier_one_about_the_same_domain

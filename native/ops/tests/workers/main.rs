@@ -1,8 +1,8 @@
-//! What the workers guarantee, with PostgreSQL and with SQLite; and what happens to requests when the database refuses a
+//! What the workers guarantee, with every database; and what happens to requests when the database refuses a
 //! change, hangs, is gone, or never existed.
 //!
-//! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may be created, as
-//! `make test` provides.
+//! PostgreSQL and MariaDB need a server each: `MONGOOSE_DOMAIN_TEST_PG` and `MONGOOSE_DOMAIN_TEST_MARIADB` are the URLs of
+//! servers where databases may be created, as `make test` provides.
 
 #[macro_use]
 mod support;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     every_request_is_answered
     a_password_is_right_or_wrong_or_not_there
     a_password_of_a_subdomain_ends_with_its_parent_and_is_never_a_domains

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use domain_core::{DomainName, HostTypeId, Table};
 use domain_ops::{Completed, Iterations, OperationError, Options, Overloaded, Request, Response, Secret, Workers};
 use domain_store::{Activation, Database, Readable, Timeouts};
+use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
 
-/// Runs each test function with both databases.
-macro_rules! on_both_databases {
+/// Runs each test function with every database.
+macro_rules! on_every_database {
     ($($test:ident)*) => {
         mod on_postgres { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::postgres()) })* }
+        mod on_mariadb { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::mariadb()) })* }
         mod on_sqlite { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::sqlite()) })* }
     };
 }
@@ -31,7 +33,7 @@ pub const LONG: Duration = Duration::from_secs(30);
 pub struct Fixture {
     pub url: String,
     pub table: Arc<Table>,
-    /// For plain SQL.
+    /// For plain SQL on PostgreSQL.
     pub client: Option<postgres::Client>,
     _folder: Option<TempDir>,
 }
@@ -42,6 +44,12 @@ impl Fixture {
         create(&url);
         let client = postgres::Client::connect(&url, postgres::NoTls).expect("a connection for plain SQL");
         Fixture { url, table: table(), client: Some(client), _folder: None }
+    }
+
+    pub fn mariadb() -> Fixture {
+        let url = new_mariadb_url();
+        beside_on_mariadb(&url, |name| format!("CREATE DATABASE {name}")).expect("a database for this test");
+        Fixture { url, table: table(), client: None, _folder: None }
     }
 
     pub fn sqlite() -> Fixture {
@@ -91,17 +99,34 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         if self.client.is_some() {
             drop_database(&self.url);
+        } else if self.url.starts_with("mysql:") {
+            // Errors are ignored, as they are there.
+            let _ = beside_on_mariadb(&self.url, |name| format!("DROP DATABASE IF EXISTS {name}"));
         }
     }
 }
 
 /// The URL of a database that does not exist yet.
 pub fn new_url() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = std::env::var("MONGOOSE_DOMAIN_TEST_PG").expect(
         "MONGOOSE_DOMAIN_TEST_PG is not set: it is the URL of a PostgreSQL server where this test may create \
          databases. `make test` starts one and sets it; `scripts/postgres` starts one by hand",
     );
+    beside_url(&server)
+}
+
+/// The same on MariaDB.
+fn new_mariadb_url() -> String {
+    let server = std::env::var("MONGOOSE_DOMAIN_TEST_MARIADB").expect(
+        "MONGOOSE_DOMAIN_TEST_MARIADB is not set: it is the URL of a MariaDB server where this test may create databases. \
+         `make test` starts one and sets it; `scripts/mariadb` starts one by hand",
+    );
+    beside_url(&server)
+}
+
+/// The URL of another database of a server.
+fn beside_url(server: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
     format!("{place}/ops_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
@@ -119,6 +144,14 @@ pub fn drop_database(url: &str) {
 pub fn beside(url: &str, sql: impl FnOnce(&str) -> String) -> Result<(), postgres::Error> {
     let (place, name) = url.rsplit_once('/').expect("a URL that names a database");
     postgres::Client::connect(&format!("{place}/postgres"), postgres::NoTls)?.batch_execute(&sql(name))
+}
+
+/// The same on MariaDB.
+fn beside_on_mariadb(url: &str, sql: impl FnOnce(&str) -> String) -> mysql_async::Result<()> {
+    let (place, name) = url.rsplit_once('/').expect("a URL that names a database");
+    let options = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(place)?).prefer_socket(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { mysql_async::Conn::new(options).await?.query_drop(sql(name)).await })
 }
 
 pub fn table() -> Arc<Table> {

@@ -24,8 +24,9 @@ use tokio_postgres::config::{SslMode, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage};
 
 use super::tls::{Connector, Tls};
-use super::url::{Server, Url, UrlError};
+use super::url::{Server, Url};
 use crate::Timeouts;
+use crate::url::UrlError;
 
 pub use error::{ConnectError, Failure};
 

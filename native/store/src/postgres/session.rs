@@ -12,7 +12,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Row};
@@ -22,6 +21,7 @@ use super::prepared::{Parameters, PreparedStatements};
 use super::sqlstate::statement_error;
 use super::{rights, settings};
 use crate::error::chain;
+use crate::local_runtime::LocalRuntime;
 use crate::schema::{self, Column, Kind};
 use crate::{Route, Signal, StoreError, Timeouts};
 
@@ -35,28 +35,6 @@ pub(super) struct Session {
     pub(super) timeouts: Timeouts,
     pub(super) signal: Arc<Signal>,
     pub(super) runtime: LocalRuntime,
-}
-
-/// A runtime that does not wait for its blocking tasks when it is dropped: looking up a host's name may take minutes, and
-/// must not delay a thread that is to stop.
-pub(super) struct LocalRuntime(Option<Runtime>);
-
-impl LocalRuntime {
-    fn new() -> std::io::Result<LocalRuntime> {
-        Ok(LocalRuntime(Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?)))
-    }
-
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.0.as_ref().expect("only `drop` takes the runtime").block_on(future)
-    }
-}
-
-impl Drop for LocalRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Session {

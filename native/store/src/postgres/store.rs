@@ -151,7 +151,7 @@ impl Store for PostgresStore {
                     reason: reason.unwrap_or_else(|panic| panic.to_string()),
                 }),
                 () = notified.notified() => Ok(()),
-                () = signal.woken(limit) => Ok(()),
+                _ = signal.woken(limit) => Ok(()),
             }
         })
     }

@@ -34,13 +34,12 @@ mod stream;
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_postgres::error::SqlState;
@@ -50,7 +49,9 @@ use key::{AnyCurve, PssKey};
 pub(crate) use stream::Connector;
 use stream::Offer;
 
-use super::url::{Server, Ssl, SslMode, UrlError};
+use super::url::Server;
+use crate::url::pem::{certificates, private_key};
+use crate::url::{Ssl, SslMode, UrlError};
 
 /// How connections are encrypted and verified.
 #[derive(Clone)]
@@ -269,27 +270,4 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         key::offered(&self.provider.signature_verification_algorithms)
     }
-}
-
-fn certificates(parameter: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, UrlError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .and_then(|all| if all.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(all) })
-        .map_err(|error| pem_error(parameter, path, "a certificate", error))
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, UrlError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error("sslkey", path, "an unencrypted private key", error))
-}
-
-fn pem_error(parameter: &'static str, path: &Path, wanted: &str, error: pem::Error) -> UrlError {
-    let path = PathBuf::from(path);
-    let problem = match error {
-        pem::Error::Io(error) => {
-            return UrlError::File { parameter, path, error };
-        }
-        pem::Error::NoItemsFound => format!("does not hold {wanted}: it must, in PEM form"),
-        error => format!("does not hold {wanted} in PEM form: {error}"),
-    };
-    UrlError::Contents { parameter, path, problem }
 }

@@ -12,8 +12,6 @@
 //! to be percent-encoded, a parameter has to be known and may occur once, and a host has to be named. No error and no
 //! `Debug` shows the password. `PG*` variables, `.pgpass` and service files are not read, and no file is opened here.
 
-mod error;
-mod parameters;
 #[cfg(test)]
 mod tests;
 
@@ -23,37 +21,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslNegotiation};
 
-pub use error::UrlError;
+use crate::url::{self, Parameter, Parts, Ssl, UrlError, UrlKind, encoded};
 
-/// The characters that [`Url::description`] percent-encodes.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// libpq's `sslmode`, the weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SslMode {
-    Disable,
-    /// Treated as `Prefer`. In libpq, it uses TLS only where the server requires it.
-    Allow,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-/// The URL's parameters about TLS, which [`super::tls`] interprets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ssl {
-    pub(crate) mode: Option<SslMode>,
-    pub(crate) rootcert: Option<String>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-    /// TLS begins with the first byte, which PostgreSQL supports since version 17.
-    pub(crate) direct: bool,
-}
+/// Which URLs these are.
+const KIND: UrlKind = UrlKind::Postgres;
 
 /// Where one server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,31 +57,20 @@ pub(crate) struct Url {
 
 impl Url {
     pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
-        let rest =
-            text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")).ok_or(UrlError::Scheme)?;
-        // At most one bare '@', and no reserved character before it. Otherwise a part of the password would be taken for a
-        // host, a database or a parameter, which are shown.
-        let (credentials, rest) = rest.split_once('@').unwrap_or(("", rest));
-        if credentials.contains(['/', '?']) || rest.contains('@') {
-            return Err(UrlError::Reserved);
-        }
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+        let Parts { credentials, authority, database, query } = Parts::split(KIND, text)?;
 
         let mut ssl = Ssl::default();
         let mut tcp_user_timeout = 0;
         // For the driver: the parameters that name servers, and the others.
         let (mut server_parameters, mut rest) = (Vec::new(), Vec::new());
-        let parameters = parameters::read(query)?;
+        let parameters = url::read(KIND, query)?;
         for parameter in &parameters {
-            let value = parameter.value()?;
+            if ssl.take(parameter)? {
+                continue;
+            }
             match parameter.name {
-                "sslmode" => ssl.mode = Some(ssl_mode(&value).ok_or_else(|| parameter.invalid())?),
-                "sslrootcert" => ssl.rootcert = Some(value.into_owned()),
-                "sslcert" => ssl.cert = Some(value.as_ref().into()),
-                "sslkey" => ssl.key = Some(value.as_ref().into()),
                 "tcp_user_timeout" => {
-                    tcp_user_timeout = value.parse::<u32>().map_err(|_| parameter.invalid())?;
+                    tcp_user_timeout = parameter.value()?.parse::<u32>().map_err(|_| parameter.invalid())?;
                 }
                 "host" | "port" if !authority.is_empty() => {
                     return Err(UrlError::Twice(parameter.name));
@@ -142,7 +105,6 @@ impl Url {
 
     /// The URL without password and parameters, for logs: `postgres://user@h1:5432,h2:5433/db`.
     pub(crate) fn description(&self) -> String {
-        let encoded = |text: &[u8]| percent_encode(text, ENCODED).to_string();
         let user = self.config.get_user().map(|user| encoded(user.as_bytes()) + "@");
         let servers = self.servers.iter().map(|server| match server {
             Server::Tcp { host, port, .. } if host.parse::<Ipv6Addr>().is_ok() => {
@@ -165,20 +127,8 @@ impl fmt::Debug for Url {
     }
 }
 
-fn ssl_mode(value: &str) -> Option<SslMode> {
-    Some(match value {
-        "disable" => SslMode::Disable,
-        "allow" => SslMode::Allow,
-        "prefer" => SslMode::Prefer,
-        "require" => SslMode::Require,
-        "verify-ca" => SslMode::VerifyCa,
-        "verify-full" => SslMode::VerifyFull,
-        _ => return None,
-    })
-}
-
 /// The parameter with the driver's name, if the driver accepts its value.
-fn driver_parameter(parameter: &parameters::Parameter, name: &str) -> Result<String, UrlError> {
+fn driver_parameter(parameter: &Parameter<'_>, name: &str) -> Result<String, UrlError> {
     let renamed = format!("{name}={}", parameter.raw);
     driver_parse(&format!("?{renamed}")).map_err(|_| parameter.invalid())?;
     Ok(renamed)
@@ -188,7 +138,7 @@ fn driver_parse(text: &str) -> Result<Config, UrlError> {
     // The driver's errors name the wrong part, and never show its contents.
     format!("postgres://{text}")
         .parse()
-        .map_err(|error: tokio_postgres::Error| UrlError::Malformed(error.source().unwrap_or(&error).to_string()))
+        .map_err(|error: tokio_postgres::Error| UrlError::Malformed(error.source().unwrap_or(&error).to_string(), KIND))
 }
 
 /// Pairs hosts, numeric addresses and ports by their position, as the driver does.
@@ -197,7 +147,7 @@ fn servers(config: &Config) -> Result<Vec<Server>, UrlError> {
     let count = hosts.len().max(hostaddrs.len());
     let fits = |length: usize| length == 0 || length == count;
     if count == 0 {
-        return Err(UrlError::NoHost);
+        return Err(UrlError::NoHost(KIND));
     }
     if !fits(hosts.len()) || !fits(hostaddrs.len()) || !(fits(ports.len()) || ports.len() == 1) {
         return Err(UrlError::Counts { hosts: hosts.len(), hostaddrs: hostaddrs.len(), ports: ports.len() });
@@ -212,7 +162,7 @@ fn servers(config: &Config) -> Result<Vec<Server>, UrlError> {
                     Ok(Server::Tcp { host: host.clone(), hostaddr, port })
                 }
                 (_, Some(address)) => Ok(Server::Tcp { host: address.to_string(), hostaddr, port }),
-                _ => Err(UrlError::NoHost),
+                _ => Err(UrlError::NoHost(KIND)),
             }
         })
         .collect()

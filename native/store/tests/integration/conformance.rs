@@ -9,7 +9,7 @@ use domain_store::{IdRange, InvalidRowReason, LoadSummary, LogBounds, Row, Store
 
 use crate::support::{Fixture, LONG, eventually, name};
 
-on_both_databases! {
+on_every_database! {
     absent_tables_are_created_and_present_ones_are_used
     stores_that_open_an_empty_database_together_all_succeed
     a_foreign_table_is_refused_by_table_and_column

@@ -8,7 +8,7 @@ use domain_store::{Event, Events, IdRange, InvalidRow, InvalidRowReason, LogBoun
 
 use crate::support::{Fixture, eventually, name};
 
-on_both_databases! {
+on_every_database! {
     an_empty_log_has_no_bounds
     events_say_what_their_rows_say_now
     events_whose_rows_make_no_sense_are_told_apart
@@ -127,7 +127,7 @@ fn as_many_events_come_with_an_anchor_as_without(fixture: &mut Fixture) {
     fixture.write_events(&[1, 3, 4, 5, 6]);
     let mut after = |cursor, limit| ids(&store.events(id(cursor), EventId(i64::MIN), limit).unwrap().events);
     for cursor in [1, 2] {
-        assert_eq!(after(cursor, 0), []);
+        assert!(after(cursor, 0).is_empty());
         assert_eq!(after(cursor, 1), [3]);
         assert_eq!(after(cursor, 3), [3, 4, 5]);
         assert_eq!(after(cursor, 4), [3, 4, 5, 6]);

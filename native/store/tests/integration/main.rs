@@ -1,7 +1,7 @@
-//! Both databases, tested with the same functions where they guarantee the same.
+//! All databases, tested with the same functions where they guarantee the same.
 //!
-//! PostgreSQL's side needs a server: `MONGOOSE_DOMAIN_TEST_PG` is the URL of one where databases may be created, as
-//! `make test` provides.
+//! PostgreSQL and MariaDB need a server each: `MONGOOSE_DOMAIN_TEST_PG` and `MONGOOSE_DOMAIN_TEST_MARIADB` are the URLs of
+//! servers where databases may be created, as `make test` provides.
 //!
 //! | file | what it tests |
 //! |---|---|
@@ -9,13 +9,14 @@
 //! | `log` | the statements about the log |
 //! | `unreadable` | rows that cannot be read |
 //! | `writer` | what every writer guarantees |
-//! | `postgres_only`, `sqlite_only` | what only one of the databases does |
+//! | `postgres_only`, `mariadb_only`, `sqlite_only` | what only one of the databases does |
 
 #[macro_use]
 mod support;
 
 mod conformance;
 mod log;
+mod mariadb_only;
 mod postgres_only;
 mod sqlite_only;
 mod unreadable;

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use domain_core::{DomainName, HostTypeId, HostTypes};
 use domain_store::{Database, LogPosition, Signal, Store, StoreError, Timeouts, Writer};
+use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
 
-/// Runs each test function with both databases.
-macro_rules! on_both_databases {
+/// Runs each test function with every database.
+macro_rules! on_every_database {
     ($($test:ident)*) => {
         mod on_postgres { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::postgres()) })* }
+        mod on_mariadb { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::mariadb()) })* }
         mod on_sqlite { $(#[test] fn $test() { super::$test(&mut crate::support::Fixture::sqlite()) })* }
     };
 }
@@ -63,6 +65,7 @@ impl Opener {
 
 enum Plain {
     Postgres(Box<postgres::Client>),
+    Mariadb(MariadbClient),
     Sqlite { connection: rusqlite::Connection, _folder: TempDir },
 }
 
@@ -74,6 +77,36 @@ fn database(url: &str) -> Database {
 /// The user who may only read this database.
 fn reader_of(database: &str) -> String {
     format!("{database}_reader")
+}
+
+/// A connection to MariaDB that runs plain SQL. Its session has the server's own settings.
+pub struct MariadbClient {
+    conn: mysql_async::Conn,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl MariadbClient {
+    pub fn connect(url: &str) -> MariadbClient {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap());
+        let connecting = mysql_async::Conn::new(options.prefer_socket(false));
+        let conn = runtime.block_on(connecting).expect("a connection to write by");
+        let mut client = MariadbClient { conn, runtime };
+        // Texts are joined and written as in the other databases.
+        client.run("SET sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES')");
+        client
+    }
+
+    /// Runs one or several statements. Returns the first column of the first one, as texts.
+    pub fn run(&mut self, sql: &str) -> Vec<String> {
+        let MariadbClient { conn, runtime } = self;
+        // On a thread of its own: within a load's callback, another runtime may be running.
+        let rows: Vec<mysql_async::Row> = std::thread::scope(|scope| {
+            scope.spawn(|| runtime.block_on(conn.query(sql))).join().expect("a writer that does not panic").unwrap()
+        });
+        let text = |row: &mysql_async::Row| row.get::<Option<String>, _>(0).unwrap();
+        rows.iter().map(|row| text(row).unwrap_or_else(|| "NULL".to_owned())).collect()
+    }
 }
 
 impl Fixture {
@@ -102,6 +135,20 @@ impl Fixture {
         Fixture::new(url, Plain::Postgres(Box::new(client)))
     }
 
+    pub fn mariadb() -> Fixture {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("MONGOOSE_DOMAIN_TEST_MARIADB").expect(
+            "MONGOOSE_DOMAIN_TEST_MARIADB is not set: it is the URL of a MariaDB server where this test may create \
+             databases. `make test` starts one and sets it; `scripts/mariadb` starts one by hand",
+        );
+        let name = format!("store_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        MariadbClient::connect(&server).run(&format!("CREATE DATABASE {name}"));
+        let (place, _) = server.rsplit_once('/').expect("a URL that names a database");
+        let url = format!("{place}/{name}");
+        let client = MariadbClient::connect(&url);
+        Fixture::new(url, Plain::Mariadb(client))
+    }
+
     pub fn sqlite() -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("domains.db");
@@ -121,6 +168,7 @@ impl Fixture {
     pub fn like(other: &Fixture) -> Fixture {
         match other.plain {
             Plain::Postgres(_) => Fixture::postgres(),
+            Plain::Mariadb(_) => Fixture::mariadb(),
             Plain::Sqlite { .. } => Fixture::sqlite(),
         }
     }
@@ -135,17 +183,30 @@ impl Fixture {
         Fixture { opener, plain, signal, url }
     }
 
+    /// Another connection to a MariaDB database, with the first statements that it runs.
+    pub fn session(&self, sql: &str) -> MariadbClient {
+        let mut client = MariadbClient::connect(&self.url);
+        client.run(sql);
+        client
+    }
+
     pub fn store(&self) -> Box<dyn Store> {
         self.opener.connect().unwrap()
     }
 
-    /// A store of a PostgreSQL user who is no superuser and may only read.
+    /// A store of a user who is no superuser and may only read. SQLite has no users.
     pub fn reader(&mut self) -> Box<dyn Store> {
         let (place, name) = self.url.rsplit_once('/').expect("a URL that names a database");
         let (_, server) = place.rsplit_once('@').expect("a URL that names a user");
         let user = reader_of(name);
-        let url = format!("postgres://{user}@{server}/{name}");
-        self.write(&format!("CREATE USER {user}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"));
+        let url = match self.plain {
+            Plain::Mariadb(_) => format!("mysql://{user}@{server}/{name}"),
+            _ => format!("postgres://{user}@{server}/{name}"),
+        };
+        self.write(&match self.plain {
+            Plain::Mariadb(_) => format!("CREATE USER {user}; GRANT SELECT ON {name}.* TO {user}"),
+            _ => format!("CREATE USER {user}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"),
+        });
         self.opener.elsewhere(&url).connect().unwrap()
     }
 
@@ -164,6 +225,7 @@ impl Fixture {
             Plain::Postgres(client) => std::thread::scope(|scope| {
                 scope.spawn(|| client.batch_execute(sql)).join().expect("a writer that does not panic").unwrap();
             }),
+            Plain::Mariadb(client) => drop(client.run(sql)),
             Plain::Sqlite { connection, .. } => connection.execute_batch(sql).unwrap(),
         }
     }
@@ -179,6 +241,7 @@ impl Fixture {
                 };
                 messages.into_iter().filter_map(row).collect()
             }
+            Plain::Mariadb(client) => client.run(sql),
             Plain::Sqlite { connection, .. } => {
                 let mut select = connection.prepare(sql).unwrap();
                 let text = |row: &rusqlite::Row<'_>| {
@@ -193,10 +256,22 @@ impl Fixture {
         }
     }
 
+    /// Counts rows for the planner of statements, as the database does by itself at some time.
+    pub fn analyze(&mut self) {
+        self.write(match &self.plain {
+            Plain::Postgres(_) | Plain::Sqlite { .. } => "ANALYZE",
+            Plain::Mariadb(_) => "ANALYZE TABLE domain_settings, domain_removals",
+        });
+    }
+
     /// Makes the database refuse every event from now on.
     pub fn refuse_events(&mut self) {
         let sql = match &self.plain {
             Plain::Postgres(_) => "ALTER TABLE domain_events ADD CONSTRAINT none_today CHECK (false) NOT VALID",
+            Plain::Mariadb(_) => {
+                "CREATE TRIGGER none_today BEFORE INSERT ON domain_events FOR EACH ROW
+                 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'none_today'"
+            }
             Plain::Sqlite { .. } => {
                 "CREATE TRIGGER none_today BEFORE INSERT ON domain_events BEGIN SELECT RAISE(ABORT, 'none_today'); END"
             }
@@ -241,6 +316,10 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
+        if let Plain::Mariadb(client) = &mut self.plain {
+            let (_, name) = self.url.rsplit_once('/').unwrap_or_default();
+            client.run(&format!("DROP DATABASE {name}; DROP USER IF EXISTS {}", reader_of(name)));
+        }
         if let Plain::Postgres(client) = &mut self.plain {
             // A prepared transaction that a failed test leaves behind would hold back the horizon of all others.
             let prepared = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()";

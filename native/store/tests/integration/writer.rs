@@ -1,8 +1,10 @@
-//! What every writer guarantees, tested with PostgreSQL and with SQLite; and what only PostgreSQL's does.
+//! What every writer guarantees, tested with every database; and what only PostgreSQL's or MariaDB's does.
 
 mod declarations;
 mod deletions;
 mod domains;
+mod mariadb_only;
+mod mariadb_waits;
 mod passwords;
 mod postgres_only;
 mod prepared;
@@ -129,10 +131,13 @@ pub(crate) fn declared(writer: &mut dyn Writer) -> FreshnessDeclaration {
 
 /// The number of tables of freshness.
 pub(crate) fn freshness_tables(fixture: &mut Fixture) -> Vec<String> {
-    fixture.read(if fixture.url.starts_with("postgres") {
-        "SELECT count(*) FROM pg_class WHERE relname = 'domain_freshness'"
-    } else {
-        "SELECT count(*) FROM sqlite_master WHERE name = 'domain_freshness'"
+    fixture.read(match fixture.url.split(':').next() {
+        Some("postgres") => "SELECT count(*) FROM pg_class WHERE relname = 'domain_freshness'",
+        Some("mysql") => {
+            "SELECT COUNT(*) FROM information_schema.TABLES
+              WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'domain_freshness'"
+        }
+        _ => "SELECT count(*) FROM sqlite_master WHERE name = 'domain_freshness'",
     })
 }
 

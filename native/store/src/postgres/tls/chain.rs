@@ -20,9 +20,9 @@ use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
-use super::certificates;
 use super::key::signed_by;
-use crate::postgres::url::UrlError;
+use crate::url::UrlError;
+use crate::url::pem::certificates;
 
 /// The largest number of certificates between the server's and the root. Real chains are shorter.
 const MAX_DEPTH: usize = 10;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     where_nothing_was_declared_nothing_is_fresh
     the_first_declaration_makes_the_table_of_freshness
     a_declaration_expires_so_many_seconds_after_the_present

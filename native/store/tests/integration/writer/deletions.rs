@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     each_of_several_domains_is_deleted_or_not
     a_deletion_deletes_the_passwords_of_the_domains_and_of_their_subdomains
 }

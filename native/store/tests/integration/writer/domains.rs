@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     writers_that_open_an_empty_database_together_all_succeed
     a_new_domain_gets_an_enabled_row_and_one_event
     a_row_that_is_there_is_left_as_it_is_and_reported

@@ -12,7 +12,7 @@ use domain_store::{
 use crate::support::{Fixture, eventually, name};
 use crate::writer::events;
 
-on_both_databases! {
+on_every_database! {
     a_password_is_stored_replaced_and_deleted_without_an_event
     a_password_is_stored_only_where_its_row_is_enabled
     a_password_of_a_subdomain_is_stored_only_where_its_parents_row_is_enabled

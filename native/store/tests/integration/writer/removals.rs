@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     a_removal_of_an_unknown_domain_finds_nothing
     a_removal_with_another_host_type_changes_nothing
     a_removal_marks_the_domain_and_claims_the_job
@@ -271,8 +271,10 @@ fn no_more_jobs_are_taken_over_than_asked_for(fixture: &mut Fixture) {
     let mut writer = fixture.writer();
     leave_jobs(fixture, &mut *writer, 20);
     // The plan depends on the statistics of the table.
-    for (statistics, limit, expected) in [("", 0, 0), ("", 7, 7), ("ANALYZE", 7, 7), ("", 7, 6), ("", 7, 0)] {
-        fixture.write(statistics);
+    for (is_analyzed, limit, expected) in [(false, 0, 0), (false, 7, 7), (true, 7, 7), (false, 7, 6), (false, 7, 0)] {
+        if is_analyzed {
+            fixture.analyze();
+        }
         assert_eq!(take_over(&mut *writer, TWO, ALLOWED, limit).len(), expected);
     }
     assert!(removals(&mut *writer).iter().all(|job| job.owner.as_deref() == Some(TWO.owner)));

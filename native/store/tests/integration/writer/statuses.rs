@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     each_of_several_domains_has_its_own_outcome
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-on_both_databases! {
+on_every_database! {
     a_job_ends_without_another_handler_when_its_row_is_not_in_removal
     a_job_that_ends_deletes_nothing_of_a_domain_that_is_not_in_removal
     a_job_whose_row_is_not_in_removal_is_not_prolonged_and_named

@@ -1,4 +1,4 @@
-//! The errors of a database URL and of the files that it names.
+//! The errors of a database URL, and of the files that it names.
 //!
 //! A message says what happened, to which parameter or file, and what to do. It shows the names of parameters and files,
 //! and no other part of the URL, because that may be a mistyped password.
@@ -6,14 +6,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::parameters;
+use super::UrlKind;
 
 /// An error of a database URL, or of a file that it names. Never shows the password.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
-    #[error("the database URL must begin with postgres:// or postgresql://")]
-    Scheme,
+    #[error("the database URL must begin with {schemes}", schemes = .0.schemes())]
+    Scheme(UrlKind),
     /// A bare reserved character, which may be a part of the password.
     #[error(
         "the database URL has a bare reserved character: in the user's name and the password write \
@@ -27,15 +27,15 @@ pub enum UrlError {
     )]
     NoValue,
     /// An unknown parameter.
-    #[error("the database URL has an unknown parameter {0}; known are {known}", known = parameters::names())]
-    Unknown(String),
+    #[error("the database URL has an unknown parameter {0}; known are {known}", known = .1.parameter_names())]
+    Unknown(String, UrlKind),
     /// An unknown parameter whose name may be a part of the password.
     #[error(
         "the database URL has an unknown parameter, not shown since it could be a piece of the \
          password: write %26 for an & inside of a value; known are {known}",
-        known = parameters::names()
+        known = .0.parameter_names()
     )]
-    UnknownHidden,
+    UnknownHidden(UrlKind),
     /// A parameter that occurs twice, or a host both before and after the `?`.
     #[error("the database URL says {0} more than once: keep one")]
     Twice(&'static str),
@@ -50,15 +50,21 @@ pub enum UrlError {
     /// The part before the `?` is invalid.
     #[error(
         "the database URL can't be read before its parameters ({0}): it must look like \
-         postgres://user:password@host:port/database, with an IPv6 address in [brackets]"
+         {scheme}user:password@host:port/database, with an IPv6 address in [brackets]",
+        scheme = .1.scheme()
     )]
-    Malformed(String),
+    Malformed(String, UrlKind),
     /// No host, or an empty one in the list.
     #[error(
-        "the database URL leaves a host empty: write postgres://user@HOST/database; the folder of a \
-         Unix socket is a host too, with %2F for /"
+        "the database URL leaves a host empty: write {scheme}user@HOST/database; the {socket} a \
+         Unix socket is a host too, with %2F for /",
+        scheme = .0.scheme(),
+        socket = .0.socket_is()
     )]
-    NoHost,
+    NoHost(UrlKind),
+    /// No database.
+    #[error("the database URL names no database: write {scheme}user@host/DATABASE", scheme = .0.scheme())]
+    NoDatabase(UrlKind),
     /// Lists of different lengths.
     #[error(
         "the database URL has {hosts} host(s), {hostaddrs} hostaddr(s) and {ports} port(s): give \
