@@ -33,12 +33,8 @@
 -spec start() -> t().
 start() ->
     Guard = open_port({spawn_executable, "/bin/sh"},
-        [{args, ["-c", ?GUARD, script()]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
+        [{args, ["-c", ?GUARD, md_mariadb:script("galera")]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
     await_start(Guard, []).
-
-script() ->
-    Checkout = filename:dirname(filename:dirname(md_events:path("docs/events.md"))),
-    filename:join([Checkout, "scripts", "galera"]).
 
 await_start(Guard, Said) ->
     receive
@@ -68,25 +64,13 @@ url(#cluster{urls = Urls}, Number) ->
 
 %% @doc Kills a server; it is gone when this returns.
 -spec kill(t(), 1..3) -> ok.
-kill(Cluster, Number) ->
-    run("kill", Cluster, Number).
+kill(#cluster{directory = Directory}, Number) ->
+    md_mariadb:run("galera", ["kill", Directory, integer_to_list(Number)]).
 
 %% @doc Starts a killed server with its data.
 -spec again(t(), 1..3) -> ok.
-again(Cluster, Number) ->
-    run("again", Cluster, Number).
-
-run(Command, #cluster{directory = Directory}, Number) ->
-    Port = open_port({spawn_executable, script()},
-        [{args, [Command, Directory, integer_to_list(Number)]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
-    await_end(Port, []).
-
-await_end(Port, Said) ->
-    receive
-        {Port, {data, {_, Line}}} -> await_end(Port, [Line | Said]);
-        {Port, {exit_status, 0}} -> ok;
-        {Port, {exit_status, Status}} -> erlang:error({no_server, Status, lists:reverse(Said)})
-    end.
+again(#cluster{directory = Directory}, Number) ->
+    md_mariadb:run("galera", ["again", Directory, integer_to_list(Number)]).
 
 %% @doc Ends the cluster and deletes its data.
 -spec stop(t()) -> ok.

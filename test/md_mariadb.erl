@@ -11,6 +11,8 @@
 -module(md_mariadb).
 
 -export([start/1, url/1, kill/1, again/1, stop/1]).
+%% For md_galera
+-export([script/1, run/2]).
 
 -export_type([t/0]).
 
@@ -34,13 +36,15 @@
 -spec start([string()]) -> t().
 start(Options) ->
     Guard = open_port({spawn_executable, "/bin/sh"},
-        [{args, ["-c", ?GUARD, script() | Options]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
+        [{args, ["-c", ?GUARD, script("mariadb") | Options]}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
     {Directory, Url} = await_start(Guard, []),
     #server{guard = Guard, directory = Directory, url = Url, options = Options}.
 
-script() ->
+%% @doc A program of scripts/.
+-spec script(string()) -> file:filename().
+script(Name) ->
     Checkout = filename:dirname(filename:dirname(md_events:path("docs/events.md"))),
-    filename:join([Checkout, "scripts", "mariadb"]).
+    filename:join([Checkout, "scripts", Name]).
 
 await_start(Guard, Said) ->
     receive
@@ -61,16 +65,17 @@ url(#server{url = Url}) ->
 %% @doc Kills the server; it is gone when this returns.
 -spec kill(t()) -> ok.
 kill(#server{directory = Directory}) ->
-    run(["kill", Directory]).
+    run("mariadb", ["kill", Directory]).
 
 %% @doc Starts a killed server with its data.
 -spec again(t()) -> ok.
 again(#server{directory = Directory, options = Options}) ->
-    run(["again", Directory | Options]).
+    run("mariadb", ["again", Directory | Options]).
 
-%% The server keeps no pipe of this process open: its output is in a file.
-run(Args) ->
-    Port = open_port({spawn_executable, script()}, [{args, Args}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
+%% @doc Runs a program of scripts/ to its end. A server keeps no pipe of this process open: its output is in a file.
+-spec run(string(), [string()]) -> ok.
+run(Name, Args) ->
+    Port = open_port({spawn_executable, script(Name)}, [{args, Args}, {line, 1000}, binary, stderr_to_stdout, exit_status, hide]),
     await_end(Port, []).
 
 await_end(Port, Said) ->
