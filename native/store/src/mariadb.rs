@@ -9,8 +9,8 @@
 //! | `tls` | what its `ssl*` parameters mean |
 //! | `settings` | the settings of a session |
 //! | `connect` | connects to the first suitable server of a URL |
-//! | `schema` | creates the tables, or checks them |
 //! | `session` | a connection on which every call has a deadline |
+//! | `schema` | creates the tables, or checks them |
 //! | `value` | columns of an answer |
 //! | `names` | names compare as bytes |
 //! | `identity` | which database a session is connected to |

@@ -15,6 +15,7 @@ struct Found {
     engine: Option<String>,
 }
 
+/// Creates absent tables, and checks the others.
 pub(super) fn prepare(session: &mut Session) -> Result<(), StoreError> {
     let limit = session.timeouts.statement;
     // Both closures use the session, and never at once.

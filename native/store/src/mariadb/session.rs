@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::connect::{ConnectError, Target};
 use super::error::statement_error;
-use super::{schema, settings};
+use super::settings;
 use crate::local_runtime::LocalRuntime;
 use crate::{Signal, StoreError, Timeouts};
 
@@ -46,11 +46,6 @@ impl Session {
         })?;
         let conn = Connection(Some(conn));
         Ok(Session { conn, server, timeouts, signal, runtime, given_up: false, last_used: Instant::now() })
-    }
-
-    /// Creates absent tables, and checks the others.
-    pub(super) fn prepare_schema(&mut self) -> Result<(), StoreError> {
-        schema::prepare(self)
     }
 
     /// Runs statements against a deadline and the stop signal.

@@ -12,7 +12,7 @@ use super::connect::Target;
 use super::load::{self, LoadRequest};
 use super::names::NameColumn;
 use super::session::Session;
-use super::{freshness, identity, log, transactions};
+use super::{freshness, identity, log, schema, transactions};
 use crate::{
     DatabaseIdentity, Event, Events, IdRange, LoadSummary, LogBounds, LogPosition, OpenTransactions, Pruned, Row,
     Signal, Store, StoreError, Timeouts,
@@ -49,7 +49,7 @@ impl MariadbStore {
         signal: Arc<Signal>,
     ) -> Result<MariadbStore, StoreError> {
         let mut session = Session::connect(target, timeouts, signal)?;
-        session.prepare_schema()?;
+        schema::prepare(&mut session)?;
         let names = session.call("reading how names compare", timeouts.statement, async |conn| {
             NameColumn::of_domains(conn, "domain_settings").await
         })?;

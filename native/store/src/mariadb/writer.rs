@@ -53,8 +53,8 @@ use self::batch::Sending;
 use self::columns::NameColumns;
 use self::own_table::OwnTable;
 use super::connect::Target;
-use super::identity;
 use super::session::Session;
+use super::{identity, schema};
 use crate::writer::Writer;
 use crate::{DatabaseIdentity, Signal, StoreError, Timeouts};
 
@@ -74,7 +74,7 @@ impl MariadbWriter {
         signal: Arc<Signal>,
     ) -> Result<MariadbWriter, StoreError> {
         let mut session = Session::connect(target, timeouts, signal)?;
-        session.prepare_schema()?;
+        schema::prepare(&mut session)?;
         let server = session.server.clone();
         let identity = session
             .call(identity::DOING, timeouts.statement, async |conn: &mut Conn| identity::read(conn, &server).await)?;
