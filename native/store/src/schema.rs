@@ -15,13 +15,11 @@ pub(crate) const SQLITE: &str = include_str!("../../../priv/sql/sqlite.sql");
 /// The script that creates the table of removals, which only operations need, in PostgreSQL and SQLite.
 pub(crate) const REMOVALS: &str = include_str!("../../../priv/sql/removals.sql");
 /// The same for MariaDB.
-#[allow(dead_code)]
 pub(crate) const MARIADB_REMOVALS: &str = include_str!("../../../priv/sql/mysql_removals.sql");
 
 /// The script that creates the table of freshness, which the first declaration needs, in PostgreSQL and SQLite.
 pub(crate) const FRESHNESS: &str = include_str!("../../../priv/sql/freshness.sql");
 /// The same for MariaDB.
-#[allow(dead_code)]
 pub(crate) const MARIADB_FRESHNESS: &str = include_str!("../../../priv/sql/mysql_freshness.sql");
 
 /// The type of a column.

@@ -7,7 +7,7 @@ mod kind;
 mod parameters;
 pub(crate) mod pem;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -39,6 +39,33 @@ pub(crate) struct Ssl {
     pub(crate) key: Option<PathBuf>,
     /// TLS begins with the first byte, which PostgreSQL supports since version 17.
     pub(crate) direct: bool,
+}
+
+impl Ssl {
+    /// Whether the system's certificates are named.
+    pub(crate) fn is_system(&self) -> bool {
+        self.rootcert.as_deref() == Some("system")
+    }
+
+    /// The mode, or its default. The system's certificates are for modes that verify.
+    pub(crate) fn mode(&self) -> Result<SslMode, UrlError> {
+        let default = if self.is_system() { SslMode::VerifyFull } else { SslMode::Prefer };
+        let mode = self.mode.unwrap_or(default);
+        if self.is_system() && mode < SslMode::VerifyCa {
+            return Err(UrlError::WeakSslMode { parameter: "sslrootcert=system", modes: "verify-ca or verify-full" });
+        }
+        Ok(mode)
+    }
+
+    /// The files of the client's certificate and of its key.
+    pub(crate) fn client(&self) -> Result<Option<(&Path, &Path)>, UrlError> {
+        match (&self.cert, &self.key) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(UrlError::HalfClientCertificate("sslkey")),
+            (None, Some(_)) => Err(UrlError::HalfClientCertificate("sslcert")),
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        }
+    }
 }
 
 /// The parts of a URL, as they are written.

@@ -78,14 +78,12 @@ impl Session {
     }
 
     /// How long a statement may take that has to end by this time.
-    #[allow(dead_code, reason = "writers have a time by which a call returns")]
     pub(super) fn time_left(&self, until: Instant) -> Duration {
         until.saturating_duration_since(Instant::now()).min(self.timeouts.statement)
     }
 
     /// Whether the connection is not known to be broken. Sends nothing. The driver does not look at an idle socket, so the
     /// end of a connection shows at the next statement, except that the server ends it after a time without any.
-    #[allow(dead_code, reason = "writers are kept in a pool")]
     pub(super) fn is_alive(&mut self) -> bool {
         !self.given_up && !self.conn.is_disconnected() && self.last_used.elapsed() < self.server.wait_timeout
     }

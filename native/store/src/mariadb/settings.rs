@@ -23,7 +23,6 @@ pub(super) struct Server {
     /// Whether the server takes no changes.
     pub(super) read_only: bool,
     /// After this time without a statement the server closes the connection.
-    #[allow(dead_code, reason = "writers are kept in a pool")]
     pub(super) wait_timeout: Duration,
     /// The id of the Galera cluster, if the server is a node of one.
     pub(super) cluster: Option<String>,

@@ -38,19 +38,14 @@ pub(super) enum Tls {
 impl Tls {
     /// Reads the files that the URL names.
     pub(super) fn new(ssl: &Ssl) -> Result<Tls, UrlError> {
-        let system = ssl.rootcert.as_deref() == Some("system");
-        let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
-        let mode = ssl.mode.unwrap_or(default);
-        if system && mode < SslMode::VerifyCa {
-            return Err(UrlError::WeakSslMode { parameter: "sslrootcert=system", modes: "verify-ca or verify-full" });
-        }
+        let mode = ssl.mode()?;
         if mode == SslMode::Disable {
             return Ok(Tls::Off);
         }
         let mut options = SslOpts::default().with_client_identity(client_identity(ssl)?);
         options = if mode >= SslMode::VerifyCa || ssl.rootcert.is_some() {
             let roots = match ssl.rootcert.as_deref() {
-                Some(file) if !system => certificates("sslrootcert", Path::new(file))?,
+                Some(file) if !ssl.is_system() => certificates("sslrootcert", Path::new(file))?,
                 _ => system_roots()?,
             };
             let roots = roots.into_iter().map(|root| root.to_vec().into()).collect();
@@ -99,12 +94,7 @@ impl fmt::Debug for Tls {
 
 /// The client's certificate and its key, as the PEM that the driver reads.
 fn client_identity(ssl: &Ssl) -> Result<Option<ClientIdentity>, UrlError> {
-    let (cert, key) = match (&ssl.cert, &ssl.key) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(UrlError::HalfClientCertificate("sslkey")),
-        (None, Some(_)) => return Err(UrlError::HalfClientCertificate("sslcert")),
-        (Some(cert), Some(key)) => (cert, key),
-    };
+    let Some((cert, key)) = ssl.client()? else { return Ok(None) };
     certificates("sslcert", cert)?;
     private_key(key)?;
     let contents = |parameter, path: &Path| {

@@ -60,12 +60,7 @@ pub(crate) struct Tls(Connector);
 impl Tls {
     /// Reads the files that the URL names.
     pub(crate) fn new(ssl: &Ssl) -> Result<Tls, UrlError> {
-        let system = ssl.rootcert.as_deref() == Some("system");
-        let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
-        let mode = ssl.mode.unwrap_or(default);
-        if system && mode < SslMode::VerifyCa {
-            return Err(UrlError::WeakSslMode { parameter: "sslrootcert=system", modes: "verify-ca or verify-full" });
-        }
+        let mode = ssl.mode()?;
         if ssl.direct && mode < SslMode::Require {
             return Err(UrlError::WeakSslMode {
                 parameter: "sslnegotiation=direct",
@@ -76,7 +71,7 @@ impl Tls {
             return Ok(Tls(Connector::clear()));
         }
         let trusted = || match ssl.rootcert.as_deref() {
-            Some(file) if !system => Trusted::from_file(Path::new(file)),
+            Some(file) if !ssl.is_system() => Trusted::from_file(Path::new(file)),
             _ => Trusted::from_system(),
         };
         let verify = match mode {
@@ -133,11 +128,9 @@ fn client_config(ssl: &Ssl) -> Result<ClientConfig, UrlError> {
         .expect("the provider supports TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match (&ssl.cert, &ssl.key) {
-        (None, None) => builder.with_no_client_auth(),
-        (Some(_), None) => return Err(UrlError::HalfClientCertificate("sslkey")),
-        (None, Some(_)) => return Err(UrlError::HalfClientCertificate("sslcert")),
-        (Some(cert), Some(key)) => builder
+    let mut config = match ssl.client()? {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => builder
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client_certificate(cert, key, &provider)?))),
     };
     if ssl.direct {
