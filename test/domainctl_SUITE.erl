@@ -1,10 +1,11 @@
-%% `domainctl' for people: short verbs, settings and the program itself, with a real node and PostgreSQL.
+%% `domainctl' for people: short verbs, settings and the program itself, with a real node and database: PostgreSQL, and for
+%% the group `mariadb' MariaDB.
 -module(domainctl_SUITE).
 
 -include_lib("common_test/include/ct.hrl").
 -include_lib("stdlib/include/assert.hrl").
 
--export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, groups/0, suite/0, init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
 -export([a_domain_is_added_shown_switched_and_removed/1,
          what_the_server_refuses_is_reported_in_its_words/1,
          a_change_that_may_have_been_made_is_reported_as_such/1,
@@ -42,7 +43,18 @@ suite() ->
     [{timetrap, {minutes, 2}}].
 
 all() ->
-    [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info].
+    [Case || {Case, 1} <- ?MODULE:module_info(exports), Case =/= module_info] ++ [{group, mariadb}].
+
+groups() ->
+    [{mariadb, [a_domain_is_added_shown_switched_and_removed, what_the_server_refuses_is_reported_in_its_words,
+                a_removal_is_begun_and_shown, a_list_is_filtered, freshness_is_declared_and_shown,
+                a_doctor_fails_where_a_check_finds_something, changes_are_shown_as_they_come]}].
+
+init_per_group(mariadb, Config) ->
+    [{kind, mariadb} | Config].
+
+end_per_group(mariadb, _Config) ->
+    ok.
 
 init_per_testcase(_Case, Config) ->
     Opened = md_door:open(Config),
@@ -79,12 +91,12 @@ a_change_that_may_have_been_made_is_reported_as_such(Config) ->
     ok = md_node:wait_until_following(Node),
     Admin = md_command:admin(md_http:door(Node)),
     #{exit := 0} = md_command:run(["add", "a.example", "type1"], Admin),
-    [] = md_client:query(?config(client, Config), "BEGIN; LOCK TABLE domain_settings"),
+    ok = md_rows:lock(?config(client, Config)),
     [begin
          #{exit := 1, out := <<>>, err := Err} = md_command:run(Args, Admin),
          ?assertMatch({_, _}, binary:match(Err, <<"the change may have been made all the same">>), Err)
      end || Args <- [["disable", "a.example"], ["add", "b.example", "type1"]]],
-    [] = md_client:query(?config(client, Config), "COMMIT").
+    ok = md_rows:unlock(?config(client, Config)).
 
 a_change_that_was_not_answered_may_have_been_made(Config) ->
     {ok, Listening} = gen_tcp:listen(0, [binary, {active, false}, {ip, {127, 0, 0, 1}}]),
@@ -119,7 +131,7 @@ a_removal_is_begun_and_shown(Config) ->
 domains_are_listed_as_a_table_and_as_json(Config) ->
     says(Config, ["list"], "DOMAIN  HOST TYPE  STATUS\n"),
     says(Config, ["list", "--output", "json"], "[]\n"),
-    add_rows(Config, "(1, 2)", "i || '.example'", "i % 2"),
+    add_rows(Config, [{"1.example", 1}, {"2.example", 0}]),
     says(Config, ["list"], ["DOMAIN     HOST TYPE  STATUS\n", "1.example  type1      enabled\n",
                             "2.example  type1      disabled\n"]),
     [One, Two] = ["{\"domain\":\"1.example\",\"host_type\":\"type1\",\"status\":\"enabled\"}",
@@ -128,7 +140,7 @@ domains_are_listed_as_a_table_and_as_json(Config) ->
     says(Config, ["list", "--output", "json"], ["[\n  ", One, ",\n  ", Two, "\n]\n"]).
 
 a_list_is_filtered(Config) ->
-    add_rows(Config, "(1, 4)", "i || '.example'", "i % 2"),
+    add_rows(Config, [{"1.example", 1}, {"2.example", 0}, {"3.example", 1}, {"4.example", 0}]),
     says(Config, ["add", "--as-is", "x&y.example", "type2"], "added x&y.example\n"),
     ?assertEqual([<<"1.example">>, <<"3.example">>, <<"x&y.example">>], names(Config, ["--status", "enabled"])),
     ?assertEqual([<<"x&y.example">>], names(Config, ["--host-type", "type2"])),
@@ -148,13 +160,13 @@ static_domains_are_listed_where_that_is_wanted(Config) ->
     ?assertEqual([], names(Config, ["--static", "--status", "disabled"])).
 
 a_long_list_has_every_domain_once(Config) ->
-    add_rows(Config, "(1, 2500)", "i || '.example'", "1"),
+    add_rows(Config, [{[integer_to_list(N), ".example"], 1} || N <- lists:seq(1, 2500)]),
     Names = names(Config, []),
     ?assertEqual(2500, length(Names)),
     ?assertEqual(2500, length(lists:usort(Names))).
 
 whoever_stops_reading_ends_a_list_quietly(Config) ->
-    add_rows(Config, "(1, 20000)", "'a-rather-long-name-' || i || '.example'", "1"),
+    add_rows(Config, [{["a-rather-long-name-", integer_to_list(N), ".example"], 1} || N <- lists:seq(1, 20000)]),
     Shell = "{ \"$0\" list; echo \"exit $?\" >&2; } | head -n 1",
     #{exit := 0, out := Out, err := Err} = md_command:run_shell(Shell, ?config(admin, Config)),
     ?assertMatch(<<"DOMAIN ", _/binary>>, Out),
@@ -329,10 +341,10 @@ completion_and_manual_are_generated(_Config) ->
 usage(Config, Args) ->
     ?assertMatch(#{exit := 2, out := <<>>}, command(Config, Args)).
 
-add_rows(Config, Range, Name, Status) ->
+add_rows(Config, Rows) ->
+    Values = [["('", Name, "', 'type1', ", integer_to_list(Status), ")"] || {Name, Status} <- Rows],
     [] = md_client:query(?config(client, Config),
-                         ["INSERT INTO domain_settings (domain, host_type, status) SELECT ", Name, ", 'type1', ",
-                          Status, " FROM generate_series", Range, " AS i"]).
+                         ["INSERT INTO domain_settings (domain, host_type, status) VALUES ", lists:join(", ", Values)]).
 
 remove_domain(_HostType, Domain) ->
     case persistent_term:get(?MODULE) of

@@ -63,9 +63,10 @@ a_name_that_no_request_can_carry_is_refused_with_the_one_that_was_meant(Config) 
 
 nothing_that_is_shown_steers_a_terminal(Config) ->
     Name = <<"x\e[2j\n\t\r\x7fy.example">>,
-    [] = md_client:query(?config(client, Config),
-                         ["INSERT INTO domain_settings (domain, host_type) VALUES "
-                          "(E'x\\x1b[2j\\n\\t\\r\\x7fy.example', 'type1'), ('z.example', E'type\\x1b[2j\\u009b2J\\u202e')"]),
+    Client = ?config(client, Config),
+    [] = md_client:query(Client, ["INSERT INTO domain_settings (domain, host_type) VALUES (", md_rows:text(Client, Name),
+                                  ", 'type1'), ('z.example', ",
+                                  md_rows:text(Client, <<"type\e[2j\x{9b}2J\x{202e}"/utf8>>), ")"]),
     Before = newest_event(Config),
     Watch = md_command:start(["watch", "--after", Before], ?config(admin, Config)),
     says(Config, ["disable", Name], "disabled x\\u{1b}[2j\\n\\t\\r\\u{7f}y.example\n"),

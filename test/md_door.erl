@@ -17,7 +17,8 @@
 
 -type config() :: [{atom(), term()}].
 
-%% @doc Starts the node with the default door of these tests.
+%% @doc Starts the node with the default door of these tests. Where `kind' in the configuration is `mariadb', the database is
+%% one of MariaDB.
 -spec open(config()) -> config() | {fail, string()}.
 open(Config) ->
     open(#{}, Config).
@@ -26,11 +27,14 @@ open(Config) ->
 -spec open(#{atom() => term()}, config()) -> config() | {fail, string()}.
 open(Admin, Config) ->
     md_database:or_fail(fun() ->
-        Database = md_database:with_tables(md_database:create()),
+        Database = md_database:with_tables(database(?config(kind, Config))),
         Node = md_node:start(environment(Database, Admin)),
         ok = md_node:wait_until_following(Node),
         [{database, Database}, {node, Node}, {door, md_http:door(Node)}, {client, md_client:open(Database)} | Config]
     end).
+
+database(mariadb) -> md_database:mariadb();
+database(undefined) -> md_database:create().
 
 -spec close(config()) -> ok.
 close(Config) ->

@@ -1,10 +1,11 @@
 %% Reads the domain rows of a database with a client and compares them with the tables of nodes. It can also make the
-%% rows unreadable for nodes.
+%% rows unreadable for nodes, and lock their table.
 -module(md_rows).
 
 -export([all/1, enabled/1, disagreements/2, disagreements/3]).
 -export([wait_until_agreed/2, wait_until_agreed/3]).
--export([hide/1, show/1]).
+-export([hide/1, show/1, lock/1, unlock/1]).
+-export([all_exactly/1, text/2]).
 
 -type disagreements() :: [{Place :: pos_integer(), Only :: list(), Missing :: list()} | {pos_integer(), binary()}].
 -type rows() :: #{Domain :: binary() => {HostType :: binary(), enabled | disabled | deleting}}.
@@ -14,6 +15,25 @@
 all(Client) ->
     Rows = md_client:query(Client, "SELECT domain, host_type, status FROM domain_settings"),
     maps:from_list([{Domain, {HostType, status(Status)}} || [Domain, HostType, Status] <- Rows]).
+
+%% @doc The same for names with line breaks.
+-spec all_exactly(md_client:t()) -> rows().
+all_exactly(Client) ->
+    Name = case md_client:kind(Client) of
+        postgres -> "encode(convert_to(domain, 'UTF8'), 'hex')";
+        mariadb -> "HEX(CONVERT(domain USING utf8mb4))"
+    end,
+    Rows = md_client:query(Client, ["SELECT ", Name, ", host_type, status FROM domain_settings"]),
+    maps:from_list([{binary:decode_hex(Hex), {HostType, status(Status)}} || [Hex, HostType, Status] <- Rows]).
+
+%% @doc Any text as a part of a statement.
+-spec text(md_client:t(), binary()) -> iodata().
+text(Client, Text) ->
+    Hex = binary:encode_hex(Text),
+    case md_client:kind(Client) of
+        postgres -> ["convert_from('\\x", Hex, "', 'UTF8')"];
+        mariadb -> ["_utf8mb4 X'", Hex, "'"]
+    end.
 
 status(<<"0">>) -> disabled;
 status(<<"1">>) -> enabled;
@@ -68,4 +88,22 @@ hide(Client) ->
 -spec show(md_client:t()) -> ok.
 show(Client) ->
     [] = md_client:query(Client, "ALTER TABLE domain_settings RENAME COLUMN elsewhere TO status"),
+    ok.
+
+%% @doc Locks the table of rows, so that every other statement about it waits until unlock/1.
+-spec lock(md_client:t()) -> ok.
+lock(Client) ->
+    [] = md_client:query(Client, case md_client:kind(Client) of
+        postgres -> "BEGIN; LOCK TABLE domain_settings";
+        mariadb -> "LOCK TABLES domain_settings WRITE"
+    end),
+    ok.
+
+%% @doc Undoes lock/1.
+-spec unlock(md_client:t()) -> ok.
+unlock(Client) ->
+    [] = md_client:query(Client, case md_client:kind(Client) of
+        postgres -> "COMMIT";
+        mariadb -> "UNLOCK TABLES"
+    end),
     ok.

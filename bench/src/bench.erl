@@ -5,7 +5,8 @@
 %%
 %% A part appends its results, as Erlang terms, to the file RESULTS. The part `report' prints them as tables and writes
 %% them to RESULTS.jsonl; after it, the part `plots' draws RESULTS-NAME.svg. The database at URL already holds ROWS
-%% domains (written by bench_names:write/2). PSQL is the path of the program. PROCESSES lists the numbers of processes
+%% domains (written by bench_names:write/2). PSQL is the path of psql; for the part `mariadb', whose URL is that of a
+%% MariaDB server, it is the path of that server's client. PROCESSES lists the numbers of processes
 %% that look up at the same time, such as 1,2,4; when it is empty, they are 1, 2, 4 and so on up to the number of cores.
 -module(bench).
 
@@ -17,7 +18,8 @@
 -type result() :: {What :: atom(), #{atom() => term()}}.
 
 %% The parts in which the application of this VM follows the database.
--define(FOLLOWING, ["load", "latency", "idle", "propagation", "additions", "changes", "busy", "import", "catchup", "ask"]).
+-define(FOLLOWING, ["load", "mariadb", "latency", "idle", "propagation", "additions", "changes", "busy", "import", "catchup",
+                    "ask"]).
 %% How many callers change domains at the same time, where many do.
 -define(MANY, 64).
 
@@ -77,7 +79,9 @@ part(rows, #{rows := Rows}, File) ->
 part(machine, #{psql := Psql}, Results) ->
     save(Results, bench_machine:describe(Psql));
 part(load, #{rows := Rows, loads := Loads, url := Url, psql := Psql}, Results) ->
-    save_all(Results, bench_load:run(Rows, Loads, Url, Psql));
+    save_all(Results, bench_load:run(postgres, Rows, Loads, fun() -> bench_psql:copy_out(Psql, Url) end));
+part(mariadb, #{rows := Rows, loads := Loads, url := Url, psql := Client}, Results) ->
+    save_all(Results, bench_load:run(mariadb, Rows, Loads, fun() -> bench_mariadb:select_out(Client, Url) end));
 part(ets_memory, #{rows := Rows}, Results) ->
     save(Results, bench_load:ets_memory(Rows));
 part(latency, #{rows := Rows, latency := Options, url := Url, psql := Psql}, Results) ->

@@ -1,39 +1,52 @@
-%% Loading all domains from PostgreSQL: how long it takes, and how much memory they occupy.
+%% Loading all domains from a database: how long it takes, and how much memory they occupy.
 %%
 %% The whole start is measured: the application starts, its follower connects, checks the schema and loads. The time
 %% ends when the table holds every domain, a lookup finds the last one and the follower follows. In turns with that,
-%% psql reads the same rows through the same URL, by binary COPY into a pipe, and the loaded table is compared with the
-%% database.
+%% the database's own client reads the same rows from the same server into a pipe (the yardstick), and the loaded table is
+%% compared with the database.
 %%
 %% Memory is the VM's resident size after the first load, less the size before the start of the application. So it
-%% includes the library, the follower's thread and what the load has not returned, besides the table.
+%% includes the library, the follower's thread and what the load has not returned, besides the table. The peak is the
+%% largest resident size until the end of the first load.
 -module(bench_load).
 
 -export([run/4, ets_memory/1]).
+
+-export_type([yardstick/0]).
+
+%% Reads the rows with the database's client, and returns the milliseconds and the bytes that it wrote.
+-type yardstick() :: fun(() -> {float(), pos_integer()}).
 
 -define(MANY, 100000).
 
 %% @doc Loads once for the memory, and then this many times for the duration. Small tables have no figure for the memory
 %% of a domain, since the library and the thread would dominate it. The VM is a fresh one, and its application is
 %% configured to follow the database.
--spec run(pos_integer(), pos_integer(), string(), file:filename()) -> [bench:result()].
-run(Domains, Loads, Url, Psql) ->
-    {module, bench_psql} = code:ensure_loaded(bench_psql),
+-spec run(postgres | mariadb, pos_integer(), pos_integer(), yardstick()) -> [bench:result()].
+run(From, Domains, Loads, Yardstick) ->
+    {What, Side} = case From of
+        postgres -> {load, ours};
+        mariadb -> {mariadb_load, mariadb}
+    end,
+    %% This reads files and loads code, too.
+    _ = Yardstick(),
     Last = bench_names:name(Domains - 1, bench_names:bases()),
     Before = bench_os:resident(),
+    ok = bench_os:forget_peak(),
     First = load(Domains, Last),
+    Peak = bench_os:peak(),
     After = bench_os:resident(),
-    Turns = [{bench_psql:copy_out(Psql, Url), reload(Domains, Last), converge()} || _ <- lists:seq(1, Loads)],
+    Turns = [{Yardstick(), reload(Domains, Last), converge()} || _ <- lists:seq(1, Loads)],
     {Copies, Reloads, Comparisons} = lists:unzip3(Turns),
     {CopyTimes, [Bytes | _]} = lists:unzip(Copies),
     [Copy, Ours, Compared] = [bench_stats:summary(Times) || Times <- [CopyTimes, Reloads, Comparisons]],
     [
-        {load, #{
+        {What, #{
             domains => Domains, rounds => Loads, unit => ms, first => First, ours => Ours, copy => Copy,
             comparison => Compared, comparison_to_load => map_get(median, Compared) / map_get(median, Ours),
             copy_bytes => Bytes, times_as_long => map_get(median, Ours) / map_get(median, Copy)
         }}
-        | [memory(ours, Domains, Before, After, #{resident_after_reloads => bench_os:resident()})
+        | [memory(Side, Domains, Before, After, #{resident_peak => Peak, resident_after_reloads => bench_os:resident()})
            || Domains >= ?MANY]
     ].
 

@@ -1,7 +1,7 @@
 %% What Linux reports of this VM: its resident memory, and what one thread has used.
 -module(bench_os).
 
--export([resident/0, thread/1]).
+-export([resident/0, forget_peak/0, peak/0, thread/1]).
 
 %% @doc Resident bytes of the whole VM (VmRSS), after every process has collected its garbage. The
 %% allocators may keep memory of processes that have ended.
@@ -9,6 +9,16 @@
 resident() ->
     lists:foreach(fun erlang:garbage_collect/1, processes()),
     number("/proc/self/status", "VmRSS") * 1024.
+
+%% @doc The peak counts from now on.
+-spec forget_peak() -> ok.
+forget_peak() ->
+    file:write_file("/proc/self/clear_refs", "5").
+
+%% @doc The largest number of resident bytes that the VM has had (VmHWM).
+-spec peak() -> pos_integer().
+peak() ->
+    number("/proc/self/status", "VmHWM") * 1024.
 
 %% @doc What the one thread of this name has used so far: ticks of processor time (a hundredth of a
 %% second on most systems), and the numbers of its voluntary and involuntary context switches.

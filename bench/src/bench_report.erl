@@ -10,6 +10,7 @@
 print(Results) ->
     Sections = [machine(Results), lookups(Results), scaling(Results), subdomains(Results),
                 subdomain_memories(Results), latencies(Results), loads(Results),
+                mariadb_loads(Results),
                 memories(Results), catchups(Results), propagations(Results), idle(Results), additions(Results), changes(Results),
                 busy(Results), imports(Results), on_nodes(Results), stopped(Results),
                 listings(Results), pages(Results), crowds(Results), answers(Results), turns(Results), asks(Results),
@@ -84,27 +85,36 @@ side(ets) -> "ETS";
 side(ours) -> "ours".
 
 loads(Results) ->
+    loads(load, "PostgreSQL", "psql", Results).
+
+mariadb_loads(Results) ->
+    loads(mariadb_load, "MariaDB", "mariadb", Results).
+
+loads(What, Database, Client, Results) ->
     table(
-        "Loading from PostgreSQL: milliseconds until every domain answers, beside psql's COPY; and comparing",
-        ["domains", "first load", "ours", "psql", "times as long", "comparison", "to a load"],
+        ["Loading from ", Database, ": milliseconds until every domain answers, beside ", Client, "; and comparing"],
+        ["domains", "first load", "ours", Client, "times as long", "comparison", "to a load"],
         [[number(Domains), number(First), summary(Ours), summary(Copy), number(Longer), summary(Compared),
           number(ToLoad)]
          || #{domains := Domains, first := First, ours := Ours, copy := Copy, times_as_long := Longer,
-              comparison := Compared, comparison_to_load := ToLoad} <- all(load, Results)]
+              comparison := Compared, comparison_to_load := ToLoad} <- all(What, Results)]
     ).
 
 memories(Results) ->
     table(
         "Resident memory: a fresh VM before and after",
         ["side", "domains", "bytes a name", "before, MiB", "after, MiB", "bytes a domain", "more"],
-        [[atom_to_list(Side), number(Domains), number(Size), number(Before / 1048576), number(After / 1048576),
+        [[memory_side(Side), number(Domains), number(Size), number(Before / 1048576), number(After / 1048576),
           number(Bytes), more(Facts)]
          || #{side := Side, domains := Domains, mean_name_size := Size, resident_before := Before,
               resident_after := After, bytes_a_domain := Bytes} = Facts <- all(memory, Results)]
     ).
 
-more(#{resident_after_reloads := Bytes}) ->
-    ["after more loads ", number(Bytes / 1048576), " MiB"];
+memory_side(mariadb) -> "ours, from MariaDB";
+memory_side(Side) -> atom_to_list(Side).
+
+more(#{resident_peak := Peak, resident_after_reloads := Bytes}) ->
+    ["at the peak ", number(Peak / 1048576), " MiB, after more loads ", number(Bytes / 1048576), " MiB"];
 more(#{ets_info_bytes_a_domain := Bytes}) ->
     ["ets:info says ", number(Bytes)].
 
