@@ -15,7 +15,7 @@ help:
 	@echo 'make build    the native library and the Erlang application'
 	@echo 'make test     every check and every test'
 	@echo 'make test-long  the models of the table and the simulated faults of the follower, many more of each, in about an hour'
-	@echo 'make test-galera   nodes at a Galera cluster of three servers, of which some are killed'
+	@echo 'make test-galera   nodes at a Galera cluster of three servers, which fail in every way (needs root)'
 	@echo 'make test-upgrade  nodes of the version before are upgraded to this one, under load'
 	@echo 'make matrix   both commands on Debian 12, 13 and the next one, each on a new system; ROW=trixie for one (root)'
 	@echo 'make docs     the reference of the Erlang modules and of the Rust crates; checks the documents'"'"' links'

@@ -1,7 +1,6 @@
-%% Three nodes, each at its own server of a Galera cluster of three, that all take changes.
+%% Changes that nodes at all servers of a Galera cluster make at once, also of the same domains, and servers that refuse them.
 %%
-%% The hour between two polls is longer than any case, so what a node shows it made itself or has asked for. The nodes are
-%% not connected to each other. `make test-galera' runs this suite, and `make test' does not.
+%% `make test-galera' runs this suite, and `make test' does not.
 -module(galera_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -9,29 +8,22 @@
 
 -export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
 -export([changes_by_all_nodes_at_once_show_on_all/1,
-         a_server_that_is_killed_and_joins_again_costs_no_change/1,
+         callers_on_all_nodes_that_change_the_same_domains_leave_what_one_of_them_acknowledged/1,
          servers_without_a_majority_refuse_changes_and_cost_no_route/1]).
 
--import(md_followers, [environment/2, api/3, watching/2]).
-
--define(HOUR, 3600000).
--define(STEADY, <<"steady.example">>).
+-import(md_followers, [api/3, query/2, watching/2]).
+-import(md_galera_nodes, [calls/2, state/2, changed_on_all/1, agreed/1, add_on_each/2]).
 
 suite() ->
-    [{timetrap, {minutes, 10}}].
+    [{timetrap, {minutes, 15}}].
 
 all() ->
     [changes_by_all_nodes_at_once_show_on_all,
-     a_server_that_is_killed_and_joins_again_costs_no_change,
+     callers_on_all_nodes_that_change_the_same_domains_leave_what_one_of_them_acknowledged,
      servers_without_a_majority_refuse_changes_and_cost_no_route].
 
-init_per_testcase(_Case, Config0) ->
-    Cluster = md_galera:start(),
-    Config = md_followers:with_steady(md_galera:url(Cluster, 1), Config0),
-    Options = #{poll_interval => ?HOUR, look_interval => 20, operation_timeout => 20000},
-    Nodes = md_node:start_many([environment(Url, Options) || Url <- md_galera:urls(Cluster)]),
-    [md_node:wait_until_following(Node) || Node <- Nodes],
-    [{cluster, Cluster}, {nodes, Nodes} | Config].
+init_per_testcase(_Case, Config) ->
+    md_galera_nodes:start(md_galera:start(), #{operation_timeout => 20000}, Config).
 
 end_per_testcase(_Case, Config) ->
     md_galera:stop(?config(cluster, Config)).
@@ -44,7 +36,7 @@ changes_by_all_nodes_at_once_show_on_all(Config) ->
     Added = at_once([{Node, insert_domain, [Name, <<"type1">>]} || {Node, Names} <- Own, Name <- Names ++ Shared]),
     [?assertMatch({_, {ok, _}}, Result) || Result <- Added],
     ok = agreed(Config),
-    ?assertEqual([[<<"121">>, <<"121">>]], query(Config, "SELECT COUNT(*), COUNT(DISTINCT domain) FROM domain_settings")),
+    ?assertEqual([[<<"211">>, <<"211">>]], query(Config, "SELECT COUNT(*), COUNT(DISTINCT domain) FROM domain_settings")),
     %% Each node changes what another one has added.
     [First | Rest] = [Names || {_, Names} <- Own],
     Changes = [{Node, Name} || {Node, Names} <- lists:zip(Nodes, Rest ++ [First]), Name <- Names],
@@ -55,59 +47,43 @@ changes_by_all_nodes_at_once_show_on_all(Config) ->
     ok = agreed(Config),
     ?assertEqual([[<<"31">>]], query(Config, "SELECT COUNT(*) FROM domain_settings")).
 
-a_server_that_is_killed_and_joins_again_costs_no_change(Config) ->
-    [_, Second, _] = Nodes = ?config(nodes, Config),
-    Cluster = ?config(cluster, Config),
+callers_on_all_nodes_that_change_the_same_domains_leave_what_one_of_them_acknowledged(Config) ->
+    Nodes = ?config(nodes, Config),
+    Names = md_names:numbered(<<"shared-">>, 4),
     watching(Nodes, fun() ->
-        Before = add_on_each(Nodes, <<"before">>),
-        ok = md_galera:kill(Cluster, 2),
-        Meanwhile = add_on_each(Nodes, <<"meanwhile">>),
+        Calls = calls([{Node, [Names, Names, Names]} || Node <- Nodes], fun() ->
+            md_wait:until(fun() ->
+                [[Count]] = query(Config, "SELECT COUNT(*) FROM domain_events"),
+                binary_to_integer(Count) > 500
+            end)
+        end),
+        ok = changed_on_all(Config),
         ok = agreed(Config),
-        ok = md_galera:again(Cluster, 2),
-        After = add_on_each(Nodes, <<"after">>),
-        ok = agreed(Config),
-        %% The server that was away has what was confirmed meanwhile.
-        ok = agreed([{client, md_client:open(md_galera:url(Cluster, 2))} | Config]),
-        [?assertEqual({ok, <<"type1">>}, md_node:lookup(Second, Name)) || Name <- Before ++ Meanwhile ++ After]
+        Rows = md_rows:all(?config(client, Config)),
+        ?assertEqual([], [{Name, State, These} || {Name, These} <- maps:to_list(Calls), State <- [state(Name, Rows)],
+                                                  not md_callers:is_possible(State, These)]),
+        %% Not one name has two rows.
+        ?assertEqual([], query(Config, "SELECT domain FROM domain_settings GROUP BY domain HAVING COUNT(*) > 1"))
     end).
 
 servers_without_a_majority_refuse_changes_and_cost_no_route(Config) ->
     [First | _] = Nodes = ?config(nodes, Config),
     Cluster = ?config(cluster, Config),
     watching(Nodes, fun() ->
-        Before = add_on_each(Nodes, <<"before">>),
+        Before = add_on_each(Nodes, 10),
         ok = agreed(Config),
-        ok = md_galera:kill(Cluster, 2),
-        ok = md_galera:kill(Cluster, 3),
+        ok = md_galera:server(Cluster, kill, 2),
+        ok = md_galera:server(Cluster, kill, 3),
         md_wait:until(fun() -> element(1, api(First, insert_domain, [<<"refused.example">>, <<"type1">>])) end, db_error),
         [?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, Name)) || Node <- Nodes, Name <- Before],
         %% Neither of them takes statements before both are there.
         Self = self(),
-        Again = [spawn_link(fun() -> Self ! {self(), md_galera:again(Cluster, Number)} end) || Number <- [2, 3]],
+        Again = [spawn_link(fun() -> Self ! {self(), md_galera:server(Cluster, again, Number)} end) || Number <- [2, 3]],
         [receive {Pid, Result} -> ok = Result end || Pid <- Again],
-        After = add_on_each(Nodes, <<"after">>),
-        ok = agreed([{client, md_client:open(md_galera:url(Cluster, 3))} | Config]),
+        After = add_on_each(Nodes, 10),
+        ok = agreed(Config),
         [?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, Name)) || Node <- Nodes, Name <- Before ++ After]
     end).
-
-%% Adds ten names on each node. A change that is refused, or of which the outcome is unknown, is repeated.
-add_on_each(Nodes, Prefix) ->
-    Names = [{Node, Name} || {Number, Node} <- lists:enumerate(Nodes),
-                             Name <- md_names:numbered(<<Prefix/binary, "-", ($0 + Number), "-">>, 10)],
-    Add = fun({Node, Name}) -> element(1, api(Node, insert_domain, [Name, <<"type1">>])) end,
-    [md_wait:until(fun() -> Add(Change) end, ok) || Change <- Names],
-    [Name || {_, Name} <- Names].
-
-%% Waits until each node shows what the client's server has, without a pass that was requested.
-agreed(Config) ->
-    md_wait:until(fun() ->
-        Wanted = md_rows:enabled(md_rows:all(?config(client, Config))),
-        [{maps:without(maps:keys(Wanted), Routes), maps:without(maps:keys(Routes), Wanted)}
-         || Node <- ?config(nodes, Config), Routes <- [md_node:routes(Node)], Routes =/= Wanted]
-    end, []).
-
-query(Config, Sql) ->
-    md_client:query(?config(client, Config), Sql).
 
 at_once(Calls) ->
     Self = self(),

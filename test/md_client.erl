@@ -8,7 +8,7 @@
 %%   [[<<"1">>, <<"a">>]] = md_client:query(Client, "SELECT 1, 'a'").
 -module(md_client).
 
--export([open/1, query/2, close/1, kind/1]).
+-export([open/1, open_within/2, query/2, close/1, kind/1]).
 -export([speaks_sqlite/0]).
 
 -export_type([t/0, kind/0]).
@@ -34,10 +34,15 @@
 
 %% @doc Starts the process for `postgres://...', `mysql://...' or `sqlite:FILE'.
 -spec open(string()) -> t().
-open("postgres" ++ _ = Url) ->
+open(Url) ->
+    open_within([], Url).
+
+%% @doc The same, behind a command that runs it, as md_galera:within/2 returns it.
+-spec open_within([string()], string()) -> t().
+open_within(Command, "postgres" ++ _ = Url) ->
     Args = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", Url],
-    start(postgres, program("psql"), Args);
-open("mysql" ++ _ = Url) ->
+    start(postgres, Command ++ [program("psql") | Args]);
+open_within(Command, "mysql" ++ _ = Url) ->
     #{host := Host, userinfo := User, path := "/" ++ Database} = uri_string:parse(Url),
     %% Without --force the client would end at the first error, and without --skip-ssl it prints a warning where there is no
     %% password. Backslashes in texts stand for themselves, as in the other databases.
@@ -46,15 +51,15 @@ open("mysql" ++ _ = Url) ->
             "--init-command=SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')",
             "--protocol=tcp", "--host=" ++ Host, "--port=" ++ integer_to_list(md_database:port(Url))
             | [Option ++ Value || {Option, Value} <- lists:zip(["--user=", "--password="], credentials(User))]],
-    start(mariadb, program("mariadb"), Args ++ [Database]);
-open("sqlite:" ++ File) ->
+    start(mariadb, Command ++ [program("mariadb") | Args] ++ [Database]);
+open_within(Command, "sqlite:" ++ File) ->
     case sqlite_program() of
         {sqlite3, Path} ->
-            Client = start(sqlite, Path, ["-batch", File]),
+            Client = start(sqlite, Command ++ [Path, "-batch", File]),
             ok = send(Client, ".timeout 30000"),
             Client;
         {python3, Path} ->
-            start(sqlite, Path, ["-c", ?PYTHON, File]);
+            start(sqlite, Command ++ [Path, "-c", ?PYTHON, File]);
         none ->
             erlang:error(neither_sqlite3_nor_python3_is_on_path)
     end.
@@ -89,7 +94,7 @@ program(Name) ->
         Path -> Path
     end.
 
-start(Kind, Program, Args) ->
+start(Kind, [Program | Args]) ->
     Port = open_port({spawn_executable, Program},
         [{args, Args}, {line, 1 bsl 20}, binary, stderr_to_stdout, exit_status, hide]),
     #client{port = Port, kind = Kind}.

@@ -9,8 +9,8 @@
 -module(md_handler_exclusive).
 -behaviour(mongoose_domain_removal).
 
--export([register/2, remove_domain/2]).
--export([read/1]).
+-export([register/2, hold/0, remove_domain/2]).
+-export([read/1, vm_was_killed/2]).
 
 %% How long a call lasts, in milliseconds: long enough for a second call to begin meanwhile if that is possible.
 -define(WORK, 5).
@@ -21,12 +21,17 @@ register(HostType, File) ->
     persistent_term:put(?MODULE, File),
     mongoose_domain_removal:register_handler(HostType, ?MODULE, 50).
 
+%% @doc From now on a call on this node lasts until it is killed.
+-spec hold() -> ok.
+hold() ->
+    persistent_term:put({?MODULE, work}, infinity).
+
 -spec remove_domain(binary(), binary()) -> ok.
 remove_domain(_HostType, Domain) ->
     Worker = self(),
     {Recorder, Monitor} = spawn_monitor(fun() -> record(Worker, Domain, persistent_term:get(?MODULE)) end),
     ok = await(begun, Recorder, Monitor),
-    timer:sleep(?WORK),
+    timer:sleep(persistent_term:get({?MODULE, work}, ?WORK)),
     Recorder ! {finished, Worker},
     ok = await(ended, Recorder, Monitor),
     true = demonitor(Monitor, [flush]),
@@ -54,13 +59,21 @@ record(Worker, Domain, File) ->
 %% without having begun.
 -spec read(file:filename()) -> #{binary() => {Finished :: non_neg_integer(), Overlaps :: [binary()]}}.
 read(File) ->
+    maps:map(fun(_Domain, {_AtWork, Finished, Overlaps}) -> {Finished, lists:reverse(Overlaps)} end, records(File)).
+
+%% @doc Records the end of the calls of a VM that was killed just now, which could not do that.
+-spec vm_was_killed(file:filename(), OsPid :: string()) -> ok.
+vm_was_killed(File, OsPid) ->
+    Ended = [["killed ", Domain, " ", Who, "\n"] || {Domain, {Who, _, _}} <- maps:to_list(records(File)), is_binary(Who),
+                                                    lists:prefix(OsPid ++ "<", binary_to_list(Who))],
+    file:write_file(File, Ended, [append]).
+
+records(File) ->
     {ok, Text} = file:read_file(File),
-    Lines = binary:split(Text, <<"\n">>, [global, trim]),
-    Records = lists:foldl(fun(Line, Domains) ->
+    lists:foldl(fun(Line, Domains) ->
         [What, Domain, Who] = binary:split(Line, <<" ">>, [global]),
         Domains#{Domain => step(What, Who, Line, maps:get(Domain, Domains, {nobody, 0, []}))}
-    end, #{}, Lines),
-    maps:map(fun(_Domain, {_AtWork, Finished, Overlaps}) -> {Finished, lists:reverse(Overlaps)} end, Records).
+    end, #{}, binary:split(Text, <<"\n">>, [global, trim])).
 
 step(<<"begin">>, Who, _Line, {nobody, Finished, Overlaps}) -> {Who, Finished, Overlaps};
 step(<<"end">>, Who, _Line, {Who, Finished, Overlaps}) -> {nobody, Finished + 1, Overlaps};

@@ -9,10 +9,10 @@
 %% A node keeps its log events in memory; logged/2 and count/2 read them.
 -module(md_node).
 
--export([boot/0, boot_many/1, start/1, start_many/1, connected/1]).
+-export([boot/0, boot_many/1, start/1, start_many/1, start_within/1, connected/1]).
 -export([start_application/2, stop_application/1]).
 -export([start_bounded/1, bound_files/2]).
--export([kill/2]).
+-export([kill/2, kill_vm/1]).
 -export([call/4, lookup/2, lookups/2, routes/1, status/1, sync/1, service/1, threads/1, threads_of_the_library/1]).
 -export([logged/2, count/2]).
 -export([wait_until_following/1, wait_until_at/2]).
@@ -48,6 +48,12 @@ start(Environment) ->
 -spec start_many([environment()]) -> [t()].
 start_many(Environments) ->
     start_all([#{} || _ <- Environments], Environments).
+
+%% @doc The same, each behind a command that runs it, as md_galera:within/2 returns it.
+-spec start_within([{Command :: [string()], environment()}]) -> [t()].
+start_within(Nodes) ->
+    Erl = filename:join([code:root_dir(), "bin", "erl"]),
+    start_all([#{exec => {Program, Args ++ [Erl]}} || {[Program | Args], _} <- Nodes], [Environment || {_, Environment} <- Nodes]).
 
 %% @doc Starts a node for bound_files/2.
 -spec start_bounded(environment()) -> t().
@@ -147,6 +153,15 @@ kill(Node, Name) ->
         is_pid(New) andalso New =/= Pid
     end),
     Pid.
+
+%% @doc Kills the VM, as the kernel does when memory runs out; it is gone when this returns.
+-spec kill_vm(t()) -> ok.
+kill_vm(Node) ->
+    Pid = call(Node, os, getpid, []),
+    Monitor = monitor(process, Node),
+    true = unlink(Node),
+    "" = os:cmd("kill -KILL " ++ Pid),
+    receive {'DOWN', Monitor, process, Node, _} -> ok end.
 
 %% @doc The answer of mongoose_domain_api:get_host_type/1 in the node.
 -spec lookup(t(), binary()) -> {ok, binary()} | {error, not_found}.

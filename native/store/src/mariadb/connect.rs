@@ -1,7 +1,7 @@
 //! Connects to the MariaDB server that a URL leads to.
 //!
 //! The servers of the URL are tried in order, each at all its addresses, until one is usable: it lets the user in, is MariaDB
-//! 10.6 or newer, takes statements where it is a node of a Galera cluster, and takes changes where `target_session_attrs`
+//! 10.6 or newer, is up to date where it is a node of a Galera cluster, and takes changes where `target_session_attrs`
 //! requires that. The limit on an attempt (`connect_timeout`) covers all of it, from the socket to
 //! the session's settings, so a server that accepts the connection and then hangs does not prevent the next attempt.
 //! Looking up a name has the same limit of its own.
@@ -133,6 +133,7 @@ impl Target {
             let server = settings::server(&mut conn).await?;
             self.check(&server)?;
             settings::apply(&mut conn, &server, timeouts).await?;
+            settings::catch_up(&mut conn, &server).await?;
             Ok((conn, server))
         })
         .await

@@ -85,6 +85,12 @@ pub(super) async fn apply(conn: &mut Conn, server: &Server, timeouts: &Timeouts)
     conn.query_drop(format!("SET SESSION {}", settings.join(", SESSION "))).await
 }
 
+/// Returns when a node of a Galera cluster has applied what was committed before on any node. The first read would wait for
+/// that, too; but then it would be too late to take another server.
+pub(super) async fn catch_up(conn: &mut Conn, server: &Server) -> Result<(), Error> {
+    if server.cluster.is_some() { conn.query_drop("SELECT 1").await } else { Ok(()) }
+}
+
 /// The setting that limits a statement to this time; zero means that there is no limit.
 pub(super) fn statement_time(limit: Duration) -> String {
     // More than a year is refused.
