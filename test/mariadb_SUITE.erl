@@ -30,6 +30,7 @@
          a_node_that_starts_without_its_server_serves_from_its_file/1,
          late_ids_are_followed/1,
          a_user_without_the_privilege_process_follows_late_ids/1,
+         strides_of_ids_lead_to_no_comparison_and_hide_no_late_id/1,
          a_user_who_may_only_read_follows_and_changes_nothing/1,
          the_doctor_finds_nothing_wrong/1]).
 
@@ -59,6 +60,7 @@ all() ->
      a_node_that_starts_without_its_server_serves_from_its_file,
      late_ids_are_followed,
      a_user_without_the_privilege_process_follows_late_ids,
+     strides_of_ids_lead_to_no_comparison_and_hide_no_late_id,
      a_user_who_may_only_read_follows_and_changes_nothing,
      the_doctor_finds_nothing_wrong].
 
@@ -66,6 +68,7 @@ all() ->
 has_own_server(a_server_that_is_killed_costs_no_route_and_no_change) -> true;
 has_own_server(a_node_that_starts_without_its_server_serves_from_its_file) -> true;
 has_own_server(an_idle_follower_asks_for_the_newest_id_and_nothing_else) -> true;
+has_own_server(strides_of_ids_lead_to_no_comparison_and_hide_no_late_id) -> true;
 has_own_server(_Case) -> false.
 
 %% The tables are there already where a case has its own idea of them.
@@ -416,6 +419,35 @@ a_user_without_the_privilege_process_follows_late_ids(Config) ->
     Node = start(Config, #{database => Url}),
     follow_late_ids(Config, Node),
     ?assertMatch({ok, _}, api(Node, insert_domain, [<<"c.example">>, <<"type1">>])).
+
+%% As each server of a Galera cluster hands them out: beside each event is a gap, of which nobody says who may fill it.
+strides_of_ids_lead_to_no_comparison_and_hide_no_late_id(Config) ->
+    [] = query(Config, "SET GLOBAL auto_increment_increment = 3"),
+    Writer = [{client, md_client:open(?config(database, Config))} | Config],
+    Url = make_user(Config, "SELECT"),
+    Node = start(Config, #{database => Url}),
+    Late = md_client:open(?config(database, Config)),
+    ok = write(Writer, [{add, <<"type1">>, [<<"first.example">>]}]),
+    [] = md_client:query(Late, ["BEGIN; INSERT INTO domain_settings (domain, host_type) VALUES ('a.example', 'type1'); "
+                                "INSERT INTO domain_events (domain) VALUES ('a.example')"]),
+    Names = md_names:numbered(<<"of-a-stride-">>, 3000),
+    [ok = write(Writer, [{add, <<"type1">>, [Name]} || Name <- Part]) || Part <- parts(Names, 100)],
+    wait_until_shown(Node, lists:last(Names), {ok, <<"type1">>}),
+    ok = md_node:sync(Node),
+    ?assertEqual([[<<"9003">>]], query(Config, "SELECT MAX(id) - MIN(id) FROM domain_events")),
+    #{open_gaps := Gaps} = md_node:status(Node),
+    ?assert(Gaps < 100, Gaps),
+    [] = md_client:query(Late, "COMMIT"),
+    wait_until_shown(Node, ?A, {ok, <<"type1">>}),
+    [?assertEqual({ok, <<"type1">>}, md_node:lookup(Node, Name)) || Name <- Names],
+    ?assertMatch(#{loads := 1}, md_node:status(Node)),
+    ?assertEqual([], md_node:logged(Node, domains_converged)).
+
+parts([], _) -> [];
+parts(Names, Size) when length(Names) =< Size -> [Names];
+parts(Names, Size) ->
+    {Part, Rest} = lists:split(Size, Names),
+    [Part | parts(Rest, Size)].
 
 a_user_who_may_only_read_follows_and_changes_nothing(Config) ->
     Url = make_user(Config, "SELECT"),

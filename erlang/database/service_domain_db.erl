@@ -143,8 +143,9 @@ restart() ->
 %% started again), not_running, or not_answering (within five seconds; `last_error' says so).
 %% `cursor' is the id of the last event that the table shows, `lag' how many ids the newest one was ahead
 %% when the thread last looked, `lag_seconds' for how long the table may have been out of date.
-%% `open_gaps' is how many ranges of ids were passed by and may still hold events, `kept' how many routes
-%% stay that the database does not have, `stale' whether all is from a file and the database did not
+%% `open_gaps' is how many ranges of ids were passed by and may still hold events, `oldest_gap_seconds' for how
+%% long the oldest of them has been open, `writers' whether the database tells which transactions may fill them
+%% (known or unknown), `kept' how many routes stay that the database does not have, `stale' whether all is from a file and the database did not
 %% answer yet. `kept_by_host_type' is a map of those that are kept. `repairs_added', `repairs_changed' and
 %% `repairs_removed' are how many domains comparisons repaired, and `failures' how often the database failed,
 %% since the VM was started. `table_bytes' is the memory that the table uses (mongoose_domain_core:memory/0). `since', `current_at' (when the table was last found current) and `last_error_at' are

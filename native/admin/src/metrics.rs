@@ -67,6 +67,7 @@ struct Follower {
     lag: Option<i64>,
     lag_seconds: Option<u64>,
     open_gaps: u64,
+    oldest_gap_seconds: u64,
     kept_by_host_type: BTreeMap<String, u64>,
     stale: bool,
     loads: u64,
@@ -175,6 +176,11 @@ impl NodeMetrics {
             "follower_open_gaps",
             "Ranges of ids that were passed by and may still hold events.",
             unlabelled(|it| it.open_gaps),
+        )?;
+        families.gauge(
+            "follower_oldest_gap_seconds",
+            "For how long the oldest of them has been open; 0 where none is.",
+            unlabelled(|it| it.oldest_gap_seconds),
         )?;
         families.gauge(
             "follower_stale",
@@ -303,7 +309,7 @@ mod tests {
             "table_bytes": {"entries": 11, "index": 12, "change_feed": 0},
             "lookups": {"hits": 3, "misses": 4},
             "follower": {
-                "state": "following", "lag": null, "lag_seconds": 5, "open_gaps": 6, "kept": 9,
+                "state": "following", "lag": null, "lag_seconds": 5, "open_gaps": 6, "oldest_gap_seconds": 12, "kept": 9,
                 "kept_by_host_type": {"type9": 9}, "stale": false, "repairs_changed": 7, "failures": 8
             },
             "failed_operations": 10,
@@ -329,6 +335,7 @@ mod tests {
             r#"follower_state{state="away"} 0"#,
             r#"follower_lag_seconds 5"#,
             r#"follower_open_gaps 6"#,
+            r#"follower_oldest_gap_seconds 12"#,
             r#"follower_stale 0"#,
             r#"kept_routes{host_type="type9"} 9"#,
             r#"kept_routes{host_type="type\"1\""} 0"#,

@@ -46,6 +46,9 @@ pub trait Store: Send {
     /// those with the smallest ids.
     fn events_in(&mut self, ranges: &[IdRange], limit: u32) -> Result<Vec<Event>, StoreError>;
 
+    /// The ids of all events in these ranges, in ascending order. The ranges are in this order, too, and do not overlap.
+    fn ids_in(&mut self, ranges: &[IdRange]) -> Result<Vec<EventId>, StoreError>;
+
     /// The transactions that may have written events which are not visible yet.
     fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError>;
 
@@ -134,6 +137,18 @@ pub struct IdRange {
     pub first: EventId,
     /// The largest, not below `first`.
     pub last: EventId,
+}
+
+impl IdRange {
+    /// This id alone.
+    pub fn one(id: EventId) -> IdRange {
+        IdRange { first: id, last: id }
+    }
+
+    /// The ids from `first` to `last`. None if there are none.
+    pub fn new(first: EventId, last: EventId) -> Option<IdRange> {
+        (first <= last).then_some(IdRange { first, last })
+    }
 }
 
 /// The smallest and the largest id in the log.

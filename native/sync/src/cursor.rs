@@ -43,9 +43,7 @@ impl Cursor {
             LogBounds::Empty => (Cursor::EMPTY, EventId(1)),
             LogBounds::From { oldest, newest } => (newest, oldest),
         };
-        let mut gaps = Gaps::of_log(oldest, now);
-        // In ascending order, so that the lowest are dropped if there are too many.
-        summary.gaps.iter().rev().for_each(|gap| gaps.add(*gap, now));
+        let gaps = Gaps::of_loaded(oldest, &summary.gaps, now);
         Cursor { at, anchor: summary.newest_domain.clone(), gaps }
     }
 
@@ -116,10 +114,8 @@ impl Cursor {
             self.gaps.reopen_below(now);
         }
         for event in &events.events {
-            let first = EventId(self.at.0 + 1);
-            if first < event.id {
-                self.gaps.add(IdRange { first, last: EventId(event.id.0 - 1) }, now);
-            }
+            let passed = IdRange::new(EventId(self.at.0 + 1), EventId(event.id.0 - 1));
+            passed.into_iter().for_each(|gap| self.gaps.add(gap, now));
             self.at = event.id;
         }
         if let Some(last) = events.events.last() {

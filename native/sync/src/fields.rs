@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use domain_store::LogBounds;
 
 use crate::comparison::Reason;
+use crate::gaps::Writers;
 use crate::gate::Evidence;
 use crate::repairs::Repairs;
 use crate::report::{Report, RowWarning};
@@ -214,6 +215,8 @@ impl Status {
             ("lag", known(self.lag().map(Value::Number))),
             ("lag_seconds", known(self.lag_time().map(|lag| count_of(lag.as_secs())))),
             ("open_gaps", count_of(self.open_gaps)),
+            ("writers", Value::Word(if self.writers == Writers::Known { "known" } else { "unknown" })),
+            ("oldest_gap_seconds", count_of(self.gap_time().as_secs())),
             ("kept", count_of(self.kept)),
             ("kept_by_host_type", Value::Counts(self.kept_by_host_type.clone())),
             ("stale", Value::Word(if self.stale { "true" } else { "false" })),

@@ -84,6 +84,7 @@ mod warnings;
 pub use comparison::Reason;
 pub use fields::{Fields, Level, Value};
 pub use follower::Follower;
+pub use gaps::Writers;
 pub use gate::{Evidence, Force, Gate, GateMode};
 pub use inbox::Ticket;
 pub use options::{Options, PruneOptions, WarmStart};

@@ -13,7 +13,7 @@ use domain_store::{LoadSummary, Row, Store};
 use crate::comparison::{Comparison, LogState};
 use crate::context::{BATCH, Context};
 use crate::cursor::Cursor;
-use crate::gaps::MAX_GAPS;
+use crate::gaps::MAX_LOADED;
 use crate::halt::StepError;
 use crate::load_stats::LoadStats;
 use crate::rows::apply_rows;
@@ -51,7 +51,7 @@ impl Loader {
         stats: &mut LoadStats,
     ) -> Result<LoadSummary, StepError> {
         // One gap more than are remembered, so that the overflow is noticed.
-        let gaps = if self.keeps_cursor(context) { 0 } else { MAX_GAPS + 1 };
+        let gaps = if self.keeps_cursor(context) { 0 } else { MAX_LOADED + 1 };
         let mut failure = None;
         let mut take = |rows: Vec<Row>| match apply_rows(context, self.epoch, self.source, rows) {
             Ok((changes, outcomes)) => {

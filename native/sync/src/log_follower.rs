@@ -4,7 +4,7 @@
 //! that row says. So events may be applied in any order, and more than once.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain_core::{DatabaseRead, Epoch, EventId, Outcome, Progress, Source};
 use domain_store::{Event, IdRange, LogBounds, Store};
@@ -73,7 +73,8 @@ pub(crate) fn catch_up(
     mut reading: Reading<'_>,
 ) -> Result<u64, StepError> {
     let found = read_new_events(context, store, &mut reading)?;
-    if found == 0 {
+    let pause = cursor(context)?.gaps.pause(reading.now);
+    if found == 0 && pause != Some(Duration::ZERO) {
         // A notification without a new event may be about an id in a resolved gap.
         reading.scope = Scope::All;
     }
@@ -126,7 +127,11 @@ fn read_gaps(context: &mut Context<'_>, store: &mut dyn Store, reading: &mut Rea
         cursor(context)?.gaps.observe(&writers, reading.now);
     }
     loop {
-        let ranges = cursor(context)?.gaps.to_read(reading.scope);
+        let gaps = &cursor(context)?.gaps;
+        let (mut ranges, joined) = (gaps.to_read(reading.scope), gaps.to_list(reading.scope, reading.now));
+        if !joined.is_empty() {
+            ranges.extend(gaps.unread(store.ids_in(&joined)?));
+        }
         if ranges.is_empty() {
             break;
         }
@@ -141,10 +146,12 @@ fn read_gaps(context: &mut Context<'_>, store: &mut dyn Store, reading: &mut Rea
         }
     }
     let gaps = &mut cursor(context)?.gaps;
-    gaps.resolve();
+    gaps.read(reading.scope, reading.now);
     store.watch(&gaps.to_read(Scope::Open));
-    let open = gaps.open_count();
-    context.outbox.status(|status| status.open_gaps = open as u64);
+    let (open, since, writers) = (gaps.open_count(), gaps.open_since(), gaps.writers());
+    context.outbox.status(|status| {
+        (status.open_gaps, status.gap_since, status.writers) = (open as u64, since, writers);
+    });
     Ok(())
 }
 
@@ -160,7 +167,7 @@ fn apply_events(
     let mut overtakers = apply_once(context, reading, read, events)?;
     while !overtakers.is_empty() {
         let read = context.table.begin_database_read();
-        let ranges: Vec<_> = overtakers.iter().map(|&id| IdRange { first: id, last: id }).collect();
+        let ranges: Vec<_> = overtakers.iter().map(|&id| IdRange::one(id)).collect();
         let events = store.events_in(&ranges, LIMIT)?;
         if events.len() < ranges.len() {
             return Err(StepError::Log(LogFault::Truncated));
@@ -202,7 +209,7 @@ pub(crate) fn find_requested(context: &mut Context<'_>, store: &mut dyn Store) -
     if requested.is_empty() {
         return Ok(HashSet::new());
     }
-    let ranges: Vec<_> = requested.into_iter().map(|id| IdRange { first: id, last: id }).collect();
+    let ranges: Vec<_> = requested.into_iter().map(IdRange::one).collect();
     let limit = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
     let read = context.table.begin_database_read();
     let mut events = store.events_in(&ranges, limit)?;

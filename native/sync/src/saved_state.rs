@@ -7,7 +7,7 @@ use domain_store::{IdRange, PersistentId};
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
-use crate::gaps::{Gaps, Scope};
+use crate::gaps::Gaps;
 use crate::gate::Evidence;
 use crate::state::{Age, FollowerState};
 
@@ -25,19 +25,13 @@ pub(crate) struct SavedState {
 
 impl SavedState {
     pub(crate) fn new(state: &FollowerState, cursor: &Cursor) -> SavedState {
-        let gaps = cursor.gaps.to_read(Scope::All);
-        let oldest = cursor.gaps.oldest();
         SavedState {
             identity: state.identity.as_ref().map(|identity| identity.0.clone()),
             evidence: state.evidence,
             at: cursor.at.0,
             anchor: cursor.anchor.clone(),
-            oldest: oldest.0,
-            gaps: gaps
-                .into_iter()
-                .filter(|range| range.first >= oldest)
-                .map(|range| (range.first.0, range.last.0))
-                .collect(),
+            oldest: cursor.gaps.oldest().0,
+            gaps: cursor.gaps.remembered().map(|range| (range.first.0, range.last.0)).collect(),
         }
     }
 

@@ -97,7 +97,7 @@ fn any<T: Copy>(all: &[T]) -> T {
 fn run(seed: u64, trace: &Trace) {
     fastrand::seed(seed);
     let conditions = any(&[Conditions::Orderly, Conditions::Faulty, Conditions::Faulty]);
-    let kind = any(&[Kind::KnowsWriters, Kind::KnowsWriters, Kind::HidesWriters, Kind::Serial]);
+    let kind = any(&[Kind::KnowsWriters, Kind::KnowsWriters, Kind::HidesWriters, Kind::Cluster, Kind::Serial]);
     let identity = any(&[Some("first"), Some("first"), Some("first"), None]);
     let mode = any(&[GateMode::Off, GateMode::OnLoss, GateMode::OnLoss, GateMode::Always]);
     let options = Options { gate: Gate { mode, ..OPTIONS.gate }, ..OPTIONS };
@@ -130,7 +130,7 @@ impl Simulation<'_> {
 
     fn pass_time(&mut self, time: Duration) {
         self.world.now += time;
-        self.world.database.lock().clock += time.as_millis() as i64;
+        self.world.database.lock().pass_time(time.as_millis() as i64);
     }
 
     fn step(&mut self) {

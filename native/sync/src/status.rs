@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use domain_core::EventId;
 
+use crate::gaps::Writers;
 use crate::repairs::Repairs;
 
 /// What a follower is doing, and what it did.
@@ -26,6 +27,10 @@ pub struct Status {
     current: Option<Instant>,
     /// How many ranges of ids below the cursor may still show events.
     pub open_gaps: u64,
+    /// Whether the database tells which transactions may fill them.
+    pub writers: Writers,
+    /// Since when the oldest of them is open.
+    pub(crate) gap_since: Option<Instant>,
     /// How many routes are kept that the database does not have.
     pub kept: u64,
     /// The same by host type, without the host types that have none.
@@ -92,6 +97,8 @@ impl Status {
             current_at: None,
             current: None,
             open_gaps: 0,
+            writers: Writers::Known,
+            gap_since: None,
             kept: 0,
             kept_by_host_type: Vec::new(),
             stale: false,
@@ -115,6 +122,11 @@ impl Status {
             (State::Following, Some(0)) => Some(Duration::ZERO),
             _ => self.current.map(|current| current.elapsed()),
         }
+    }
+
+    /// For how long the oldest gap has been open.
+    pub fn gap_time(&self) -> Duration {
+        self.gap_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The log was followed to its end.

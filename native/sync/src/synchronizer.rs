@@ -8,6 +8,7 @@ use domain_core::{EventId, Table};
 use domain_store::{DatabaseIdentity, Route, Store};
 
 use crate::context::Context;
+use crate::gaps::MIN_PAUSE;
 use crate::halt::Halt;
 use crate::log_follower;
 use crate::options::Options;
@@ -74,6 +75,9 @@ impl<'a> Synchronizer<'a> {
     /// How long there is nothing to do, unless the follower is woken.
     pub(crate) fn idle_time(&self, now: Instant) -> Duration {
         let idle = self.schedule.left(now).min(self.pruner.left(now));
+        // A gap stays due while the table is closed.
+        let gaps = self.context.state.cursor.as_ref().and_then(|cursor| cursor.gaps.pause(now));
+        let idle = gaps.map_or(idle, |pause| idle.min(pause.max(MIN_PAUSE)));
         self.saver.timer().map_or(idle, |timer| idle.min(timer.left(now)))
     }
 

@@ -104,6 +104,15 @@ pub(super) async fn events_in(
     Ok(rows.iter().filter_map(|row| event(host_types, row)).collect())
 }
 
+pub(super) async fn ids_in(conn: &mut Conn, ranges: &[IdRange]) -> Result<Vec<EventId>, Error> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<SqlRow> =
+        conn.query(format!("SELECT id FROM domain_events WHERE {} ORDER BY id", in_ranges(ranges))).await?;
+    Ok(rows.iter().filter_map(|row| number(row, 0).map(EventId)).collect())
+}
+
 /// The condition that an id is in one of these ranges.
 fn in_ranges(ranges: &[IdRange]) -> String {
     let conditions: Vec<_> = ranges

@@ -141,6 +141,10 @@ impl Store for MariadbStore {
         self.call(log::DOING, async |conn| log::events_in(conn, &host_types, &names, ranges, limit).await)
     }
 
+    fn ids_in(&mut self, ranges: &[IdRange]) -> Result<Vec<EventId>, StoreError> {
+        self.call(log::DOING, async |conn| log::ids_in(conn, ranges).await)
+    }
+
     fn watch(&mut self, late: &[IdRange]) {
         // The last ones are those with the largest ids, which come next.
         self.late = late[late.len().saturating_sub(WATCHED)..].to_vec();

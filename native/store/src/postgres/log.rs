@@ -81,8 +81,7 @@ pub(super) async fn events_in(
     ranges: &[IdRange],
     limit: u32,
 ) -> Result<Vec<Event>, Error> {
-    let first: Vec<i64> = ranges.iter().map(|range| range.first.0).collect();
-    let last: Vec<i64> = ranges.iter().map(|range| range.last.0).collect();
+    let (first, last) = ends(ranges);
     let rows = session
         .query(
             event_rows!(
@@ -95,6 +94,19 @@ pub(super) async fn events_in(
         )
         .await?;
     rows.iter().map(|row| event(host_types, row)).collect()
+}
+
+pub(super) async fn ids_in(session: &Session, ranges: &[IdRange]) -> Result<Vec<EventId>, Error> {
+    const IDS: &str = "SELECT e.id FROM unnest($1::bigint[], $2::bigint[]) AS range (first, last)
+        CROSS JOIN LATERAL (SELECT id FROM domain_events WHERE id >= range.first AND id <= range.last) e ORDER BY e.id";
+    let (first, last) = ends(ranges);
+    let rows = session.query(IDS, &[(&first, Type::INT8_ARRAY), (&last, Type::INT8_ARRAY)]).await?;
+    rows.iter().map(|row| row.try_get(0).map(EventId)).collect()
+}
+
+/// The first and the last ids of these ranges.
+fn ends(ranges: &[IdRange]) -> (Vec<i64>, Vec<i64>) {
+    ranges.iter().map(|range| (range.first.0, range.last.0)).unzip()
 }
 
 fn event(host_types: &HostTypes, row: &SqlRow) -> Result<Event, Error> {

@@ -120,6 +120,10 @@ impl Store for PostgresStore {
         self.call(log::DOING, log::events_in(&self.session, &self.host_types, ranges, limit))
     }
 
+    fn ids_in(&mut self, ranges: &[IdRange]) -> Result<Vec<EventId>, StoreError> {
+        self.call(log::DOING, log::ids_in(&self.session, ranges))
+    }
+
     fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {
         self.call("asking who writes events", log::open_transactions(&self.session))
     }

@@ -70,6 +70,19 @@ pub(super) fn events_in(
     Ok(events)
 }
 
+pub(super) fn ids_in(connection: &Connection, ranges: &[IdRange]) -> rusqlite::Result<Vec<EventId>> {
+    let mut select =
+        connection.prepare_cached("SELECT id FROM domain_events WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
+    let mut ids = Vec::new();
+    for range in ranges {
+        let mut found = select.query((range.first.0, range.last.0))?;
+        while let Some(row) = found.next()? {
+            ids.push(EventId(row.get(0)?));
+        }
+    }
+    Ok(ids)
+}
+
 fn event(host_types: &HostTypes, row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
     let id = EventId(row.get(0)?);
     let domain = name_bytes(row.get_ref(1)?);

@@ -89,6 +89,10 @@ impl Store for SqliteStore {
             .map_err(|error| StoreError::failed(log::DOING, &error))
     }
 
+    fn ids_in(&mut self, ranges: &[IdRange]) -> Result<Vec<EventId>, StoreError> {
+        log::ids_in(&self.connection, ranges).map_err(|error| StoreError::failed(log::DOING, &error))
+    }
+
     /// None: an id is assigned under the write lock, which is held until the commit is visible. So no event becomes visible
     /// after one with a larger id.
     fn open_transactions(&mut self) -> Result<OpenTransactions, StoreError> {

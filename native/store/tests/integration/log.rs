@@ -18,6 +18,7 @@ on_every_database! {
     any_cursor_will_do
     a_dummy_event_counts_and_says_nothing
     ranges_bring_the_events_in_them_and_no_other
+    ranges_list_the_ids_in_them_and_no_other
     ranges_without_events_bring_nothing
     a_wide_range_with_one_event_brings_that_one
     the_limit_is_on_all_ranges_together
@@ -170,6 +171,17 @@ fn ranges_bring_the_events_in_them_and_no_other(fixture: &mut Fixture) {
     assert_eq!(read(&[range(2, 8)]), [2, 3, 5, 8].map(event));
     assert_eq!(read(&[range(9, 20), range(4, 6), range(-5, 1)]), [1, 5, 9].map(event));
     assert_eq!(read(&[range(i64::MIN, i64::MAX)]), [1, 2, 3, 5, 8, 9].map(event));
+}
+
+fn ranges_list_the_ids_in_them_and_no_other(fixture: &mut Fixture) {
+    let mut store = fixture.store();
+    assert_eq!(store.ids_in(&[]).unwrap(), []);
+    assert_eq!(store.ids_in(&[range(1, 100)]).unwrap(), []);
+    fixture.write_events(&[1, 2, 3, 5, 8, 9]);
+    assert_eq!(store.ids_in(&[]).unwrap(), []);
+    assert_eq!(store.ids_in(&[range(2, 3)]).unwrap(), [2, 3].map(id));
+    assert_eq!(store.ids_in(&[range(-5, 1), range(4, 8), range(10, 20)]).unwrap(), [1, 5, 8].map(id));
+    assert_eq!(store.ids_in(&[range(1, i64::MAX)]).unwrap(), [1, 2, 3, 5, 8, 9].map(id));
 }
 
 fn ranges_without_events_bring_nothing(fixture: &mut Fixture) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use domain_store::{OpenTransactions, TransactionId};
 
 /// The age at which a gap counts as resolved where the database does not know its writers.
-pub(super) const MAX_AGE: Duration = Duration::from_secs(600);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone)]
 pub(super) struct Resolution {
@@ -43,12 +43,30 @@ impl Resolution {
         matches!(self.state, State::LastRead)
     }
 
+    /// When the gap was seen.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// Of two gaps that become one: the younger decides, and what is not known of both is not known.
+    pub(super) fn join(&mut self, other: &Resolution) {
+        self.since = self.since.max(other.since);
+        match (&self.state, &other.state) {
+            (State::Held(before), State::Held(others)) if Arc::ptr_eq(before, others) => (),
+            _ => self.state = State::New,
+        }
+    }
+
     /// Takes the present writers into account. `holders` are the transactions that may be one of them later.
     pub(super) fn observe(&mut self, writers: &OpenTransactions, holders: &Arc<HashSet<TransactionId>>, now: Instant) {
         match (&self.state, writers) {
             (State::LastRead | State::Resolved, _) => (),
             (_, OpenTransactions::Unknown) => {
-                if now.saturating_duration_since(self.since) >= MAX_AGE {
+                if self.age(now) >= MAX_AGE {
                     self.state = State::LastRead;
                 }
             }

@@ -19,9 +19,25 @@ pub(super) enum Kind {
     KnowsWriters,
     /// It does not, as CockroachDB.
     HidesWriters,
+    /// It is a cluster of several servers, of which each hands ids out in strides and none knows the writers of the others, as
+    /// Galera. Its transactions have no numbers.
+    Cluster,
     /// It runs one transaction at a time and does not number them, as SQLite.
     Serial,
 }
+
+impl Kind {
+    pub(super) fn hides_writers(self) -> bool {
+        matches!(self, Kind::HidesWriters | Kind::Cluster)
+    }
+
+    pub(super) fn numbers_transactions(self) -> bool {
+        matches!(self, Kind::KnowsWriters | Kind::HidesWriters)
+    }
+}
+
+/// The servers of a cluster.
+const SERVERS: i64 = 3;
 
 /// How an event was inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +65,18 @@ pub(super) struct Visible {
     pub(super) mark: u64,
     pub(super) domain: String,
     pub(super) by: Insertion,
+    /// How long it was written before, in milliseconds.
+    pub(super) late: i64,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     pub(super) settings: BTreeMap<String, Settings>,
     pub(super) events: BTreeMap<i64, LoggedEvent>,
+    /// In a cluster, what follows the ids that were visible; else what follows those that were handed out.
     pub(super) next_id: i64,
+    /// The largest ids that the servers of a cluster have handed out.
+    handed_out: [i64; SERVERS as usize],
     pub(super) next_transaction: u64,
     /// When the content of a host type ceases to be fresh.
     pub(super) fresh: BTreeMap<&'static str, i64>,
@@ -73,7 +94,17 @@ pub(super) struct Open {
     number: u64,
     pub(super) name: Option<TransactionId>,
     pub(super) rows: BTreeMap<String, Option<Settings>>,
-    events: Vec<(i64, String)>,
+    events: Vec<Announced>,
+}
+
+#[derive(Debug)]
+struct Announced {
+    id: i64,
+    domain: String,
+    /// By the database's clock.
+    at: i64,
+    /// By a clock that is never set.
+    uptime: i64,
 }
 
 pub(super) struct Database {
@@ -82,6 +113,8 @@ pub(super) struct Database {
     pub(super) open: BTreeMap<u64, Open>,
     /// Milliseconds.
     pub(super) clock: i64,
+    /// Milliseconds, by a clock that is never set.
+    uptime: i64,
     pub(super) identity: Option<PersistentId>,
     pub(super) copies: Vec<Content>,
     /// How often all connections were broken.
@@ -115,6 +148,7 @@ impl Database {
             content,
             open: BTreeMap::new(),
             clock: 1_000_000_000,
+            uptime: 0,
             identity,
             copies: Vec::new(),
             restarts: 0,
@@ -151,12 +185,25 @@ impl Database {
         }
     }
 
-    pub(super) fn announce(&mut self, transaction: u64, domain: &str) {
-        let id = self.content.next_id;
-        if let Some(open) = self.open.get_mut(&transaction) {
-            self.content.next_id += 1;
-            open.events.push((id, domain.to_owned()));
-        }
+    /// Returns the event's id, if the transaction is open.
+    pub(super) fn announce(&mut self, transaction: u64, domain: &str) -> Option<i64> {
+        let open = self.open.get_mut(&transaction)?;
+        let content = &mut self.content;
+        let id = match self.kind {
+            Kind::Cluster => {
+                let server = transaction as i64 % SERVERS;
+                let last = &mut content.handed_out[server as usize];
+                let from = content.next_id.max(*last + 1);
+                *last = from + (server - from).rem_euclid(SERVERS);
+                *last
+            }
+            Kind::KnowsWriters | Kind::HidesWriters | Kind::Serial => {
+                content.next_id += 1;
+                content.next_id - 1
+            }
+        };
+        open.events.push(Announced { id, domain: domain.to_owned(), at: self.clock, uptime: self.uptime });
+        Some(id)
     }
 
     pub(super) fn commit(&mut self, transaction: u64) {
@@ -164,8 +211,8 @@ impl Database {
         for (domain, row) in open.rows {
             self.put(&domain, row);
         }
-        for (id, domain) in open.events {
-            self.show(id, domain, open.number, Insertion::ByProgram);
+        for event in open.events {
+            self.show(event, open.number, Insertion::ByProgram);
         }
     }
 
@@ -191,20 +238,34 @@ impl Database {
     pub(super) fn insert_by_hand(&mut self, id: i64, domain: &str) {
         let number = self.content.next_transaction;
         self.content.next_transaction += 1;
-        self.show(id, domain.to_owned(), number, Insertion::ByHand);
+        let event = Announced { id, domain: domain.to_owned(), at: self.clock, uptime: self.uptime };
+        self.show(event, number, Insertion::ByHand);
     }
 
-    fn show(&mut self, id: i64, domain: String, transaction: u64, by: Insertion) {
+    fn show(&mut self, event: Announced, transaction: u64, by: Insertion) {
+        let Announced { id, domain, at, uptime } = event;
         let mark = self.visible.len() as u64;
-        self.visible.push(Visible { id, mark, domain: domain.clone(), by });
+        self.visible.push(Visible { id, mark, domain: domain.clone(), by, late: self.uptime - uptime });
         // Where transactions have no numbers, a late event looks like an old one.
-        let since = if self.kind == Kind::Serial && by == Insertion::ByHand { 0 } else { self.clock };
+        let since = match (self.kind.numbers_transactions(), by) {
+            (true, _) => self.clock,
+            (false, Insertion::ByProgram) => at,
+            (false, Insertion::ByHand) => 0,
+        };
+        if self.kind == Kind::Cluster {
+            self.content.next_id = self.content.next_id.max(id + 1);
+        }
         self.content.events.insert(id, LoggedEvent { domain, mark, transaction, since });
+    }
+
+    pub(super) fn pass_time(&mut self, milliseconds: i64) {
+        self.clock += milliseconds;
+        self.uptime += milliseconds;
     }
 
     pub(super) fn open_transactions(&self) -> OpenTransactions {
         match self.kind {
-            Kind::HidesWriters => OpenTransactions::Unknown,
+            Kind::HidesWriters | Kind::Cluster => OpenTransactions::Unknown,
             Kind::KnowsWriters | Kind::Serial => {
                 let writing = self.open.values().filter(|open| !open.events.is_empty());
                 OpenTransactions::Known(writing.filter_map(|open| open.name.clone()).collect())
@@ -215,7 +276,7 @@ impl Database {
     /// The oldest transaction that has not ended.
     pub(super) fn horizon(&self) -> Option<String> {
         let oldest = self.open.values().map(|open| open.number).min().unwrap_or(self.content.next_transaction);
-        (self.kind != Kind::Serial).then(|| oldest.to_string())
+        self.kind.numbers_transactions().then(|| oldest.to_string())
     }
 
     /// Deletes events of these ids, except the newest, that were written before the horizon. Returns their ids, and the ids
@@ -244,9 +305,17 @@ impl Database {
         (old, young)
     }
 
+    /// TRUNCATE, which hands the ids out anew.
+    pub(super) fn restart_ids(&mut self) {
+        self.content.next_id = 1;
+        self.content.handed_out = [0; SERVERS as usize];
+    }
+
     pub(super) fn set_back(&mut self, by: i64) {
         self.clock -= by;
         self.content.set_back(self.clock);
+        let open = self.open.values_mut().flat_map(|open| &mut open.events);
+        open.for_each(|event| event.at = event.at.min(self.clock));
     }
 
     /// The server ends with all its transactions, and has another content when it is back.

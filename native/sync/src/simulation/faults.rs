@@ -27,6 +27,9 @@ pub(super) const STATIC_DOMAINS: [&str; 2] = ["s0.example", "s1.example"];
 
 const DOMAINS: usize = 24;
 
+/// More gaps than a follower remembers, though it joins them.
+const GAPS: usize = 3_000;
+
 /// Something that happens to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Incident {
@@ -37,6 +40,7 @@ pub(super) enum Incident {
     RollBack,
     Dummy,
     Flood,
+    Busy,
     ManyGaps,
     Jump,
     Fresh,
@@ -56,7 +60,7 @@ pub(super) enum Incident {
     SetForward,
 }
 
-const ORDINARY: [(u32, Incident); 12] = [
+const ORDINARY: [(u32, Incident); 13] = [
     (300, Incident::Commit),
     (60, Incident::Begin),
     (50, Incident::End),
@@ -64,6 +68,7 @@ const ORDINARY: [(u32, Incident); 12] = [
     (20, Incident::RollBack),
     (30, Incident::Dummy),
     (1, Incident::Flood),
+    (6, Incident::Busy),
     (0, Incident::ManyGaps),
     (4, Incident::Jump),
     (10, Incident::Fresh),
@@ -136,11 +141,16 @@ pub(super) fn apply(database: &mut Database, event: Incident) {
         }
         Incident::Dummy => dummies(database, 1),
         Incident::Flood => dummies(database, 1_500),
+        Incident::Busy => {
+            for _ in 0..40 {
+                apply(database, any_of(&[Incident::Commit, Incident::Commit, Incident::Begin, Incident::End]));
+            }
+        }
         Incident::ManyGaps => {
             if database.kind != Kind::Serial {
                 write(database);
             }
-            for _ in 0..1_010 {
+            for _ in 0..GAPS {
                 database.content.next_id += 1;
                 dummies(database, 1);
             }
@@ -165,7 +175,7 @@ pub(super) fn apply(database: &mut Database, event: Incident) {
         Incident::Truncate => truncate(database),
         Incident::TruncateAndRestart => {
             truncate(database);
-            database.content.next_id = 1;
+            database.restart_ids();
         }
         Incident::PruneByOthers => {
             let ids: Vec<i64> = database.content.events.keys().copied().collect();
@@ -232,7 +242,9 @@ fn write(database: &mut Database) -> u64 {
 
 fn dummies(database: &mut Database, count: u32) {
     let transaction = database.begin();
-    (0..count).for_each(|_| database.announce(transaction, ""));
+    for _ in 0..count {
+        database.announce(transaction, "");
+    }
     database.commit(transaction);
 }
 
@@ -310,5 +322,5 @@ pub(super) fn end(database: &mut Database) {
 
 /// Whether a follower finds an event at once, or only when it reads all gaps.
 pub(super) fn is_found_at_once(kind: Kind, by: Insertion) -> bool {
-    by == Insertion::ByProgram && kind != Kind::HidesWriters
+    by == Insertion::ByProgram && !kind.hides_writers()
 }

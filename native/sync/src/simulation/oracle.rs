@@ -31,14 +31,14 @@ use domain_store::PersistentId;
 use parking_lot::Mutex;
 
 use super::connection::{Anchor, Connection, Masked};
-use super::database::{Database, Insertion, Kind, LoggedEvent, Visible};
+use super::database::{Database, Insertion, LoggedEvent, Visible};
 use super::faults::{self, ALLOWED, Conditions, STATIC_DOMAINS};
 use super::hidden::{Hidden, reaches};
 use super::pass_record::{Ending, PassRecord};
 use super::routes::{Routes, wanted};
 use crate::comparison::Reason;
 use crate::cursor::Cursor;
-use crate::gaps::Scope;
+use crate::gaps::{MAX_AGE, Scope};
 use crate::gate::{Gate, GateMode};
 use crate::report::Report;
 
@@ -69,6 +69,8 @@ pub(super) struct Oracle {
     is_other: bool,
     /// The log was found to be another one, and no load was complete since.
     is_out_of_sync: bool,
+    /// An event was so late that its gap was forgotten.
+    forgot: bool,
 }
 
 impl Oracle {
@@ -86,6 +88,7 @@ impl Oracle {
             replacements: 0,
             is_other: false,
             is_out_of_sync: false,
+            forgot: false,
         }
     }
 
@@ -121,7 +124,7 @@ impl Oracle {
             let again = database.content.events.iter().filter(|(id, _)| reaches(cursor, Scope::All, **id));
             let event = |(&id, event): (&i64, &LoggedEvent)| {
                 // Perhaps in a resolved gap, as an event that was inserted by hand.
-                Visible { id, mark: event.mark, domain: event.domain.clone(), by: Insertion::ByHand }
+                Visible { id, mark: event.mark, domain: event.domain.clone(), by: Insertion::ByHand, late: 0 }
             };
             self.unread.extend(again.map(event));
         }
@@ -134,12 +137,14 @@ impl Oracle {
         // Programs that prune while a smaller id is still to come hide that they did.
         self.expected.retain(|event| event.mark >= database.pruned_early || database.is_logged(event));
         self.excuse(&database);
-        // Too many gaps hide events until their writers are known.
+        // Where writers are unknown, gaps are resolved by age, and of those that were joined the oldest are forgotten. Too many
+        // gaps hide events until a comparison.
         if let Some(cursor) = cursor
-            && database.crowded
-            && database.kind == Kind::HidesWriters
+            && database.kind.hides_writers()
         {
-            self.expected.retain(|event| reaches(cursor, Scope::All, event.id));
+            let before = self.expected.len();
+            self.expected.retain(|event| !is_forgotten(&database, event, cursor));
+            self.forgot |= self.expected.len() < before;
         }
         let is_other = |before: &PersistentId| connection.identity.as_ref().is_some_and(|now| now != before);
         self.is_other = self.loaded_from.as_ref().is_some_and(is_other);
@@ -205,9 +210,8 @@ impl Oracle {
             self.check_following(&database, host_types, pass, after, cursor);
             if pass.reads_all_gaps {
                 // Of too many gaps some are forgotten. When the log begins behind them, they are read again.
-                let is_missed = |event: &Visible| {
-                    database.crowded && pass.cursor.as_ref().is_some_and(|at| !reaches(at, Scope::All, event.id))
-                };
+                let is_missed =
+                    |event: &Visible| pass.cursor.as_ref().is_some_and(|cursor| is_forgotten(&database, event, cursor));
                 self.unread.retain(is_missed);
             } else {
                 self.unread.retain(|event| !faults::is_found_at_once(database.kind, event.by));
@@ -226,7 +230,10 @@ impl Oracle {
             self.known = database.visible.len();
             self.expected.clear();
         }
-        if pass.conditions == Conditions::Orderly {
+        let is_new =
+            |event: &Visible| pass.cursor.as_ref().is_some_and(|cursor| is_forgotten(&database, event, cursor));
+        self.forgot |= database.visible[self.known..].iter().any(is_new);
+        if pass.conditions == Conditions::Orderly && !self.forgot {
             check_orderly(pass);
         }
         let at = |cursor: &Cursor| cursor.at;
@@ -302,7 +309,7 @@ impl Oracle {
         cursor: Option<&Cursor>,
     ) {
         let lost = self.loses_the_log(pass);
-        let waits = database.crowded && cursor.is_some_and(|cursor| cursor.gaps.open_count() > 0);
+        let waits = cursor.is_some_and(|cursor| cursor.gaps.has_overflow());
         let anchored = !pass.cursor.as_ref().is_some_and(is_empty);
         for event in std::mem::take(&mut self.expected) {
             if waits {
@@ -325,7 +332,7 @@ impl Oracle {
                 Some(host_type) => {
                     let below = |cursor: &Cursor| event.id < cursor.gaps.oldest().0;
                     let missed = anchored && !pass.cursor.as_ref().is_some_and(below);
-                    let compared = event.by == Insertion::ByProgram && database.kind != Kind::HidesWriters && missed;
+                    let compared = event.by == Insertion::ByProgram && !database.kind.hides_writers() && missed;
                     present == Some(host_type) || !(logged || compared)
                 }
                 // A comparison finds what more gaps hid than are remembered.
@@ -359,6 +366,12 @@ fn keeps_routes(report: &Report) -> bool {
 
 fn is_out_of_sync(report: &Report) -> bool {
     matches!(report, Report::OutOfSync { .. })
+}
+
+/// Whether a follower with this cursor has forgotten the event's gap, as it may.
+fn is_forgotten(database: &Database, event: &Visible, cursor: &Cursor) -> bool {
+    let is_very_late = database.kind.hides_writers() && event.late >= MAX_AGE.as_millis() as i64;
+    (database.crowded || is_very_late) && !reaches(cursor, Scope::All, event.id)
 }
 
 /// Whether there was no event in the log up to here.

@@ -110,9 +110,9 @@ impl<'a> Workers<'a> {
                     return;
                 }
                 let (replacements, restarts) = (database.replacements, database.restarts);
-                let (transaction, id) = (database.begin(), database.content.next_id);
+                let transaction = database.begin();
                 database.change(transaction, &work.domain, work.row);
-                database.announce(transaction, &work.domain);
+                let id = database.announce(transaction, &work.domain).expect("the transaction is open");
                 if database.kind == Kind::Serial || fastrand::bool() {
                     database.commit(transaction);
                 }
