@@ -34,10 +34,10 @@ mod resolution;
 mod tests;
 
 /// The most gaps that are remembered.
-pub(crate) const MAX_GAPS: usize = if cfg!(test) { 100 } else { 1_000 };
+pub(crate) const MAX_GAPS: usize = if cfg!(test) { 200 } else { 1_000 };
 
 /// The most gaps of a log that is loaded: a hundred joined ones.
-pub(crate) const MAX_LOADED: usize = if cfg!(test) { 2_000 } else { 100_000 };
+pub(crate) const MAX_LOADED: usize = if cfg!(test) { 4_000 } else { 100_000 };
 
 /// The most open gaps that are not joined where they can be.
 const MAX_APART: usize = if cfg!(test) { 6 } else { 64 };

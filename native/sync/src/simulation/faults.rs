@@ -28,7 +28,7 @@ pub(super) const STATIC_DOMAINS: [&str; 2] = ["s0.example", "s1.example"];
 const DOMAINS: usize = 24;
 
 /// More gaps than a follower remembers, though it joins them.
-const GAPS: usize = 3_000;
+const GAPS: usize = 5_000;
 
 /// Something that happens to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
