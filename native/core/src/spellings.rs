@@ -4,6 +4,8 @@
 //! client sends one or the other. So two domains that are spellings of one name are two tenants, each of which gets
 //! some of the requests; [`spellings`] finds the second one.
 
+use std::borrow::Cow;
+
 use idna::punycode;
 
 use crate::DomainName;
@@ -30,6 +32,15 @@ pub fn spellings(name: &DomainName) -> Vec<DomainName> {
     };
     let names = spelled.into_iter().filter_map(|labels| DomainName::new(&labels.join(".")).ok());
     names.filter(|spelled| spelled != name).collect()
+}
+
+/// The name with its labels in ASCII, as DNS and TLS use it. All spellings of a name have the same one.
+pub fn ascii_spelling(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let labels = name.split('.').map(|label| to_punycode(label).map_or(Cow::Borrowed(label), Cow::Owned));
+    Cow::Owned(labels.collect::<Vec<_>>().join("."))
 }
 
 /// The labels. Bit `n` of `choice` chooses the other spelling for the `n`th label that has one.
@@ -87,6 +98,21 @@ mod tests {
         assert_eq!(sorted_spellings("пример.рф"), spelled);
         let spelled = ["xn--e1afmkfd.xn--p1ai", "пример.xn--p1ai", "пример.рф"];
         assert_eq!(sorted_spellings("xn--e1afmkfd.рф"), spelled);
+    }
+
+    #[test]
+    fn all_spellings_of_a_name_are_one_in_ascii() {
+        for (name, ascii) in [
+            ("a.example", "a.example"),
+            ("im.plä.example", "im.xn--pl-wia.example"),
+            ("пример.xn--p1ai", "xn--e1afmkfd.xn--p1ai"),
+        ] {
+            assert_eq!(ascii_spelling(name), ascii);
+            for spelling in sorted_spellings(name) {
+                assert_eq!(ascii_spelling(&spelling), ascii);
+            }
+        }
+        assert_ne!(ascii_spelling("plä.example"), ascii_spelling("pla.example"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+use crate::declared::RemovalLimit;
+use crate::error::Exit;
 use crate::mongooseimctl;
 use crate::output::Format;
 use crate::settings::Flags;
@@ -31,7 +33,8 @@ MongooseIM's commands, over GraphQL:
   domainctl domain addDomain --domain example.com --hostType type1
   domainctl graphql '{ checkAuth { authStatus } }'
 
-Exit codes: 0 done, 1 refused or failed (of doctor: something is wrong), 2 usage, 3 no connection.";
+Exit codes: 0 done, 1 refused or failed (of doctor: something is wrong), 2 usage, 3 no connection. Of apply and diff: \
+0 no change, 1 refused or failed (or usage), 2 changes made or due, 3 no connection.";
 
 /// A command.
 #[derive(Debug, Subcommand)]
@@ -54,6 +57,12 @@ pub enum Command {
     /// Write all domains to a file
     #[command(after_help = EXPORT_HELP)]
     Export(ExportArgs),
+    /// Make the domains those that files declare
+    #[command(after_help = DECLARATION_HELP)]
+    Apply(ApplyArgs),
+    /// Show what `apply` would change
+    #[command(after_help = DECLARATION_HELP)]
+    Diff(DiffArgs),
     /// Declare the domains of a host type complete, or show the declarations
     Fresh(FreshnessArgs),
     /// Show the status of nodes, side by side
@@ -92,6 +101,25 @@ and lines that begin with #, are skipped. The last line of the output says how t
 A domain with a status, enabled or disabled, gets it; one without a status is added enabled, or left as it is. \
 An interrupted import continues where it stopped when it is run again (FILE.progress). Refused lines are \
 written to FILE.refused, each below its reason; that file can be corrected and imported.";
+
+const DECLARATION_HELP: &str = "\
+In YAML, and in JSON, a file is:
+
+  complete_for: 12h            # optional: no other domain of these host types is meant to be there
+  host_types:
+    type1:
+      - one.example
+      - {domain: two.example, status: disabled}
+    type2: []
+
+CSV, lines of JSON and arrays of JSON are those of import; a line '# complete_for: 12h' may be in the first two. A domain \
+without a status is added enabled, or left as it is. The domains of other host types are never changed.
+
+With --prune, domains that a complete declaration lacks are removed with all their data, once these removals have been \
+shown: on a terminal apply shows them and asks, elsewhere --plan names the output of diff. When all is done, the host types that \
+are declared complete are declared fresh for that long, as by fresh. An interrupted apply is run again.
+
+Exit codes: 0 no change, 1 refused or failed (or usage), 2 changes made or due, 3 no connection.";
 
 const EXPORT_HELP: &str = "\
 An existing file is replaced when the export is complete, and keeps its owner and its mode; a symbolic link is \
@@ -224,6 +252,67 @@ pub struct ImportArgs {
     pub patience: u64,
 }
 
+/// The format of a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeclarationFormat {
+    /// YAML.
+    Yaml,
+    /// JSON: what YAML would have, or an array of `{"domain":…,"host_type":…,"status":…}`.
+    Json,
+    /// Such an object on each line.
+    Ndjson,
+    /// Lines `domain,host_type,status`.
+    Csv,
+}
+
+/// A declaration, and what may be done for it.
+#[derive(Debug, Args)]
+pub struct DeclarationArgs {
+    /// A file, a directory of such files, or - for standard input; may be repeated.
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The format [default: by a file's name, else yaml].
+    #[arg(long, value_enum)]
+    pub format: Option<DeclarationFormat>,
+    /// Accept names unchanged, even if no request can carry them.
+    #[arg(long)]
+    pub as_is: bool,
+    /// Remove the domains that a complete declaration lacks, and all their data.
+    #[arg(long)]
+    pub prune: bool,
+    /// The most domains to remove of each host type: a number or a percentage [default: 10%, and no more than 10].
+    #[arg(long, value_name = "LIMIT")]
+    pub max_removals: Option<RemovalLimit>,
+    /// The format of the changes.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The declaration.
+    #[command(flatten)]
+    pub declaration: DeclarationArgs,
+}
+
+/// The arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The declaration.
+    #[command(flatten)]
+    pub declaration: DeclarationArgs,
+    /// Show the changes, and make none: the same as `diff`.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The output of diff with --output ndjson: only these removals are made.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// How long to retry when the server does not answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub patience: u64,
+}
+
 /// The arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -294,6 +383,22 @@ impl Status {
     }
 }
 
+/// The exit code for a command line that is wrong, or that asks for help.
+pub fn exit_of_usage(error: &clap::Error) -> Exit {
+    match command_name(std::env::args_os()).as_deref() {
+        _ if error.exit_code() == 0 => Exit::Done,
+        // To these, 2 is an answer.
+        Some("apply" | "diff") => Exit::Failed,
+        _ => Exit::Usage,
+    }
+}
+
+/// The name of the command in a command line that may be wrong otherwise.
+fn command_name<Word: Into<OsString> + Clone>(words: impl IntoIterator<Item = Word>) -> Option<String> {
+    let matches = CommandLine::command().ignore_errors(true).try_get_matches_from(words).ok()?;
+    matches.subcommand_name().map(str::to_owned)
+}
+
 /// The command line with MongooseIM's commands, for the manual pages, completion scripts and help.
 pub fn full_command() -> clap::Command {
     CommandLine::command().subcommands(mongooseimctl::clap_commands())
@@ -316,6 +421,13 @@ mod tests {
         assert_eq!(line.flags.url.as_deref(), Some("http://x"));
         let Some(Command::Other(words)) = line.command else { panic!("a command") };
         assert_eq!(words, ["domain", "addDomain", "--url", "--help"]);
+    }
+
+    #[test]
+    fn the_command_is_known_even_where_its_arguments_are_wrong() {
+        assert_eq!(command_name(["domainctl", "--url", "diff", "apply", "--nonsense"]).as_deref(), Some("apply"));
+        assert_eq!(command_name(["domainctl", "add", "apply", "--nonsense"]).as_deref(), Some("add"));
+        assert_eq!(command_name(["domainctl"]), None);
     }
 
     #[test]

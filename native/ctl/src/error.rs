@@ -3,8 +3,8 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | refused or failed; of `doctor`: something is wrong |
-//! | 2 | the command line, the environment or the configuration file is invalid |
+//! | 1 | refused or failed; of `doctor`: something is wrong; of `apply` and `diff`: all that is 2 elsewhere, too |
+//! | 2 | the command line, the environment or the configuration file is invalid; of `apply` and `diff`: changes were made, or are due |
 //! | 3 | no connection to the server |
 //!
 //! MongooseIM's commands have codes of their own ([`mongooseimctl`](crate::mongooseimctl)), which agree with these.
@@ -68,13 +68,27 @@ pub enum Reached {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// Refused or failed.
-    Failed = 1,
+    Failed,
     /// Invalid usage.
-    Usage = 2,
+    Usage,
+    /// What there is differed from a declaration.
+    Changed,
     /// No connection.
-    Unreachable = 3,
+    Unreachable,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage | Exit::Changed => 2,
+            Exit::Unreachable => 3,
+        }
+    }
 }
 
 impl Error {
@@ -89,6 +103,14 @@ impl Error {
             Error::Usage(_) => Exit::Usage,
             Error::Unreachable { .. } => Exit::Unreachable,
             Error::Refused { .. } | Error::File { .. } | Error::Failed(_) | Error::Output(_) => Exit::Failed,
+        }
+    }
+
+    /// The same error of a command to which the exit code of a usage error means something else.
+    pub fn without_usage(self) -> Error {
+        match self {
+            Error::Usage(text) => Error::Failed(text),
+            other => other,
         }
     }
 

@@ -5,6 +5,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `commands` | the short commands for people, over REST, one file each |
+//! | `declared` | `domainctl apply` and `diff`: makes the domains those that files declare |
 //! | `import` | `domainctl import`: many domains from a file, in a way that survives interruptions |
 //! | `cli` | the command line: commands, arguments, help |
 //! | `mongooseimctl` | MongooseIM's commands, over GraphQL: their syntax, output and exit codes |
@@ -20,6 +21,7 @@
 mod cli;
 mod client;
 mod commands;
+mod declared;
 mod destination;
 mod error;
 mod import;
@@ -40,7 +42,14 @@ use crate::cli::{Command, CommandLine};
 use crate::error::{Error, Exit, Result};
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // It fails where standard error is closed: then the exit code is all that is left.
+            let _ = error.print();
+            return ExitCode::from(cli::exit_of_usage(&error).code());
+        }
+    };
     let mut output = BufWriter::new(io::stdout().lock());
     let ended = run(line, &mut output);
     let flushed = output.flush().map_err(Error::Output);
@@ -53,7 +62,7 @@ fn main() -> ExitCode {
             error.exit()
         }
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }
 
 fn run(line: CommandLine, output: &mut impl Write) -> Result<Exit> {

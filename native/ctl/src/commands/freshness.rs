@@ -29,14 +29,8 @@ struct Declaration {
 pub fn run(client: &Client, args: &FreshnessArgs, output: &mut impl Write) -> Result<Exit> {
     match (&args.host_type, &args.ttl) {
         (Some(host_type), Some(ttl)) => {
-            let ttl = seconds(ttl)
-                .ok_or_else(|| Error::Usage(format!("{ttl} is no duration such as 3600, 12h or forever")))?;
-            client.send(
-                Method::PUT,
-                &format!("/api/freshness/{}", percent_encoded(host_type)),
-                &json!({"ttl": ttl}),
-            )?;
-            writeln!(output, "declared {} complete {}", output::printable(host_type), duration(ttl))?;
+            let ttl = seconds(ttl).map_err(Error::Usage)?;
+            declare(client, host_type, ttl, output)?;
         }
         _ => {
             let declarations = client.get::<FreshnessResponse>("/api/freshness")?.freshness;
@@ -50,8 +44,19 @@ pub fn run(client: &Client, args: &FreshnessArgs, output: &mut impl Write) -> Re
     Ok(Exit::Done)
 }
 
+/// Declares a host type complete for so many seconds; 0 is forever.
+pub fn declare(client: &Client, host_type: &str, ttl: u32, output: &mut impl Write) -> Result<()> {
+    client.send(Method::PUT, &format!("/api/freshness/{}", percent_encoded(host_type)), &json!({"ttl": ttl}))?;
+    writeln!(output, "declared {} complete {}", output::printable(host_type), duration(ttl))?;
+    Ok(())
+}
+
 /// A duration in seconds; 0 is forever, as for the server.
-fn seconds(text: &str) -> Option<u32> {
+pub fn seconds(text: &str) -> std::result::Result<u32, String> {
+    seconds_of(text).ok_or_else(|| format!("{text} is no duration such as 3600, 12h or forever"))
+}
+
+fn seconds_of(text: &str) -> Option<u32> {
     if text == "forever" {
         return Some(0);
     }
@@ -97,10 +102,10 @@ mod tests {
     fn durations_have_units() {
         let rows = [("3600", Some(3600)), ("90s", Some(90)), ("30m", Some(1800)), ("12h", Some(43200))];
         for (text, wanted) in rows.into_iter().chain([("7d", Some(604800)), ("forever", Some(0)), ("0", Some(0))]) {
-            assert_eq!(seconds(text), wanted, "{text}");
+            assert_eq!(seconds(text).ok(), wanted, "{text}");
         }
         for text in ["", "h", "1w", "-1", "1.5h", "1h30m", "99999999999", "99999d"] {
-            assert_eq!(seconds(text), None, "{text}");
+            assert_eq!(seconds(text).ok(), None, "{text}");
         }
     }
 }

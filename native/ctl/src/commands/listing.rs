@@ -74,7 +74,8 @@ pub fn pages(client: &Client, filter: &Filter, each: impl FnMut(Vec<Entry>) -> R
     pages_of(client, Origin::Dynamic, filter, each)
 }
 
-fn pages_of(
+/// The same for domains of this origin.
+pub fn pages_of(
     client: &Client,
     origin: Origin,
     filter: &Filter,

@@ -5,17 +5,17 @@ mod doctor;
 mod documentation;
 mod domain;
 mod export;
-mod freshness;
-mod listing;
+pub mod freshness;
+pub mod listing;
 mod status;
 
 use std::io::Write;
 
 use crate::cli::Command;
 use crate::client::{Client, ReadTimeout};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::settings::{Flags, Settings};
-use crate::{import, mongooseimctl};
+use crate::{declared, import, mongooseimctl};
 
 /// Runs a command.
 pub fn run(command: Command, flags: &Flags, output: &mut impl Write) -> Result<Exit> {
@@ -29,6 +29,12 @@ pub fn run(command: Command, flags: &Flags, output: &mut impl Write) -> Result<E
         Command::List(args) => listing::run(&client()?, &args, output),
         Command::Import(args) => import::run(&Settings::gather(flags)?, &args, output),
         Command::Export(args) => export::run(&client()?, &args, output),
+        Command::Apply(args) => Settings::gather(flags)
+            .and_then(|settings| declared::apply(&settings, &args, output))
+            .map_err(Error::without_usage),
+        Command::Diff(args) => Settings::gather(flags)
+            .and_then(|settings| declared::diff(&settings, &args.declaration, output))
+            .map_err(Error::without_usage),
         Command::Fresh(args) => freshness::run(&client()?, &args, output),
         Command::Status(args) => status::run(&Settings::gather(flags)?, &args, output),
         Command::Watch(args) => changes::run(&Settings::gather(flags)?, &args, output),

@@ -58,7 +58,7 @@ pub fn run(settings: &Settings, args: &StatusArgs, output: &mut impl Write) -> R
         Format::Table => table(&nodes).write(output)?,
     }
     let exits = nodes.iter().map(|it| it.status.as_ref().map_or_else(Error::exit, |_| Exit::Done));
-    Ok(exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
+    Ok(exits.max_by_key(|exit| exit.code()).unwrap_or(Exit::Done))
 }
 
 fn ask(settings: &Settings) -> NodeStatus {

@@ -20,7 +20,9 @@ mod refused_lines;
 mod sender;
 
 pub use self::csv::cell;
-pub use self::record::AS_IS;
+pub use self::record::{AS_IS, Content, Pair, Status};
+pub use self::records::Records;
+pub use self::sender::{Sender, Verdict};
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
@@ -33,10 +35,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::pipeline::{Answered, Pipeline};
 use self::progress::{Counts, Progress, beside};
-use self::record::{Content, Record};
-use self::records::Records;
+use self::record::Record;
 use self::refused_lines::RefusedLines;
-use self::sender::{Sender, Verdict};
 use crate::cli::{FileFormat, ImportArgs};
 use crate::client::{Client, ReadTimeout};
 use crate::destination;
@@ -46,7 +46,7 @@ use crate::settings::Settings;
 
 /// The most records and bytes of a batch. The bytes fit into the buffers of a connection: the server answers while it
 /// still reads, and its answers are read only after the batch is sent.
-const MAX_BATCH: (usize, usize) = (1000, 64 * 1024);
+pub const MAX_BATCH: (usize, usize) = (1000, 64 * 1024);
 
 /// The most reasons that a dry run shows.
 const MAX_REASONS: u64 = 20;
