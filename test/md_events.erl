@@ -25,7 +25,7 @@
 documented() ->
     {ok, Text} = file:read_file(path(?EVENTS)),
     Rows = [row([string:trim(Cell) || Cell <- string:split(string:trim(Line, both, "|"), "|", all)])
-            || <<"| `", _/binary>> = Line <- binary:split(Text, <<"\n">>, [global])],
+            || <<"| `", First, _/binary>> = Line <- binary:split(Text, <<"\n">>, [global]), First =/= $[], % an event of telemetry
     Events = maps:from_list(lists:append(Rows)),
     maps:map(fun
         (_Event, {as, Other, Levels}) -> (map_get(Other, Events))#{levels := Levels};

@@ -178,7 +178,7 @@ insert_domain(Domain, HostType) ->
 %% pairs of a transaction. A domain that is given with a status has it from the first moment; one that is there already gets it.
 -spec insert_domains([mongoose_domain_changes:wanted()]) -> [{ok, details()} | error()].
 insert_domains(Wanted) ->
-    mongoose_domain_changes:insert(Wanted).
+    changed(insert, [element(1, One) || One <- Wanted], fun() -> mongoose_domain_changes:insert(Wanted) end).
 
 %% @doc Removes a domain: marks it as in removal, which takes its route from every node, has the handlers
 %% of its host type delete its data, and deletes its row and its admin's password. Without handlers, one transaction
@@ -186,13 +186,13 @@ insert_domains(Wanted) ->
 %% domain stays in removal, and a new request begins with the first handler again.
 -spec delete_domain(domain(), host_type()) -> {ok, details()} | error().
 delete_domain(Domain, HostType) ->
-    mongoose_domain_deletion:delete(Domain, HostType).
+    changed(delete, [Domain], fun() -> mongoose_domain_deletion:delete(Domain, HostType) end).
 
 %% @doc The same for a domain whose host type is the one that the database has. A domain that the database does not have
 %% is deleted already: its answer has no host type.
 -spec delete_domain(domain()) -> {ok, details()} | error().
 delete_domain(Domain) ->
-    mongoose_domain_deletion:delete(Domain).
+    changed(delete, [Domain], fun() -> mongoose_domain_deletion:delete(Domain) end).
 
 %% @doc Another name of delete_domain/1.
 -spec remove_domain(domain()) -> {ok, details()} | error().
@@ -202,7 +202,7 @@ remove_domain(Domain) ->
 %% @doc The same, but returns as soon as the domain is marked; removal_status/1 returns the progress.
 -spec request_delete_domain(domain(), host_type()) -> {ok, details()} | error().
 request_delete_domain(Domain, HostType) ->
-    mongoose_domain_deletion:request(Domain, HostType).
+    changed(request_delete, [Domain], fun() -> mongoose_domain_deletion:request(Domain, HostType) end).
 
 %% @doc For handlers of MongooseIM's hook `remove_domain': calls F, which deletes the module's data and returns Acc. When
 %% it fails, or returns another value, that is logged, and the hook's chain ends with the module among those that failed,
@@ -223,12 +223,20 @@ remove_domain_wrapper(#{failed := Failed} = Acc, F, Module) ->
 %% one in removal.
 -spec enable_domain(domain()) -> {ok, details()} | error().
 enable_domain(Domain) ->
-    mongoose_domain_changes:set_status(Domain, enabled).
+    changed(enable, [Domain], fun() -> mongoose_domain_changes:set_status(Domain, enabled) end).
 
 %% @doc Disables a domain. The errors are those of enable_domain/1.
 -spec disable_domain(domain()) -> {ok, details()} | error().
 disable_domain(Domain) ->
-    mongoose_domain_changes:set_status(Domain, disabled).
+    changed(disable, [Domain], fun() -> mongoose_domain_changes:set_status(Domain, disabled) end).
+
+%% A batch has a result for each domain.
+changed(Change, Domains, Work) ->
+    mongoose_domain_telemetry:timed([change], Work, fun(Result) ->
+        Tags = [element(1, One) || One <- lists:flatten([Result])],
+        {#{count => length(Domains), failed => length([Tag || Tag <- Tags, Tag =/= ok])},
+         #{change => Change, domains => Domains, results => Tags}}
+    end).
 
 %% @doc What the database says of a domain now.
 -spec get_domain_details(domain()) -> {ok, details()} | error().

@@ -171,8 +171,18 @@ refuse_waiting(Answer, #state{waiting = Waiting} = State) ->
     maps:foreach(fun(_Ticket, From) -> gen_server:reply(From, Answer) end, Waiting),
     State#state{waiting = #{}}.
 
-log({Level, Report}) ->
-    ?LOG(Level, Report).
+log({Level, #{what := What} = Report}) ->
+    ?LOG(Level, Report),
+    mongoose_domain_telemetry:execute([follower, status], fun() ->
+        #{state := State} = Status = latest_status(),
+        {maps:with([lag, lag_seconds, open_gaps, kept], Status), #{event => What, report => Report, state => State}}
+    end).
+
+latest_status() ->
+    case mongoose_domain_nif:latest_follower_status() of
+        undefined -> #{state => not_running};
+        Status -> Status
+    end.
 
 start_follower() ->
     case mongoose_domain_config:read() of

@@ -179,7 +179,7 @@ start(#state{queue = Queue, running = Running, lease = Lease} = State)
     case lists:splitwith(fun({Domain, _, _}) -> runs(Domain, State) end, Queue) of
         {Stopped, [Job | Others]} ->
             Self = self(),
-            Pid = spawn_link(fun() -> Self ! {removed, self(), run(Job)} end),
+            Pid = spawn_link(fun() -> Self ! {removed, self(), timed(Job)} end),
             start(State#state{queue = Stopped ++ Others, running = Running#{Pid => {Job, now_ms()}}});
         {_Stopped, []} -> State
     end;
@@ -240,6 +240,13 @@ now_ms() ->
     erlang:monotonic_time(millisecond).
 
 %% What runs in a job's process
+
+-spec timed(job()) -> result().
+timed({Domain, HostType, _Wanted} = Job) ->
+    mongoose_domain_telemetry:timed([removal], fun() -> run(Job) end, fun(Result) ->
+        Tag = case Result of {Failed, _Why} -> Failed; _ -> Result end,
+        {#{}, #{domain => Domain, host_type => HostType, result => Tag}}
+    end).
 
 -spec run(job()) -> result().
 run({Domain, HostType, Wanted}) ->
