@@ -3,7 +3,7 @@
 # Where scripts/require puts a rebar3.
 export PATH := $(PATH):$(CURDIR)/_build/tools
 
-.PHONY: help run build test test-long test-galera test-alerts test-upgrade test-packages matrix docs sanitize bench bench-full bench-maps release \
+.PHONY: help run build test test-long test-galera test-alerts lab see test-upgrade test-packages matrix docs sanitize bench bench-full bench-maps release \
 	archive deb image format clean
 
 help:
@@ -17,6 +17,9 @@ help:
 	@echo 'make test-long  the models of the table and the simulated faults of the follower, many more of each, in about an hour'
 	@echo 'make test-galera   nodes at a Galera cluster of three servers, which fail in every way (needs root)'
 	@echo 'make test-alerts    a real Prometheus at a node: each fault fires its alert'
+	@echo 'make lab      three sites with Patroni, etcd, HAProxy and PgBouncer, a node in each, faults, and a check of what was seen (root)'
+	@echo '              SEED=NUMBER MINUTES=NUMBER FAULTS=NAME,...       again what a run has shown; how long; which faults'
+	@echo 'make see      plants faults into copies of the code and says which of them the simulation finds'
 	@echo 'make test-upgrade  nodes of the version before are upgraded to this one, under load'
 	@echo 'make matrix   both commands on Debian 12, 13 and the next one, each on a new system; ROW=trixie for one (root)'
 	@echo 'make docs     the reference of the Erlang modules and of the Rust crates; checks the documents'"'"' links'
@@ -52,6 +55,12 @@ test-galera:
 
 test-alerts:
 	@scripts/test-alerts
+
+lab:
+	@SEED=$(SEED) MINUTES=$(MINUTES) FAULTS=$(FAULTS) SYNCHRONOUS=$(SYNCHRONOUS) lab/run
+
+see:
+	@lab/see
 
 test-upgrade:
 	@scripts/test-upgrade

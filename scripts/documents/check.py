@@ -6,7 +6,7 @@ import glob, os, re, sys
 DOCUMENTS = ["README.md", "CHANGELOG.md", "bench/README.md", *sorted(glob.glob("docs/*.md")), *sorted(glob.glob("examples/*/README.md")),
              *sorted(glob.glob("integrations/*/README.md"))]
 # Directories whose files documents name, and what lies there only after a build or a run.
-OURS = "bench|config|docs|erlang|examples|integrations|native|priv|scripts|test"
+OURS = "bench|config|docs|erlang|examples|integrations|lab|native|priv|scripts|test"
 BUILT = r"priv/(domain_nif\.so|bin)\b|bench/results|native/\S*target"
 problems = []
 

@@ -58,6 +58,26 @@ fn a_database_that_was_emptied_takes_no_route_with_it() {
 }
 
 #[test]
+fn evidence_ends_when_nothing_is_kept_any_more() {
+    let mut fixture = Fixture::new();
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    let follower = fixture.start(OwnerReply::Always(Permit::Granted));
+    fixture.synced(&follower);
+    fixture.write("DELETE FROM domain_settings; DELETE FROM domain_events");
+    fixture.synced(&follower);
+    assert_eq!(follower.status().kept, 2);
+    fixture.enable("a.example", "type1");
+    fixture.enable("b.example", "type1");
+    fixture.synced(&follower);
+    assert_eq!(fixture.converge(&follower, Force::No), Repairs::default());
+    // What is missing from here on was deleted, and not lost.
+    fixture.write("DELETE FROM domain_settings WHERE domain = 'a.example'");
+    assert_eq!(fixture.converge(&follower, Force::No), Repairs { removed: 1, ..Repairs::default() });
+    assert_eq!(fixture.host_type("a.example"), None);
+}
+
+#[test]
 fn an_explicit_event_is_applied_whatever_is_kept() {
     let mut fixture = Fixture::new();
     fixture.enable("a.example", "type1");
