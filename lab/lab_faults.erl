@@ -212,5 +212,5 @@ remove_rules(Chain) ->
 
 %% A fault that is not caused would be a record that lies.
 tool(Command) ->
-    {0, _} = lab_command:run(here, Command, 10000),
+    {0, _} = lab_command:run(here, Command, 60000),
     ok.

@@ -34,7 +34,8 @@ lost(Lines) ->
     lists:sum([begin
         Of = [Line || #{domain := Name, kind := Kind} = Line <- Lines, Name =:= Domain, Kind =:= <<"op">> orelse Kind =:= <<"journal">>],
         Versions = lab_rows:of_domain(Domain, Of),
-        length(lists:usort([Op || #{op := #{answer := <<"ok">>} = Op} <- lab_rows:lost([Op || #{kind := <<"op">>} = Op <- Of], Versions, Losses)]))
+        %% Not those that found the row as they asked for.
+        length(lists:usort([Op || #{op := #{answer := <<"ok">>} = Op} <- lab_rows:lost([Op || #{kind := <<"op">>} = Op <- Of], Versions, Losses), lab_rows:answers(Op, Versions) =:= []]))
     end || Domain <- Domains]).
 
 print_counts(Title, Things) ->

@@ -49,7 +49,7 @@ start(#{prometheus := Program}, #{host := Host, port := Port, user := {User, Pas
             "--web.listen-address=" ++ Address, "--query.lookback-delta=5s", "--log.level=warn"],
     _ = md_edge:start(Program, Args, Directory),
     Scraper = #{host => "127.0.0.1", port => Own, user => none},
-    md_wait:until(fun() -> catch query(Scraper, "up") end, [{labels(Host, Port), 1.0}]),
+    md_wait:until(fun() -> try query(Scraper, "up") catch error:_ -> starting end end, [{labels(Host, Port), 1.0}]),
     Scraper.
 
 labels(Host, Port) ->
