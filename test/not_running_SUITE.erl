@@ -88,12 +88,13 @@ internal() ->
      mongoose_domain_components_lock, mongoose_domain_config, mongoose_domain_config_admin,
      mongoose_domain_config_check, mongoose_domain_config_components, mongoose_domain_config_keys,
      mongoose_domain_config_problem, mongoose_domain_database_sup, mongoose_domain_deletion, mongoose_domain_deps,
-     mongoose_domain_follower, mongoose_domain_integration, mongoose_domain_log, mongoose_domain_log_line,
+     mongoose_domain_follower, mongoose_domain_integration, mongoose_domain_log, mongoose_domain_log_json,
+     mongoose_domain_log_line,
      mongoose_domain_module, mongoose_domain_module_deps, mongoose_domain_module_runner, mongoose_domain_nif,
      mongoose_domain_node, mongoose_domain_password, mongoose_domain_redact, mongoose_domain_removal_jobs,
      mongoose_domain_request, mongoose_domain_result_cache, mongoose_domain_results, mongoose_domain_retry,
-     mongoose_domain_running, mongoose_domain_secret, mongoose_domain_service, mongoose_domain_tables, mongoose_domain_text,
-     mongoose_domain_visibility, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
+     mongoose_domain_running, mongoose_domain_secret, mongoose_domain_service, mongoose_domain_tables, mongoose_domain_telemetry,
+     mongoose_domain_text, mongoose_domain_visibility, mongoose_subdomain_conflicts, mongoose_subdomain_utils].
 
 exempt() ->
     [%% These return what runs: nothing does.
