@@ -17,10 +17,7 @@ all() ->
     [promtool_accepts_the_rules, each_alert_fires_on_its_series_and_on_no_others, each_alert_is_documented_and_tested].
 
 init_per_suite(Config) ->
-    case md_scraper:programs() of
-        {ok, Programs} -> [{programs, Programs} | Config];
-        {skip, Why} -> {skip, Why}
-    end.
+    md_scraper:with_programs(Config).
 
 end_per_suite(_Config) ->
     ok.

@@ -56,10 +56,7 @@ all() ->
      nothing_fires_in_an_hour_of_a_quiet_node_s_samples] ++ [Case || {_Alert, Case} <- faults()].
 
 init_per_suite(Config) ->
-    case md_scraper:programs() of
-        {ok, Programs} -> [{programs, Programs} | Config];
-        {skip, Why} -> {skip, Why}
-    end.
+    md_scraper:with_programs(Config).
 
 end_per_suite(_Config) ->
     ok.

@@ -11,9 +11,9 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
--export([parse/1, families/1, samples/2, value/3, only_grew/2]).
+-export([parse/1, families/1, samples/2, value/3, number/1, only_grew/2]).
 
--export_type([t/0]).
+-export_type([t/0, number_of/0]).
 
 -type labels() :: #{binary() => binary()}.
 -type number_of() :: float() | infinity | neg_infinity | nan.
@@ -110,6 +110,8 @@ label_value(<<"\"", Rest/binary>>, Value) -> {Value, Rest};
 label_value(<<Character/utf8, Rest/binary>>, Value) when Character =/= $\\ ->
     label_value(Rest, <<Value/binary, Character/utf8>>).
 
+%% @doc The number of this text.
+-spec number(binary()) -> number_of().
 number(<<"+Inf">>) -> infinity;
 number(<<"-Inf">>) -> neg_infinity;
 number(<<"NaN">>) -> nan;

@@ -1,7 +1,7 @@
 %% A real Prometheus that scrapes one node's door, with the alert rules that this project ships, and its tool promtool.
 %%
-%%   {ok, Programs} = md_scraper:programs(),
-%%   Scraper = md_scraper:start(Programs, Door, Directory),
+%%   init_per_suite(Config) -> md_scraper:with_programs(Config).
+%%   Scraper = md_scraper:start(?config(programs, Config), Door, Directory),
 %%   ok = md_scraper:wait_until_firing(Scraper, [<<"MongooseDomainGapsOpen">>]),
 %%   [{#{<<"instance">> := _}, 1.0}] = md_scraper:query(Scraper, "mongoose_domain_ready").
 %%
@@ -12,7 +12,7 @@
 %% It listens on a free port of this machine and ends with the process that started it.
 -module(md_scraper).
 
--export([programs/0, start/3, promtool/3, query/2, wait_until_firing/2, wait_until_firing/3, samples/1]).
+-export([with_programs/1, start/3, promtool/3, query/2, wait_until_firing/2, wait_until_firing/3, samples/1]).
 -export([rules/0, dashboard/0, path/1, captured/2]).
 
 -export_type([t/0, programs/0]).
@@ -20,13 +20,20 @@
 -type programs() :: #{prometheus | promtool := file:filename()}.
 -type t() :: md_http:door().
 
-%% @doc The programs; downloads them where they are not installed.
--spec programs() -> {ok, programs()} | {skip, string()}.
+%% Downloads them where they are not installed.
 programs() ->
     case {md_edge:program("prometheus"), md_edge:program("promtool")} of
         {{ok, Prometheus}, {ok, Promtool}} -> {ok, #{prometheus => Prometheus, promtool => Promtool}};
         {{skip, Why}, _} -> {skip, Why};
         {_, {skip, Why}} -> {skip, Why}
+    end.
+
+%% @doc The start of a suite that needs them; it is skipped where they are not to be had.
+-spec with_programs([{atom(), term()}]) -> [{atom(), term()}] | {skip, string()}.
+with_programs(Config) ->
+    case programs() of
+        {ok, Programs} -> [{programs, Programs} | Config];
+        {skip, Why} -> {skip, Why}
     end.
 
 %% @doc Starts Prometheus for this door; returns when it has scraped it.
@@ -75,23 +82,15 @@ finish(Port, Output) ->
     end.
 
 %% @doc What Prometheus answers to this expression, an instant vector, now.
--spec query(t(), iodata()) -> [{#{binary() => binary()}, float() | infinity | nan}].
+-spec query(t(), iodata()) -> [{#{binary() => binary()}, md_prometheus:number_of()}].
 query(Scraper, Expression) ->
     Path = ["/api/v1/query?", uri_string:compose_query([{"query", unicode:characters_to_list(Expression)}])],
     #{<<"status">> := <<"success">>, <<"data">> := #{<<"resultType">> := <<"vector">>, <<"result">> := Result}} = get(Scraper, Path),
-    [{Labels, number(Value)} || #{<<"metric">> := Labels, <<"value">> := [_Time, Value]} <- Result].
+    [{Labels, md_prometheus:number(Value)} || #{<<"metric">> := Labels, <<"value">> := [_Time, Value]} <- Result].
 
 get(Scraper, Path) ->
     {200, _, Body} = md_http:request(Scraper, get, Path, #{}),
     md_json:decode(Body).
-
-number(<<"+Inf">>) -> infinity;
-number(<<"NaN">>) -> nan;
-number(Text) ->
-    case string:to_float(Text) of
-        {Number, <<>>} -> Number;
-        _ -> float(binary_to_integer(Text))
-    end.
 
 %% @doc Returns when exactly these alerts fire.
 -spec wait_until_firing(t(), [binary()]) -> ok.
